@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The pages that every daemon has: /healthz, /readyz, /metrics. On a listener of their own (broker, worker) or added
+ * to a civetweb context that exists (gateway). */
+#ifndef FLK_COMMON_ADMIN_H
+#define FLK_COMMON_ADMIN_H
+
+#include "common/err.h"
+#include "common/metrics.h"
+
+struct mg_context;
+struct mg_connection;
+
+typedef struct flk_admin flk_admin_t; /* Opaque. */
+
+/* Fills `why` (not NULL, FLK_ERRMSG_BYTES) when it returns false. Any thread. */
+typedef bool flk_admin_ready_fn(void *arg, char *why);
+
+typedef struct flk_admin_options {
+    flk_metrics_t *metrics;
+    flk_admin_ready_fn *ready;
+    void *ready_arg;
+    const char *user, *pass; /* Basic Auth for /metrics; both "" = open. Compared in constant time. Copied. */
+} flk_admin_options_t;
+
+/* Listens on "host:port" (port 0 picks a free one, see flk_admin_port). "off" gives FLK_OK and NULL. Errors:
+ * FLK_E_CONFIG with "cannot listen on HOST:PORT: …" in errmsg. Caller frees with flk_admin_stop. */
+FLK_MUST_CHECK flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options, flk_admin_t **admin,
+                                         char *errmsg);
+/* Adds the pages to `context`; stop it before flk_admin_stop. Errors: FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_admin_attach(struct mg_context *context, const flk_admin_options_t *options,
+                                          flk_admin_t **admin);
+void flk_admin_stop(flk_admin_t **admin);
+unsigned flk_admin_port(const flk_admin_t *admin);
+
+/* For doors that answer through civetweb: one response with Content-Length, no-store, nosniff and the body.
+ * `retry_after_s` 0 = no such header; `allow` NULL = no such header; `close` ends the connection. */
+typedef struct flk_http_answer {
+    int status;
+    const char *content_type;
+    const char *body;
+    size_t body_bytes;
+    unsigned retry_after_s;
+    const char *allow;
+    bool close;
+} flk_http_answer_t;
+void flk_http_send(struct mg_connection *connection, const flk_http_answer_t *answer);
+
+/* RFC 9457 problem as one JSON text; `field` "" or NULL leaves it out. Strings are escaped. Returns bytes written. */
+size_t flk_http_problem(char *out, size_t out_bytes, int status, const char *title, const char *detail,
+                        const char *field);
+const char *flk_http_status_text(int status);
+
+#endif

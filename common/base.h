@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What every file may use: attributes, the assertion that stays on in release, clocks. */
+#ifndef FLK_COMMON_BASE_H
+#define FLK_COMMON_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLK_MUST_CHECK                    __attribute__((warn_unused_result))
+#define FLK_PRINTF(format_arg, first_arg) __attribute__((format(printf, format_arg, first_arg)))
+#define FLK_NORETURN                      __attribute__((noreturn))
+#define FLK_COUNT_OF(array)               (sizeof(array) / sizeof((array)[0]))
+
+/* Room for one line that tells a person what happened and what to do; callers own the buffer. */
+enum { FLK_ERRMSG_BYTES = 320 };
+
+/* Ends the process with file, line and condition on stderr: a bug, never a reaction to input. */
+#define FLK_ASSERT(condition) ((condition) ? (void)0 : flk_assert_failed(#condition, __FILE__, __LINE__))
+FLK_NORETURN void flk_assert_failed(const char *condition, const char *file, int line);
+
+/* Monotonic time, for deadlines and durations. */
+uint64_t flk_mono_ns(void);
+uint64_t flk_mono_ms(void);
+/* Milliseconds since the Unix epoch, for records and logs; may jump. */
+int64_t flk_wall_ms(void);
+
+/* `size` bytes, zeroed; out of memory ends the process with one line. For start-up only: code that serves a
+ * record uses calloc and answers FLK_E_NOMEM. Caller frees with free(). */
+void *flk_start_alloc(size_t size);
+
+/* 64 bits from the system's generator: instance numbers, log numbers, jitter. */
+uint64_t flk_random_u64(void);
+
+/* Formats into a caller-owned buffer of FLK_ERRMSG_BYTES; NULL is allowed and ignored. */
+void flk_errmsg(char *errmsg, const char *format, ...) FLK_PRINTF(2, 3);
+/* Puts "step: " before what errmsg already says. */
+void flk_errmsg_prefix(char *errmsg, const char *step);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The bytes that a signature covers: JSON of eight members, keys sorted by byte, no spaces, the four floats rounded
+ * to 9 decimals. A contract with every deployed agent (playbook 3.2): changing it is a coordinated rollout. */
+#ifndef FLK_COMMON_CANONICAL_H
+#define FLK_COMMON_CANONICAL_H
+
+#include "common/pcs.h"
+
+typedef enum flk_print {
+    FLK_PRINT_PYTHON, /* json.dumps: 1.0, 1e-09, 1e+16 */
+    FLK_PRINT_ES,     /* ECMAScript, RFC 8785: 1, 1e-9, 10000000000000000 */
+} flk_print_t;
+
+enum {
+    FLK_NUMBER_BYTES = 32,      /* one printed number with its NUL */
+    FLK_CANONICAL_BYTES = 1024, /* the longest canonical form with its NUL */
+    FLK_DIGEST_BYTES = 32,
+};
+
+/* Rounds to 9 decimals: correctly, half-even on the exact binary value; -0.0 becomes 0.0. */
+double flk_round9(double value);
+
+/* Prints a finite double, shortest digits that read back the same. Returns the length. */
+size_t flk_number_print(double value, flk_print_t print, char out[FLK_NUMBER_BYTES]);
+
+/* Writes the canonical bytes of a PCS and a NUL. Returns their number without the NUL. */
+size_t flk_canonical(const flk_pcs_t *pcs, flk_print_t print, char out[FLK_CANONICAL_BYTES]);
+
+/* SHA-256 of the canonical bytes. */
+void flk_canonical_digest(const flk_pcs_t *pcs, flk_print_t print, uint8_t digest[FLK_DIGEST_BYTES]);
+
+#endif

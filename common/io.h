@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Every system call that touches the disk, and the one place where tests inject its faults.
+ * All return FLK_OK, FLK_E_NO_SPACE (ENOSPC, EDQUOT), FLK_E_NOT_FOUND, FLK_E_EXISTS or FLK_E_IO, with path and
+ * strerror in errmsg (may be NULL). Short reads and writes and EINTR are handled here. */
+#ifndef FLK_COMMON_IO_H
+#define FLK_COMMON_IO_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "common/err.h"
+
+typedef enum flk_io_op {
+    FLK_IO_OPEN,
+    FLK_IO_READ,
+    FLK_IO_WRITE,
+    FLK_IO_SYNC,
+    FLK_IO_SYNC_DIR,
+    FLK_IO_ALLOCATE,
+    FLK_IO_TRUNCATE,
+    FLK_IO_RENAME,
+    FLK_IO_UNLINK,
+    FLK_IO_CLOSE,
+} flk_io_op_t;
+
+/* Test hook: called before each operation when set; a non-zero errno is what the operation then fails with,
+ * untouched by the kernel. NULL in production. */
+typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);
+void flk_io_set_fault(flk_io_fault_fn *fault, void *arg);
+
+/* open(2) with O_CLOEXEC and O_NOFOLLOW added; mode 0600. */
+FLK_MUST_CHECK flk_err_t flk_io_open(const char *path, int flags, int *fd, char *errmsg);
+/* Writes all of iov at `offset`. `iov` is changed. */
+FLK_MUST_CHECK flk_err_t flk_io_pwritev(int fd, const char *path, struct iovec *iov, int iov_len, uint64_t offset,
+                                        char *errmsg);
+/* Reads up to size bytes; *got < size only at the end of the file. */
+FLK_MUST_CHECK flk_err_t flk_io_pread(int fd, const char *path, void *buffer, size_t size, uint64_t offset, size_t *got,
+                                      char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_sync(int fd, const char *path, char *errmsg); /* fdatasync */
+FLK_MUST_CHECK flk_err_t flk_io_sync_dir(const char *dir, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_allocate(int fd, const char *path, uint64_t size, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_truncate(int fd, const char *path, uint64_t size, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_rename(const char *from, const char *to, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_unlink(const char *path, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_close(int fd, const char *path, char *errmsg);
+/* mkdir -p with mode 0700. */
+FLK_MUST_CHECK flk_err_t flk_io_mkdirs(const char *dir, char *errmsg);
+/* Bytes that an unprivileged writer may still use on dir's file system. */
+FLK_MUST_CHECK flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg);
+/* Writes a whole small file: temporary name, sync, rename, directory sync. */
+FLK_MUST_CHECK flk_err_t flk_io_replace(const char *path, const void *data, size_t data_bytes, char *errmsg);
+/* Reads a whole file of at most bytes_max; NUL-terminated. Caller frees *data with free(). FLK_E_TOO_LARGE above. */
+FLK_MUST_CHECK flk_err_t flk_io_read_file(const char *path, size_t bytes_max, char **data, size_t *data_bytes,
+                                          char *errmsg);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Settings from the environment, each also from a file (NAME_FILE). settings_table.h is the one list: --help,
+ * --check and the README's table are made from it. */
+#ifndef FLK_COMMON_SETTINGS_H
+#define FLK_COMMON_SETTINGS_H
+
+#include "common/err.h"
+#include "common/settings_table.h"
+
+typedef enum flk_program {
+    FLK_PROGRAM_GATEWAY = 1,
+    FLK_PROGRAM_BROKER = 2,
+    FLK_PROGRAM_WORKER = 4,
+    FLK_PROGRAM_AGENT = 8,
+    FLK_PROGRAM_FLK = 16,
+} flk_program_t;
+
+typedef enum flk_setting_id {
+#define FLK_SETTING_ID(id, ...) FLK_SET_##id,
+    FLK_SETTINGS(FLK_SETTING_ID)
+#undef FLK_SETTING_ID
+        FLK_SETTINGS_COUNT
+} flk_setting_id_t;
+
+typedef struct flk_settings flk_settings_t; /* Opaque; immutable once loaded. */
+
+/* Reads the environment for one program and checks every value. Errors: FLK_E_CONFIG with one line that names the
+ * setting, its value unless secret, and what is allowed; also for an FLK_* name that is in no program's list. Caller
+ * frees with flk_settings_destroy, which wipes secrets. */
+FLK_MUST_CHECK flk_err_t flk_settings_load(flk_program_t program, flk_settings_t **settings, char *errmsg);
+void flk_settings_destroy(flk_settings_t **settings);
+
+/* Values in the table's type; asking in another type, or for another program's setting, is a bug. */
+const char *flk_settings_str(const flk_settings_t *settings, flk_setting_id_t id); /* never NULL; "" when unset */
+uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id);   /* in the table's unit */
+bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id);
+
+/* Splits a comma-separated list. Calls fn for each non-empty item. */
+typedef void flk_settings_item_fn(void *arg, const char *item, size_t index);
+size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg);
+
+/* The start that all daemons share. Handles --help, --version, --check (load, print effective settings with secrets
+ * masked) and refuses other arguments; loads settings, starts log. Returns -1 to go on with *settings filled, or the
+ * exit status (0 or 2) to end with. */
+FLK_MUST_CHECK int flk_settings_start(flk_program_t program, const char *summary, int argc, char **argv,
+                                      flk_settings_t **settings);
+
+#endif

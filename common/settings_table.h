@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Every setting of every program. A program reads only those that name it. */
+#ifndef FLK_COMMON_SETTINGS_TABLE_H
+#define FLK_COMMON_SETTINGS_TABLE_H
+
+/* G gateway, B broker, W worker, A agent, F flk; types STR, UINT, BOOL, ENUM (values in `limits`, separated by |),
+ * SECRET (a STR that is masked).
+ * id, name, type, programs, default, unit, limits (UINT: "min..max"), help */
+#define FLK_SETTINGS(X)                                                                                                \
+    X(HTTP_LISTEN, "FLK_HTTP_LISTEN", STR, G | F, "127.0.0.1:8080", "host:port", "",                                   \
+      "HTTP door, with /metrics, /healthz and /readyz")                                                                \
+    X(HTTP_BEHIND_PROXY, "FLK_HTTP_BEHIND_PROXY", BOOL, G, "0", "", "",                                                \
+      "TLS ends in front of the HTTP door: no warning when it listens beyond loopback")                                \
+    X(HTTP_THREADS, "FLK_HTTP_THREADS", UINT, G, "128", "threads", "4..4096", "HTTP connections served at once")       \
+    X(ZMQ_LISTEN, "FLK_ZMQ_LISTEN", STR, G, "tcp://127.0.0.1:5550", "endpoint or off", "",                             \
+      "ZeroMQ door for internal agents")                                                                               \
+    X(FRONTENDS, "FLK_FRONTENDS", STR, G | B, "tcp://127.0.0.1:5555", "endpoint[,...]", "",                            \
+      "broker's side towards gateways: the broker binds one, a gateway connects to all")                               \
+    X(BACKENDS, "FLK_BACKENDS", STR, B | W, "tcp://127.0.0.1:5556", "endpoint[,...]", "",                              \
+      "broker's side towards workers: the broker binds one, a worker connects to all")                                 \
+    X(ADMIN_LISTEN, "FLK_ADMIN_LISTEN", STR, B | W, "", "host:port or off", "",                                        \
+      "/metrics, /healthz and /readyz; default broker 127.0.0.1:8081, worker 127.0.0.1:8082")                          \
+    X(PLAINTEXT, "FLK_PLAINTEXT", BOOL, G | B | W | A, "0", "", "", "allow ZeroMQ without encryption beyond loopback") \
+    X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | F, "./flk-data", "directory", "", "logs and the embedded store")      \
+    X(REQUEST_TIMEOUT_MS, "FLK_REQUEST_TIMEOUT_MS", UINT, G, "5000", "ms", "100..600000",                              \
+      "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \
+    X(INFLIGHT_MAX, "FLK_INFLIGHT_MAX", UINT, G, "16384", "submissions", "1..1000000",                                 \
+      "submissions admitted at once; over it 503")                                                                     \
+    X(TOKEN_RATE, "TOKEN_RATE", UINT, G, "0", "submissions/s", "0..10000000",                                          \
+      "token bucket over both doors; 0 is unlimited")                                                                  \
+    X(WAL_SEGMENT_BYTES, "FLK_WAL_SEGMENT_BYTES", UINT, G | A, "67108864", "bytes", "65536..1073741824",               \
+      "size at which a log segment is closed")                                                                         \
+    X(WAL_SEGMENT_AGE_S, "FLK_WAL_SEGMENT_AGE_S", UINT, G | A, "3600", "s", "1..604800",                               \
+      "age at which a log segment is closed")                                                                          \
+    X(WAL_RETENTION_S, "FLK_WAL_RETENTION_S", UINT, G | A, "1209600", "s", "0..315360000",                             \
+      "how long settled segments are kept")                                                                            \
+    X(WAL_RETAINED_BYTES, "FLK_WAL_RETAINED_BYTES", UINT, G | A, "0", "bytes", "0..1099511627776",                     \
+      "cap on settled segments, oldest go first; 0 is none")                                                           \
+    X(WAL_LOW_WATER_BYTES, "FLK_WAL_LOW_WATER_BYTES", UINT, G | A, "67108864", "bytes", "0..1099511627776",            \
+      "refuse new work when less is free on the log's disk")                                                           \
+    X(QUEUE_COUNT_MAX, "FLK_QUEUE_COUNT_MAX", UINT, B, "1000000", "deliveries", "1..100000000",                        \
+      "queue limit by count; over it BUSY")                                                                            \
+    X(QUEUE_BYTES_MAX, "FLK_QUEUE_BYTES_MAX", UINT, B, "536870912", "bytes", "65536..1099511627776",                   \
+      "queue limit by bytes; over it BUSY")                                                                            \
+    X(HEARTBEAT_MS, "FLK_HEARTBEAT_MS", UINT, G | B | W | A, "1000", "ms", "50..60000",                                \
+      "heartbeat period; a peer is lost after 3 misses")                                                               \
+    X(WORKER_THREADS, "FLK_WORKER_THREADS", UINT, W, "0", "threads", "0..1024", "verify threads; 0 is one a core")     \
+    X(WORKER_CREDIT, "FLK_WORKER_CREDIT", UINT, W, "64", "deliveries", "1..4096",                                      \
+      "deliveries that one thread may hold at once, per broker")                                                       \
+    X(STORE_TIMEOUT_MS, "FLK_STORE_TIMEOUT_MS", UINT, W, "1000", "ms", "10..60000",                                    \
+      "a store that answers later counts as unavailable")                                                              \
+    X(DEDUP_BACKEND, "DEDUP_BACKEND", ENUM, W, "lmdb", "", "memory|lmdb", "store of outcomes")                         \
+    X(DEDUP_TTL_S, "FLK_DEDUP_TTL_S", UINT, W, "0", "s", "0..315360000",                                               \
+      "how long an outcome is kept; 0 is the policy's (14 days)")                                                      \
+    X(LMDB_MAP_BYTES, "FLK_LMDB_MAP_BYTES", UINT, W, "268435456", "bytes", "1048576..1099511627776",                   \
+      "first size of the LMDB map; it grows by itself")                                                                \
+    X(MEMORY_SNAPSHOT_S, "FLK_MEMORY_SNAPSHOT_S", UINT, W, "60", "s", "1..86400",                                      \
+      "period of the memory store's snapshot")                                                                         \
+    X(POLICY_FILE, "FLK_POLICY_FILE", STR, W, "", "file", "", "policy as JSON; without it the defaults")               \
+    X(SIGN_ALG, "PCS_SIGN_ALG", ENUM, W | A, "none", "", "none|hmac|ed25519", "how PCS are signed")                    \
+    X(HMAC_KEY, "PCS_HMAC_KEY", SECRET, W | A, "", "", "", "HMAC key")                                                 \
+    X(HMAC_KEYS, "PCS_HMAC_KEYS", SECRET, W, "", "key[,...]", "", "further HMAC keys that verify, for rotation")       \
+    X(ED25519_PUB, "PCS_ED25519_PUB_B64", STR, W, "", "base64[,...]", "", "Ed25519 public keys that verify")           \
+    X(ED25519_SECRET, "PCS_ED25519_SECRET_B64", SECRET, A, "", "base64", "", "Ed25519 seed or secret key that signs")  \
+    X(METRICS_USER, "METRICS_USER", STR, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_PASS")      \
+    X(METRICS_PASS, "METRICS_PASS", SECRET, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_USER")   \
+    X(ENDPOINT, "ENDPOINT", STR, A, "http://127.0.0.1:8080/v1/pcs/submit", "URL", "",                                  \
+      "where PCS go: http://, https:// or tcp:// (ZeroMQ door)")                                                       \
+    X(LOG_LEVEL, "FLK_LOG_LEVEL", ENUM, G | B | W | A | F, "info", "", "debug|info|warn|error",                        \
+      "least severe event that is logged")                                                                             \
+    X(LOG_FORMAT, "FLK_LOG_FORMAT", ENUM, G | B | W | A | F, "text", "", "text|json",                                  \
+      "one line an event, key=value or JSON")
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The body frames: PCS, outcome and problem as msgpack maps. The only encoder and decoder of each. */
+#ifndef FLK_PROTO_BODY_H
+#define FLK_PROTO_BODY_H
+
+#include "common/canonical.h"
+#include "common/verdict.h"
+#include "proto/frame.h"
+
+/* ---- PCS: the JSON member names, N_j keys as strings ---- */
+
+/* Reads one msgpack PCS through `reader`, with the rules and words of the JSON door. Errors as flk_pcs_from_json. */
+FLK_MUST_CHECK flk_err_t flk_pcs_from_msgpack(flk_pcs_reader_t *reader, const void *body, size_t body_bytes,
+                                              flk_pcs_t *pcs, flk_pcs_fault_t *fault);
+
+/* Bytes that flk_pcs_to_msgpack may need at most for this PCS. */
+size_t flk_pcs_msgpack_bound(const flk_pcs_t *pcs);
+/* Writes the PCS and returns its bytes. `out` has flk_pcs_msgpack_bound(pcs). */
+size_t flk_pcs_to_msgpack(const flk_pcs_t *pcs, void *out);
+
+/* ---- outcome: what the store keeps and a VERDICT 200 or 202 carries ---- */
+
+enum { FLK_OUTCOME_BYTES = 640 };
+
+typedef struct flk_outcome_record {
+    flk_outcome_t outcome;
+    char pcs_id[FLK_PCS_ID_HEX + 1];
+    flk_id_t origin;                  /* the submission that was first: a redelivery of it is no duplicate */
+    uint8_t digest[FLK_DIGEST_BYTES]; /* of the signed content: another one is a conflict */
+} flk_outcome_record_t;
+
+size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OUTCOME_BYTES]);
+FLK_MUST_CHECK flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_record_t *record,
+                                            char *errmsg);
+
+/* ---- problem: what a VERDICT with another status carries ---- */
+
+typedef struct flk_problem {
+    char field[48];   /* member at fault; "" = none */
+    char detail[200]; /* plain ASCII, nothing that the sender chose */
+} flk_problem_t;
+enum { FLK_PROBLEM_BYTES = 288 };
+size_t flk_problem_encode(const flk_problem_t *problem, uint8_t out[FLK_PROBLEM_BYTES]);
+FLK_MUST_CHECK flk_err_t flk_problem_decode(const void *data, size_t data_bytes, flk_problem_t *problem, char *errmsg);
+
+#endif

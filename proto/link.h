@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* ZeroMQ sockets as every peer sets them (DESIGN 11), and whole messages over them. One thread owns a socket. */
+#ifndef FLK_PROTO_LINK_H
+#define FLK_PROTO_LINK_H
+
+#include <zmq.h>
+
+#include "common/err.h"
+#include "proto/frame.h"
+
+enum { FLK_LINK_MESSAGE_BYTES_MAX = (1 << 20) + 4096 };
+
+/* A ROUTER bound to `endpoint` or a DEALER connected to it: MANDATORY (ROUTER), IMMEDIATE (DEALER), ZMTP heartbeats,
+ * keep-alive, reconnect back-off, MAXMSGSIZE, high-water marks off (credit bounds what is under way), LINGER bounded.
+ * `plaintext` allows TCP beyond loopback without encryption. Errors: FLK_E_CONFIG with endpoint and reason. */
+FLK_MUST_CHECK flk_err_t flk_link_bind(void *context, const char *endpoint, bool plaintext, void **socket,
+                                       char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_link_connect(void *context, const char *endpoint, bool plaintext, void **socket,
+                                          char *errmsg);
+void flk_link_close(void **socket);
+
+/* What a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up to 32 here. */
+typedef struct flk_route {
+    uint8_t bytes;
+    uint8_t id[33];
+} flk_route_t;
+bool flk_route_equal(const flk_route_t *a, const flk_route_t *b);
+
+typedef struct flk_message {
+    flk_route_t route; /* ROUTER only */
+    flk_frame_t frame; /* decoded header; borrows from `head` */
+    zmq_msg_t head;
+    zmq_msg_t body; /* size 0 when there was none */
+} flk_message_t;
+
+void flk_message_init(flk_message_t *message);
+void flk_message_fini(flk_message_t *message);
+
+/* Receives one message without blocking; what `message` held is freed. FLK_E_AGAIN: none there. FLK_E_INVALID: one came, was
+ * malformed, and is gone; FLK_E_NOT_FOUND: one of an unknown kind or protocol came and is gone (route is valid in both).
+ * FLK_E_CLOSED: the context ends. */
+FLK_MUST_CHECK flk_err_t flk_link_recv(void *socket, bool router, flk_message_t *message, char *errmsg);
+
+/* Sends header and, when not NULL, body without blocking. `route` NULL for a DEALER. On FLK_OK `body` is moved away
+ * (left empty); on an error it is untouched. FLK_E_UNAVAILABLE: no such peer any more (ROUTER) or none connected
+ * (DEALER). */
+FLK_MUST_CHECK flk_err_t flk_link_send(void *socket, const flk_route_t *route, const flk_frame_t *frame,
+                                       zmq_msg_t *body);
+
+/* The same with the body copied from memory. */
+FLK_MUST_CHECK flk_err_t flk_link_send_copy(void *socket, const flk_route_t *route, const flk_frame_t *frame,
+                                            const void *body, size_t body_bytes);
+
+#endif
