@@ -11,7 +11,8 @@
 enum { FLK_LINK_MESSAGE_BYTES_MAX = (1 << 20) + 4096 };
 
 /* A ROUTER bound to `endpoint` or a DEALER connected to it: MANDATORY (ROUTER), IMMEDIATE (DEALER), ZMTP heartbeats,
- * keep-alive, reconnect back-off, MAXMSGSIZE, high-water marks off (credit bounds what is under way), LINGER bounded.
+ * keep-alive, reconnect back-off, MAXMSGSIZE, high-water marks that only a peer outside the protocol reaches (credit bounds what
+ * is under way), LINGER bounded.
  * `plaintext` allows TCP beyond loopback without encryption. Errors: FLK_E_CONFIG with endpoint and reason. */
 FLK_MUST_CHECK flk_err_t flk_link_bind(void *context, const char *endpoint, bool plaintext, void **socket,
                                        char *errmsg);
@@ -43,7 +44,7 @@ FLK_MUST_CHECK flk_err_t flk_link_recv(void *socket, bool router, flk_message_t 
 
 /* Sends header and, when not NULL, body without blocking. `route` NULL for a DEALER. On FLK_OK `body` is moved away
  * (left empty); on an error it is untouched. FLK_E_UNAVAILABLE: no such peer any more (ROUTER) or none connected
- * (DEALER). */
+ * (DEALER), or one that does not read. FLK_E_NOMEM. FLK_E_CLOSED: the context ends. */
 FLK_MUST_CHECK flk_err_t flk_link_send(void *socket, const flk_route_t *route, const flk_frame_t *frame,
                                        zmq_msg_t *body);
 
