@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* The outcome body, a map:
+ *
+ *   pcs_id          text, 64 hex digits; "" in a dead letter, which the broker makes without reading the PCS
+ *   status          200 or 202
+ *   reasons         array of text, names of flk_reason_t; none exactly when status is 200
+ *   d_hat           real, or nil when unverifiable
+ *   budget          real
+ *   budget_claimed  real
+ *   regime          text
+ *   policy_version  text; "" in a dead letter
+ *   origin          binary, 16 bytes
+ *   digest          binary, 32 bytes
+ *
+ * It is kept in stores for as long as the dedup TTL, so old ones must stay readable: members may be added (readers pass over
+ * what they do not know), never removed or given another meaning. All ten are required, each once. */
+#include "proto/body.h"
+
+#include <string.h>
+
+#include "proto/mp.h"
+
+#define OUTCOME_MEMBERS(X)                                                                                             \
+    X(PCS_ID, "pcs_id")                                                                                                \
+    X(STATUS, "status")                                                                                                \
+    X(REASONS, "reasons")                                                                                              \
+    X(D_HAT, "d_hat")                                                                                                  \
+    X(BUDGET, "budget")                                                                                                \
+    X(BUDGET_CLAIMED, "budget_claimed")                                                                                \
+    X(REGIME, "regime")                                                                                                \
+    X(POLICY_VERSION, "policy_version")                                                                                \
+    X(ORIGIN, "origin")                                                                                                \
+    X(DIGEST, "digest")
+
+enum member {
+#define MEMBER_ID(id, name) id,
+    OUTCOME_MEMBERS(MEMBER_ID)
+#undef MEMBER_ID
+        MEMBERS
+};
+static const char *const names[MEMBERS] = {
+#define MEMBER_NAME(id, name) [id] = name,
+    OUTCOME_MEMBERS(MEMBER_NAME)
+#undef MEMBER_NAME
+};
+
+/* ---- writing ---- */
+
+static void put_reasons(msgpack_packer *packer, uint32_t reasons) {
+    msgpack_pack_array(packer, (size_t)__builtin_popcount(reasons));
+    for (unsigned reason = 0; reason < FLK_REASON_COUNT; reason++) {
+        if ((reasons & 1u << reason) != 0) {
+            flk_mp_put_text(packer, flk_reason_name((flk_reason_t)reason));
+        }
+    }
+}
+
+static void put_member(msgpack_packer *packer, enum member member, const flk_outcome_record_t *record) {
+    const flk_outcome_t *outcome = &record->outcome;
+    flk_mp_put_text(packer, names[member]);
+    switch (member) {
+    case PCS_ID:
+        flk_mp_put_text(packer, record->pcs_id);
+        break;
+    case STATUS:
+        msgpack_pack_uint16(packer, outcome->status);
+        break;
+    case REASONS:
+        put_reasons(packer, outcome->reasons);
+        break;
+    case D_HAT:
+        outcome->has_d_hat ? msgpack_pack_double(packer, outcome->d_hat) : msgpack_pack_nil(packer);
+        break;
+    case BUDGET:
+        msgpack_pack_double(packer, outcome->budget);
+        break;
+    case BUDGET_CLAIMED:
+        msgpack_pack_double(packer, outcome->budget_claimed);
+        break;
+    case REGIME:
+        flk_mp_put_text(packer, flk_regime_name(outcome->regime));
+        break;
+    case POLICY_VERSION:
+        flk_mp_put_text(packer, outcome->policy_version);
+        break;
+    case ORIGIN:
+        msgpack_pack_bin_with_body(packer, record->origin.bytes, FLK_ID_BYTES);
+        break;
+    case DIGEST:
+        msgpack_pack_bin_with_body(packer, record->digest, FLK_DIGEST_BYTES);
+        break;
+    case MEMBERS:
+        break;
+    }
+}
+
+size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OUTCOME_BYTES]) {
+    flk_mp_buffer_t buffer = {.at = out, .end = out + FLK_OUTCOME_BYTES};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &buffer, flk_mp_write);
+    msgpack_pack_map(&packer, MEMBERS);
+    for (unsigned member = 0; member < MEMBERS; member++) {
+        put_member(&packer, (enum member)member, record);
+    }
+    return (size_t)(buffer.at - out);
+}
+
+/* ---- reading ---- */
+
+static void take_reasons(flk_mp_cursor_t *cursor, uint32_t *reasons) {
+    uint32_t len = flk_mp_array(cursor);
+    for (uint32_t i = 0; i < len && cursor->error == NULL; i++) {
+        char name[FLK_MP_KEY_BYTES];
+        flk_mp_text(cursor, name, sizeof name);
+        unsigned reason = 0;
+        while (reason < FLK_REASON_COUNT && strcmp(name, flk_reason_name((flk_reason_t)reason)) != 0) {
+            reason++;
+        }
+        if (reason == FLK_REASON_COUNT) {
+            flk_mp_fail(cursor, "an unknown reason");
+            return;
+        }
+        *reasons |= 1u << reason;
+    }
+}
+
+static void take_d_hat(flk_mp_cursor_t *cursor, flk_outcome_t *outcome) {
+    flk_mp_cursor_t ahead = *cursor;
+    flk_mp_token_t token;
+    if (flk_mp_next(&ahead, &token) && token.type == FLK_MP_NIL) {
+        *cursor = ahead;
+        return;
+    }
+    outcome->has_d_hat = true;
+    outcome->d_hat = flk_mp_real(cursor);
+}
+
+static void take_regime(flk_mp_cursor_t *cursor, flk_regime_t *regime) {
+    char name[FLK_MP_KEY_BYTES];
+    size_t len = flk_mp_text(cursor, name, sizeof name);
+    if (cursor->error == NULL && !flk_regime_parse(name, len, regime)) {
+        flk_mp_fail(cursor, "an unknown regime");
+    }
+}
+
+static void take_bytes(flk_mp_cursor_t *cursor, uint8_t *out, uint32_t out_bytes) {
+    uint32_t len;
+    const uint8_t *bytes = flk_mp_bin(cursor, &len);
+    if (bytes == NULL || len != out_bytes) {
+        flk_mp_fail(cursor, "binary of another length");
+        return;
+    }
+    memcpy(out, bytes, out_bytes);
+}
+
+static void take_member(flk_mp_cursor_t *cursor, enum member member, flk_outcome_record_t *record) {
+    flk_outcome_t *outcome = &record->outcome;
+    switch (member) {
+    case PCS_ID:
+        flk_mp_text(cursor, record->pcs_id, sizeof record->pcs_id);
+        break;
+    case STATUS:
+        outcome->status = (uint16_t)flk_mp_uint(cursor, 599);
+        break;
+    case REASONS:
+        take_reasons(cursor, &outcome->reasons);
+        break;
+    case D_HAT:
+        take_d_hat(cursor, outcome);
+        break;
+    case BUDGET:
+        outcome->budget = flk_mp_real(cursor);
+        break;
+    case BUDGET_CLAIMED:
+        outcome->budget_claimed = flk_mp_real(cursor);
+        break;
+    case REGIME:
+        take_regime(cursor, &outcome->regime);
+        break;
+    case POLICY_VERSION:
+        flk_mp_text(cursor, outcome->policy_version, sizeof outcome->policy_version);
+        break;
+    case ORIGIN:
+        take_bytes(cursor, record->origin.bytes, FLK_ID_BYTES);
+        break;
+    case DIGEST:
+        take_bytes(cursor, record->digest, FLK_DIGEST_BYTES);
+        break;
+    case MEMBERS: /* of a later version */
+        flk_mp_skip(cursor);
+        break;
+    }
+}
+
+static enum member take_key(flk_mp_cursor_t *cursor) {
+    char key[FLK_MP_KEY_BYTES];
+    flk_mp_text(cursor, key, sizeof key);
+    unsigned member = 0;
+    while (member < MEMBERS && strcmp(key, names[member]) != 0) {
+        member++;
+    }
+    return (enum member)member;
+}
+
+/* Only characters that may stand in JSON and in a log line as they are. */
+static bool is_plain(const char *text) {
+    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")] == '\0';
+}
+
+static void check_record(flk_mp_cursor_t *cursor, const flk_outcome_record_t *record) {
+    const flk_outcome_t *outcome = &record->outcome;
+    size_t id_len = strlen(record->pcs_id);
+    if (outcome->status != (outcome->reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED)) {
+        flk_mp_fail(cursor, "a status that the reasons contradict");
+    } else if ((id_len != 0 && id_len != FLK_PCS_ID_HEX) || strspn(record->pcs_id, "0123456789abcdef") != id_len) {
+        flk_mp_fail(cursor, "pcs_id is not 64 hex digits");
+    } else if (!is_plain(outcome->policy_version)) {
+        flk_mp_fail(cursor, "policy_version with a forbidden character");
+    }
+}
+
+flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_record_t *record, char *errmsg) {
+    memset(record, 0, sizeof *record);
+    flk_mp_cursor_t cursor;
+    flk_mp_open(&cursor, data, data_bytes);
+    uint32_t pairs = flk_mp_map(&cursor);
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < pairs && cursor.error == NULL; i++) {
+        enum member member = take_key(&cursor);
+        if (member != MEMBERS && (seen & 1u << member) != 0) {
+            flk_mp_fail(&cursor, "a member twice");
+        }
+        seen |= 1u << member;
+        take_member(&cursor, member, record);
+    }
+    if (flk_mp_done(&cursor) && (seen & ((1u << MEMBERS) - 1)) != (1u << MEMBERS) - 1) {
+        flk_mp_fail(&cursor, "a member is missing");
+    }
+    check_record(&cursor, record);
+    if (cursor.error != NULL) {
+        flk_errmsg(errmsg, "outcome is malformed: %s", cursor.error);
+        return FLK_E_INVALID;
+    }
+    return FLK_OK;
+}

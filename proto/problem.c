@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The problem body: {"field": text, "detail": text}. Members that a later version adds are passed over. */
+#include "proto/body.h"
+
+#include <string.h>
+
+#include "proto/mp.h"
+
+size_t flk_problem_encode(const flk_problem_t *problem, uint8_t out[FLK_PROBLEM_BYTES]) {
+    flk_mp_buffer_t buffer = {.at = out, .end = out + FLK_PROBLEM_BYTES};
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &buffer, flk_mp_write);
+    msgpack_pack_map(&packer, 2);
+    flk_mp_put_text(&packer, "field");
+    flk_mp_put_text(&packer, problem->field);
+    flk_mp_put_text(&packer, "detail");
+    flk_mp_put_text(&packer, problem->detail);
+    return (size_t)(buffer.at - out);
+}
+
+flk_err_t flk_problem_decode(const void *data, size_t data_bytes, flk_problem_t *problem, char *errmsg) {
+    memset(problem, 0, sizeof *problem);
+    flk_mp_cursor_t cursor;
+    flk_mp_open(&cursor, data, data_bytes);
+    uint32_t pairs = flk_mp_map(&cursor);
+    bool has_detail = false;
+    for (uint32_t i = 0; i < pairs && cursor.error == NULL; i++) {
+        char key[FLK_MP_KEY_BYTES];
+        flk_mp_text(&cursor, key, sizeof key);
+        if (strcmp(key, "field") == 0) {
+            flk_mp_text(&cursor, problem->field, sizeof problem->field);
+        } else if (strcmp(key, "detail") == 0) {
+            flk_mp_text(&cursor, problem->detail, sizeof problem->detail);
+            has_detail = true;
+        } else {
+            flk_mp_skip(&cursor);
+        }
+    }
+    if (!flk_mp_done(&cursor) || !has_detail) {
+        flk_errmsg(errmsg, "problem is malformed: %s", cursor.error != NULL ? cursor.error : "no detail");
+        return FLK_E_INVALID;
+    }
+    return FLK_OK;
+}
