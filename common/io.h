@@ -21,10 +21,12 @@ typedef enum flk_io_op {
     FLK_IO_RENAME,
     FLK_IO_UNLINK,
     FLK_IO_CLOSE,
+    FLK_IO_LINK,
+    FLK_IO_FREE_BYTES,
 } flk_io_op_t;
 
 /* Test hook: called before each operation when set; a non-zero errno is what the operation then fails with,
- * untouched by the kernel. NULL in production. */
+ * untouched by the kernel (a failed close still closes, as close(2) does). Called from any thread. NULL in production. */
 typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);
 void flk_io_set_fault(flk_io_fault_fn *fault, void *arg);
 
@@ -38,9 +40,13 @@ FLK_MUST_CHECK flk_err_t flk_io_pread(int fd, const char *path, void *buffer, si
                                       char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_sync(int fd, const char *path, char *errmsg); /* fdatasync */
 FLK_MUST_CHECK flk_err_t flk_io_sync_dir(const char *dir, char *errmsg);
+/* Gives the file `size` bytes that later writes find on the disk. A file system without fallocate gets a sparse file. */
 FLK_MUST_CHECK flk_err_t flk_io_allocate(int fd, const char *path, uint64_t size, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_truncate(int fd, const char *path, uint64_t size, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_rename(const char *from, const char *to, char *errmsg);
+/* A second name for the same file. */
+FLK_MUST_CHECK flk_err_t flk_io_link(const char *from, const char *to, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_size(int fd, const char *path, uint64_t *size, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_unlink(const char *path, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_close(int fd, const char *path, char *errmsg);
 /* mkdir -p with mode 0700. */
@@ -49,7 +55,8 @@ FLK_MUST_CHECK flk_err_t flk_io_mkdirs(const char *dir, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg);
 /* Writes a whole small file: temporary name, sync, rename, directory sync. */
 FLK_MUST_CHECK flk_err_t flk_io_replace(const char *path, const void *data, size_t data_bytes, char *errmsg);
-/* Reads a whole file of at most bytes_max; NUL-terminated. Caller frees *data with free(). FLK_E_TOO_LARGE above. */
+/* Reads a whole file of at most bytes_max; NUL-terminated. Follows links and reads pipes too: mounted secrets are
+ * links. Caller frees *data with free(). FLK_E_TOO_LARGE above. */
 FLK_MUST_CHECK flk_err_t flk_io_read_file(const char *path, size_t bytes_max, char **data, size_t *data_bytes,
                                           char *errmsg);
 
