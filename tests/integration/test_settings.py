@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""Starting wrong: one clear line on stderr and a status that is not zero; and what --help, --check and --version say."""
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+
+from harness.cluster import Cluster
+from harness.process import BIN_DIR, ROOT, free_port, run
+
+DAEMONS = ("flk-gateway", "flk-broker", "flk-worker")
+PROGRAMS = (*DAEMONS, "flk-agent")
+LETTER = {"flk-gateway": "G", "flk-broker": "B", "flk-worker": "W", "flk-agent": "A"}
+
+
+def settings_table():
+    """name -> (type, letters of the programs, default) from the one list."""
+    source = (ROOT / "common" / "settings_table.h").read_text().replace("\\\n", "")
+    rows = re.findall(r'X\((\w+), "(\w+)", (\w+), ([A-Z |]+), "([^"]*)"', source)
+    assert len(rows) > 20
+    return {name: (kind, set(letters.replace(" ", "").split("|")), default) for _, name, kind, letters, default in rows}
+
+
+@pytest.fixture
+def env(tmp_path):
+    """Free ports and a data directory, valid for every daemon."""
+    return {"FLK_HTTP_LISTEN": f"127.0.0.1:{free_port()}", "FLK_ZMQ_LISTEN": f"tcp://127.0.0.1:{free_port()}",
+            "FLK_FRONTENDS": f"tcp://127.0.0.1:{free_port()}", "FLK_BACKENDS": f"tcp://127.0.0.1:{free_port()}",
+            "FLK_ADMIN_LISTEN": f"127.0.0.1:{free_port()}", "FLK_DATA_DIR": str(tmp_path / "data")}
+
+
+def check_refusal(done, *words):
+    """One line that names what is wrong; a status that tells so."""
+    assert done.returncode not in (0, None) and done.returncode > 0, done
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, f"not one line: {done.stderr}"
+    for word in words:
+        assert word in lines[0], f"{word!r} is not in: {lines[0]}"
+
+
+# --help lists each setting of the program, with its default, and no other program's.
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_lists_the_settings(program):
+    done = run(program, "--help")
+    assert done.returncode == 0 and not done.stderr, done
+    for name, (_, letters, default) in settings_table().items():
+        listed = re.search(rf"\b{name}\b", done.stdout) is not None
+        assert listed == (LETTER[program] in letters), f"{name} listed: {listed}"
+        if listed and default:
+            assert default in done.stdout, f"{name}: default {default} is not shown"
+
+
+# --version prints the program's name and version.
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_version(program):
+    done = run(program, "--version")
+    assert done.returncode == 0 and re.fullmatch(rf"{program} \d+\.\d+\.\d+\S*\n", done.stdout), done
+
+
+# --check prints the effective settings, those from files too, with every secret masked, and starts nothing.
+@pytest.mark.parametrize("program", DAEMONS)
+def test_check_masks_secrets(program, env, tmp_path):
+    (tmp_path / "pass").write_text("filesecret\n")
+    env.update({"METRICS_USER": "ops", "METRICS_PASS_FILE": str(tmp_path / "pass"), "PCS_SIGN_ALG": "hmac",
+                "PCS_HMAC_KEY": "keysecret"})
+    done = run(program, "--check", env=env)
+    assert done.returncode == 0, done
+    assert "ops" in done.stdout and "METRICS_PASS" in done.stdout
+    assert "filesecret" not in done.stdout + done.stderr and "keysecret" not in done.stdout + done.stderr
+    for name, (_, letters, _) in settings_table().items():
+        assert (re.search(rf"^\s*{name}\b", done.stdout, re.M) is not None) == (LETTER[program] in letters), name
+    assert not (tmp_path / "data").exists(), "--check wrote to disk"
+
+
+# An argument that is not known is refused.
+@pytest.mark.parametrize("program", DAEMONS)
+def test_unknown_argument(program, env):
+    check_refusal(run(program, "--verbose", env=env), "--verbose")
+
+
+# A wrong value is refused with its name, the value and what is allowed, by --check and by a start alike.
+@pytest.mark.parametrize("program, name, value", [
+    ("flk-gateway", "FLK_REQUEST_TIMEOUT_MS", "5s"), ("flk-gateway", "FLK_REQUEST_TIMEOUT_MS", "99"),
+    ("flk-gateway", "FLK_REQUEST_TIMEOUT_MS", "-1"), ("flk-gateway", "FLK_REQUEST_TIMEOUT_MS", ""),
+    ("flk-gateway", "FLK_INFLIGHT_MAX", "99999999999999999999"), ("flk-gateway", "FLK_HTTP_BEHIND_PROXY", "maybe"),
+    ("flk-gateway", "FLK_LOG_LEVEL", "loud"), ("flk-broker", "FLK_QUEUE_COUNT_MAX", "0"),
+    ("flk-worker", "DEDUP_BACKEND", "mysql"), ("flk-worker", "PCS_SIGN_ALG", "rsa"), ("flk-broker", "FLK_LOG_FORMAT", "xml"),
+])
+def test_wrong_value(program, name, value, env):
+    env[name] = value
+    for args in (["--check"], []):
+        if value == "" and not args:
+            continue
+        check = run(program, *args, env=env)
+        check_refusal(check, name, *([value] if value else []))
+
+
+# An FLK_* name that no program knows is refused: a slip of the pen must not pass for a default.
+@pytest.mark.parametrize("program", DAEMONS)
+def test_unknown_setting(program, env):
+    env["FLK_REQEST_TIMEOUT_MS"] = "1000"
+    check_refusal(run(program, env=env), "FLK_REQEST_TIMEOUT_MS")
+
+
+# A setting of another program is no mistake: one environment serves all.
+@pytest.mark.parametrize("program", DAEMONS)
+def test_settings_of_others_pass(program, env):
+    env.update({"FLK_WORKER_THREADS": "2", "FLK_QUEUE_COUNT_MAX": "10", "FLK_INFLIGHT_MAX": "10", "ENDPOINT": "http://x/"})
+    assert run(program, "--check", env=env).returncode == 0
+
+
+# A secret's file that cannot be read, or the same setting given twice, is refused.
+@pytest.mark.parametrize("extra, word", [({"PCS_HMAC_KEY_FILE": "/nonexistent/key"}, "PCS_HMAC_KEY_FILE"),
+                                         ({"PCS_HMAC_KEY_FILE": "/etc/hostname", "PCS_HMAC_KEY": "x"}, "PCS_HMAC_KEY")])
+def test_setting_from_file(extra, word, env):
+    check_refusal(run("flk-worker", env={**env, "PCS_SIGN_ALG": "hmac", **extra}), word)
+
+
+# Signing without a key that can verify is refused; so is a key that is none.
+@pytest.mark.parametrize("extra, word", [({"PCS_SIGN_ALG": "hmac"}, "PCS_HMAC_KEY"),
+                                         ({"PCS_SIGN_ALG": "ed25519"}, "PCS_ED25519_PUB_B64"),
+                                         ({"PCS_SIGN_ALG": "ed25519", "PCS_ED25519_PUB_B64": "c2hvcnQ="}, "PCS_ED25519_PUB_B64")])
+def test_signing_needs_a_key(extra, word, env):
+    check_refusal(run("flk-worker", env={**env, **extra}), word)
+
+
+# A policy that breaks the guard-rails, is no JSON, has no version or an unknown member is refused with file and member.
+@pytest.mark.parametrize("text, word", [('{"version": "x", "alpha": 1.5}', "alpha"), ('{"version": "x", "tolCoh": -1}', "tolCoh"),
+                                        ('{"alpha": 0.3}', "version"), ('{"version": "x", "alhpa": 0.3}', "alhpa"),
+                                        ('{"version": "x"', "policy.json"), ("[]", "policy.json")])
+def test_wrong_policy(text, word, env, tmp_path):
+    policy = tmp_path / "policy.json"
+    policy.write_text(text)
+    check_refusal(run("flk-worker", env={**env, "FLK_POLICY_FILE": str(policy)}), "policy.json", word)
+
+
+# A port in use is named, with what to do, and ends the start.
+@pytest.mark.parametrize("program, name, scheme", [
+    ("flk-gateway", "FLK_HTTP_LISTEN", ""), ("flk-gateway", "FLK_ZMQ_LISTEN", "tcp://"), ("flk-broker", "FLK_FRONTENDS", "tcp://"),
+    ("flk-broker", "FLK_BACKENDS", "tcp://"), ("flk-broker", "FLK_ADMIN_LISTEN", ""), ("flk-worker", "FLK_ADMIN_LISTEN", "")])
+def test_port_in_use(program, name, scheme, env):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        done = run(program, env={**env, name: scheme + address})
+    assert done.returncode > 0, done
+    complaint = [line for line in done.stderr.splitlines() if address in line]
+    assert complaint and "in use" in complaint[-1], done.stderr
+
+
+# An address that is none is refused by name.
+@pytest.mark.parametrize("program, name, value", [
+    ("flk-gateway", "FLK_HTTP_LISTEN", "nowhere"), ("flk-gateway", "FLK_ZMQ_LISTEN", "http://x"), ("flk-broker", "FLK_FRONTENDS", "x"),
+    ("flk-worker", "FLK_BACKENDS", "tcp://"), ("flk-broker", "FLK_ADMIN_LISTEN", "127.0.0.1:99999")])
+def test_wrong_address(program, name, value, env):
+    done = run(program, env={**env, name: value})
+    assert done.returncode > 0 and value in done.stderr, done
+
+
+# A data directory that cannot be made or written is named and ends the start.
+@pytest.mark.parametrize("program", ["flk-gateway", "flk-worker"])
+def test_unwritable_data_directory(program, env, tmp_path):
+    (tmp_path / "file").write_text("")
+    check = run(program, env={**env, "FLK_DATA_DIR": str(tmp_path / "file" / "data")})
+    check_refusal(check, str(tmp_path / "file"))
+    if os.geteuid() == 0:  # root may write anywhere: take the right away by a read-only file system
+        assert run(program, env={**env, "FLK_DATA_DIR": "/proc/flk-data"}).returncode > 0
+    else:
+        check_refusal(run(program, env={**env, "FLK_DATA_DIR": "/flk-data"}), "/flk-data")
+
+
+# A second gateway on the same data directory is refused, and the first goes on.
+def test_second_gateway_on_the_same_directory(env):
+    with Cluster() as cluster:
+        done = run("flk-gateway", env={**env, "FLK_DATA_DIR": str(cluster.directory / "gateway-0")})
+        check_refusal(done, str(cluster.directory / "gateway-0"))
+        assert cluster.gateway.ready()
+
+
+# The flk front door knows its version and lists its commands.
+def test_flk_front_door():
+    if not (BIN_DIR / "flk").exists():
+        pytest.skip("flk is not built")
+    assert re.search(r"\d+\.\d+\.\d+", run("flk", "version").stdout)
+    done = run("flk", "--help")
+    assert done.returncode == 0 and all(word in done.stdout for word in ("up", "status", "version")), done
+    assert subprocess.run([str(BIN_DIR / "flk"), "nonsense"], capture_output=True, timeout=20).returncode > 0
