@@ -5,10 +5,10 @@
 #define FLK_COMMON_ADMIN_H
 
 #include "common/err.h"
+#include "common/http.h"
 #include "common/metrics.h"
 
 struct mg_context;
-struct mg_connection;
 
 typedef struct flk_admin flk_admin_t; /* Opaque. */
 
@@ -31,23 +31,5 @@ FLK_MUST_CHECK flk_err_t flk_admin_attach(struct mg_context *context, const flk_
                                           flk_admin_t **admin);
 void flk_admin_stop(flk_admin_t **admin);
 unsigned flk_admin_port(const flk_admin_t *admin);
-
-/* For doors that answer through civetweb: one response with Content-Length, no-store, nosniff and the body.
- * `retry_after_s` 0 = no such header; `allow` NULL = no such header; `close` ends the connection. */
-typedef struct flk_http_answer {
-    int status;
-    const char *content_type;
-    const char *body;
-    size_t body_bytes;
-    unsigned retry_after_s;
-    const char *allow;
-    bool close;
-} flk_http_answer_t;
-void flk_http_send(struct mg_connection *connection, const flk_http_answer_t *answer);
-
-/* RFC 9457 problem as one JSON text; `field` "" or NULL leaves it out. Strings are escaped. Returns bytes written. */
-size_t flk_http_problem(char *out, size_t out_bytes, int status, const char *title, const char *detail,
-                        const char *field);
-const char *flk_http_status_text(int status);
 
 #endif

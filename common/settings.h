@@ -4,6 +4,8 @@
 #ifndef FLK_COMMON_SETTINGS_H
 #define FLK_COMMON_SETTINGS_H
 
+#include <stdio.h>
+
 #include "common/err.h"
 #include "common/settings_table.h"
 
@@ -35,6 +37,8 @@ const char *flk_settings_str(const flk_settings_t *settings, flk_setting_id_t id
 uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id);   /* in the table's unit */
 bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id);
 
+flk_program_t flk_settings_program(const flk_settings_t *settings);
+
 /* Splits a comma-separated list. Calls fn for each non-empty item. */
 typedef void flk_settings_item_fn(void *arg, const char *item, size_t index);
 size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg);
@@ -44,5 +48,11 @@ size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg);
  * exit status (0 or 2) to end with. */
 FLK_MUST_CHECK int flk_settings_start(flk_program_t program, const char *summary, int argc, char **argv,
                                       flk_settings_t **settings);
+
+/* For programs with arguments of their own: the part of --help that lists settings, what --check prints, and the
+ * README's table of all programs. */
+void flk_settings_print(flk_program_t program, FILE *out);
+void flk_settings_print_effective(const flk_settings_t *settings, FILE *out);
+void flk_settings_print_markdown(FILE *out);
 
 #endif

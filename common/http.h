@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP through civetweb as all our doors have it: how one listens, and how one answers. */
+#ifndef FLK_COMMON_HTTP_H
+#define FLK_COMMON_HTTP_H
+
+#include "common/err.h"
+
+struct mg_callbacks;
+struct mg_connection;
+struct mg_context;
+
+typedef struct flk_http_options {
+    const char *listen; /* "host:port"; port 0 picks a free one */
+    unsigned threads;   /* connections served at once; a further one waits unanswered */
+    unsigned queue;     /* accepted connections that may wait for a thread */
+    unsigned request_timeout_ms;
+    unsigned keep_alive_ms;               /* how long an idle connection is kept; 0 = one request a connection */
+    const struct mg_callbacks *callbacks; /* NULL, or borrowed until return; http_error and log_message are ours when
+                                           * unset: problem+json and one log line */
+    void *user_data;
+} flk_http_options_t;
+
+/* Starts civetweb without document root, CORS, directory pages or a Server header; *port is the one bound. Errors:
+ * FLK_E_CONFIG "cannot listen on HOST:PORT: …". Caller frees with flk_http_stop. */
+FLK_MUST_CHECK flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port,
+                                        char *errmsg);
+/* Waits for the requests that run. */
+void flk_http_stop(struct mg_context **context);
+
+/* One response with Date, Content-Length, no-store, nosniff and the body, in one send when it is small. To HEAD the
+ * body is announced, not sent. */
+typedef struct flk_http_answer {
+    int status;
+    const char *content_type;
+    const char *body;
+    size_t body_bytes;
+    unsigned retry_after_s;   /* 0 = no such header */
+    const char *allow;        /* NULL = no such header */
+    const char *authenticate; /* WWW-Authenticate; NULL = no such header */
+    bool close;               /* ends the connection */
+} flk_http_answer_t;
+void flk_http_send(struct mg_connection *connection, const flk_http_answer_t *answer);
+
+/* RFC 9457 problem as one JSON text; `field` "" or NULL leaves it out. Strings are escaped, and cut when they would
+ * not fit. Returns bytes written without the NUL. `out_bytes` >= FLK_HTTP_PROBLEM_BYTES_MIN. */
+enum { FLK_HTTP_PROBLEM_BYTES_MIN = 256, FLK_HTTP_PROBLEM_BYTES = 1024 };
+size_t flk_http_problem(char *out, size_t out_bytes, int status, const char *title, const char *detail,
+                        const char *field);
+const char *flk_http_status_text(int status);
+
+/* Sends `answer` with a problem of its status as type and body. */
+void flk_http_send_problem(struct mg_connection *connection, const flk_http_answer_t *answer, const char *detail,
+                           const char *field);
+
+#endif

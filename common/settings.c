@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* Loading: refuse FLK_* names that nobody knows -> for each setting of this program take the variable, else the
+ * file that NAME_FILE names, else the default -> check it by its type -> check what belongs together.
+ *
+ * Everything that is wrong ends in one line of errmsg and FLK_E_CONFIG; nothing is read later, so a program that has
+ * started never fails over a setting. An empty variable counts as unset: that is what `NAME: ${NAME:-}` gives. */
+#include "common/settings.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/settings_row.h"
+
+enum { FILE_BYTES_MAX = 65536, NAME_BYTES = 64, SUGGEST_DISTANCE_MAX = 4 };
+
+enum { /* short names for the table */
+       G = FLK_PROGRAM_GATEWAY,
+       B = FLK_PROGRAM_BROKER,
+       W = FLK_PROGRAM_WORKER,
+       A = FLK_PROGRAM_AGENT,
+       F = FLK_PROGRAM_FLK,
+};
+
+const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT] = {
+#define FLK_SETTING_ROW(id, ...)            [FLK_SET_##id] = FLK_SETTING_FIELDS(__VA_ARGS__)
+#define FLK_SETTING_FIELDS(name, type, ...) {name, FLK_SETTING_##type, __VA_ARGS__},
+    FLK_SETTINGS(FLK_SETTING_ROW)
+#undef FLK_SETTING_FIELDS
+#undef FLK_SETTING_ROW
+};
+
+struct flk_settings {
+    flk_program_t program;
+    char *values[FLK_SETTINGS_COUNT]; /* NULL: another program's */
+    uint64_t uints[FLK_SETTINGS_COUNT];
+};
+
+const char *flk_program_name(flk_program_t program) {
+    switch (program) {
+    case FLK_PROGRAM_GATEWAY:
+        return "flk-gateway";
+    case FLK_PROGRAM_BROKER:
+        return "flk-broker";
+    case FLK_PROGRAM_WORKER:
+        return "flk-worker";
+    case FLK_PROGRAM_AGENT:
+        return "flk-agent";
+    case FLK_PROGRAM_FLK:
+        break;
+    }
+    return "flk";
+}
+
+const char *flk_setting_default(const flk_setting_row_t *row, flk_program_t program) {
+    if (row == &flk_setting_rows[FLK_SET_ADMIN_LISTEN]) {
+        return program == FLK_PROGRAM_WORKER ? "127.0.0.1:8082" : "127.0.0.1:8081";
+    }
+    return row->default_value;
+}
+
+/* ---- names ---- */
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Levenshtein distance of two names of fewer than NAME_BYTES bytes. */
+static size_t edit_distance(const char *a, const char *b) {
+    size_t b_len = strlen(b);
+    size_t row[NAME_BYTES];
+    for (size_t j = 0; j <= b_len; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            row[j] = min_size(substituted, min_size(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[b_len];
+}
+
+static const char *nearest_name(const char *name) {
+    const char *nearest = NULL;
+    size_t best = SUGGEST_DISTANCE_MAX + 1;
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT && strlen(name) < NAME_BYTES; i++) {
+        size_t distance = edit_distance(name, flk_setting_rows[i].name);
+        if (distance < best) {
+            best = distance;
+            nearest = flk_setting_rows[i].name;
+        }
+    }
+    return nearest;
+}
+
+static bool is_known_name(const char *name, size_t name_len) {
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
+        const char *known = flk_setting_rows[i].name;
+        size_t known_len = strlen(known);
+        bool same_start = name_len >= known_len && memcmp(name, known, known_len) == 0;
+        size_t rest_len = name_len - known_len;
+        if (same_start && (rest_len == 0 || (rest_len == 5 && memcmp(name + known_len, "_FILE", 5) == 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static flk_err_t check_unknown_names(char *errmsg) {
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        size_t name_len = strcspn(*entry, "=");
+        if (strncmp(*entry, "FLK_", 4) != 0 || is_known_name(*entry, name_len)) {
+            continue;
+        }
+        char name[NAME_BYTES];
+        snprintf(name, sizeof name, "%.*s", (int)min_size(name_len, sizeof name - 1), *entry);
+        const char *nearest = nearest_name(name);
+        flk_errmsg(errmsg,
+                   nearest != NULL ? "%s: no such setting; did you mean %s?" : "%s: no such setting; see --help", name,
+                   nearest);
+        return FLK_E_CONFIG;
+    }
+    return FLK_OK;
+}
+
+/* ---- values ---- */
+
+/* The file's content without one trailing newline. Not by common/io: that refuses symbolic links, and a mounted
+ * Kubernetes secret is one. */
+static flk_err_t read_value_file(const char *setting, const char *path, char **value, char *errmsg) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        flk_errmsg(errmsg, "%s_FILE: cannot open %s: %s", setting, path, strerror(errno));
+        return FLK_E_CONFIG;
+    }
+    char *text = flk_start_alloc(FILE_BYTES_MAX + 2);
+    size_t bytes = fread(text, 1, FILE_BYTES_MAX + 1, file);
+    const char *problem = ferror(file)                     ? "cannot be read"
+                          : bytes > FILE_BYTES_MAX         ? "is larger than 64 KiB"
+                          : memchr(text, 0, bytes) != NULL ? "holds a NUL byte"
+                                                           : NULL;
+    fclose(file);
+    if (problem != NULL) {
+        sodium_memzero(text, bytes);
+        free(text);
+        flk_errmsg(errmsg, "%s_FILE: %s %s", setting, path, problem);
+        return FLK_E_CONFIG;
+    }
+    if (bytes > 0 && text[bytes - 1] == '\n') {
+        text[--bytes] = '\0';
+    }
+    *value = text;
+    return FLK_OK;
+}
+
+static char *start_copy(const char *text) {
+    char *copy = flk_start_alloc(strlen(text) + 1);
+    return strcpy(copy, text);
+}
+
+static flk_err_t find_value(const flk_setting_row_t *row, flk_program_t program, char **value, char *errmsg) {
+    char file_name[NAME_BYTES + sizeof "_FILE"];
+    snprintf(file_name, sizeof file_name, "%s_FILE", row->name);
+    const char *direct = getenv(row->name);
+    const char *path = getenv(file_name);
+    bool has_direct = direct != NULL && direct[0] != '\0';
+    bool has_path = path != NULL && path[0] != '\0';
+    if (has_direct && has_path) {
+        flk_errmsg(errmsg, "%s and %s are both set; set one of them", row->name, file_name);
+        return FLK_E_CONFIG;
+    }
+    if (has_path) {
+        return read_value_file(row->name, path, value, errmsg);
+    }
+    *value = start_copy(has_direct ? direct : flk_setting_default(row, program));
+    return FLK_OK;
+}
+
+static bool parse_uint(const char *text, uint64_t *value) {
+    if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0') {
+        return false;
+    }
+    errno = 0;
+    *value = strtoull(text, NULL, 10);
+    return errno == 0;
+}
+
+static flk_err_t check_uint(const flk_setting_row_t *row, const char *value, uint64_t *parsed, char *errmsg) {
+    unsigned long long min, max;
+    FLK_ASSERT(sscanf(row->limits, "%llu..%llu", &min, &max) == 2);
+    if (!parse_uint(value, parsed) || *parsed < min || *parsed > max) {
+        flk_errmsg(errmsg, "%s: '%.64s' is not a whole number in %s (%s)", row->name, value, row->limits, row->unit);
+        return FLK_E_CONFIG;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t check_bool(const flk_setting_row_t *row, const char *value, uint64_t *parsed, char *errmsg) {
+    *parsed = strcmp(value, "1") == 0 || strcmp(value, "true") == 0;
+    if (*parsed == 0 && strcmp(value, "0") != 0 && strcmp(value, "false") != 0) {
+        flk_errmsg(errmsg, "%s: '%.64s' is not one of 0, 1, true, false", row->name, value);
+        return FLK_E_CONFIG;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t check_enum(const flk_setting_row_t *row, const char *value, char *errmsg) {
+    size_t value_len = strlen(value);
+    for (const char *choice = row->limits; *choice != '\0';) {
+        size_t choice_len = strcspn(choice, "|");
+        if (choice_len == value_len && memcmp(choice, value, value_len) == 0) {
+            return FLK_OK;
+        }
+        choice += choice_len + (choice[choice_len] == '|');
+    }
+    flk_errmsg(errmsg, "%s: '%.64s' is not one of %s", row->name, value, row->limits);
+    return FLK_E_CONFIG;
+}
+
+static flk_err_t check_value(const flk_setting_row_t *row, const char *value, uint64_t *parsed, char *errmsg) {
+    switch (row->type) {
+    case FLK_SETTING_UINT:
+        return check_uint(row, value, parsed, errmsg);
+    case FLK_SETTING_BOOL:
+        return check_bool(row, value, parsed, errmsg);
+    case FLK_SETTING_ENUM:
+        return check_enum(row, value, errmsg);
+    case FLK_SETTING_STR:
+    case FLK_SETTING_SECRET:
+        break;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t check_together(const flk_settings_t *settings, char *errmsg) {
+    const char *user = settings->values[FLK_SET_METRICS_USER];
+    const char *pass = settings->values[FLK_SET_METRICS_PASS];
+    if (user == NULL) {
+        return FLK_OK; /* a program without pages of its own */
+    }
+    if ((user[0] == '\0') != (pass[0] == '\0')) {
+        flk_errmsg(errmsg, "%s is set but %s is not; set both or neither",
+                   user[0] != '\0' ? "METRICS_USER" : "METRICS_PASS",
+                   user[0] != '\0' ? "METRICS_PASS" : "METRICS_USER");
+        return FLK_E_CONFIG;
+    }
+    if (strchr(user, ':') != NULL) {
+        flk_errmsg(errmsg, "METRICS_USER: '%.64s' holds a colon, which Basic Auth cannot carry", user);
+        return FLK_E_CONFIG;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t load_values(flk_settings_t *settings, char *errmsg) {
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
+        const flk_setting_row_t *row = &flk_setting_rows[i];
+        if ((row->programs & settings->program) == 0) {
+            continue;
+        }
+        flk_err_t err = find_value(row, settings->program, &settings->values[i], errmsg);
+        if (err == FLK_OK) {
+            err = check_value(row, settings->values[i], &settings->uints[i], errmsg);
+        }
+        if (err != FLK_OK) {
+            return err;
+        }
+    }
+    return check_together(settings, errmsg);
+}
+
+flk_err_t flk_settings_load(flk_program_t program, flk_settings_t **settings, char *errmsg) {
+    *settings = NULL;
+    flk_err_t err = check_unknown_names(errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_settings_t *loaded = flk_start_alloc(sizeof *loaded);
+    loaded->program = program;
+    err = load_values(loaded, errmsg);
+    if (err != FLK_OK) {
+        flk_settings_destroy(&loaded);
+        return err;
+    }
+    *settings = loaded;
+    return FLK_OK;
+}
+
+void flk_settings_destroy(flk_settings_t **settings) {
+    if (*settings == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
+        char *value = (*settings)->values[i];
+        if (value != NULL && flk_setting_rows[i].type == FLK_SETTING_SECRET) {
+            sodium_memzero(value, strlen(value));
+        }
+        free(value);
+    }
+    free(*settings);
+    *settings = NULL;
+}
+
+/* ---- asking ---- */
+
+flk_program_t flk_settings_program(const flk_settings_t *settings) {
+    return settings->program;
+}
+
+static void assert_readable(const flk_settings_t *settings, flk_setting_id_t id, unsigned types) {
+    FLK_ASSERT(id < FLK_SETTINGS_COUNT && settings->values[id] != NULL);
+    FLK_ASSERT((types & 1u << flk_setting_rows[id].type) != 0);
+}
+
+const char *flk_settings_str(const flk_settings_t *settings, flk_setting_id_t id) {
+    assert_readable(settings, id, 1u << FLK_SETTING_STR | 1u << FLK_SETTING_ENUM | 1u << FLK_SETTING_SECRET);
+    return settings->values[id];
+}
+
+uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id) {
+    assert_readable(settings, id, 1u << FLK_SETTING_UINT);
+    return settings->uints[id];
+}
+
+bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id) {
+    assert_readable(settings, id, 1u << FLK_SETTING_BOOL);
+    return settings->uints[id] != 0;
+}
+
+size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg) {
+    size_t count = 0;
+    char *copy = start_copy(list);
+    char *rest = copy;
+    for (char *item = strsep(&rest, ","); item != NULL; item = strsep(&rest, ",")) {
+        item += strspn(item, " \t");
+        size_t len = strlen(item);
+        while (len > 0 && (item[len - 1] == ' ' || item[len - 1] == '\t')) {
+            item[--len] = '\0';
+        }
+        if (len > 0) {
+            fn(arg, item, count++);
+        }
+    }
+    sodium_memzero(copy, strlen(list)); /* lists of keys pass here too */
+    free(copy);
+    return count;
+}

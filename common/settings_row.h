@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The settings table as data, for settings.c (reading) and settings_print.c (help, check, README). */
+#ifndef FLK_COMMON_SETTINGS_ROW_H
+#define FLK_COMMON_SETTINGS_ROW_H
+
+#include "common/settings.h"
+
+typedef enum flk_setting_type {
+    FLK_SETTING_STR,
+    FLK_SETTING_UINT,
+    FLK_SETTING_BOOL,
+    FLK_SETTING_ENUM,
+    FLK_SETTING_SECRET,
+} flk_setting_type_t;
+
+typedef struct flk_setting_row {
+    const char *name;
+    flk_setting_type_t type;
+    unsigned programs; /* flk_program_t, or-ed */
+    const char *default_value, *unit, *limits, *help;
+} flk_setting_row_t;
+
+extern const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT];
+
+const char *flk_program_name(flk_program_t program); /* "flk-broker" */
+
+/* The default that one program has: the table's, but for FLK_ADMIN_LISTEN. */
+const char *flk_setting_default(const flk_setting_row_t *row, flk_program_t program);
+
+#endif
