@@ -28,6 +28,8 @@ enum {
     FLK_PCS_FALLBACKS_MAX = 16,
     FLK_PCS_FALLBACK_MAX = 64, /* bytes */
     FLK_PCS_DEPTH_MAX = 16,
+    FLK_PCS_MEMBERS_MAX = 256,  /* of any one map, known members or not */
+    FLK_PCS_VALUES_MAX = 16384, /* scalars, arrays and maps in all */
     FLK_PCS_BODY_BYTES_MAX = 1 << 20,
 };
 #define FLK_PCS_INTEGER_MAX ((UINT64_C(1) << 53) - 1) /* what a JSON number holds exactly */
@@ -89,7 +91,7 @@ FLK_MUST_CHECK flk_err_t flk_pcs_to_json(const flk_pcs_t *pcs, char **json, size
 
 /* ---- the reader, for those who have another encoding to read from ---- */
 
-typedef struct flk_pcs_reader flk_pcs_reader_t; /* Opaque; fields are commented in pcs.c. */
+typedef struct flk_pcs_reader flk_pcs_reader_t; /* Opaque; fields are commented in pcs_reader.c. */
 
 typedef enum flk_pcs_event {
     FLK_PCS_MAP,
@@ -99,7 +101,7 @@ typedef enum flk_pcs_event {
     FLK_PCS_KEY,    /* text: always inside a map, before its value */
     FLK_PCS_STRING, /* text: must be valid UTF-8; the reader checks */
     FLK_PCS_INTEGER,
-    FLK_PCS_UNSIGNED, /* an integer above INT64_MAX */
+    FLK_PCS_UNSIGNED, /* an integer above INT64_MAX: refused wherever it stands, as JSON's too large integers are */
     FLK_PCS_REAL,
     FLK_PCS_BOOL,
     FLK_PCS_NULL,
@@ -116,9 +118,22 @@ typedef struct flk_pcs_value {
     };
 } flk_pcs_value_t;
 
+/* Faults that a source of events finds by itself, in the words of the reader; the field is "" or a top-level member. */
+#define FLK_PCS_WHY_UTF8     "must be valid UTF-8 without U+0000"
+#define FLK_PCS_WHY_TWICE    "must not occur twice, nor hold a member twice"
+#define FLK_PCS_WHY_RANGE    "must not hold a number out of range"
+#define FLK_PCS_WHY_DEPTH    "must not nest deeper than %d"              /* FLK_PCS_DEPTH_MAX */
+#define FLK_PCS_WHY_VALUES   "must not hold more than %d values"         /* FLK_PCS_VALUES_MAX */
+#define FLK_PCS_WHY_BODY     "the body must not be larger than %d bytes" /* FLK_PCS_BODY_BYTES_MAX */
+#define FLK_PCS_WHY_SHORT    "the body ends too early"
+#define FLK_PCS_WHY_TRAILING "the body must end after the PCS"
+
 /* Heap-allocated once and used again for each record by its one thread. NULL when out of memory. */
 flk_pcs_reader_t *flk_pcs_reader_new(void);
 void flk_pcs_reader_destroy(flk_pcs_reader_t **reader);
+
+/* The name of the PCS's own member with that key as faults have it, "" for an unknown key. */
+const char *flk_pcs_member_name(const char *key, size_t key_bytes);
 
 /* Begins a record: initialises pcs and keeps it until _finish. */
 void flk_pcs_reader_begin(flk_pcs_reader_t *reader, flk_pcs_t *pcs, flk_pcs_fault_t *fault);

@@ -32,13 +32,17 @@ typedef struct flk_outcome {
     uint16_t status;  /* FLK_STATUS_ACCEPTED without reasons, FLK_STATUS_ESCALATED with some */
     uint32_t reasons; /* bit (1u << flk_reason_t) */
     bool has_d_hat;   /* false: unverifiable, printed as null */
-    double d_hat;     /* recomputed */
-    double budget;    /* recomputed; from the claimed D-hat when d_hat cannot be recomputed */
+    double d_hat;     /* recomputed from scales and N_j */
+    double budget;    /* recomputed from the claimed D-hat, coh_star and r */
     double budget_claimed;
-    flk_regime_t regime; /* recomputed */
+    flk_regime_t regime; /* recomputed from the claimed D-hat and coh_star */
     char policy_version[FLK_POLICY_VERSION_BYTES];
 } flk_outcome_t;
 
+/* The claims D_hat, coh_star, r and budget count as rounded to 9 decimals, for that is what is signed. D-hat is
+ * recomputed from scales and N_j and compared with the claim; regime and budget are recomputed from the claimed
+ * signals, so that a wrong D-hat is one reason and not three. Two numbers are within a tolerance when their difference,
+ * rounded to 9 decimals, is at most the tolerance: 0.65 is within 0.15 of 0.5. Bounds are inclusive. */
 void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);
 
 #endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The vectors under tests/data/vectors, and a valid PCS to break in one place. For tests only. */
+#ifndef FLK_TESTS_UNIT_PCS_VECTORS_H
+#define FLK_TESTS_UNIT_PCS_VECTORS_H
+
+#include "common/pcs.h"
+
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The file's root object. Caller frees with json_decref. */
+static inline json_t *vectors_load(const char *name) {
+    char path[512];
+    snprintf(path, sizeof path, FLK_TEST_DATA "/vectors/%s", name);
+    json_error_t error;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    ck_assert_msg(root != NULL, "%s:%d: %s", path, error.line, error.text);
+    return root;
+}
+
+static inline double vectors_number(const json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    ck_assert_msg(json_is_number(value), "%s is not a number", key);
+    return json_number_value(value);
+}
+
+static inline const char *vectors_text(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    ck_assert_msg(text != NULL, "%s is not a string", key);
+    return text;
+}
+
+/* Reads a PCS that must be valid from a JSON value, through text. */
+static inline void vectors_read_pcs(const json_t *value, flk_pcs_t *pcs) {
+    char *text = json_dumps(value, JSON_COMPACT);
+    ck_assert_ptr_nonnull(text);
+    flk_pcs_fault_t fault;
+    flk_err_t err = flk_pcs_from_json(text, strlen(text), pcs, &fault);
+    ck_assert_msg(err == FLK_OK, "%s: %s: %s", flk_err_name(err), fault.field, fault.reason);
+    free(text);
+}
+
+#endif
