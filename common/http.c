@@ -4,10 +4,15 @@
 #include "common/http.h"
 
 #include <civetweb.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/escape.h"
 #include "common/log.h"
@@ -258,11 +263,60 @@ flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **
     return FLK_OK;
 }
 
+/* civetweb's accepting thread looks at its stop flag only every two seconds, or when somebody connects. */
+typedef struct waker {
+    char host[64], port[NUMBER_BYTES];
+    atomic_bool done;
+} waker_t;
+
+static void connect_once(const struct addrinfo *address) {
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0) {
+        (void)!connect(fd, address->ai_addr, address->ai_addrlen); /* refused: it has stopped already */
+        close(fd);
+    }
+}
+
+static void *keep_connecting(void *arg) {
+    enum { PAUSE_NS = 5000000 };
+    waker_t *waker = arg;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *address;
+    if (getaddrinfo(waker->host, waker->port, &hints, &address) == 0) {
+        while (!atomic_load(&waker->done)) {
+            connect_once(address);
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        }
+        freeaddrinfo(address);
+    }
+    return NULL;
+}
+
+/* Where to connect to: the host that was asked for (without brackets) and the port that was given. */
+static void waker_init(waker_t *waker, const struct mg_context *context) {
+    struct mg_server_port bound = {0};
+    (void)!mg_get_server_ports(context, 1, &bound);
+    const char *listen = mg_get_option(context, "listening_ports");
+    const char *colon = listen != NULL ? strrchr(listen, ':') : NULL;
+    size_t host_len = colon != NULL ? (size_t)(colon - listen) : 0;
+    bool brackets = host_len > 2 && listen[0] == '[';
+    snprintf(waker->host, sizeof waker->host, "%.*s", (int)(host_len - 2 * brackets), listen + brackets);
+    snprintf(waker->port, sizeof waker->port, "%d", bound.port);
+}
+
 void flk_http_stop(struct mg_context **context) {
     if (*context == NULL) {
         return;
     }
+    waker_t waker = {.done = false};
+    waker_init(&waker, *context);
+    pthread_t thread;
+    bool waking = pthread_create(&thread, NULL, keep_connecting, &waker) == 0; /* else it only takes longer */
     mg_stop(*context);
+    atomic_store(&waker.done, true);
+    if (waking) {
+        pthread_join(thread, NULL);
+    }
     mg_exit_library();
     *context = NULL;
 }

@@ -3,7 +3,8 @@
  * file that NAME_FILE names, else the default -> check it by its type -> check what belongs together.
  *
  * Everything that is wrong ends in one line of errmsg and FLK_E_CONFIG; nothing is read later, so a program that has
- * started never fails over a setting. An empty variable counts as unset: that is what `NAME: ${NAME:-}` gives. */
+ * started never fails over a setting. An empty text counts as unset (that is what `NAME: ${NAME:-}` gives); an empty
+ * number, switch or choice is refused like any other wrong one. */
 #include "common/settings.h"
 
 #include <errno.h>
@@ -170,7 +171,8 @@ static flk_err_t find_value(const flk_setting_row_t *row, flk_program_t program,
     snprintf(file_name, sizeof file_name, "%s_FILE", row->name);
     const char *direct = getenv(row->name);
     const char *path = getenv(file_name);
-    bool has_direct = direct != NULL && direct[0] != '\0';
+    bool is_text = row->type == FLK_SETTING_STR || row->type == FLK_SETTING_SECRET;
+    bool has_direct = direct != NULL && (direct[0] != '\0' || !is_text);
     bool has_path = path != NULL && path[0] != '\0';
     if (has_direct && has_path) {
         flk_errmsg(errmsg, "%s and %s are both set; set one of them", row->name, file_name);

@@ -75,17 +75,17 @@ START_TEST(test_settings_defaults_are_valid) {
 }
 END_TEST
 
-/* The environment wins over the default; an empty variable counts as unset. */
+/* The environment wins over the default; an empty text counts as unset. */
 START_TEST(test_settings_environment) {
     setenv("FLK_HTTP_LISTEN", "127.0.0.1:9", 1);
     setenv("FLK_HTTP_BEHIND_PROXY", "true", 1);
     setenv("FLK_INFLIGHT_MAX", "1000000", 1);
-    setenv("TOKEN_RATE", "", 1);
+    setenv("FLK_ZMQ_LISTEN", "", 1);
     load(FLK_PROGRAM_GATEWAY);
     ck_assert_str_eq(flk_settings_str(settings, FLK_SET_HTTP_LISTEN), "127.0.0.1:9");
     ck_assert(flk_settings_bool(settings, FLK_SET_HTTP_BEHIND_PROXY));
     ck_assert_uint_eq(flk_settings_uint(settings, FLK_SET_INFLIGHT_MAX), 1000000);
-    ck_assert_uint_eq(flk_settings_uint(settings, FLK_SET_TOKEN_RATE), 0);
+    ck_assert_str_eq(flk_settings_str(settings, FLK_SET_ZMQ_LISTEN), "tcp://127.0.0.1:5550");
 }
 END_TEST
 
@@ -134,6 +134,8 @@ typedef struct refusal {
 static const refusal_t refusals[] = {
     {FLK_PROGRAM_GATEWAY, "FLK_INFLIGHT_MAX", "0",
      "FLK_INFLIGHT_MAX: '0' is not a whole number in 1..1000000 (submissions)"},
+    {FLK_PROGRAM_GATEWAY, "FLK_INFLIGHT_MAX", "",
+     "FLK_INFLIGHT_MAX: '' is not a whole number in 1..1000000 (submissions)"},
     {FLK_PROGRAM_GATEWAY, "FLK_INFLIGHT_MAX", "1000001",
      "FLK_INFLIGHT_MAX: '1000001' is not a whole number in 1..1000000 (submissions)"},
     {FLK_PROGRAM_GATEWAY, "FLK_INFLIGHT_MAX", "12x",
