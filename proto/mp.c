@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+const char flk_mp_short[] = "ends too early";
+
 void flk_mp_open(flk_mp_cursor_t *cursor, const void *data, size_t data_bytes) {
     *cursor = (flk_mp_cursor_t){.at = data, .end = (const uint8_t *)data + data_bytes};
 }
@@ -22,7 +24,7 @@ static size_t bytes_left(const flk_mp_cursor_t *cursor) {
 /* A big-endian unsigned of 1, 2, 4 or 8 bytes. */
 static inline uint64_t take_uint(flk_mp_cursor_t *cursor, unsigned width) {
     if (bytes_left(cursor) < width) {
-        flk_mp_fail(cursor, "cut short");
+        flk_mp_fail(cursor, flk_mp_short);
         return 0;
     }
     uint64_t value = 0;
@@ -36,7 +38,7 @@ static inline uint64_t take_uint(flk_mp_cursor_t *cursor, unsigned width) {
 static inline void take_bytes(flk_mp_cursor_t *cursor, flk_mp_token_t *token, flk_mp_type_t type, uint64_t len) {
     token->type = type;
     if (bytes_left(cursor) < len) {
-        flk_mp_fail(cursor, "cut short");
+        flk_mp_fail(cursor, flk_mp_short);
         return;
     }
     token->len = (uint32_t)len;
@@ -47,7 +49,7 @@ static inline void take_bytes(flk_mp_cursor_t *cursor, flk_mp_token_t *token, fl
 static inline void take_count(flk_mp_cursor_t *cursor, flk_mp_token_t *token, flk_mp_type_t type, uint64_t len) {
     token->type = type;
     if (bytes_left(cursor) < len * (type == FLK_MP_MAP ? 2 : 1)) {
-        flk_mp_fail(cursor, "a count that the bytes cannot hold");
+        flk_mp_fail(cursor, flk_mp_short);
         return;
     }
     token->len = (uint32_t)len;
@@ -131,7 +133,7 @@ static void take_sized(flk_mp_cursor_t *cursor, flk_mp_token_t *token, uint8_t f
         take_count(cursor, token, FLK_MP_MAP, take_uint(cursor, 2u << (first - 0xde)));
         break;
     default:
-        flk_mp_fail(cursor, "a type that is not in use (ext or 0xc1)");
+        flk_mp_fail(cursor, "an ext type, or the byte 0xc1");
     }
 }
 

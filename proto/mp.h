@@ -42,6 +42,8 @@ typedef struct flk_mp_cursor {
     const char *error; /* NULL while all is well; else what was wrong first */
 } flk_mp_cursor_t;
 
+extern const char flk_mp_short[]; /* the error of what ends too early, by its address */
+
 void flk_mp_open(flk_mp_cursor_t *cursor, const void *data, size_t data_bytes);
 
 /* Reads one token; an ARRAY or MAP is its head only. Its count is never more than the bytes that follow could hold, so a
