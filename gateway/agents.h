@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The agents that have introduced themselves at the ZeroMQ door, by route: so that one which outlived this gateway's restart is
+ * asked to introduce itself again, and sends again what it has not had an answer to. One owner thread. */
+#ifndef FLK_GATEWAY_AGENTS_H
+#define FLK_GATEWAY_AGENTS_H
+
+#include "proto/link.h"
+
+enum { FLK_AGENTS_MAX = 65536, FLK_AGENT_SILENCE_MS_MAX = 60000 };
+
+typedef struct flk_agents flk_agents_t; /* Opaque; fields are commented in agents.c. */
+
+flk_agents_t *flk_agents_new(void); /* start-up allocation */
+void flk_agents_destroy(flk_agents_t **agents);
+
+/* A HELLO. FLK_E_FULL above FLK_AGENTS_MAX, FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_agents_add(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
+/* Any frame; false when that route has not introduced itself. */
+bool flk_agents_heard(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
+void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route); /* a GOODBYE; unknown is fine */
+/* Forgets those that were silent for longer than FLK_AGENT_SILENCE_MS_MAX. */
+void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms);
+size_t flk_agents_len(const flk_agents_t *agents);
+
+#endif

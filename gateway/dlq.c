@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* A burial: the relay gives a submission, its PCS goes into the log, the log's writer reports it durable, the relay then acks
+ * the inbox and answers. A crash in between drives the inbox record again: the broker gives it up once more.
+ * The log's records stay un-acked for as long as they are buried; acking one is what takes it out. */
+#include "gateway/dlq.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct burial {
+    flk_wal_entry_t entry; /* first: the log hands this pointer back */
+    flk_submission_t *submission;
+} burial_t;
+
+struct flk_dlq {
+    flk_wal_t *wal;
+    flk_dlq_buried_fn *buried;
+    void *arg;
+    uint8_t (
+        *ids)[FLK_PCS_ID_BYTES]; /* open addressing; an all-zero place is empty (no SHA-256 is expected to be zero) */
+    size_t places;               /* power of two, at least twice `len` */
+    atomic_size_t len;
+};
+
+static const uint8_t no_id[FLK_PCS_ID_BYTES];
+
+/* Where the id is, or where it would go. The ids are SHA-256: their first bytes are a hash already. */
+static uint8_t *place(uint8_t (*ids)[FLK_PCS_ID_BYTES], size_t places, const uint8_t *pcs_id) {
+    uint64_t hash;
+    memcpy(&hash, pcs_id, sizeof hash);
+    size_t at = hash & (places - 1);
+    while (memcmp(ids[at], no_id, FLK_PCS_ID_BYTES) != 0 && memcmp(ids[at], pcs_id, FLK_PCS_ID_BYTES) != 0) {
+        at = (at + 1) & (places - 1);
+    }
+    return ids[at];
+}
+
+static bool grow(flk_dlq_t *dlq) {
+    size_t places = dlq->places == 0 ? 64 : dlq->places * 2;
+    uint8_t(*ids)[FLK_PCS_ID_BYTES] = calloc(places, sizeof *ids);
+    if (ids == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < dlq->places; i++) {
+        if (memcmp(dlq->ids[i], no_id, FLK_PCS_ID_BYTES) != 0) {
+            memcpy(place(ids, places, dlq->ids[i]), dlq->ids[i], FLK_PCS_ID_BYTES);
+        }
+    }
+    free(dlq->ids);
+    dlq->ids = ids;
+    dlq->places = places;
+    return true;
+}
+
+bool flk_dlq_contains(const flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
+    return flk_dlq_len(dlq) > 0 && memcmp(place(dlq->ids, dlq->places, pcs_id), pcs_id, FLK_PCS_ID_BYTES) == 0;
+}
+
+size_t flk_dlq_len(const flk_dlq_t *dlq) {
+    return atomic_load_explicit(&dlq->len, memory_order_relaxed);
+}
+
+void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
+    if ((flk_dlq_len(dlq) + 1) * 2 > dlq->places && !grow(dlq)) {
+        return;
+    }
+    uint8_t *at = place(dlq->ids, dlq->places, pcs_id);
+    if (memcmp(at, pcs_id, FLK_PCS_ID_BYTES) != 0) {
+        memcpy(at, pcs_id, FLK_PCS_ID_BYTES);
+        atomic_fetch_add_explicit(&dlq->len, 1, memory_order_relaxed);
+    }
+}
+
+static void on_commit(void *arg, flk_wal_entry_t *group) {
+    flk_dlq_t *dlq = arg;
+    while (group != NULL) {
+        burial_t *burial = (burial_t *)group;
+        group = group->next;
+        dlq->buried(dlq->arg, burial->submission, burial->entry.err);
+        free(burial);
+    }
+}
+
+void flk_dlq_bury(flk_dlq_t *dlq, flk_submission_t *submission) {
+    burial_t *burial = calloc(1, sizeof *burial);
+    if (burial == NULL) {
+        dlq->buried(dlq->arg, submission, FLK_E_NOMEM);
+        return;
+    }
+    burial->submission = submission;
+    burial->entry.body = zmq_msg_data(&submission->pcs);
+    burial->entry.body_bytes = (uint32_t)zmq_msg_size(&submission->pcs);
+    burial->entry.kind = FLK_BODY_MSGPACK;
+    flk_wal_append(dlq->wal, &burial->entry);
+}
+
+/* Reads the ids of all that is buried. What cannot be read is left to flk-replay; its id is no longer known here. */
+static flk_err_t load(flk_dlq_t *dlq, char *errmsg) {
+    flk_wal_cursor_t *cursor = NULL;
+    flk_pcs_reader_t *reader = flk_pcs_reader_new();
+    flk_err_t err = reader == NULL ? FLK_E_NOMEM : flk_wal_cursor_new(dlq->wal, &cursor);
+    while (err == FLK_OK) {
+        flk_wal_record_t record;
+        flk_pcs_t pcs;
+        flk_pcs_fault_t fault;
+        err = flk_wal_cursor_next(cursor, &record, errmsg);
+        if (err == FLK_OK && flk_pcs_from_msgpack(reader, record.body, record.body_bytes, &pcs, &fault) == FLK_OK) {
+            flk_dlq_remember(dlq, pcs.id_raw);
+            flk_pcs_fini(&pcs);
+        } else if (err == FLK_E_CORRUPT) {
+            err = FLK_OK;
+        }
+    }
+    flk_wal_cursor_destroy(&cursor);
+    flk_pcs_reader_destroy(&reader);
+    return err == FLK_E_NOT_FOUND ? FLK_OK : err;
+}
+
+flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_buried_fn *buried, void *arg,
+                       flk_dlq_t **dlq, char *errmsg) {
+    *dlq = NULL;
+    flk_dlq_t *mine = flk_start_alloc(sizeof *mine);
+    mine->buried = buried;
+    mine->arg = arg;
+    flk_wal_options_t options = *like;
+    options.dir = dir;
+    options.on_commit = on_commit;
+    options.on_commit_arg = mine;
+    flk_err_t err = flk_wal_open(&options, &mine->wal, errmsg);
+    if (err == FLK_OK) {
+        err = load(mine, errmsg);
+    }
+    if (err != FLK_OK) {
+        flk_errmsg_prefix(errmsg, "dead-letter queue");
+        flk_dlq_close(&mine);
+        return err;
+    }
+    *dlq = mine;
+    return FLK_OK;
+}
+
+void flk_dlq_close(flk_dlq_t **dlq) {
+    flk_dlq_t *mine = *dlq;
+    *dlq = NULL;
+    if (mine == NULL) {
+        return;
+    }
+    flk_wal_close(&mine->wal);
+    free(mine->ids);
+    free(mine);
+}
+
+flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *reader, zmq_msg_t *outcome) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    zmq_msg_t *body = (zmq_msg_t *)&submission->pcs; /* libzmq's getters take no const */
+    flk_err_t err = flk_pcs_from_msgpack(reader, zmq_msg_data(body), zmq_msg_size(body), &pcs, &fault);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_outcome_record_t record = {
+        .outcome = {.status = FLK_STATUS_ESCALATED,
+                    .reasons = 1u << FLK_REASON_DEAD_LETTER,
+                    .budget = pcs.budget,
+                    .budget_claimed = pcs.budget,
+                    .regime = pcs.regime,
+                    .policy_version = "none"},
+    };
+    memcpy(record.pcs_id, pcs.id, sizeof record.pcs_id);
+    flk_pcs_fini(&pcs);
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    size_t size = flk_outcome_encode(&record, bytes);
+    if (zmq_msg_init_size(outcome, size) != 0) {
+        zmq_msg_init(outcome);
+        return FLK_E_NOMEM;
+    }
+    memcpy(zmq_msg_data(outcome), bytes, size);
+    return FLK_OK;
+}

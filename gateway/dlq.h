@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The gateway's dead-letter queue: PCS that took three workers with them while alone. A log of its own in DATA_DIR/dlq, and
+ * the set of their ids in memory. The relay thread owns it; only `buried` is called from the log's writer. */
+#ifndef FLK_GATEWAY_DLQ_H
+#define FLK_GATEWAY_DLQ_H
+
+#include "gateway/submission.h"
+
+typedef struct flk_dlq flk_dlq_t; /* Opaque; fields are commented in dlq.c. */
+
+/* A burial is on disk, or failed with `err`. Called from the log's writer. */
+typedef void flk_dlq_buried_fn(void *arg, flk_submission_t *submission, flk_err_t err);
+
+/* Opens the log (options: all but the directory and the commit call are the inbox's) and reads the ids of what it holds.
+ * Errors as flk_wal_open. Caller frees with flk_dlq_close. */
+FLK_MUST_CHECK flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_buried_fn *buried,
+                                      void *arg, flk_dlq_t **dlq, char *errmsg);
+void flk_dlq_close(flk_dlq_t **dlq);
+
+FLK_MUST_CHECK bool flk_dlq_contains(const flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
+size_t flk_dlq_len(const flk_dlq_t *dlq); /* any thread */
+
+/* Puts a submission into the log; `buried` is called when that is settled, also when this fails at once (FLK_E_NOMEM). The
+ * submission must live until then. */
+void flk_dlq_bury(flk_dlq_t *dlq, flk_submission_t *submission);
+/* After a burial on disk: from now on flk_dlq_contains says yes. Out of memory: the id is answered by a worker again
+ * until the next start. */
+void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
+
+/* What a dead letter is answered: 202, reasons dead_letter. Encoded outcome into `outcome`, which must be empty. Errors: FLK_E_NOMEM,
+ * FLK_E_INVALID. */
+FLK_MUST_CHECK flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *reader,
+                                         zmq_msg_t *outcome);
+
+#endif

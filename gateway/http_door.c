@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body within its
+ * limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs, sleep once until the relay answers, print.
+ *
+ * A body that does not come in time or in full is refused and the connection closed; nothing is kept. Should the relay
+ * be stuck behind a disk that hangs, the thread answers 503 by itself a little after the deadline. */
+#include "gateway/http_door.h"
+
+#include <civetweb.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "common/admin.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "gateway/answer.h"
+#include "gateway/ingest.h"
+
+enum {
+    BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
+    IDLE_MS = 15000,          /* between two requests of one connection */
+    SLACK_MS = 500,           /* the relay answers at the deadline; this is for when it cannot */
+    READ_STEP = 16384,
+};
+
+static const char too_large[] = "the body may have at most 1048576 bytes";
+
+struct flk_http_door {
+    flk_gateway_t *gateway;
+    struct mg_context *context;
+    flk_admin_t *admin;
+};
+
+/* ---- answering ---- */
+
+static int send(struct mg_connection *connection, flk_answer_t *answer, bool close, const char *allow) {
+    char text[FLK_ANSWER_BYTES];
+    size_t bytes = flk_answer_print(answer, text); /* may change the status: before it is read */
+    bool outcome = answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED;
+    bool later = answer->status == 429 || answer->status == 503;
+    flk_http_send(connection, &(flk_http_answer_t){
+                                  .status = answer->status,
+                                  .content_type = outcome ? "application/json" : "application/problem+json",
+                                  .body = text,
+                                  .body_bytes = bytes,
+                                  .retry_after_s = later ? (answer->retry_ms + 999) / 1000 : 0,
+                                  .allow = allow,
+                                  .close = close,
+                              });
+    return answer->status;
+}
+
+/* A request that is refused before its body was read: what follows on the connection may be that body, so it is closed. */
+static int refuse(struct mg_connection *connection, uint16_t status, const char *field, const char *detail,
+                  const char *allow) {
+    flk_answer_t answer;
+    flk_answer_problem(&answer, status, field, detail, 0);
+    return send(connection, &answer, true, allow);
+}
+
+/* ---- reading the body ---- */
+
+typedef struct body {
+    char *text; /* heap */
+    size_t bytes;
+} body_t;
+
+/* FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off or too slow), FLK_E_NOMEM. */
+static flk_err_t read_body(struct mg_connection *connection, long long announced, body_t *body) {
+    uint64_t until_ms = flk_mono_ms() + BODY_DEADLINE_MS;
+    size_t room = announced >= 0 ? (size_t)announced + 1 : READ_STEP;
+    *body = (body_t){.text = malloc(room)};
+    for (;;) {
+        if (body->text == NULL) {
+            return FLK_E_NOMEM;
+        }
+        if (body->bytes == (size_t)announced && announced >= 0) {
+            break;
+        }
+        int got = mg_read(connection, body->text + body->bytes, room - body->bytes - 1);
+        if (got < 0 || (got == 0 && announced >= 0) || flk_mono_ms() > until_ms) {
+            return FLK_E_CLOSED;
+        }
+        if (got == 0) {
+            break;
+        }
+        body->bytes += (size_t)got;
+        if (body->bytes > FLK_PCS_BODY_BYTES_MAX) {
+            return FLK_E_TOO_LARGE;
+        }
+        if (body->bytes + 1 == room && announced < 0) {
+            char *more = realloc(body->text, room * 2);
+            if (more == NULL) {
+                return FLK_E_NOMEM;
+            }
+            body->text = more;
+            room *= 2;
+        }
+    }
+    body->text[body->bytes] = '\0';
+    return FLK_OK;
+}
+
+/* "application/json", with or without parameters. */
+static bool is_json(const char *type) {
+    static const char json[] = "application/json";
+    size_t len = sizeof json - 1;
+    if (type == NULL || strncasecmp(type, json, len) != 0) {
+        return false;
+    }
+    return type[len] == '\0' || type[len] == ';' || type[len] == ' ';
+}
+
+/* ---- one submission ---- */
+
+static int wait_for_answer(struct mg_connection *connection, flk_gateway_t *gateway, flk_submission_t *submission) {
+    uint64_t until_ms = submission->deadline_ms + SLACK_MS;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    int failed;
+    do {
+        failed = sem_clockwait(&submission->done, CLOCK_MONOTONIC, &until);
+    } while (failed != 0 && errno == EINTR);
+    if (failed != 0 && flk_submission_claim(submission)) {
+        flk_answer_t answer;
+        atomic_fetch_sub_explicit(&gateway->awaited, 1, memory_order_relaxed);
+        flk_counter_add(gateway->metrics.timeouts, 1);
+        flk_answer_problem(&answer, 503, "", "the log did not answer in time; send again for the outcome", 1000);
+        return send(connection, &answer, false, NULL);
+    }
+    if (failed != 0) {
+        while (sem_wait(&submission->done) != 0) {
+            FLK_ASSERT(errno == EINTR); /* the relay has claimed it and is about to post */
+        }
+    }
+    return send(connection, &submission->answer, false, NULL);
+}
+
+/* Takes body->text. */
+static int submit(struct mg_connection *connection, flk_gateway_t *gateway, body_t *body, uint64_t began_ns) {
+    flk_answer_t answer;
+    if (flk_ingest_admit(gateway, &answer) != FLK_OK) {
+        free(body->text);
+        return send(connection, &answer, false, NULL);
+    }
+    flk_submission_t *submission = flk_submission_new(FLK_DOOR_HTTP);
+    if (submission == NULL) {
+        free(body->text);
+        flk_ingest_leave(gateway);
+        flk_answer_problem(&answer, 503, "", "out of memory", 1000);
+        return send(connection, &answer, false, NULL);
+    }
+    submission->began_ns = began_ns;
+    submission->deadline_ms = flk_mono_ms() + gateway->request_timeout_ms;
+    flk_submission_set_json(submission, body->text, body->bytes);
+    flk_submission_ref(submission);
+    flk_ingest_start(gateway, submission, NULL);
+    int status = wait_for_answer(connection, gateway, submission);
+    flk_submission_unref(&submission);
+    flk_histogram_observe(gateway->metrics.request_seconds_http, (double)(flk_mono_ns() - began_ns) * 1e-9);
+    return status;
+}
+
+static int on_submit(struct mg_connection *connection, void *arg) {
+    flk_http_door_t *door = arg;
+    const struct mg_request_info *request = mg_get_request_info(connection);
+    uint64_t began_ns = flk_mono_ns();
+    if (strcmp(request->local_uri, "/v1/pcs/submit") != 0) {
+        return refuse(connection, 404, "", "there is no such page; PCS go to POST /v1/pcs/submit", NULL);
+    }
+    if (strcmp(request->request_method, "POST") != 0) {
+        return refuse(connection, 405, "", "PCS are submitted by POST", "POST");
+    }
+    if (!is_json(mg_get_header(connection, "Content-Type"))) {
+        return refuse(connection, 415, "", "the media type must be application/json", NULL);
+    }
+    if (request->content_length > FLK_PCS_BODY_BYTES_MAX) {
+        return refuse(connection, 413, "", too_large, NULL);
+    }
+    const char *expect = mg_get_header(connection, "Expect");
+    if (expect != NULL && strcasecmp(expect, "100-continue") == 0) {
+        mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    body_t body;
+    flk_err_t err = read_body(connection, request->content_length, &body);
+    if (err == FLK_OK) {
+        return submit(connection, door->gateway, &body, began_ns);
+    }
+    free(body.text);
+    if (err == FLK_E_TOO_LARGE) {
+        return refuse(connection, 413, "", too_large, NULL);
+    }
+    if (err == FLK_E_NOMEM) {
+        return refuse(connection, 503, "", "out of memory", NULL);
+    }
+    return refuse(connection, 400, "", "the body did not come in full in time", NULL);
+}
+
+static int on_other(struct mg_connection *connection, void *arg) {
+    (void)arg;
+    return refuse(connection, 404, "", "there is no such page; PCS go to POST /v1/pcs/submit", NULL);
+}
+
+/* ---- start and stop ---- */
+
+static void warn_beyond_loopback(const flk_settings_t *settings) {
+    const char *listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
+    bool loopback =
+        strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]", 5) == 0 || strncmp(listen, "localhost:", 10) == 0;
+    if (!loopback && !flk_settings_bool(settings, FLK_SET_HTTP_BEHIND_PROXY)) {
+        flk_log(FLK_LOG_WARN, "http_without_tls", FLK_S("listen", listen),
+                FLK_S("do", "put a proxy that ends TLS in front and set FLK_HTTP_BEHIND_PROXY=1"));
+    }
+}
+
+flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg) {
+    const flk_settings_t *settings = gateway->settings;
+    const char *listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
+    *door = flk_start_alloc(sizeof **door);
+    (*door)->gateway = gateway;
+    warn_beyond_loopback(settings);
+    unsigned threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS);
+    unsigned port;
+    flk_http_options_t options = {.listen = listen,
+                                  .threads = threads,
+                                  .queue = threads,
+                                  .request_timeout_ms = BODY_DEADLINE_MS,
+                                  .keep_alive_ms = IDLE_MS};
+    flk_err_t err = flk_http_start(&options, &(*door)->context, &port, errmsg);
+    if (err == FLK_OK) {
+        mg_set_request_handler((*door)->context, "/v1/pcs/submit", on_submit, *door);
+        mg_set_request_handler((*door)->context, "**", on_other, NULL);
+        err = flk_admin_attach((*door)->context,
+                               &(flk_admin_options_t){.metrics = gateway->registry,
+                                                      .ready = flk_gateway_ready,
+                                                      .ready_arg = gateway,
+                                                      .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
+                                                      .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS)},
+                               &(*door)->admin);
+    }
+    if (err != FLK_OK) {
+        flk_errmsg_prefix(errmsg, "FLK_HTTP_LISTEN");
+        flk_http_door_stop(door);
+    }
+    return err;
+}
+
+void flk_http_door_stop(flk_http_door_t **door) {
+    flk_http_door_t *mine = *door;
+    *door = NULL;
+    if (mine == NULL) {
+        return;
+    }
+    flk_http_stop(&mine->context);
+    flk_admin_stop(&mine->admin);
+    free(mine);
+}

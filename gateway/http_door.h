@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The HTTP door: POST /v1/pcs/submit, and the admin pages, on one civetweb listener. */
+#ifndef FLK_GATEWAY_HTTP_DOOR_H
+#define FLK_GATEWAY_HTTP_DOOR_H
+
+#include "gateway/gateway.h"
+
+typedef struct flk_http_door flk_http_door_t; /* Opaque. */
+
+/* Listens. The gateway's log and relay must run. Errors: FLK_E_CONFIG with setting and reason in errmsg. */
+FLK_MUST_CHECK flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg);
+/* Stops listening and waits for the requests that are being served. NULL is allowed. */
+void flk_http_door_stop(flk_http_door_t **door);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The relay: one thread that owns the links to the brokers, the ZeroMQ door and the in-flight table. */
+#ifndef FLK_GATEWAY_RELAY_H
+#define FLK_GATEWAY_RELAY_H
+
+#include "gateway/submission.h"
+
+typedef struct flk_relay flk_relay_t; /* Opaque; fields are commented in relay_internal.h. */
+struct flk_gateway;
+
+/* Binds the ZeroMQ door, makes the links and starts the thread. `gateway` is borrowed until flk_relay_stop. Errors:
+ * FLK_E_CONFIG with setting and reason in errmsg. */
+FLK_MUST_CHECK flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char *errmsg);
+
+/* Waits until nobody waits for an answer any more, or for `grace_ms`; the gateway must be draining. */
+void flk_relay_drain(flk_relay_t *relay, uint64_t grace_ms);
+
+/* Ends the thread; after the HTTP door is closed, before the logs are: what they still commit is pushed here. NULL is
+ * allowed. */
+void flk_relay_stop(flk_relay_t *relay);
+/* After the logs are closed: says GOODBYE, answers 503 to agents that still wait, frees. NULL is allowed. */
+void flk_relay_destroy(flk_relay_t **relay);
+
+/* Hands over a chain linked by queue_next, newest first: from `newest` to `oldest`. Takes them. Any thread; one atomic
+ * operation, and one write(2) when the relay has nothing else to do. */
+void flk_relay_push(flk_relay_t *relay, flk_submission_t *newest, flk_submission_t *oldest);
+
+/* True when a broker is linked. Any thread. */
+bool flk_relay_linked(const flk_relay_t *relay);
+size_t flk_relay_inflight(const flk_relay_t *relay); /* submissions in the table; any thread */
+
+#endif

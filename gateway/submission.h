@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* One submission on its way through the gateway, from either door or from the log.
+ *
+ *   door thread            log's writer           relay thread
+ *   ───────────            ────────────           ────────────
+ *   new ── append ───────▶ synced ──┐
+ *    └──── parse ── gate ◀── gate ──┘
+ *                     └── the last one through ─▶ ARRIVED ─▶ PENDING ─▶ SENT ─▶ settled (log acked, answered)
+ *                                                   │           ▲         │
+ *                                                   │           └─ link lost, WELCOME
+ *                                                   ├─ malformed, not durable: answered
+ *                                                   └─ BURYING: dead letter on its way into its own log
+ *
+ * Parsing runs beside the sync, so an HTTP thread sleeps and wakes once. After the gates only the relay thread touches
+ * a submission; the door's thread reads the answer when it is told. */
+#ifndef FLK_GATEWAY_SUBMISSION_H
+#define FLK_GATEWAY_SUBMISSION_H
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "common/wal.h"
+#include "proto/body.h"
+#include "proto/link.h"
+
+typedef enum flk_door { FLK_DOOR_HTTP, FLK_DOOR_ZMQ, FLK_DOOR_LOG } flk_door_t;
+
+/* The kind of a record in the inbox: how its body is encoded. Kept in the log for ever; never renumber. */
+typedef enum flk_body_kind { FLK_BODY_JSON = 1, FLK_BODY_MSGPACK = 2 } flk_body_kind_t;
+
+typedef enum flk_submission_state {
+    FLK_SUBMISSION_ARRIVING, /* before the gates */
+    FLK_SUBMISSION_PENDING,  /* waits for a broker with credit */
+    FLK_SUBMISSION_SENT,     /* a broker has it */
+    FLK_SUBMISSION_BURYING,  /* a dead letter that its log does not hold yet */
+    FLK_SUBMISSION_SETTLED,
+} flk_submission_state_t;
+
+/* What the client is told. 200 and 202 carry an outcome, the rest a problem. */
+typedef struct flk_answer {
+    uint16_t status;   /* HTTP status code */
+    uint32_t flags;    /* FLK_FLAG_* */
+    uint32_t retry_ms; /* 429 and 503: not before */
+    zmq_msg_t outcome; /* 200, 202: encoded outcome */
+    flk_problem_t problem;
+} flk_answer_t;
+
+typedef struct flk_submission {
+    flk_wal_entry_t entry; /* first: the log hands this pointer back */
+    atomic_int gates;      /* synced and parsed; whoever takes the last one passes the submission on */
+    atomic_int refs;       /* the relay's, and an HTTP thread's while it waits */
+    flk_door_t door;
+    flk_submission_state_t state;
+
+    char *json;    /* HTTP and re-driven JSON: the body as it came; heap */
+    zmq_msg_t pcs; /* the body as msgpack: what is sent to a broker */
+    flk_err_t parse_err;
+    flk_pcs_fault_t fault; /* when parse_err says so */
+    uint8_t pcs_id[FLK_PCS_ID_BYTES];
+
+    /* Answering: whoever claims it does so once. The relay then fills `answer` and posts `done`, or sends it. */
+    atomic_bool claimed;
+    flk_answer_t answer;
+    sem_t done;                     /* HTTP */
+    flk_route_t route;              /* ZeroMQ: where to */
+    flk_id_t client_id;             /* ZeroMQ: the agent's own id */
+    uint64_t began_ns, deadline_ms; /* monotonic */
+
+    /* The relay's. */
+    unsigned link;                      /* SENT: index of the broker link */
+    struct flk_submission *hash_next;   /* in-flight table, by LSN */
+    struct flk_submission *prev, *next; /* the list of its state */
+    struct flk_ages *ages;              /* the list that it is on by age: watched, detached, or none */
+    struct flk_submission *age_prev, *age_next;
+    struct flk_submission *queue_next; /* on its way to the relay */
+} flk_submission_t;
+
+/* Out of memory gives NULL. Starts with one reference and both gates shut. */
+flk_submission_t *flk_submission_new(flk_door_t door);
+void flk_submission_ref(flk_submission_t *submission);
+void flk_submission_unref(flk_submission_t **submission); /* frees with the last reference; NULL is allowed */
+
+/* Takes `json` (heap). Sets the log entry to it. */
+void flk_submission_set_json(flk_submission_t *submission, char *json, size_t json_bytes);
+/* Moves `body` in. Sets the log entry to it. */
+void flk_submission_set_msgpack(flk_submission_t *submission, zmq_msg_t *body);
+
+/* Parses and checks the body (JSON becomes msgpack) and fills pcs_id, or parse_err and fault. `reader` and the scratch
+ * that belongs to it are the calling thread's own. */
+void flk_submission_parse(flk_submission_t *submission, flk_pcs_reader_t *reader);
+
+/* Passes one gate. True: it was the last. */
+FLK_MUST_CHECK bool flk_submission_pass(flk_submission_t *submission);
+
+/* True for the one caller that may answer. */
+FLK_MUST_CHECK bool flk_submission_claim(flk_submission_t *submission);
+
+/* Fills the answer of a submission that ends with a problem. */
+void flk_answer_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
+                        uint32_t retry_ms);
+
+#endif

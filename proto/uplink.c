@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/uplink.h"
+
+#include <string.h>
+
+flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint, bool plaintext,
+                          const flk_frame_t *greeting, uint32_t heartbeat_ms, uint64_t now_ms, char *errmsg) {
+    *uplink = (flk_uplink_t){.context = context,
+                             .plaintext = plaintext,
+                             .greeting = *greeting,
+                             .heartbeat_ms = heartbeat_ms,
+                             .retry_at_ms = now_ms,
+                             .backoff_ms = FLK_UPLINK_BACKOFF_MS_MIN};
+    if (strlen(endpoint) >= sizeof uplink->endpoint) {
+        flk_errmsg(errmsg, "endpoint of %zu bytes: at most %zu are allowed", strlen(endpoint),
+                   sizeof uplink->endpoint - 1);
+        return FLK_E_CONFIG;
+    }
+    strcpy(uplink->endpoint, endpoint);
+    /* Connecting does not wait for the other side, so a wrong endpoint is found here and now. */
+    return flk_link_connect(context, uplink->endpoint, plaintext, &uplink->socket, errmsg);
+}
+
+static bool say(flk_uplink_t *uplink, const flk_frame_t *frame) {
+    return flk_link_send(uplink->socket, NULL, frame, NULL) == FLK_OK;
+}
+
+static bool say_kind(flk_uplink_t *uplink, flk_kind_t kind) {
+    return say(uplink, &(flk_frame_t){.kind = kind, .id = uplink->greeting.id, .known = true});
+}
+
+void flk_uplink_fini(flk_uplink_t *uplink) {
+    if (uplink->state == FLK_UPLINK_UP) {
+        (void)say_kind(uplink, FLK_GOODBYE);
+    }
+    flk_link_close(&uplink->socket);
+    uplink->state = FLK_UPLINK_DOWN;
+}
+
+void flk_uplink_drop(flk_uplink_t *uplink, uint64_t now_ms) {
+    flk_link_close(&uplink->socket);
+    uplink->state = FLK_UPLINK_DOWN;
+    uplink->credit = 0;
+    /* Half of the back-off is chance, so that peers of one lost broker do not come back together. */
+    uint32_t half = uplink->backoff_ms / 2;
+    uplink->retry_at_ms = now_ms + half + flk_random_u64() % (half + 1);
+    uplink->backoff_ms *= 2;
+    if (uplink->backoff_ms > FLK_UPLINK_BACKOFF_MS_MAX) {
+        uplink->backoff_ms = FLK_UPLINK_BACKOFF_MS_MAX;
+    }
+}
+
+static void greet(flk_uplink_t *uplink, uint64_t now_ms) {
+    uplink->state = FLK_UPLINK_GREETING;
+    uplink->credit = 0;
+    /* Until the connection stands a send fails (ZMQ_IMMEDIATE): the next tick tries again. */
+    if (say(uplink, &uplink->greeting)) {
+        uplink->spoke_ms = now_ms;
+    } else {
+        uplink->spoke_ms = 0;
+    }
+}
+
+static flk_uplink_event_t tick_down(flk_uplink_t *uplink, uint64_t now_ms) {
+    if (now_ms < uplink->retry_at_ms) {
+        return FLK_UPLINK_NOTHING;
+    }
+    if (uplink->socket == NULL) {
+        char errmsg[FLK_ERRMSG_BYTES];
+        if (flk_link_connect(uplink->context, uplink->endpoint, uplink->plaintext, &uplink->socket, errmsg) != FLK_OK) {
+            flk_uplink_drop(uplink, now_ms); /* out of sockets or memory: passing */
+            return FLK_UPLINK_NOTHING;
+        }
+    }
+    uplink->heard_ms = now_ms;
+    greet(uplink, now_ms);
+    return FLK_UPLINK_NOTHING;
+}
+
+static flk_uplink_event_t tick_greeting(flk_uplink_t *uplink, uint64_t now_ms) {
+    /* libzmq goes on connecting underneath, so silence here needs no new socket, only a new greeting. */
+    uint32_t period = uplink->spoke_ms == 0 ? 0 : uplink->heartbeat_ms;
+    if (now_ms - uplink->spoke_ms >= period) {
+        greet(uplink, now_ms);
+    }
+    return FLK_UPLINK_NOTHING;
+}
+
+static flk_uplink_event_t tick_up(flk_uplink_t *uplink, uint64_t now_ms) {
+    if (now_ms - uplink->heard_ms > (uint64_t)uplink->heartbeat_ms * FLK_UPLINK_MISSES) {
+        flk_uplink_drop(uplink, now_ms);
+        return FLK_UPLINK_LOST;
+    }
+    if (now_ms - uplink->spoke_ms >= uplink->heartbeat_ms) {
+        if (!say_kind(uplink, FLK_PING)) {
+            flk_uplink_drop(uplink, now_ms);
+            return FLK_UPLINK_LOST;
+        }
+        uplink->spoke_ms = now_ms;
+    }
+    return FLK_UPLINK_NOTHING;
+}
+
+flk_uplink_event_t flk_uplink_tick(flk_uplink_t *uplink, uint64_t now_ms) {
+    switch (uplink->state) {
+    case FLK_UPLINK_DOWN:
+        return tick_down(uplink, now_ms);
+    case FLK_UPLINK_GREETING:
+        return tick_greeting(uplink, now_ms);
+    case FLK_UPLINK_UP:
+        return tick_up(uplink, now_ms);
+    }
+    FLK_ASSERT(!"an uplink's state");
+}
+
+static flk_uplink_event_t welcomed(flk_uplink_t *uplink, const flk_frame_t *frame, uint64_t now_ms) {
+    uplink->state = FLK_UPLINK_UP;
+    uplink->credit = frame->credit;
+    uplink->backoff_ms = FLK_UPLINK_BACKOFF_MS_MIN;
+    uplink->spoke_ms = now_ms;
+    return FLK_UPLINK_MET;
+}
+
+flk_uplink_event_t flk_uplink_heard(flk_uplink_t *uplink, const flk_frame_t *frame, uint64_t now_ms) {
+    uplink->heard_ms = now_ms;
+    bool up = uplink->state == FLK_UPLINK_UP;
+    switch (frame->kind) {
+    case FLK_WELCOME:
+        return welcomed(uplink, frame, now_ms);
+    case FLK_PING:
+        (void)say_kind(uplink, FLK_PONG); /* a failed send is found by the next PING of ours */
+        return FLK_UPLINK_NOTHING;
+    case FLK_PONG:
+        if (frame->known || !up) {
+            return FLK_UPLINK_NOTHING;
+        }
+        greet(uplink, now_ms);
+        return FLK_UPLINK_LOST;
+    case FLK_GOODBYE:
+        flk_uplink_drop(uplink, now_ms);
+        return up ? FLK_UPLINK_LOST : FLK_UPLINK_NOTHING;
+    default:
+        return FLK_UPLINK_YOURS;
+    }
+}

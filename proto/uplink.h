@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The connecting side of a link (gateway → broker, worker → broker, agent → gateway): it connects, introduces itself,
+ * keeps the link alive, notices its loss and starts again. One owner thread; never blocks.
+ *
+ *            connect                 WELCOME
+ *   DOWN ───────────────▶ GREETING ───────────▶ UP
+ *    ▲  back-off            │  ▲                │ │
+ *    └──────────────────────┘  └── PONG unknown ┘ │
+ *    └──── 3 periods of silence, GOODBYE, failed send ┘
+ *
+ * Each arrival in UP is a new acquaintance: the other side may have lost all it held, so the owner sends again. */
+#ifndef FLK_PROTO_UPLINK_H
+#define FLK_PROTO_UPLINK_H
+
+#include "proto/link.h"
+
+enum { FLK_UPLINK_MISSES = 3, FLK_UPLINK_BACKOFF_MS_MIN = 100, FLK_UPLINK_BACKOFF_MS_MAX = 2000 };
+
+typedef enum flk_uplink_state { FLK_UPLINK_DOWN, FLK_UPLINK_GREETING, FLK_UPLINK_UP } flk_uplink_state_t;
+
+typedef struct flk_uplink {
+    void *context;
+    char endpoint[128];
+    bool plaintext;
+    flk_frame_t greeting; /* HELLO or READY, said at every acquaintance */
+    uint32_t heartbeat_ms;
+
+    void *socket; /* NULL while DOWN */
+    flk_uplink_state_t state;
+    uint32_t credit;      /* from WELCOME; 0 unless UP */
+    uint64_t heard_ms;    /* last frame from the other side, or the connect */
+    uint64_t spoke_ms;    /* last greeting or PING */
+    uint64_t retry_at_ms; /* DOWN: not before */
+    uint32_t backoff_ms;
+} flk_uplink_t;
+
+typedef enum flk_uplink_event {
+    FLK_UPLINK_NOTHING, /* handled here */
+    FLK_UPLINK_MET,     /* now UP: send again what is outstanding here */
+    FLK_UPLINK_LOST,    /* no longer UP: what is outstanding here must go elsewhere */
+    FLK_UPLINK_YOURS,   /* not a control frame: the owner's */
+} flk_uplink_event_t;
+
+/* Copies its arguments; connects at the first tick. Errors: FLK_E_CONFIG (endpoint too long, or refused by
+ * flk_link_connect's rules). */
+FLK_MUST_CHECK flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint, bool plaintext,
+                                         const flk_frame_t *greeting, uint32_t heartbeat_ms, uint64_t now_ms,
+                                         char *errmsg);
+/* Says GOODBYE when UP and closes. */
+void flk_uplink_fini(flk_uplink_t *uplink);
+
+/* Connects, greets, pings and counts misses as time asks for; call at least each quarter of heartbeat_ms. MET never,
+ * LOST perhaps. */
+FLK_MUST_CHECK flk_uplink_event_t flk_uplink_tick(flk_uplink_t *uplink, uint64_t now_ms);
+
+/* Takes note of a received frame and answers the control frames. */
+FLK_MUST_CHECK flk_uplink_event_t flk_uplink_heard(flk_uplink_t *uplink, const flk_frame_t *frame, uint64_t now_ms);
+
+/* For the owner whose send failed: closes, to connect anew after the back-off. */
+void flk_uplink_drop(flk_uplink_t *uplink, uint64_t now_ms);
+
+#endif
