@@ -42,7 +42,7 @@ void flk_zmq_door_answer(flk_relay_t *relay, const flk_submission_t *submission,
     if (answer->status == 503 || answer->status == 429) {
         frame.kind = answer->status == 503 ? FLK_UNAVAILABLE : FLK_BUSY;
         frame.retry_ms = answer->retry_ms;
-        strncpy(frame.name, answer->problem.detail, sizeof frame.name - 1);
+        memcpy(frame.name, answer->problem.detail, strnlen(answer->problem.detail, FLK_NAME_MAX));
         send(relay, &submission->route, &frame, NULL);
         return;
     }
