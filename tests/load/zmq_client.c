@@ -24,7 +24,10 @@ int zmq_run(const load_options_t *options, const load_body_t *bodies) {
     window_open(options);
     while (window_running()) {
         uint64_t now_ms = flk_mono_ms();
-        (void)flk_uplink_tick(&uplink, now_ms);
+        if (flk_uplink_tick(&uplink, now_ms) == FLK_UPLINK_LOST) {
+            memset(sent_ns, 0, options->outstanding * sizeof *sent_ns);
+            busy = 0;
+        }
         while (uplink.state == FLK_UPLINK_UP && busy < options->outstanding) {
             while (sent_ns[slot_at] != 0) {
                 slot_at = (slot_at + 1) % options->outstanding;
