@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The dedup store: pcs_id -> outcome bytes, first write wins, with a time to live. Four backends, one contract
+/* The dedup store: pcs_id -> outcome bytes, first write wins, with a time to live. One contract for all backends
  * (tests/unit/test_store.c). A store object belongs to one thread; several objects may be open on one backend. */
 #ifndef FLK_WORKER_STORE_H
 #define FLK_WORKER_STORE_H
@@ -20,45 +20,71 @@ typedef struct flk_store_item {
     uint8_t value[FLK_STORE_VALUE_BYTES_MAX]; /* any bytes */
 } flk_store_item_t;
 
-/* Opens the backend that DEDUP_BACKEND names. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_IO, FLK_E_UNAVAILABLE.
- * Process-wide state of a backend (LMDB environment, memory table) is opened with its first store, closed with its last.
- * Caller frees with flk_store_close. */
-FLK_MUST_CHECK flk_err_t flk_store_open(const flk_settings_t *settings, uint64_t ttl_s, flk_store_t **store,
-                                        char *errmsg);
+typedef int64_t flk_store_clock_fn(void); /* milliseconds since the Unix epoch; any thread */
+
+typedef struct flk_store_options {
+    const char *backend;       /* "memory", "lmdb" */
+    const char *data_dir;      /* files go to data_dir/store, made if missing, 0700 */
+    uint64_t ttl_ms;           /* how long an outcome is kept */
+    uint64_t timeout_ms;       /* a call answers FLK_E_UNAVAILABLE after that long */
+    uint64_t lmdb_map_bytes;   /* first size of the map; it grows by itself */
+    uint64_t snapshot_ms;      /* memory: period of the snapshot */
+    flk_store_clock_fn *clock; /* NULL: flk_wall_ms */
+    flk_metrics_t *metrics;    /* NULL: none. Registers at open, so open stores from one thread. */
+} flk_store_options_t;
+
+/* Fills options from settings; the strings are borrowed from them. `policy_ttl_s` holds unless FLK_DEDUP_TTL_S is set. */
+void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options);
+
+/* Opens a backend; options are borrowed until return. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_IO, FLK_E_NO_SPACE,
+ * FLK_E_CORRUPT, FLK_E_NOMEM, FLK_E_UNAVAILABLE. Process-wide state of a backend (LMDB environment, memory table) is
+ * opened with its first store and closed with its last. Caller frees with flk_store_close. */
+FLK_MUST_CHECK flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 void flk_store_close(flk_store_t **store);
 
-/* Looks up each key. Items keep their order; a key may occur several times. FLK_E_UNAVAILABLE within the store
- * timeout: nothing may be concluded about any item. */
+/* For outcomes that are put from now on. */
+void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms);
+
+/* Looks up each key. Items keep their order; a key may occur several times. On an error, which comes within the store
+ * timeout, nothing may be concluded about any item. */
 FLK_MUST_CHECK flk_err_t flk_store_lookup(flk_store_t *store, flk_store_item_t *const *items, size_t items_len,
                                           char *errmsg);
 
 /* Puts each value if its key is absent (or expired); otherwise gives back the one that is there and sets found. The
  * first of equal keys in a batch wins. When it returns FLK_OK every outcome is as durable as the backend makes it. On
- * an error it is unknown which were put: ask again. */
+ * an error, which comes within the store timeout, it is unknown which were put: ask again. */
 FLK_MUST_CHECK flk_err_t flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len,
                                        char *errmsg);
 
-/* FLK_OK when a put would work now. */
+/* FLK_OK when a put would work now. May write. */
 FLK_MUST_CHECK flk_err_t flk_store_health(flk_store_t *store, char *errmsg);
 
-/* Does a bounded step of the TTL sweep and other housekeeping; called between batches. */
-void flk_store_tick(flk_store_t *store, uint64_t now_ms);
+/* Does a bounded step of the TTL sweep, or asks for one; called between batches, as often as one likes. */
+void flk_store_tick(flk_store_t *store, uint64_t mono_ms);
 
 /* ---- for backends ---- */
+
 typedef struct flk_store_ops {
     const char *name;
-    void (*close)(flk_store_t *store);
+    void (*close)(flk_store_t *store); /* frees the store */
     flk_err_t (*lookup)(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg);
     flk_err_t (*put)(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg);
     flk_err_t (*health)(flk_store_t *store, char *errmsg);
-    void (*tick)(flk_store_t *store, uint64_t now_ms);
+    void (*tick)(flk_store_t *store, uint64_t mono_ms);
 } flk_store_ops_t;
+
+enum { FLK_STORE_ERROR_KINDS = 7 };
+
+/* First member of each backend's own struct; the backend sets ops, store.c the rest. */
 struct flk_store {
-    const flk_store_ops_t *ops; /* first member of each backend's own struct */
+    const flk_store_ops_t *ops;
+    uint64_t ttl_ms, timeout_ms;
+    flk_store_clock_fn *clock;
+    flk_histogram_t *lookup_seconds, *put_seconds; /* NULL without metrics */
+    flk_counter_t *errors[FLK_STORE_ERROR_KINDS];
 };
-FLK_MUST_CHECK flk_err_t flk_store_memory_open(const flk_settings_t *settings, uint64_t ttl_s, flk_store_t **store,
-                                               char *errmsg);
-FLK_MUST_CHECK flk_err_t flk_store_lmdb_open(const flk_settings_t *settings, uint64_t ttl_s, flk_store_t **store,
-                                             char *errmsg);
+
+FLK_MUST_CHECK flk_err_t flk_store_memory_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 
 #endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The one thread of a process that writes to its LMDB environment. Store handles hand it their batches; it puts all that
+ * wait into one transaction, so that they share its sync. Callers wait with a deadline, which a mutex of LMDB's, held
+ * by a stopped process, could not give them. */
+#ifndef FLK_WORKER_LMDB_WRITER_H
+#define FLK_WORKER_LMDB_WRITER_H
+
+#include "worker/lmdb_env.h"
+
+typedef struct flk_lmdb_writer flk_lmdb_writer_t; /* Opaque; fields are commented in lmdb_writer.c. */
+
+/* One batch. Belongs to its store handle, except from _do until the writer is through with it. */
+typedef struct flk_lmdb_request {
+    struct flk_lmdb_request *next;
+    enum { FLK_LMDB_IDLE, FLK_LMDB_QUEUED, FLK_LMDB_DONE } state; /* guarded by the writer's mutex */
+    bool orphan;                                                  /* its handle is gone: the writer frees it */
+    bool probe;                                                   /* write something in any case */
+    int64_t now_ms;                                               /* what expired by then is absent */
+    int64_t expires_ms;
+    flk_store_item_t *items; /* copies: the caller may have left */
+    size_t items_len, items_cap;
+    flk_err_t err;
+    char errmsg[FLK_ERRMSG_BYTES];
+} flk_lmdb_request_t;
+
+/* Borrows env until _stop. Errors: FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_lmdb_writer_start(flk_lmdb_env_t *env, flk_store_clock_fn *clock,
+                                               flk_lmdb_writer_t **writer, char *errmsg);
+/* Writes what is queued and ends the thread. False: it did not end within timeout_ms; then writer and env must be left
+ * to it, until the process ends. */
+FLK_MUST_CHECK bool flk_lmdb_writer_stop(flk_lmdb_writer_t **writer, uint64_t timeout_ms);
+
+/* Writes the request and waits for its commit. No items and no probe: only makes the environment usable again (adopts
+ * a map that another process has grown). Errors: FLK_E_UNAVAILABLE at the deadline, the request is then still
+ * the writer's, and every further call with it fails at once until the writer is through; others as flk_lmdb_err. */
+FLK_MUST_CHECK flk_err_t flk_lmdb_writer_do(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request, uint64_t timeout_ms,
+                                            char *errmsg);
+/* True when the request may be filled: it is not the writer's. */
+bool flk_lmdb_writer_free(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request);
+/* Frees the request, or leaves that to the writer. */
+void flk_lmdb_request_release(flk_lmdb_writer_t *writer, flk_lmdb_request_t **request);
+
+/* Asks for a step of the TTL sweep; does not wait. */
+void flk_lmdb_writer_sweep(flk_lmdb_writer_t *writer);
+
+#endif
