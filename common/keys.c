@@ -286,7 +286,7 @@ static flk_err_t fill_signer(flk_signer_t *signer, const char *hmac_key, const c
         }
         return fill_ed25519_secret(signer, ed25519_secret_b64, errmsg);
     }
-    FLK_ASSERT(!"no such algorithm");
+    FLK_ASSERT(false); /* no such algorithm */
     return FLK_E_CONFIG;
 }
 

@@ -257,7 +257,7 @@ static flk_err_t take_text(flk_pcs_reader_t *reader, member_t member, const flk_
         copy_text(pcs->sig, value);
         return FLK_OK;
     default:
-        FLK_ASSERT(!"a text member without a rule");
+        FLK_ASSERT(false); /* a text member without a rule */
         return FLK_E_INVALID;
     }
 }
@@ -302,7 +302,7 @@ static flk_err_t take_member(flk_pcs_reader_t *reader, member_t member, flk_pcs_
         return event == FLK_PCS_MAP ? open_frame(reader, event, members[member].inner)
                                     : refuse(reader, field, "must be an object");
     }
-    FLK_ASSERT(!"a member of no kind");
+    FLK_ASSERT(false); /* a member of no kind */
     return FLK_E_INVALID;
 }
 

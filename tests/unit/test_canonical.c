@@ -191,8 +191,14 @@ END_TEST
 
 /* A locale with a decimal comma changes neither print nor reading back. */
 START_TEST(test_canonical_ignores_locale) {
-    static const char *const locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE.utf8", "ps_AF.UTF-8"};
-    for (size_t i = 0; i < FLK_COUNT_OF(locales) && setlocale(LC_ALL, locales[i]) == NULL; i++) {
+    static const char *const locales[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "es_ES.UTF-8", "ru_RU.UTF-8"};
+    size_t i = 0;
+    while (i < FLK_COUNT_OF(locales) && setlocale(LC_ALL, locales[i]) == NULL) {
+        i++;
+    }
+    if (i == FLK_COUNT_OF(locales)) {
+        printf("skipped test_canonical_ignores_locale: no locale with a decimal comma is installed\n");
+        return;
     }
     check_print(1.0 / 3, "0.3333333333333333", "0.3333333333333333");
     check_print(1234567.123456789, "1234567.123456789", "1234567.123456789");

@@ -551,6 +551,9 @@ static void expect_bytes(const char *body, size_t body_bytes, flk_err_t expected
     flk_err_t err = flk_pcs_from_json(body, body_bytes, &pcs, &fault);
     ck_assert_msg(err == expected, "%s: %s", flk_err_name(err), fault.reason);
     ck_assert_msg(strstr(fault.reason, reason_part) != NULL, "'%s'", fault.reason);
+    if (err == FLK_OK) {
+        flk_pcs_fini(&pcs);
+    }
 }
 
 /* The body is one JSON text and nothing before or after it but white space. */
@@ -810,7 +813,7 @@ END_TEST
 
 /* ---- faults of the machine ---- */
 
-static long allocations_left = -1; /* -1: no limit */
+static _Thread_local long allocations_left = -1; /* -1: no limit */
 static void *countdown_malloc(size_t bytes) {
     if (allocations_left == 0) {
         return NULL;
