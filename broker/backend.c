@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Workers: READY gives credit and is answered by WELCOME; each WORK that dispatch.c hands out is answered by VERDICT or
+ * UNAVAILABLE, which gives its credit back and goes on to the gateway.
+ *
+ * What goes wrong: an answer that comes after its worker was counted as lost still settles the delivery; the first verdict wins
+ * and the others are stale. Who holds a delivery that another settled keeps its credit in use until it answers or is lost,
+ * so that no worker ever holds more than its credit. A worker that comes back over another route lost its first
+ * connection, with whatever was on the way: all it held is handed out again, without blame, since it lives. */
+#include <stdlib.h>
+
+#include "broker/state.h"
+#include "common/log.h"
+
+static flk_worker_t *sender(const flk_broker_t *broker) {
+    return (flk_worker_t *)flk_peers_by_route(&broker->workers, &broker->message.route);
+}
+
+static void drop(flk_broker_t *broker, flk_worker_t *worker) {
+    flk_dispatch_unreserve(broker, worker);
+    flk_roster_remove(&broker->roster, worker);
+    flk_peers_remove(&broker->workers, &worker->peer);
+    free(worker);
+}
+
+void flk_backend_lose(flk_broker_t *broker, flk_worker_t *worker, bool blame, const char *why) {
+    flk_log(blame ? FLK_LOG_WARN : FLK_LOG_INFO, "worker_lost", FLK_S("worker", worker->peer.name), FLK_S("why", why),
+            FLK_U("deliveries", worker->hand.count), FLK_U("silent_ms", broker->now_ms - worker->peer.heard_ms));
+    flk_counter_add(broker->stats.workers_lost, 1);
+    flk_dispatch_return(broker, worker, blame);
+    drop(broker, worker);
+}
+
+/* ---- READY, GOODBYE ---- */
+
+static flk_worker_t *enter(flk_broker_t *broker) {
+    const flk_frame_t *frame = &broker->message.frame;
+    flk_worker_t *before = (flk_worker_t *)flk_peers_by_instance(&broker->workers, &frame->id);
+    flk_worker_t *worker = sender(broker);
+    if (before != NULL && before != worker) {
+        flk_backend_lose(broker, before, false, "came back over another connection");
+    }
+    if (worker != NULL && !flk_id_equal(&worker->peer.instance, &frame->id)) {
+        flk_backend_lose(broker, worker, true, "another took its route");
+        worker = NULL;
+    }
+    if (worker == NULL) {
+        worker = calloc(1, sizeof *worker);
+        if (worker == NULL) {
+            return NULL;
+        }
+        worker->peer.route = broker->message.route;
+        flk_peers_add(&broker->workers, &worker->peer, broker->now_ms);
+        flk_peers_introduce(&broker->workers, &worker->peer, &frame->id, frame->name);
+        flk_log(FLK_LOG_INFO, "worker_ready", FLK_S("worker", frame->name), FLK_U("credit", frame->credit));
+    }
+    return worker;
+}
+
+static void on_ready(flk_broker_t *broker) {
+    flk_worker_t *worker = enter(broker);
+    if (worker == NULL) {
+        return; /* out of memory: it asks again */
+    }
+    uint32_t credit = broker->message.frame.credit;
+    worker->credit = credit < FLK_BROKER_WORKER_CREDIT_MAX ? credit : FLK_BROKER_WORKER_CREDIT_MAX;
+    worker->leaving = false;
+    flk_roster_update(&broker->roster, worker);
+    flk_frame_t welcome = {.kind = FLK_WELCOME, .credit = worker->credit, .heartbeat_ms = broker->heartbeat_ms};
+    flk_broker_say(broker, broker->backend, &broker->message.route, welcome);
+}
+
+/* A worker that leaves gets its GOODBYE back once it holds nothing. */
+static void let_go(flk_broker_t *broker, flk_worker_t *worker) {
+    if (worker->leaving && worker->hand.count == 0) {
+        flk_log(FLK_LOG_INFO, "worker_goodbye", FLK_S("worker", worker->peer.name));
+        flk_broker_say(broker, broker->backend, &worker->peer.route, (flk_frame_t){.kind = FLK_GOODBYE});
+        drop(broker, worker);
+    }
+}
+
+static void on_goodbye(flk_broker_t *broker, flk_worker_t *worker) {
+    if (worker == NULL) { /* holds nothing of ours */
+        flk_broker_say(broker, broker->backend, &broker->message.route, (flk_frame_t){.kind = FLK_GOODBYE});
+        return;
+    }
+    worker->leaving = true;
+    flk_dispatch_unreserve(broker, worker);
+    flk_roster_update(&broker->roster, worker);
+    let_go(broker, worker);
+}
+
+/* ---- VERDICT, UNAVAILABLE ---- */
+
+/* Ends a delivery that has its answer. `worker` is who gave it, NULL when unknown. */
+static void settle(flk_broker_t *broker, flk_delivery_t *delivery, const flk_worker_t *worker) {
+    if (delivery->worker != NULL && delivery->worker != worker) {
+        flk_deliveries_settle(&broker->deliveries, delivery); /* its holder has yet to answer */
+        return;
+    }
+    if (delivery->worker != NULL) {
+        flk_dispatch_release(broker, delivery);
+    } else {
+        flk_queue_remove(flk_dispatch_queue(broker, delivery), delivery);
+    }
+    flk_deliveries_remove(&broker->deliveries, delivery);
+}
+
+static void on_answer(flk_broker_t *broker, const flk_worker_t *worker) {
+    const flk_frame_t *frame = &broker->message.frame;
+    flk_delivery_t *delivery = flk_deliveries_find_number(&broker->deliveries, &frame->id, frame->delivery);
+    if (delivery == NULL) {
+        flk_counter_add(broker->stats.stale_verdicts, 1);
+        return;
+    }
+    bool holds = worker != NULL && delivery->worker == worker;
+    if (delivery->settled) {
+        flk_counter_add(broker->stats.stale_verdicts, 1);
+        if (holds) {
+            flk_dispatch_release(broker, delivery);
+            flk_deliveries_remove(&broker->deliveries, delivery);
+        }
+        return;
+    }
+    if (frame->kind == FLK_UNAVAILABLE && !holds) { /* somebody else may yet do better */
+        flk_counter_add(broker->stats.stale_verdicts, 1);
+        return;
+    }
+    flk_frontend_answer(broker, delivery, *frame, &broker->message.body);
+    flk_counter_add(frame->kind == FLK_VERDICT ? broker->stats.verdicts : broker->stats.unavailable, 1);
+    settle(broker, delivery, worker);
+}
+
+/* ---- PING ---- */
+
+/* A pulse speaks for threads that a slow store keeps from speaking themselves, but not for ever. */
+static void vouch(flk_broker_t *broker) {
+    const flk_frame_t *frame = &broker->message.frame;
+    uint64_t vouched_ms_max = (uint64_t)broker->heartbeat_ms * FLK_BROKER_VOUCHED_PERIODS;
+    for (uint32_t i = 0; i < frame->instances_len; i++) {
+        const flk_id_t *instance = (const flk_id_t *)(frame->instances + (size_t)i * FLK_ID_BYTES);
+        flk_peer_t *peer = flk_peers_by_instance(&broker->workers, instance);
+        if (peer != NULL && broker->now_ms - peer->own_ms < vouched_ms_max) {
+            peer->heard_ms = broker->now_ms;
+        }
+    }
+}
+
+static void on_ping(flk_broker_t *broker, const flk_worker_t *worker) {
+    bool pulse = broker->message.frame.instances_len > 0;
+    vouch(broker);
+    flk_frame_t pong = {.kind = FLK_PONG, .known = worker != NULL || pulse};
+    flk_broker_say(broker, broker->backend, &broker->message.route, pong);
+}
+
+static void handle(flk_broker_t *broker) {
+    flk_worker_t *worker = sender(broker);
+    if (worker != NULL) {
+        flk_broker_heard(broker, &worker->peer);
+    }
+    switch (broker->message.frame.kind) {
+    case FLK_VERDICT:
+    case FLK_UNAVAILABLE:
+        on_answer(broker, worker);
+        if (worker != NULL) {
+            let_go(broker, worker);
+        }
+        break;
+    case FLK_READY:
+        on_ready(broker);
+        break;
+    case FLK_PING:
+        on_ping(broker, worker);
+        break;
+    case FLK_PONG:
+        break;
+    case FLK_GOODBYE:
+        on_goodbye(broker, worker);
+        break;
+    default:
+        flk_counter_add(broker->stats.unknown, 1);
+        break;
+    }
+}
+
+size_t flk_backend_turn(flk_broker_t *broker) {
+    size_t handled = 0;
+    while (handled < FLK_BROKER_BATCH && flk_broker_next(broker, broker->backend)) {
+        handle(broker);
+        handled++;
+    }
+    return handled;
+}
+
+void flk_backend_tick(flk_broker_t *broker) {
+    flk_peer_t *next;
+    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
+        next = peer->next;
+        flk_worker_t *worker = (flk_worker_t *)peer;
+        if (flk_broker_is_lost(broker, broker->backend, peer, worker->hand.count > 0)) {
+            flk_backend_lose(broker, worker, true, "silent");
+        }
+    }
+}
+
+void flk_backend_goodbye(flk_broker_t *broker) {
+    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = peer->next) {
+        flk_broker_say(broker, broker->backend, &peer->route, (flk_frame_t){.kind = FLK_GOODBYE});
+    }
+}
+
+void flk_backend_close(flk_broker_t *broker) {
+    flk_peer_t *next;
+    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
+        next = peer->next;
+        free(peer); /* a worker: its peer is its first member */
+    }
+}
