@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* add (each):  decode, id, signature        a refused one never comes near the store
+ * run:         look up all that were admitted
+ *              those not found: verdict, then put all of them, first of equal ids first
+ *              settle: the store's outcome is everybody's
+ *
+ * A lookup that fails makes all admitted jobs UNAVAILABLE, a put that fails those that needed it. What such a put
+ * stored after all is found when the record comes again, under its own submission. */
+#include "worker/batch.h"
+
+#include <stdlib.h>
+
+struct flk_batch {
+    const flk_worker_metrics_t *metrics;
+    flk_pcs_reader_t *reader;
+    uint64_t verify_ns; /* of this batch so far */
+    size_t len;
+    flk_job_t jobs[FLK_BATCH_MAX];
+    flk_store_item_t *items[FLK_BATCH_MAX]; /* of the call to the store under way */
+};
+
+flk_batch_t *flk_batch_new(const flk_worker_metrics_t *metrics) {
+    flk_batch_t *batch = calloc(1, sizeof *batch);
+    if (batch == NULL) {
+        return NULL;
+    }
+    batch->metrics = metrics;
+    batch->reader = flk_pcs_reader_new();
+    if (batch->reader == NULL) {
+        flk_batch_destroy(&batch);
+    }
+    return batch;
+}
+
+void flk_batch_destroy(flk_batch_t **batch) {
+    if (*batch != NULL) {
+        flk_batch_clear(*batch);
+        flk_pcs_reader_destroy(&(*batch)->reader);
+        free(*batch);
+        *batch = NULL;
+    }
+}
+
+void flk_batch_add(flk_batch_t *batch, const flk_rules_t *rules, const flk_id_t *submission, const void *body,
+                   size_t body_bytes) {
+    FLK_ASSERT(batch->len < FLK_BATCH_MAX);
+    uint64_t began_ns = flk_mono_ns();
+    flk_verify_admit(batch->reader, rules->keyring, submission, body, body_bytes, &batch->jobs[batch->len++]);
+    batch->verify_ns += flk_mono_ns() - began_ns;
+}
+
+size_t flk_batch_len(const flk_batch_t *batch) {
+    return batch->len;
+}
+
+const flk_job_t *flk_batch_job(const flk_batch_t *batch, size_t i) {
+    return &batch->jobs[i];
+}
+
+/* The items of the jobs that still need the store. */
+static size_t collect(flk_batch_t *batch) {
+    size_t items_len = 0;
+    for (size_t i = 0; i < batch->len; i++) {
+        if (batch->jobs[i].state == FLK_JOB_ADMITTED) {
+            batch->items[items_len++] = &batch->jobs[i].item;
+        }
+    }
+    return items_len;
+}
+
+static void settle(flk_batch_t *batch, bool found_only) {
+    for (size_t i = 0; i < batch->len; i++) {
+        flk_job_t *job = &batch->jobs[i];
+        if (job->state == FLK_JOB_ADMITTED && (job->item.found || !found_only)) {
+            flk_verify_settle(job);
+            flk_verify_release(job);
+        }
+    }
+}
+
+static void give_up(flk_batch_t *batch) {
+    for (size_t i = 0; i < batch->len; i++) {
+        flk_job_t *job = &batch->jobs[i];
+        if (job->state == FLK_JOB_ADMITTED) {
+            job->state = FLK_JOB_UNAVAILABLE;
+            job->reason = "store unavailable";
+            flk_verify_release(job);
+        }
+    }
+}
+
+static void judge(flk_batch_t *batch, const flk_policy_t *policy) {
+    uint64_t began_ns = flk_mono_ns();
+    for (size_t i = 0; i < batch->len; i++) {
+        if (batch->jobs[i].state == FLK_JOB_ADMITTED) {
+            flk_verify_judge(policy, &batch->jobs[i]);
+        }
+    }
+    batch->verify_ns += flk_mono_ns() - began_ns;
+}
+
+static flk_err_t decide(flk_batch_t *batch, const flk_policy_t *policy, flk_store_t *store, char *errmsg) {
+    size_t items_len = collect(batch);
+    if (items_len == 0) {
+        return FLK_OK;
+    }
+    flk_err_t err = flk_store_lookup(store, batch->items, items_len, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    settle(batch, true);
+    judge(batch, policy);
+    items_len = collect(batch);
+    if (items_len == 0) {
+        return FLK_OK;
+    }
+    err = flk_store_put(store, batch->items, items_len, errmsg);
+    if (err == FLK_OK) {
+        settle(batch, false);
+    }
+    return err;
+}
+
+static void count(const flk_batch_t *batch) {
+    const flk_worker_metrics_t *m = batch->metrics;
+    uint64_t by_status[4] = {0}, duplicates = 0, conflicts = 0, unavailable = 0;
+    for (size_t i = 0; i < batch->len; i++) {
+        const flk_job_t *job = &batch->jobs[i];
+        if (job->state == FLK_JOB_UNAVAILABLE) {
+            unavailable++;
+            continue;
+        }
+        by_status[job->status == 200 ? 0 : job->status == 202 ? 1 : job->status == 400 ? 2 : 3]++;
+        duplicates += (job->flags & FLK_FLAG_DUPLICATE) != 0;
+        conflicts += (job->flags & FLK_FLAG_CONFLICT) != 0;
+    }
+    flk_counter_add(m->verdict_200, by_status[0]);
+    flk_counter_add(m->verdict_202, by_status[1]);
+    flk_counter_add(m->verdict_400, by_status[2]);
+    flk_counter_add(m->verdict_401, by_status[3]);
+    flk_counter_add(m->duplicates, duplicates);
+    flk_counter_add(m->conflicts, conflicts);
+    flk_counter_add(m->unavailable, unavailable);
+    flk_histogram_observe(m->batch_size, (double)batch->len);
+    flk_histogram_observe(m->verify_seconds, (double)batch->verify_ns * 1e-9);
+}
+
+flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *rules, flk_store_t *store, char *errmsg) {
+    flk_err_t err = decide(batch, &rules->policy, store, errmsg);
+    give_up(batch);
+    count(batch);
+    return err;
+}
+
+void flk_batch_clear(flk_batch_t *batch) {
+    for (size_t i = 0; i < batch->len; i++) {
+        if (batch->jobs[i].state == FLK_JOB_ADMITTED) { /* added, but never run */
+            flk_verify_release(&batch->jobs[i]);
+        }
+    }
+    batch->len = 0;
+    batch->verify_ns = 0;
+}

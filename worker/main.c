@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; store and its backends.
+ *
+ * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the rules
+ * anew, SIGTERM and SIGINT drain. Every thread but this one has them blocked. */
+#include <errno.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/admin.h"
+#include "common/log.h"
+#include "worker/worker.h"
+
+enum { DRAIN_MS = 5000, EXIT_START = 1 };
+
+struct program {
+    flk_settings_t *settings;
+    flk_metrics_t *metrics;
+    flk_store_options_t store;
+    flk_rulebook_t *book;
+    flk_worker_t *worker;
+    flk_admin_t *admin;
+    sigset_t signals;
+};
+
+static unsigned threads_wanted(const flk_settings_t *settings) {
+    uint64_t threads = flk_settings_uint(settings, FLK_SET_WORKER_THREADS);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return threads != 0                ? (unsigned)threads
+           : cores > FLK_INSTANCES_MAX ? FLK_INSTANCES_MAX
+           : cores < 1                 ? 1
+                                       : (unsigned)cores;
+}
+
+/* "host:pid", plain ASCII as frames want it. */
+static void name_of_process(char name[FLK_NAME_MAX + 1]) {
+    char host[40];
+    if (gethostname(host, sizeof host) != 0) {
+        snprintf(host, sizeof host, "worker");
+    }
+    host[sizeof host - 1] = '\0';
+    for (char *at = host; *at != '\0'; at++) {
+        *at = *at > ' ' && *at < 127 ? *at : '_';
+    }
+    snprintf(name, FLK_NAME_MAX + 1, "%s:%d", host, (int)getpid());
+}
+
+static flk_err_t open_store(void *arg, flk_store_t **store, char *errmsg) {
+    return flk_store_open(arg, store, errmsg);
+}
+
+static flk_err_t make_rulebook(struct program *program, char *errmsg) {
+    flk_rules_t *rules;
+    flk_err_t err = flk_rules_load(program->settings, &rules, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_store_options(program->settings, rules->policy.dedup_ttl_s, &program->store);
+    program->store.metrics = program->metrics;
+    program->book = flk_rulebook_new(rules);
+    if (program->book == NULL) {
+        flk_rules_destroy(&rules);
+        flk_errmsg(errmsg, "out of memory");
+        return FLK_E_NOMEM;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t make_worker(struct program *program, char *errmsg) {
+    const flk_settings_t *settings = program->settings;
+    char name[FLK_NAME_MAX + 1];
+    name_of_process(name);
+    flk_worker_options_t options = {
+        .backends = flk_settings_str(settings, FLK_SET_BACKENDS),
+        .plaintext = flk_settings_bool(settings, FLK_SET_PLAINTEXT),
+        .name = name,
+        .threads = threads_wanted(settings),
+        .credit = (uint32_t)flk_settings_uint(settings, FLK_SET_WORKER_CREDIT),
+        .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
+        .drain_ms = DRAIN_MS,
+        .book = program->book,
+        .metrics = program->metrics,
+        .open_store = open_store,
+        .open_store_arg = &program->store,
+    };
+    return flk_worker_new(&options, &program->worker, errmsg);
+}
+
+static flk_err_t start_admin(struct program *program, char *errmsg) {
+    flk_admin_options_t options = {
+        .metrics = program->metrics,
+        .ready = flk_worker_ready,
+        .ready_arg = program->worker,
+        .user = flk_settings_str(program->settings, FLK_SET_METRICS_USER),
+        .pass = flk_settings_str(program->settings, FLK_SET_METRICS_PASS),
+    };
+    return flk_admin_start(flk_settings_str(program->settings, FLK_SET_ADMIN_LISTEN), &options, &program->admin,
+                           errmsg);
+}
+
+/* Keys and policy as the environment's files have them now. A fault in them is logged, and what held goes on holding. */
+static void reload_rules(struct program *program) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_settings_t *settings = NULL;
+    flk_rules_t *rules = NULL;
+    if (flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK &&
+        flk_rules_load(settings, &rules, errmsg) == FLK_OK) {
+        flk_log(FLK_LOG_INFO, "rules_reloaded", FLK_S("policy_version", rules->policy.version));
+        flk_rulebook_publish(program->book, rules);
+    } else {
+        flk_log(FLK_LOG_ERROR, "rules_refused", FLK_S("error", errmsg));
+    }
+    flk_settings_destroy(&settings);
+}
+
+static void serve(struct program *program) {
+    for (;;) {
+        int signo = sigwaitinfo(&program->signals, NULL);
+        if (signo == SIGHUP) {
+            reload_rules(program);
+        } else if (signo == SIGTERM || signo == SIGINT) {
+            flk_log(FLK_LOG_INFO, "draining", FLK_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"));
+            return;
+        } else {
+            FLK_ASSERT(signo < 0 && errno == EINTR);
+        }
+    }
+}
+
+static void block_signals(struct program *program) {
+    sigemptyset(&program->signals);
+    sigaddset(&program->signals, SIGHUP);
+    sigaddset(&program->signals, SIGTERM);
+    sigaddset(&program->signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &program->signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv) {
+    struct program program = {0};
+    int status =
+        flk_settings_start(FLK_PROGRAM_WORKER, "verifies PCS: takes them from brokers, answers each one way for ever",
+                           argc, argv, &program.settings);
+    if (status >= 0) {
+        return status;
+    }
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    block_signals(&program);
+    FLK_ASSERT(sodium_init() >= 0);
+    program.metrics = flk_metrics_new();
+    flk_err_t err = make_rulebook(&program, errmsg);
+    err = err != FLK_OK ? err : make_worker(&program, errmsg);
+    err = err != FLK_OK ? err : start_admin(&program, errmsg);
+    err = err != FLK_OK ? err : flk_worker_start(program.worker, errmsg);
+    if (err == FLK_OK) {
+        flk_log(FLK_LOG_INFO, "worker_started", FLK_U("threads", threads_wanted(program.settings)),
+                FLK_S("store", program.store.backend),
+                FLK_U("admin_port", program.admin != NULL ? flk_admin_port(program.admin) : 0));
+        serve(&program);
+    } else {
+        fprintf(stderr, "flk-worker: %s\n", errmsg);
+        status = EXIT_START;
+    }
+    if (program.worker != NULL) {
+        flk_worker_drain(program.worker);
+    }
+    flk_admin_stop(&program.admin); /* while it drained, /readyz said so */
+    flk_worker_destroy(&program.worker);
+    flk_rulebook_destroy(&program.book);
+    flk_metrics_destroy(&program.metrics);
+    flk_settings_destroy(&program.settings);
+    if (status < 0) {
+        flk_log(FLK_LOG_INFO, "worker_stopped");
+    }
+    return status < 0 ? 0 : status;
+}

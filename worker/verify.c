@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* A duplicate is an outcome whose origin is another submission: the same submission finds its own outcome again when the
+ * broker delivers it a second time, and that is no duplicate. A duplicate with another digest is a conflict: the same
+ * pcs_id was signed over other content. */
+#include "worker/verify.h"
+
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert((int)FLK_STORE_KEY_BYTES == (int)FLK_PCS_ID_BYTES, "a store's key is a raw pcs_id");
+_Static_assert((int)FLK_OUTCOME_BYTES <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
+
+static void refuse(flk_job_t *job, uint32_t status, const char *field, const char *detail) {
+    job->state = FLK_JOB_REFUSED;
+    job->status = status;
+    snprintf(job->problem.field, sizeof job->problem.field, "%s", field);
+    snprintf(job->problem.detail, sizeof job->problem.detail, "%s", detail);
+}
+
+void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, const flk_id_t *submission,
+                      const void *body, size_t body_bytes, flk_job_t *job) {
+    job->submission = *submission;
+    job->flags = 0;
+    flk_pcs_fault_t fault;
+    flk_err_t err = flk_pcs_from_msgpack(reader, body, body_bytes, &job->pcs, &fault);
+    if (err == FLK_E_NOMEM) {
+        job->state = FLK_JOB_UNAVAILABLE;
+        job->reason = "worker out of memory";
+        return;
+    }
+    if (err != FLK_OK) {
+        refuse(job, 400, fault.field, fault.reason);
+        return;
+    }
+    const char *why;
+    if (flk_keyring_verify(keyring, &job->pcs, job->digest, &why) != FLK_OK) {
+        char detail[sizeof job->problem.detail];
+        snprintf(detail, sizeof detail, "signature %s", why);
+        refuse(job, 401, "sig", detail);
+        flk_pcs_fini(&job->pcs);
+        return;
+    }
+    job->state = FLK_JOB_ADMITTED;
+    memcpy(job->item.key, job->pcs.id_raw, sizeof job->item.key);
+}
+
+void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job) {
+    flk_outcome_record_t record = {.origin = job->submission};
+    memcpy(record.pcs_id, job->pcs.id, sizeof record.pcs_id);
+    memcpy(record.digest, job->digest, sizeof record.digest);
+    flk_verdict(&job->pcs, policy, &record.outcome);
+    job->status = record.outcome.status;
+    job->item.value_bytes = (uint16_t)flk_outcome_encode(&record, job->item.value);
+}
+
+void flk_verify_settle(flk_job_t *job) {
+    job->state = FLK_JOB_SETTLED;
+    if (!job->item.found) {
+        return; /* as judged */
+    }
+    flk_outcome_record_t record;
+    if (flk_outcome_decode(job->item.value, job->item.value_bytes, &record, NULL) != FLK_OK ||
+        strcmp(record.pcs_id, job->pcs.id) != 0) {
+        job->state = FLK_JOB_UNAVAILABLE;
+        job->reason = "store holds a damaged outcome";
+        return;
+    }
+    job->status = record.outcome.status;
+    if (!flk_id_equal(&record.origin, &job->submission)) {
+        job->flags = FLK_FLAG_DUPLICATE;
+        if (memcmp(record.digest, job->digest, sizeof record.digest) != 0) {
+            job->flags |= FLK_FLAG_CONFLICT;
+        }
+    }
+}
+
+void flk_verify_release(flk_job_t *job) {
+    flk_pcs_fini(&job->pcs);
+}
