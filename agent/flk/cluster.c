@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Planning before starting: whatever can be refused is refused here, in one line, while nothing runs yet. What
+ * changes between here and the start (somebody else takes a port) is the child's own error, in its log. */
+#include "agent/flk/cluster.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "agent/flk/port.h"
+#include "agent/flk/sibling.h"
+#include "common/io.h"
+#include "common/settings.h"
+
+enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082 };
+
+typedef struct all_settings {
+    flk_settings_t *front, *gateway, *broker, *worker;
+} all_settings_t;
+
+static flk_err_t load_all(all_settings_t *all, char *errmsg) {
+    const struct {
+        flk_program_t program;
+        flk_settings_t **settings;
+    } loads[] = {{FLK_PROGRAM_FLK, &all->front},
+                 {FLK_PROGRAM_GATEWAY, &all->gateway},
+                 {FLK_PROGRAM_BROKER, &all->broker},
+                 {FLK_PROGRAM_WORKER, &all->worker}};
+    for (size_t i = 0; i < FLK_COUNT_OF(loads); i++) {
+        flk_err_t err = flk_settings_load(loads[i].program, loads[i].settings, errmsg);
+        if (err != FLK_OK) {
+            return err;
+        }
+    }
+    return FLK_OK;
+}
+
+static void destroy_all(all_settings_t *all) {
+    flk_settings_destroy(&all->front);
+    flk_settings_destroy(&all->gateway);
+    flk_settings_destroy(&all->broker);
+    flk_settings_destroy(&all->worker);
+}
+
+/* ---- the directory ---- */
+
+static flk_err_t lock_directory(flk_cluster_t *cluster, char *errmsg) {
+    char path[PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s/cluster.lock", cluster->data_dir) >= sizeof path) {
+        flk_errmsg(errmsg, "the data directory's name is too long");
+        return FLK_E_CONFIG;
+    }
+    cluster->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (cluster->lock_fd < 0) {
+        flk_errmsg(errmsg, "cannot write %.200s: %s", path, strerror(errno));
+        return FLK_E_IO;
+    }
+    if (flock(cluster->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        flk_errmsg(errmsg, "a cluster runs already in %.160s; see flk status, or choose another --data-dir",
+                   cluster->data_dir);
+        return FLK_E_LOCKED;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t make_directory(flk_cluster_t *cluster, const char *dir, char *errmsg) {
+    char logs[PATH_MAX];
+    if ((size_t)snprintf(logs, sizeof logs, "%s/logs", dir) >= sizeof logs) {
+        flk_errmsg(errmsg, "the data directory's name is too long");
+        return FLK_E_CONFIG;
+    }
+    flk_err_t err = flk_io_mkdirs(logs, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    if (realpath(dir, cluster->data_dir) == NULL) {
+        flk_errmsg(errmsg, "%.200s: %s", dir, strerror(errno));
+        return FLK_E_IO;
+    }
+    return lock_directory(cluster, errmsg);
+}
+
+/* ---- the addresses ---- */
+
+typedef struct port_check {
+    const char *what;
+    char *errmsg;
+    flk_err_t err;
+} port_check_t;
+
+static void check_one_port(void *arg, const char *address, size_t index) {
+    (void)index;
+    port_check_t *check = arg;
+    if (check->err == FLK_OK) {
+        check->err = flk_port_check(address, check->errmsg);
+    }
+}
+
+static flk_err_t check_ports(const char *list, const char *what, const char *advice, char *errmsg) {
+    char reason[FLK_ERRMSG_BYTES] = "";
+    port_check_t check = {.what = what, .errmsg = reason, .err = FLK_OK};
+    flk_settings_each(list, check_one_port, &check);
+    if (check.err != FLK_OK) {
+        flk_errmsg(errmsg, "%s: %.200s; stop what holds it, or choose another with %s", what, reason, advice);
+    }
+    return check.err;
+}
+
+static flk_err_t check_doors(const char *http, const all_settings_t *all, char *errmsg) {
+    const struct {
+        const char *address, *what, *advice;
+    } doors[] = {
+        {http, "HTTP door", "--http HOST:PORT"},
+        {flk_settings_str(all->gateway, FLK_SET_ZMQ_LISTEN), "ZeroMQ door", "FLK_ZMQ_LISTEN"},
+        {flk_settings_str(all->broker, FLK_SET_FRONTENDS), "broker's side towards gateways", "FLK_FRONTENDS"},
+        {flk_settings_str(all->broker, FLK_SET_BACKENDS), "broker's side towards workers", "FLK_BACKENDS"},
+    };
+    for (size_t i = 0; i < FLK_COUNT_OF(doors); i++) {
+        flk_err_t err = check_ports(doors[i].address, doors[i].what, doors[i].advice, errmsg);
+        if (err != FLK_OK) {
+            return err;
+        }
+    }
+    return FLK_OK;
+}
+
+/* ---- the children ---- */
+
+static flk_err_t add_child(flk_cluster_t *cluster, const char *program, unsigned number, flk_child_t **added,
+                           char *errmsg) {
+    flk_child_t *child = *added = &cluster->children[cluster->children_len++];
+    child->program = program;
+    if (number > 0) {
+        snprintf(child->name, sizeof child->name, "%s-%u", program, number);
+    } else {
+        snprintf(child->name, sizeof child->name, "%s", program);
+    }
+    int len = snprintf(child->log_path, sizeof child->log_path, "%s/logs/%s.log", cluster->data_dir, child->name);
+    if ((size_t)len >= sizeof child->log_path) {
+        flk_errmsg(errmsg, "the data directory's name is too long");
+        return FLK_E_CONFIG;
+    }
+    flk_child_set(child, "FLK_DATA_DIR", cluster->data_dir);
+    return flk_sibling_path(program, child->path, sizeof child->path, errmsg);
+}
+
+/* The pages of broker and workers may be anywhere: the first free port does. */
+static flk_err_t give_pages(flk_child_t *child, unsigned *next_port, char *errmsg) {
+    unsigned port = flk_port_pick(*next_port);
+    if (port == 0) {
+        flk_errmsg(errmsg, "there is no free port from %u on for the pages of %s", *next_port, child->name);
+        return FLK_E_LOCKED;
+    }
+    *next_port = port + 1;
+    snprintf(child->address, sizeof child->address, "127.0.0.1:%u", port);
+    flk_child_set(child, "FLK_ADMIN_LISTEN", child->address);
+    return FLK_OK;
+}
+
+/* Without a wish of the user's the workers share the cores instead of each taking all. */
+static void give_threads(flk_child_t *child, unsigned workers) {
+    if (getenv("FLK_WORKER_THREADS") == NULL && getenv("FLK_WORKER_THREADS_FILE") == NULL) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        char threads[24];
+        snprintf(threads, sizeof threads, "%ld", cores > (long)workers ? cores / (long)workers : 1);
+        flk_child_set(child, "FLK_WORKER_THREADS", threads);
+    }
+}
+
+static flk_err_t lay_out(flk_cluster_t *cluster, const flk_cluster_options_t *options, const char *http, char *errmsg) {
+    cluster->children = flk_start_alloc((options->workers + 2) * sizeof *cluster->children);
+    flk_child_t *child;
+    unsigned broker_port = BROKER_PAGES_PORT;
+    flk_err_t err = add_child(cluster, "broker", 0, &child, errmsg);
+    if (err == FLK_OK) {
+        err = give_pages(child, &broker_port, errmsg);
+    }
+    unsigned worker_port = broker_port > WORKER_PAGES_PORT ? broker_port : WORKER_PAGES_PORT;
+    for (unsigned i = 1; i <= options->workers && err == FLK_OK; i++) {
+        err = add_child(cluster, "worker", i, &child, errmsg);
+        if (err == FLK_OK) {
+            give_threads(child, options->workers);
+            err = give_pages(child, &worker_port, errmsg);
+        }
+    }
+    if (err == FLK_OK) {
+        err = add_child(cluster, "gateway", 0, &child, errmsg);
+        flk_child_set(child, "FLK_HTTP_LISTEN", http);
+        flk_port_connectable(http, child->address, sizeof child->address);
+        snprintf(cluster->http, sizeof cluster->http, "%s", child->address);
+    }
+    return err;
+}
+
+static flk_err_t plan(flk_cluster_t *cluster, const flk_cluster_options_t *options, all_settings_t *all, char *errmsg) {
+    flk_err_t err = load_all(all, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    const char *http = options->http != NULL ? options->http : flk_settings_str(all->front, FLK_SET_HTTP_LISTEN);
+    const char *dir = options->data_dir != NULL ? options->data_dir : flk_settings_str(all->front, FLK_SET_DATA_DIR);
+    snprintf(cluster->zmq, sizeof cluster->zmq, "%s", flk_settings_str(all->gateway, FLK_SET_ZMQ_LISTEN));
+    snprintf(cluster->user, sizeof cluster->user, "%s", flk_settings_str(all->front, FLK_SET_METRICS_USER));
+    snprintf(cluster->pass, sizeof cluster->pass, "%s", flk_settings_str(all->front, FLK_SET_METRICS_PASS));
+    err = make_directory(cluster, dir, errmsg);
+    if (err == FLK_OK) {
+        err = check_doors(http, all, errmsg);
+    }
+    return err == FLK_OK ? lay_out(cluster, options, http, errmsg) : err;
+}
+
+flk_err_t flk_cluster_plan(const flk_cluster_options_t *options, flk_cluster_t **cluster, char *errmsg) {
+    all_settings_t all = {0};
+    *cluster = flk_start_alloc(sizeof **cluster);
+    (*cluster)->lock_fd = -1;
+    flk_err_t err = plan(*cluster, options, &all, errmsg);
+    destroy_all(&all);
+    return err;
+}
+
+void flk_cluster_destroy(flk_cluster_t **cluster) {
+    if (*cluster == NULL) {
+        return;
+    }
+    if ((*cluster)->lock_fd >= 0) {
+        close((*cluster)->lock_fd);
+    }
+    free((*cluster)->children);
+    free(*cluster);
+    *cluster = NULL;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/flk/port.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HOST_BYTES = 256, PORTS_TRIED_MAX = 1000 };
+
+/* Splits "host:port" or "[v6]:port" into its two parts, without the brackets. */
+static bool split(const char *address, char host[HOST_BYTES], const char **port) {
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL || colon == address || colon[1] == '\0') {
+        return false;
+    }
+    size_t host_len = (size_t)(colon - address);
+    bool brackets = address[0] == '[' && address[host_len - 1] == ']';
+    int written = snprintf(host, HOST_BYTES, "%.*s", (int)(host_len - 2 * brackets), address + brackets);
+    *port = colon + 1;
+    return written < HOST_BYTES;
+}
+
+/* 0 or an errno. SO_REUSEADDR as civetweb and libzmq have it: connections in TIME_WAIT do not count. */
+static int try_bind(const struct addrinfo *address) {
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    int failure = bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, 1) == 0 ? 0 : errno;
+    close(fd);
+    return failure;
+}
+
+flk_err_t flk_port_check(const char *address, char *errmsg) {
+    const char *scheme = strstr(address, "://");
+    if (strcmp(address, "off") == 0 || (scheme != NULL && strncmp(address, "tcp://", 6) != 0)) {
+        return FLK_OK;
+    }
+    char host[HOST_BYTES];
+    const char *port;
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    if (!split(scheme != NULL ? scheme + 3 : address, host, &port) ||
+        getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &hints, &found) != 0) {
+        flk_errmsg(errmsg, "%.160s is not an address to listen on", address);
+        return FLK_E_INVALID;
+    }
+    int failure = try_bind(found);
+    freeaddrinfo(found);
+    if (failure != 0) {
+        flk_errmsg(errmsg, failure == EADDRINUSE ? "%.160s is in use" : "cannot listen on %.160s: %s", address,
+                   strerror(failure));
+        return FLK_E_LOCKED;
+    }
+    return FLK_OK;
+}
+
+unsigned flk_port_pick(unsigned from) {
+    for (unsigned port = from; port < from + PORTS_TRIED_MAX && port < 65536; port++) {
+        struct sockaddr_in loopback = {
+            .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct addrinfo address = {
+            .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&loopback, .ai_addrlen = sizeof loopback};
+        if (try_bind(&address) == 0) {
+            return port;
+        }
+    }
+    return 0;
+}
+
+void flk_port_connectable(const char *address, char *out, size_t out_bytes) {
+    static const struct {
+        const char *any, *loopback;
+    } hosts[] = {{"0.0.0.0:", "127.0.0.1:"}, {"*:", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
+    for (size_t i = 0; i < FLK_COUNT_OF(hosts); i++) {
+        size_t any_len = strlen(hosts[i].any);
+        if (strncmp(address, hosts[i].any, any_len) == 0) {
+            snprintf(out, out_bytes, "%s%s", hosts[i].loopback, address + any_len);
+            return;
+        }
+    }
+    snprintf(out, out_bytes, "%s", address);
+}

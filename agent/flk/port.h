@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* TCP addresses as settings spell them: is one free, and where would a client on this host connect to? */
+#ifndef FLK_AGENT_FLK_PORT_H
+#define FLK_AGENT_FLK_PORT_H
+
+#include "common/err.h"
+
+/* Tries to bind `address` ("host:port", "tcp://host:port", host may be * or 0.0.0.0) and lets it go again. FLK_OK: free, or
+ * not TCP ("off", ipc://…). FLK_E_LOCKED: in use; FLK_E_INVALID: no address. Both with a line in errmsg. */
+FLK_MUST_CHECK flk_err_t flk_port_check(const char *address, char *errmsg);
+
+/* The first free loopback port from `from` on; 0 when there is none among the next 1000. */
+unsigned flk_port_pick(unsigned from);
+
+/* "0.0.0.0:80" and "*:80" -> "127.0.0.1:80", "[::]:80" -> "[::1]:80"; others as they are. */
+void flk_port_connectable(const char *address, char *out, size_t out_bytes);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/flk/probe.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BODY_BYTES_MAX = 4 << 20 };
+
+static size_t on_data(char *data, size_t unit, size_t count, void *arg) {
+    FILE *body = arg;
+    size_t bytes = unit * count;
+    bool fits = ftell(body) + (long)bytes <= BODY_BYTES_MAX;
+    return fits ? fwrite(data, 1, bytes, body) : 0;
+}
+
+static void perform(CURL *curl, const char *url, const char *user, const char *pass, unsigned timeout_ms, FILE *body,
+                    long *status) {
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    if (user[0] != '\0') {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERNAME, user);
+        curl_easy_setopt(curl, CURLOPT_PASSWORD, pass);
+    }
+    if (curl_easy_perform(curl) == CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
+    }
+}
+
+flk_err_t flk_probe_get(const char *address, const char *path, const char *user, const char *pass, unsigned timeout_ms,
+                        flk_probe_t *probe) {
+    *probe = (flk_probe_t){0};
+    char url[512];
+    size_t body_bytes;
+    CURL *curl = curl_easy_init();
+    FILE *body = open_memstream(&probe->body, &body_bytes);
+    if (curl != NULL && body != NULL) {
+        snprintf(url, sizeof url, "http://%s%s", address, path);
+        perform(curl, url, user, pass, timeout_ms, body, &probe->status);
+    }
+    curl_easy_cleanup(curl);
+    if (body != NULL) {
+        fclose(body);
+    }
+    return curl != NULL && probe->body != NULL ? FLK_OK : FLK_E_NOMEM;
+}
+
+void flk_probe_fini(flk_probe_t *probe) {
+    free(probe->body);
+    probe->body = NULL;
+}
+
+/* The value of `line` when it is a sample of `name` with `label`. */
+static bool read_sample(const char *line, size_t line_len, const char *name, const char *label, double *value) {
+    size_t name_len = strlen(name);
+    if (line_len <= name_len || memcmp(line, name, name_len) != 0 || (line[name_len] != '{' && line[name_len] != ' ')) {
+        return false;
+    }
+    if (label != NULL && memmem(line, line_len, label, strlen(label)) == NULL) {
+        return false;
+    }
+    const char *space = memrchr(line, ' ', line_len);
+    return space != NULL && sscanf(space, "%lf", value) == 1;
+}
+
+bool flk_probe_metric(const char *page, const char *name, const char *label, double *sum) {
+    bool found = false;
+    *sum = 0;
+    for (const char *line = page; *line != '\0';) {
+        size_t line_len = strcspn(line, "\n");
+        double value;
+        if (read_sample(line, line_len, name, label, &value)) {
+            found = true;
+            *sum += value;
+        }
+        line += line_len + (line[line_len] == '\n');
+    }
+    return found;
+}

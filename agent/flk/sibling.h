@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* The programs beside our own executable: flk-gateway, flk-broker, flk-worker, flk-agent and whatever else is put
+ * there as flk-NAME. */
+#ifndef FLK_AGENT_FLK_SIBLING_H
+#define FLK_AGENT_FLK_SIBLING_H
+
+#include "common/err.h"
+
+/* The path of flk-`name` beside our executable. FLK_E_NOT_FOUND with a line in errmsg when it is not there. */
+FLK_MUST_CHECK flk_err_t flk_sibling_path(const char *name, char *path, size_t path_bytes, char *errmsg);
+
+/* Becomes flk-`name` with argv[1...]; returns only on an error, with its line in errmsg. */
+flk_err_t flk_sibling_exec(const char *name, char **argv, char *errmsg);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* flk up: plan -> start -> say where everything is -> supervise until asked to stop -> stop in order. */
+#include <curl/curl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/flk/command.h"
+#include "agent/flk/style.h"
+#include "agent/flk/supervisor.h"
+#include "common/log.h"
+#include "common/settings.h"
+
+enum { WORKERS_DEFAULT = 2 };
+
+static const char usage[] =
+    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT]\n\n"
+    "Starts a broker, N workers (2) and a gateway on this host and supervises them in the foreground: what ends is\n"
+    "started again. Ctrl-C (SIGINT) or SIGTERM stops all in order, a second one at once. SIGHUP without a terminal "
+    "goes on\n"
+    "to all: they reload keys and policy.\n\n"
+    "  --workers N       worker processes, 1 to 64; they share the cores unless FLK_WORKER_THREADS is set\n"
+    "  --data-dir DIR    logs, the inbox log, the store (FLK_DATA_DIR)\n"
+    "  --http HOST:PORT  HTTP door (FLK_HTTP_LISTEN)\n\n"
+    "All programs take their other settings from the environment; see flk-gateway --help and so on.\n"
+    "Exit codes: 0 stopped as asked, 1 failed, 2 wrong setting or argument, or an address in use.\n\n";
+
+static bool parse_workers(const char *text, unsigned *workers) {
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    *workers = (unsigned)value;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= FLK_CLUSTER_WORKERS_MAX;
+}
+
+/* -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, flk_cluster_options_t *options) {
+    static const struct option known[] = {{"workers", required_argument, NULL, 'w'},
+                                          {"data-dir", required_argument, NULL, 'd'},
+                                          {"http", required_argument, NULL, 'p'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    *options = (flk_cluster_options_t){.workers = WORKERS_DEFAULT};
+    int option;
+    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        switch (option) {
+        case 'w':
+            if (!parse_workers(optarg, &options->workers)) {
+                fprintf(stderr, "flk: --workers: '%s' is not a number from 1 to %d\n", optarg, FLK_CLUSTER_WORKERS_MAX);
+                return FLK_FRONT_USAGE;
+            }
+            break;
+        case 'd':
+            options->data_dir = optarg;
+            break;
+        case 'p':
+            options->http = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            flk_settings_print(FLK_PROGRAM_FLK, stdout);
+            return FLK_FRONT_OK;
+        default:
+            return FLK_FRONT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "flk: up: '%s' is not an option; see flk up --help\n", argv[optind]);
+        return FLK_FRONT_USAGE;
+    }
+    return -1;
+}
+
+static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
+    flk_style_t style = flk_style_for(stdout);
+    printf("\n%sThe cluster is ready%s, %.1f s after its start.\n\n", style.green, style.end, (double)took_ms / 1000);
+    printf("  %sHTTP door%s    http://%s/v1/pcs/submit\n", style.bold, style.end, cluster->http);
+    printf("  %sZeroMQ door%s  %s\n", style.bold, style.end, cluster->zmq);
+    printf("  %sdata%s         %s\n", style.bold, style.end, cluster->data_dir);
+    printf("  %slogs%s         %s/logs/\n\n", style.bold, style.end, cluster->data_dir);
+    printf("  %s%-11s %8s   %s%s\n", style.dim, "process", "pid", "pages", style.end);
+    for (size_t i = 0; i < cluster->children_len; i++) {
+        const flk_child_t *child = &cluster->children[i];
+        printf("  %-11s %8ld   http://%s/metrics\n", child->name, (long)child->pid, child->address);
+    }
+    printf("\nCtrl-C stops it. See how it does, from another terminal: %sflk status --data-dir %s%s\n\n", style.bold,
+           cluster->data_dir, style.end);
+    fflush(stdout);
+}
+
+static int run(flk_cluster_t *cluster, char *errmsg) {
+    flk_supervisor_t *supervisor;
+    if (flk_supervisor_new(cluster, &supervisor, errmsg) != FLK_OK) {
+        return FLK_FRONT_FAILED;
+    }
+    uint64_t start_ms = flk_mono_ms();
+    flk_err_t err = flk_supervisor_start(supervisor, errmsg);
+    if (err == FLK_OK) {
+        say_where(cluster, flk_mono_ms() - start_ms);
+        flk_supervisor_run(supervisor);
+        printf("\nstopping: gateway, workers, broker\n");
+        fflush(stdout);
+    }
+    bool clean = flk_supervisor_stop(supervisor);
+    flk_supervisor_destroy(&supervisor);
+    if (err == FLK_E_CLOSED) {
+        err = FLK_OK;
+    }
+    return err == FLK_OK && clean ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+}
+
+static void start_log(void) {
+    flk_settings_t *settings;
+    flk_log_level_t level;
+    flk_log_format_t format;
+    if (flk_settings_load(FLK_PROGRAM_FLK, &settings, NULL) == FLK_OK) {
+        FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
+        FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
+        flk_log_init("flk", level, format);
+        flk_settings_destroy(&settings);
+    }
+}
+
+int flk_command_up(int argc, char **argv) {
+    flk_cluster_options_t options;
+    int status = parse(argc, argv, &options);
+    if (status >= 0) {
+        return status;
+    }
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    flk_cluster_t *cluster;
+    start_log();
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (flk_cluster_plan(&options, &cluster, errmsg) == FLK_OK) {
+        status = run(cluster, errmsg);
+    } else {
+        status = FLK_FRONT_USAGE;
+    }
+    if (errmsg[0] != '\0' && status != FLK_FRONT_OK) {
+        fprintf(stderr, "flk: %s\n", errmsg);
+    }
+    flk_cluster_destroy(&cluster);
+    curl_global_cleanup();
+    return status;
+}
