@@ -204,16 +204,32 @@ flk_err_t flk_io_size(int fd, const char *path, uint64_t *size, char *errmsg) {
     return FLK_OK;
 }
 
-static int make_dir(const char *path) {
+/* "." for a bare file name. */
+static void parent_of(const char *path, char *dir) {
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) {
+        strcpy(dir, ".");
+    } else if (slash == path) {
+        strcpy(dir, "/");
+    } else {
+        memcpy(dir, path, (size_t)(slash - path));
+        dir[slash - path] = '\0';
+    }
+}
+
+/* A new directory is synced into its parent: what is made durable inside must not vanish with it. */
+static flk_err_t make_dir(const char *path, const char *whole, char *errmsg) {
+    char parent[PATH_MAX];
+    struct stat status;
     if (mkdir(path, 0700) == 0) {
-        return 0;
+        parent_of(path, parent);
+        return flk_io_sync_dir(parent, errmsg);
     }
     int code = errno;
-    struct stat status;
     if (code == EEXIST) {
-        return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+        code = stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
     }
-    return code;
+    return result("create directory", whole, code, errmsg);
 }
 
 flk_err_t flk_io_mkdirs(const char *dir, char *errmsg) {
@@ -223,17 +239,20 @@ flk_err_t flk_io_mkdirs(const char *dir, char *errmsg) {
         return failed("create directory", dir, len == 0 ? ENOENT : ENAMETOOLONG, errmsg);
     }
     memcpy(path, dir, len + 1);
+    while (len > 1 && path[len - 1] == '/') {
+        path[--len] = '\0';
+    }
     for (char *slash = path + 1; *slash != '\0'; slash++) {
         if (*slash == '/') {
             *slash = '\0';
-            int code = make_dir(path);
+            flk_err_t err = make_dir(path, dir, errmsg);
             *slash = '/';
-            if (code != 0) {
-                return failed("create directory", dir, code, errmsg);
+            if (err != FLK_OK) {
+                return err;
             }
         }
     }
-    return result("create directory", dir, make_dir(path), errmsg);
+    return make_dir(path, dir, errmsg);
 }
 
 flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
@@ -246,19 +265,6 @@ flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
         *bytes = (uint64_t)status.f_bavail * status.f_frsize;
     }
     return result("ask for the free space of", dir, code, errmsg);
-}
-
-/* "." for a bare file name. */
-static void parent_of(const char *path, char *dir) {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        strcpy(dir, ".");
-    } else if (slash == path) {
-        strcpy(dir, "/");
-    } else {
-        memcpy(dir, path, (size_t)(slash - path));
-        dir[slash - path] = '\0';
-    }
 }
 
 static flk_err_t write_new_file(const char *path, const void *data, size_t data_bytes, char *errmsg) {
