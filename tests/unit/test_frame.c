@@ -180,6 +180,85 @@ START_TEST(test_frame_id_carries_log_and_lsn) {
 }
 END_TEST
 
+/* ---- PROTOCOL.md ---- */
+
+static char *read_protocol(void) {
+    FILE *file = fopen(FLK_TEST_DATA "/../../proto/PROTOCOL.md", "rb");
+    ck_assert_ptr_nonnull(file);
+    char *text = calloc(1, 1 << 20);
+    ck_assert_uint_lt(fread(text, 1, (1 << 20) - 1, file), (1 << 20) - 1);
+    fclose(file);
+    return text;
+}
+
+/* Reads the bytes of one block of "xx xx  # comment" lines up to its fence. */
+static size_t read_hex(const char *block, const char *end, uint8_t *out) {
+    size_t len = 0;
+    while (block < end) {
+        unsigned byte;
+        if (*block == '#') {
+            block = strchr(block, '\n');
+        } else if (*block > ' ') {
+            ck_assert_int_eq(sscanf(block, "%2x", &byte), 1);
+            out[len++] = (uint8_t)byte;
+            block++;
+        }
+        block++;
+    }
+    return len;
+}
+
+/* Each hex example of PROTOCOL.md is a frame as its text says, and byte for byte what the encoder writes. */
+START_TEST(test_frame_examples_of_the_protocol_are_true) {
+    flk_id_t id, broker = id_of(0xaa);
+    flk_id_from_lsn(0x0123456789abcdef, 42, &id);
+    const flk_frame_t examples[] = {
+        {.kind = FLK_SUBMIT, .id = id},
+        {.kind = FLK_WORK, .id = id, .delivery = 70000, .attempt = 1},
+        {.kind = FLK_VERDICT, .id = id, .delivery = 70000, .status = 202, .flags = FLK_FLAG_DUPLICATE},
+        {.kind = FLK_BUSY, .id = id, .retry_ms = 1000, .name = "queue full by count"},
+        {.kind = FLK_PONG, .id = broker, .known = false},
+    };
+    static const char fence[] = "```hex\n";
+    char *text = read_protocol();
+    const char *block = text;
+    for (size_t i = 0; i < FLK_COUNT_OF(examples); i++) {
+        block = strstr(block, fence);
+        ck_assert_ptr_nonnull(block);
+        block += sizeof fence - 1;
+        uint8_t bytes[FLK_FRAME_BYTES], encoded[FLK_FRAME_BYTES];
+        size_t len = read_hex(block, strstr(block, "```"), bytes);
+        flk_frame_t frame;
+        char errmsg[FLK_ERRMSG_BYTES] = "";
+        ck_assert_msg(flk_frame_decode(bytes, len, &frame, errmsg) == FLK_OK, "example %zu: %s", i, errmsg);
+        assert_same(&frame, &examples[i]);
+        ck_assert_uint_eq(flk_frame_encode(&examples[i], encoded), len);
+        ck_assert_mem_eq(encoded, bytes, len);
+    }
+    ck_assert_ptr_null(strstr(block, fence)); /* no example goes unchecked */
+    free(text);
+}
+END_TEST
+
+/* The table of kinds in PROTOCOL.md has the numbers and names of the code, and the limits are the code's. */
+START_TEST(test_frame_table_of_the_protocol_is_true) {
+    char *text = read_protocol();
+    for (unsigned kind = FLK_HELLO; kind <= FLK_GOODBYE; kind++) {
+        char row[64];
+        snprintf(row, sizeof row, "\n| %u | %s |", kind, flk_kind_name(kind));
+        ck_assert_msg(strstr(text, row) != NULL, "no row '%s'", row + 1);
+    }
+    char limit[64];
+    snprintf(limit, sizeof limit, "| header | %d bytes |", FLK_FRAME_BYTES_MAX);
+    ck_assert_ptr_nonnull(strstr(text, limit));
+    snprintf(limit, sizeof limit, "| name, reason | %d bytes |", FLK_NAME_MAX);
+    ck_assert_ptr_nonnull(strstr(text, limit));
+    snprintf(limit, sizeof limit, "| instances in a PING | %d |", FLK_INSTANCES_MAX);
+    ck_assert_ptr_nonnull(strstr(text, limit));
+    free(text);
+}
+END_TEST
+
 /* Integers are read in every width, not only in the shortest. */
 START_TEST(test_mp_reads_every_integer_width) {
     static const struct {
@@ -265,6 +344,8 @@ int main(void) {
     tcase_add_test(tc, test_frame_survives_deep_nesting);
     tcase_add_test(tc, test_frame_survives_random_damage);
     tcase_add_test(tc, test_frame_id_carries_log_and_lsn);
+    tcase_add_test(tc, test_frame_examples_of_the_protocol_are_true);
+    tcase_add_test(tc, test_frame_table_of_the_protocol_is_true);
     tcase_add_test(tc, test_mp_reads_every_integer_width);
     tcase_add_test(tc, test_mp_reads_reals);
     tcase_add_test(tc, test_mp_refuses_types_not_in_use);
