@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-agent. Reading order: options, reader, window, builder (boxcount, coherence, compress, merkle), source, compute. */
+/* flk-agent. Reading order: options; row, reader, window, builder (boxcount, coherence, compress, merkle), source, compute;
+ * parcel, outbox, sender, courier, report, ship; status. */
 #include <sodium.h>
 #include <stdio.h>
 
 #include "agent/compute.h"
+#include "agent/ship.h"
+#include "agent/status.h"
 #include "agent/stop.h"
 #include "common/log.h"
 #include "common/settings.h"
@@ -27,10 +30,13 @@ static int run(const flk_agent_options_t *options, const flk_settings_t *setting
     switch (options->command) {
     case FLK_COMMAND_COMPUTE:
         return flk_compute_run(options, signer);
-    default:
-        (void)settings;
-        return FLK_EXIT_USAGE;
+    case FLK_COMMAND_SUBMIT:
+    case FLK_COMMAND_DRAIN:
+        return flk_ship_run(options, settings, signer);
+    case FLK_COMMAND_STATUS:
+        return flk_status_run(options, settings);
     }
+    FLK_ASSERT(!"a command");
 }
 
 int main(int argc, char **argv) {

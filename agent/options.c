@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/settings_table.h"
+#include "common/settings.h"
 
 enum { C = 1, S = 2, D = 4, T = 8 }; /* compute, submit, drain, status */
 
@@ -82,17 +82,6 @@ static const struct {
 
 /* ---- help ---- */
 
-static void print_settings(void) {
-    enum { G = 0, B = 0, W = 0, A = 1, F = 0 };
-#define SETTING_HELP(id, name, type, programs, fallback, unit, limits, help)                                           \
-    if ((programs) != 0) {                                                                                             \
-        printf("  %-24s %s%s%s%s%s\n", name, help, (fallback)[0] == '\0' ? "" : "; default ", fallback,                \
-               (unit)[0] == '\0' || (fallback)[0] == '\0' ? "" : " ", (fallback)[0] == '\0' ? "" : unit);              \
-    }
-    FLK_SETTINGS(SETTING_HELP)
-#undef SETTING_HELP
-}
-
 static void print_help(void) {
     printf("flk-agent: boils event streams down to signed PCS and delivers each of them\n\n");
     for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
@@ -107,8 +96,8 @@ static void print_help(void) {
         printf("  %-26s %-3s %s\n", left, of, table[i].help);
     }
     printf("  %-26s     this text\n  %-26s     the version\n", "--help", "--version");
-    printf("\nSettings, from the environment or from a file (NAME_FILE):\n");
-    print_settings();
+    printf("\n");
+    flk_settings_print(FLK_PROGRAM_AGENT, stdout);
     printf("\nExit status:\n"
            "  0  every PCS was answered (compute: printed)\n"
            "  1  an error of this machine: input or output, memory\n"
