@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The buffer holds [begin, end): consumed bytes in front go away when room is needed behind.
- * A line that is longer than the limit is dropped up to its line end in pieces, so that the next one is whole again. */
+ * A line that is longer than the limit is dropped in pieces up to its line end, so that the next one is whole again. */
 #include "agent/input.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ struct flk_input {
     uint64_t lines;
     uint64_t size;
     bool at_end;
-    bool skipping; /* inside a line that was too long */
+    bool dropping; /* inside a line that is passed over */
 };
 
 flk_err_t flk_input_open(const char *path, flk_input_t **out, char *errmsg) {
@@ -83,6 +83,14 @@ void flk_input_consume(flk_input_t *input, size_t bytes) {
     input->scanned -= bytes < input->scanned ? bytes : input->scanned;
 }
 
+void flk_input_drop_line(flk_input_t *input) {
+    size_t bytes;
+    const char *data = flk_input_data(input, &bytes);
+    const char *line_end = memchr(data, '\n', bytes);
+    flk_input_consume(input, line_end == NULL ? bytes : (size_t)(line_end - data) + 1);
+    input->dropping = line_end == NULL;
+}
+
 /* Makes room behind `end`. */
 static flk_err_t make_room(flk_input_t *input, char *errmsg) {
     if (input->begin > 0) {
@@ -130,52 +138,36 @@ flk_err_t flk_input_more(flk_input_t *input, char *errmsg) {
     }
     input->at_end = got == 0;
     input->end += (size_t)got;
+    if (input->dropping) {
+        flk_input_drop_line(input);
+    }
     return got == 0 ? FLK_E_NOT_FOUND : FLK_OK;
 }
 
-/* Drops all that is at hand of a line that is too long; true when its end was among it. */
-static bool skip_piece(flk_input_t *input) {
-    size_t bytes = input->end - input->begin;
-    const char *data = input->buffer + input->begin;
-    const char *line_end = memchr(data, '\n', bytes);
-    flk_input_consume(input, line_end == NULL ? bytes : (size_t)(line_end - data) + 1);
-    input->skipping = line_end == NULL;
-    return line_end != NULL;
-}
-
 flk_err_t flk_input_line(flk_input_t *input, const char **line, size_t *line_bytes, char *errmsg) {
+    const char *data, *line_end;
+    size_t bytes;
     for (;;) {
-        if (input->skipping && skip_piece(input)) {
-            flk_errmsg(errmsg, "longer than %d bytes", FLK_ROW_BYTES_MAX);
-            return FLK_E_TOO_LARGE;
+        data = flk_input_data(input, &bytes);
+        line_end = memchr(data + input->scanned, '\n', bytes - input->scanned);
+        if (line_end != NULL || (input->at_end && bytes > 0)) { /* the last line may have no line end */
+            break;
         }
-        size_t bytes = input->end - input->begin;
-        const char *data = input->buffer + input->begin;
-        const char *line_end = memchr(data + input->scanned, '\n', bytes - input->scanned);
-        if (line_end == NULL && !(input->at_end && bytes > 0)) {
-            input->scanned = bytes;
-            flk_err_t err = flk_input_more(input, errmsg);
-            if (err == FLK_E_NOT_FOUND && input->skipping) {
-                input->skipping = false;
-                flk_errmsg(errmsg, "longer than %d bytes", FLK_ROW_BYTES_MAX);
-                return FLK_E_TOO_LARGE;
-            }
-            if (err == FLK_E_TOO_LARGE) {
-                input->skipping = true;
-            } else if (err == FLK_E_NOT_FOUND && input->end > input->begin) {
-                continue; /* the last line has no line end */
-            } else if (err != FLK_OK) {
-                return err;
-            }
-            continue;
+        input->scanned = bytes;
+        flk_err_t err = flk_input_more(input, errmsg);
+        if (err == FLK_E_TOO_LARGE) {
+            flk_input_drop_line(input);
         }
-        size_t length = line_end == NULL ? bytes : (size_t)(line_end - data);
-        flk_input_consume(input, line_end == NULL ? bytes : length + 1);
-        input->scanned = 0;
-        *line = data;
-        *line_bytes = length > 0 && data[length - 1] == '\r' ? length - 1 : length;
-        return FLK_OK;
+        if (err != FLK_OK && !(err == FLK_E_NOT_FOUND && bytes > 0)) {
+            return err;
+        }
     }
+    size_t length = line_end == NULL ? bytes : (size_t)(line_end - data);
+    flk_input_consume(input, line_end == NULL ? bytes : length + 1);
+    input->scanned = 0;
+    *line = data;
+    *line_bytes = length > 0 && data[length - 1] == '\r' ? length - 1 : length;
+    return FLK_OK;
 }
 
 int flk_input_fd(const flk_input_t *input) {

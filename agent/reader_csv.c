@@ -116,12 +116,6 @@ static bool split_at_hand(flk_reader_t *reader, split_t *split) {
     }
 }
 
-/* Passes over a damaged record: up to its first line end, or all when there is none at hand. */
-static void resync(flk_reader_t *reader, const char *data, size_t bytes) {
-    const char *line_end = memchr(data, '\n', bytes);
-    flk_input_consume(reader->input, line_end == NULL ? bytes : (size_t)(line_end - data) + 1);
-}
-
 /* Cuts the next record into reader->cells, valid until the next call. Blank lines are passed over. *fault is set
  * instead when it is damaged. */
 static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *errmsg) {
@@ -139,7 +133,7 @@ static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *er
         if (whole && (split.fault == NULL || last || memchr(data, '\n', bytes) != NULL)) {
             *fault = split.fault;
             if (split.fault != NULL) {
-                resync(reader, data, bytes);
+                flk_input_drop_line(reader->input);
             } else {
                 flk_input_consume(reader->input, split.at);
             }
@@ -151,8 +145,7 @@ static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *er
         flk_err_t err = flk_input_more(reader->input, errmsg);
         if (err == FLK_E_TOO_LARGE) {
             *fault = "longer than 1 MiB, or a quote is not closed";
-            data = flk_input_data(reader->input, &bytes);
-            resync(reader, data, bytes);
+            flk_input_drop_line(reader->input);
             return FLK_OK;
         }
         last = err == FLK_E_NOT_FOUND;
