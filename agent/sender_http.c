@@ -157,7 +157,7 @@ static void finish(http_t *http, post_t *post, CURLcode result) {
         read_answer(post, &reply);
     } else {
         reply = (flk_reply_t){.kind = FLK_REPLY_LATER};
-        flk_reply_say(&reply, "%s", post->fault[0] != '\0' ? post->fault : curl_easy_strerror(result));
+        flk_reply_say(&reply, "%s%s%s", curl_easy_strerror(result), post->fault[0] == '\0' ? "" : ": ", post->fault);
     }
     flk_parcel_t *parcel = post->parcel;
     FLK_ASSERT(curl_multi_remove_handle(http->multi, post->curl) == CURLM_OK);
