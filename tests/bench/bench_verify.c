@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* What one PCS costs, step by step: prints nanoseconds for the PCS of the verdict vectors (about 700 bytes of JSON, 2 to
+ * 8 scales) and for the greatest number of scales. Each figure is the median of several rounds. */
+#include "common/keys.h"
+#include "common/signals.h"
+#include "common/verdict.h"
+#include "proto/body.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 31, REPEATS = 10, PACKED_MAX = 4096 };
+
+typedef struct sample {
+    char *json;
+    size_t json_bytes, packed_bytes;
+    uint8_t packed[PACKED_MAX];
+    flk_pcs_t pcs;
+} sample_t;
+
+static sample_t *samples;
+static size_t samples_len;
+static flk_keyring_t *keyring;
+static flk_policy_t policy;
+static flk_pcs_reader_t *reader;
+static uint64_t scales[FLK_PCS_SCALES_MAX];
+static flk_pcs_count_t counts[FLK_PCS_SCALES_MAX];
+static volatile uint64_t sink; /* keeps results alive */
+
+static void step_json(sample_t *sample) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    FLK_ASSERT(flk_pcs_from_json(sample->json, sample->json_bytes, &pcs, &fault) == FLK_OK);
+    sink += pcs.id_raw[0];
+    flk_pcs_fini(&pcs);
+}
+
+static void step_msgpack(sample_t *sample) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    FLK_ASSERT(flk_pcs_from_msgpack(reader, sample->packed, sample->packed_bytes, &pcs, &fault) == FLK_OK);
+    sink += pcs.id_raw[0];
+    flk_pcs_fini(&pcs);
+}
+
+static void step_print(sample_t *sample) {
+    char *json;
+    size_t json_bytes;
+    FLK_ASSERT(flk_pcs_to_json(&sample->pcs, &json, &json_bytes) == FLK_OK);
+    sink += json_bytes;
+    free(json);
+}
+
+static void step_id(sample_t *sample) {
+    flk_pcs_set_id(&sample->pcs);
+    sink += sample->pcs.id_raw[0];
+}
+
+static void step_canonical(sample_t *sample) {
+    char text[FLK_CANONICAL_BYTES];
+    sink += flk_canonical(&sample->pcs, FLK_PRINT_PYTHON, text);
+}
+
+static void step_digest(sample_t *sample) {
+    uint8_t digest[FLK_DIGEST_BYTES];
+    flk_canonical_digest(&sample->pcs, FLK_PRINT_PYTHON, digest);
+    sink += digest[0];
+}
+
+static void step_verify(sample_t *sample) {
+    uint8_t digest[FLK_DIGEST_BYTES];
+    const char *reason;
+    FLK_ASSERT(flk_keyring_verify(keyring, &sample->pcs, digest, &reason) == FLK_OK);
+    sink += digest[0];
+}
+
+static void step_theil_sen(sample_t *sample) {
+    double d_hat;
+    sink +=
+        flk_theil_sen(sample->pcs.scales, sample->pcs.scales_len, sample->pcs.counts, sample->pcs.counts_len, &d_hat);
+}
+
+static void step_theil_sen_most(sample_t *sample) {
+    (void)sample;
+    double d_hat;
+    sink += flk_theil_sen(scales, FLK_PCS_SCALES_MAX, counts, FLK_PCS_SCALES_MAX, &d_hat);
+}
+
+static void step_verdict(sample_t *sample) {
+    flk_outcome_t outcome;
+    flk_verdict(&sample->pcs, &policy, &outcome);
+    sink += outcome.reasons;
+}
+
+static void step_worker(sample_t *sample) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    uint8_t digest[FLK_DIGEST_BYTES];
+    const char *reason;
+    flk_outcome_t outcome;
+    FLK_ASSERT(flk_pcs_from_msgpack(reader, sample->packed, sample->packed_bytes, &pcs, &fault) == FLK_OK);
+    FLK_ASSERT(flk_keyring_verify(keyring, &pcs, digest, &reason) == FLK_OK);
+    flk_verdict(&pcs, &policy, &outcome);
+    sink += outcome.reasons;
+    flk_pcs_fini(&pcs);
+}
+
+static int compare(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static void measure(const char *name, void step(sample_t *sample)) {
+    double rounds_ns[ROUNDS];
+    for (size_t round = 0; round < ROUNDS; round++) {
+        uint64_t began_ns = flk_mono_ns();
+        for (size_t repeat = 0; repeat < REPEATS; repeat++) {
+            for (size_t i = 0; i < samples_len; i++) {
+                step(&samples[i]);
+            }
+        }
+        rounds_ns[round] = (double)(flk_mono_ns() - began_ns) / (double)(REPEATS * samples_len);
+    }
+    qsort(rounds_ns, ROUNDS, sizeof *rounds_ns, compare);
+    printf("%-44s %8.0f ns\n", name, rounds_ns[ROUNDS / 2]);
+}
+
+static void load_samples(const json_t *cases) {
+    samples_len = json_array_size(cases);
+    samples = flk_start_alloc(samples_len * sizeof *samples);
+    for (size_t i = 0; i < samples_len; i++) {
+        sample_t *sample = &samples[i];
+        flk_pcs_fault_t fault;
+        sample->json = json_dumps(json_object_get(json_array_get(cases, i), "pcs"), JSON_COMPACT);
+        sample->json_bytes = strlen(sample->json);
+        FLK_ASSERT(flk_pcs_from_json(sample->json, sample->json_bytes, &sample->pcs, &fault) == FLK_OK);
+        FLK_ASSERT(flk_pcs_msgpack_bound(&sample->pcs) <= PACKED_MAX);
+        sample->packed_bytes = flk_pcs_to_msgpack(&sample->pcs, sample->packed);
+    }
+}
+
+int main(void) {
+    json_t *root = json_load_file(FLK_TEST_DATA "/vectors/verdicts.json", 0, NULL);
+    FLK_ASSERT(root != NULL);
+    load_samples(json_object_get(root, "cases"));
+    char errmsg[FLK_ERRMSG_BYTES];
+    FLK_ASSERT(flk_keyring_new(FLK_SIGN_HMAC, "testsecret", NULL, NULL, &keyring, errmsg) == FLK_OK);
+    flk_policy_default(&policy);
+    reader = flk_pcs_reader_new();
+    FLK_ASSERT(reader != NULL);
+    for (uint32_t i = 0; i < FLK_PCS_SCALES_MAX; i++) {
+        scales[i] = counts[i].scale = 2 + 3 * i;
+        counts[i].cells = 1 + (i * 7919u) % 104729u;
+    }
+
+    measure("read JSON", step_json);
+    measure("read msgpack", step_msgpack);
+    measure("print JSON", step_print);
+    measure("pcs_id", step_id);
+    measure("canonical bytes", step_canonical);
+    measure("canonical bytes and SHA-256", step_digest);
+    measure("verify HMAC (with canonical bytes, SHA-256)", step_verify);
+    measure("Theil-Sen, 1 to 8 scales", step_theil_sen);
+    measure("Theil-Sen, 64 scales", step_theil_sen_most);
+    measure("verdict (with Theil-Sen)", step_verdict);
+    measure("worker: read msgpack, verify, verdict", step_worker);
+
+    for (size_t i = 0; i < samples_len; i++) {
+        free(samples[i].json);
+        flk_pcs_fini(&samples[i].pcs);
+    }
+    free(samples);
+    flk_pcs_reader_destroy(&reader);
+    flk_keyring_destroy(&keyring);
+    json_decref(root);
+    return 0;
+}
