@@ -10,19 +10,6 @@ static char *put_text(char *at, const char *text) {
     return at + bytes;
 }
 
-static char *put_integer(char *at, uint64_t value) {
-    char digits[20];
-    size_t len = 0;
-    do {
-        digits[len++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    while (len > 0) {
-        *at++ = digits[--len];
-    }
-    return at;
-}
-
 static char *put_real(char *at, double value, flk_print_t print) {
     return at + flk_number_print(flk_round9(value), print, at);
 }
@@ -36,7 +23,7 @@ size_t flk_canonical(const flk_pcs_t *pcs, flk_print_t print, char out[FLK_CANON
     at = put_text(at, ",\"coh_star\":");
     at = put_real(at, pcs->coh_star, print);
     at = put_text(at, ",\"epoch\":");
-    at = put_integer(at, pcs->epoch);
+    at += flk_integer_print(pcs->epoch, at);
     at = put_text(at, ",\"merkle_root\":\"");
     at = put_text(at, pcs->merkle_root);
     at = put_text(at, "\",\"pcs_id\":\"");

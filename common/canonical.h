@@ -13,6 +13,7 @@ typedef enum flk_print {
 
 enum {
     FLK_NUMBER_BYTES = 32,      /* one printed number with its NUL */
+    FLK_INTEGER_BYTES = 20,     /* one printed integer, which has none */
     FLK_CANONICAL_BYTES = 1024, /* the longest canonical form with its NUL */
     FLK_DIGEST_BYTES = 32,
 };
@@ -22,6 +23,9 @@ double flk_round9(double value);
 
 /* Prints a finite double, shortest digits that read back the same. Returns the length. */
 size_t flk_number_print(double value, flk_print_t print, char out[FLK_NUMBER_BYTES]);
+
+/* Prints an integer in decimal, without NUL. Returns the length. */
+size_t flk_integer_print(uint64_t value, char out[FLK_INTEGER_BYTES]);
 
 /* Writes the canonical bytes of a PCS and a NUL. Returns their number without the NUL. */
 size_t flk_canonical(const flk_pcs_t *pcs, flk_print_t print, char out[FLK_CANONICAL_BYTES]);

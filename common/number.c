@@ -154,6 +154,17 @@ static void digits_of_any(double value, decimal_t *decimal) {
     print_digits(magnitude, DIGITS_MAX, decimal);
 }
 
+size_t flk_integer_print(uint64_t value, char out[FLK_INTEGER_BYTES]) {
+    char digits[FLK_INTEGER_BYTES]; /* from the end */
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    memcpy(out, digits + at, sizeof digits - at);
+    return sizeof digits - at;
+}
+
 /* ---- layout ---- */
 
 static char *put_text(char *at, const char *text, size_t bytes) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/pcs.h"
 
-#include <inttypes.h>
+#include "common/canonical.h"
+
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,9 +39,12 @@ void flk_pcs_fini(flk_pcs_t *pcs) {
 }
 
 void flk_pcs_set_id(flk_pcs_t *pcs) {
-    char text[FLK_PCS_MERKLE_MAX + FLK_PCS_SHARD_MAX + 32];
-    int text_bytes = snprintf(text, sizeof text, "%s|%" PRIu64 "|%s", pcs->merkle_root, pcs->epoch, pcs->shard_id);
-    FLK_ASSERT(text_bytes > 0 && (size_t)text_bytes < sizeof text);
-    crypto_hash_sha256(pcs->id_raw, (const unsigned char *)text, (unsigned long long)text_bytes);
+    char text[FLK_PCS_MERKLE_MAX + FLK_PCS_SHARD_MAX + FLK_INTEGER_BYTES + sizeof "||"];
+    char *at = stpcpy(text, pcs->merkle_root);
+    *at++ = '|';
+    at += flk_integer_print(pcs->epoch, at);
+    *at++ = '|';
+    at = stpcpy(at, pcs->shard_id);
+    crypto_hash_sha256(pcs->id_raw, (const unsigned char *)text, (unsigned long long)(at - text));
     sodium_bin2hex(pcs->id, sizeof pcs->id, pcs->id_raw, sizeof pcs->id_raw);
 }

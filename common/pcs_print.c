@@ -3,13 +3,11 @@
 #include "common/canonical.h"
 #include "common/pcs.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    INTEGER_BYTES = 20,
     ESCAPED_BYTES = 6, /* \u001f */
     /* All members but the arrays and N_j: names, punctuation, texts, 10 numbers. */
     FIXED_BYTES = 1024 + FLK_PCS_ID_HEX + FLK_PCS_VERSION_MAX + FLK_PCS_SHARD_MAX + FLK_PCS_MERKLE_MAX +
@@ -17,7 +15,7 @@ enum {
 };
 
 static size_t json_bound(const flk_pcs_t *pcs) {
-    return FIXED_BYTES + pcs->scales_len * (INTEGER_BYTES + 1u) + pcs->counts_len * (2u * INTEGER_BYTES + 4u) +
+    return FIXED_BYTES + pcs->scales_len * (FLK_INTEGER_BYTES + 1u) + pcs->counts_len * (2u * FLK_INTEGER_BYTES + 4u) +
            pcs->v_star_len * (FLK_NUMBER_BYTES + 1u) + pcs->fallbacks_len * (FLK_PCS_FALLBACK_MAX + 3u);
 }
 
@@ -30,7 +28,7 @@ static char *put(char *at, const char *text) {
 /* `name` has its comma, quotes and colon. */
 static char *put_unsigned(char *at, const char *name, uint64_t value) {
     at = put(at, name);
-    return at + snprintf(at, INTEGER_BYTES + 1, "%" PRIu64, value);
+    return at + flk_integer_print(value, at);
 }
 
 static char *put_real(char *at, const char *name, double value) {
@@ -99,8 +97,8 @@ static char *put_ft(char *at, const flk_pcs_t *pcs) {
     }
     at = put(at, "]");
     if (pcs->has_clock_skew) {
-        at += snprintf(at, sizeof ",\"clock_skew_ms\":" + INTEGER_BYTES, ",\"clock_skew_ms\":%" PRId64,
-                       pcs->clock_skew_ms);
+        const char *name = pcs->clock_skew_ms < 0 ? ",\"clock_skew_ms\":-" : ",\"clock_skew_ms\":";
+        at = put_unsigned(at, name, (uint64_t)llabs(pcs->clock_skew_ms));
     }
     return put(at, "}");
 }

@@ -86,8 +86,11 @@ static const struct {
 #undef MEMBER_ROW
 };
 
-static member_t find_member(place_t map, const char *key, size_t key_bytes) {
-    for (member_t member = 0; member < M_COUNT; member++) {
+/* Looks from member `first` on and round: most agents send members in schema order. */
+static member_t find_member(place_t map, const char *key, size_t key_bytes, member_t first) {
+    member_t member = first;
+    for (size_t tried = 0; tried < M_COUNT; tried++, member++) {
+        member = member >= M_COUNT ? 0 : member;
         if (members[member].map == map && members[member].key_bytes == key_bytes &&
             memcmp(members[member].key, key, key_bytes) == 0) {
             return member;
@@ -97,7 +100,7 @@ static member_t find_member(place_t map, const char *key, size_t key_bytes) {
 }
 
 const char *flk_pcs_member_name(const char *key, size_t key_bytes) {
-    member_t member = find_member(PLACE_PCS, key, key_bytes);
+    member_t member = find_member(PLACE_PCS, key, key_bytes, 0);
     return member == M_UNKNOWN ? "" : members[member].name;
 }
 
@@ -106,6 +109,7 @@ typedef struct frame {
     bool is_map;
     bool has_key;      /* map: the key was given, its value was not */
     member_t member;   /* map: of that key */
+    member_t next;     /* map: where to look for the next one first */
     uint32_t keys_len; /* map: keys seen so far */
 } frame_t;
 
@@ -174,7 +178,7 @@ static void element_field(char field[48], member_t member, uint32_t index) {
 /* ---- single values ---- */
 
 static bool is_counter(flk_pcs_event_t event, const flk_pcs_value_t *value) {
-    return event == FLK_PCS_INTEGER && value->integer >= 0 && (uint64_t)value->integer <= FLK_PCS_INTEGER_MAX;
+    return event == FLK_PCS_INTEGER && value->integer >= 0 && value->integer <= (int64_t)FLK_PCS_INTEGER_MAX;
 }
 
 /* A float member takes integers too: agents print 1.0 as 1. */
@@ -431,8 +435,12 @@ static flk_err_t take_key(flk_pcs_reader_t *reader, const flk_pcs_value_t *key) 
     if (frame->keys_len == (frame->place == PLACE_COUNTS ? FLK_PCS_COUNTS_MAX : FLK_PCS_MEMBERS_MAX)) {
         return refuse(reader, field_around(reader), "must have at most %" PRIu32 " members", frame->keys_len);
     }
-    frame->member = find_member(frame->place, key->text, key->text_bytes);
     frame->has_key = true;
+    frame->member = M_UNKNOWN;
+    if (frame->place == PLACE_PCS || frame->place == PLACE_FT) {
+        frame->member = find_member(frame->place, key->text, key->text_bytes, frame->next);
+        frame->next = frame->member + 1;
+    }
     if (!key_is_new(reader, frame, key)) {
         return refuse(reader, field_around(reader), FLK_PCS_WHY_TWICE);
     }

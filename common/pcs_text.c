@@ -5,12 +5,48 @@
 
 #include <string.h>
 
+/* Classes of characters; a byte may be in several. */
+enum { DIGIT = 1, LOWER_HEX = 2, HEX = 4, NAME = 8, LABEL = 16 };
+
+static const uint8_t classes[256] = {
+    ['0' ... '9'] = DIGIT | LOWER_HEX | HEX | NAME | LABEL,
+    ['a' ... 'f'] = LOWER_HEX | HEX | NAME | LABEL,
+    ['g' ... 'z'] = NAME | LABEL,
+    ['A' ... 'F'] = HEX | NAME | LABEL,
+    ['G' ... 'Z'] = NAME | LABEL,
+    ['.'] = NAME | LABEL,
+    ['_'] = NAME | LABEL,
+    [':'] = NAME | LABEL,
+    ['-'] = NAME | LABEL,
+    [' '] = LABEL,
+    ['/'] = LABEL,
+};
+
 static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
+    return (classes[(uint8_t)c] & DIGIT) != 0;
 }
 
-static bool is_alnum(char c) {
-    return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+static bool is_made_of(const char *text, size_t text_bytes, size_t max, uint8_t class) {
+    if (text_bytes == 0 || text_bytes > max) {
+        return false;
+    }
+    uint8_t common = class;
+    for (size_t i = 0; i < text_bytes; i++) {
+        common &= classes[(uint8_t)text[i]];
+    }
+    return common != 0;
+}
+
+bool flk_text_is_name(const char *text, size_t text_bytes, size_t max) {
+    return is_made_of(text, text_bytes, max, NAME);
+}
+
+bool flk_text_is_label(const char *text, size_t text_bytes, size_t max) {
+    return is_made_of(text, text_bytes, max, LABEL);
+}
+
+bool flk_text_is_hex(const char *text, size_t text_bytes, size_t max, bool upper) {
+    return is_made_of(text, text_bytes, max, upper ? HEX : LOWER_HEX);
 }
 
 /* Bytes of the UTF-8 sequence at `at`, 0 when it is none. The second byte's range keeps out overlong forms,
@@ -43,10 +79,21 @@ static size_t sequence_bytes(const uint8_t *at, size_t left) {
     return bytes;
 }
 
+/* Eight bytes of ASCII without a zero byte: no high bit is set, and taking one from each byte borrows from none. */
+static bool is_ascii_word(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return ((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool flk_text_is_utf8(const char *text, size_t text_bytes) {
     const uint8_t *bytes = (const uint8_t *)text;
     size_t i = 0;
     while (i < text_bytes) {
+        if (text_bytes - i >= sizeof(uint64_t) && is_ascii_word(bytes + i)) {
+            i += sizeof(uint64_t);
+            continue;
+        }
         if (bytes[i] - 1u < 0x7Fu) {
             i++;
             continue;
@@ -56,39 +103,6 @@ bool flk_text_is_utf8(const char *text, size_t text_bytes) {
             return false;
         }
         i += step;
-    }
-    return true;
-}
-
-static bool is_made_of(const char *text, size_t text_bytes, size_t max, const char *punctuation) {
-    if (text_bytes == 0 || text_bytes > max) {
-        return false;
-    }
-    for (size_t i = 0; i < text_bytes; i++) {
-        if (!is_alnum(text[i]) && (text[i] == '\0' || strchr(punctuation, text[i]) == NULL)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool flk_text_is_name(const char *text, size_t text_bytes, size_t max) {
-    return is_made_of(text, text_bytes, max, "._:-");
-}
-
-bool flk_text_is_label(const char *text, size_t text_bytes, size_t max) {
-    return is_made_of(text, text_bytes, max, " ._:/-");
-}
-
-bool flk_text_is_hex(const char *text, size_t text_bytes, size_t max, bool upper) {
-    if (text_bytes == 0 || text_bytes > max) {
-        return false;
-    }
-    for (size_t i = 0; i < text_bytes; i++) {
-        char c = text[i];
-        if (!is_digit(c) && !(c >= 'a' && c <= 'f') && !(upper && c >= 'A' && c <= 'F')) {
-            return false;
-        }
     }
     return true;
 }

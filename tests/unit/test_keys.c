@@ -171,6 +171,15 @@ START_TEST(test_keys_malformed_signatures) {
         strcpy(pcs.sig, rows[i].sig);
         expect_verify(keyring, &pcs, rows[i].reason);
     }
+    /* The right HMAC with something behind it */
+    flk_pcs_t pcs = some_pcs();
+    uint8_t longer[48] = {0};
+    sign_with(FLK_SIGN_HMAC, "k", NULL, &pcs);
+    ck_assert_int_eq(sodium_base642bin(longer, sizeof longer, pcs.sig, strlen(pcs.sig), NULL, NULL, NULL,
+                                       sodium_base64_VARIANT_ORIGINAL),
+                     0);
+    sodium_bin2base64(pcs.sig, sizeof pcs.sig, longer, sizeof longer, sodium_base64_VARIANT_ORIGINAL);
+    expect_verify(keyring, &pcs, "does not verify");
     flk_keyring_destroy(&keyring);
 }
 END_TEST

@@ -542,6 +542,7 @@ START_TEST(test_pcs_json_faults_name_the_member) {
     expect_fault(body_with("ft", "{\"fallbacks\":[\"\xc0\"]}"), "ft", "UTF-8");
     expect_fault(body_with("scales", "[2,,4]"), "scales", "not valid JSON at line 1");
     expect_fault(body_with("D_hat", "NaN"), "D_hat", "not valid JSON");
+    expect_fault(body_with("budget", "0.5,"), "", "not valid JSON"); /* between two members */
 }
 END_TEST
 
@@ -778,6 +779,9 @@ START_TEST(test_pcs_reader_refuses_what_json_cannot_say) {
     flk_pcs_fault_t fault;
     ck_assert_int_eq(feed_one(FLK_PCS_STRING, (flk_pcs_value_t){.text = "a\0b", .text_bytes = 3}, "later", &fault),
                      FLK_E_INVALID);
+    ck_assert_str_eq(fault.reason, FLK_PCS_WHY_UTF8);
+    ck_assert_int_eq(feed_one(FLK_PCS_STRING, (flk_pcs_value_t){.text = "0123456\0", .text_bytes = 8}, "later", &fault),
+                     FLK_E_INVALID); /* eight bytes, looked at together */
     ck_assert_str_eq(fault.reason, FLK_PCS_WHY_UTF8);
     ck_assert_int_eq(
         feed_one(FLK_PCS_STRING, (flk_pcs_value_t){.text = "\xed\xa0\x80", .text_bytes = 3}, "sig", &fault),
