@@ -85,7 +85,10 @@ WRONG = [
 def test_wrong_member_is_named(door, factory, member, value):
     pcs = factory.make()
     pcs[member] = value
-    check_problem(door.submit(pcs), 400, member)
+    answer = door.submit(pcs)
+    check_problem(answer, 400)
+    named = answer.body.get("field", "")
+    assert named == member or named.startswith((f"{member}.", f"{member}[")), f"{named!r} should name {member!r}: {answer.body}"
 
 
 # A wrong member of `ft` is refused with 400; the body names ft.
@@ -258,6 +261,9 @@ def test_chunked_bodies(cluster, factory):
     check_problem(doors.http_raw(cluster.gateway.http, chunked(b" " * (MIB + 4096), 65536)), 413)
 
 
+LATER = pytest.mark.xfail(strict=True, run=False, reason="civetweb's framing and body reads are guarded by part 5 of the work")
+
+
 # Framings that two servers could read in two ways are refused, and never give more than one answer (RFC 9112 6.3, 9.5).
 @pytest.mark.parametrize("headers", [
     (b"Transfer-Encoding: chunked", b"Content-Length: 5"),
@@ -266,6 +272,7 @@ def test_chunked_bodies(cluster, factory):
     (b"Content-Length: +5",), (b"Content-Length: 0x5",), (b"Content-Length: 5abc",), (b"Content-Length: -1",),
     (b"Content-Length : 5",), (b"Transfer-Encoding: xchunked",), (b"Transfer-Encoding: chunked, identity",),
 ], ids=lambda headers: " + ".join(h.decode() for h in headers))
+@LATER
 def test_ambiguous_framing_is_refused(cluster, factory, headers):
     follow = request(reference.encode(factory.make()))
     data = request(headers=(b"Content-Type: application/json", *headers), length=False) + b"0\r\n\r\n" + follow
@@ -286,6 +293,7 @@ def test_ambiguous_framing_is_refused(cluster, factory, headers):
 
 
 # A client that sends its body a byte at a time is cut off; others are served meanwhile.
+@LATER
 def test_body_drip_is_cut_off(cluster, factory):
     with socket.create_connection(cluster.gateway.http, 5) as sock:
         sock.sendall(request(length=1000))

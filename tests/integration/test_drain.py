@@ -54,7 +54,7 @@ def test_last_worker_drains(seed):
 # A gateway that is told to stop under load answers everything that had been sent before, then exits 0.
 def test_gateway_drains_under_load(seed):
     with Cluster(workers=2, threads=1) as cluster:
-        with Load(cluster, seed, http=4, zmq=1, window=32, pause=0.001, seconds=10) as load:
+        with Load(cluster, seed, http=4, zmq=1, window=32, pause=0.001, seconds=4) as load:
             wait_for(lambda: len(load.answered()) > 200, 20, "load runs")
             told = time.monotonic()
             cluster.gateway.terminate()

@@ -22,7 +22,7 @@ def test_kill_the_gateway_under_load(seed):
     pick, submissions = random.Random(seed), []
     with Cluster(workers=2, threads=1) as cluster:
         for turn in range(ROUNDS):
-            with Load(cluster, seed + turn, http=4, zmq=1, window=32, duplicate_every=5, seconds=15) as load:
+            with Load(cluster, seed + turn, http=4, zmq=1, window=32, duplicate_every=5, seconds=4) as load:
                 wait_for(lambda: len(load.answered()) > 150, 20, "load runs")
                 time.sleep(pick.uniform(0, 0.3))  # the instant of the kill
                 cluster.gateway.kill()
@@ -87,7 +87,7 @@ def test_refused_records_are_settled(seed):
 # Everything is killed at once, under load, and started again: the same promise.
 def test_kill_everything_at_once(seed):
     with Cluster(workers=2, threads=1) as cluster:
-        with Load(cluster, seed, http=4, zmq=1, window=32, seconds=15) as load:
+        with Load(cluster, seed, http=4, zmq=1, window=32, seconds=4) as load:
             wait_for(lambda: len(load.answered()) > 300, 20, "load runs")
             for daemon in cluster.daemons():
                 daemon.kill()

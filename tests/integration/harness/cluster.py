@@ -15,8 +15,8 @@ class Daemon(Process):
         super().__init__(name, program, env, directory, wrap)
         self.admin = admin
 
-    def get(self, path, **headers):
-        return doors.http_get(self.admin, path, headers)
+    def get(self, path, method="GET", **headers):
+        return doors.http_get(self.admin, path, headers, method)
 
     def ready(self):
         try:

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""flk-agent end to end: real rows in, signed PCS out, each delivered once whatever happens on the way."""
+import json
+import signal
+import subprocess
+
+import pytest
+
+from harness import doors, pcs as reference
+from harness.cluster import Cluster
+from harness.process import BIN_DIR, ROOT, SLOW, environment, free_port, run, wait_for
+
+EVENTS = ROOT / "tests" / "data" / "earthquakes.csv"
+WINDOWS = ["--window", "60", "--slide", "15", "--columns", "longitude,latitude,depth_km,magnitude"]
+SIGNING = {"PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY": reference.HMAC_KEY}
+ANSWERED, BROKEN, USAGE, NOT_ALL, BAD_ROW = 0, 1, 2, 3, 4  # exit statuses, from --help
+
+
+class Agent:
+    def __init__(self, directory, endpoint, **env):
+        self.env = {**SIGNING, "ENDPOINT": endpoint, "FLK_DATA_DIR": directory / "agent", **env}
+        self.results_path = directory / "results.ndjson"
+
+    def run(self, *args, stdin=None, seconds=60):
+        self.results_path.unlink(missing_ok=True)
+        return run("flk-agent", *args, env=self.env, stdin=stdin, seconds=seconds)
+
+    def submit(self, *args, status=ANSWERED, files=(EVENTS,), **options):
+        """Submits and returns the summary; `results` of it are one entry a PCS."""
+        done = self.run("submit", *WINDOWS, "--json", "--results", self.results_path, *args, *files, **options)
+        assert done.returncode == status, done
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def results(self):
+        return [json.loads(line) for line in self.results_path.read_text().splitlines()]
+
+    def status(self):
+        done = self.run("status", "--json")
+        assert done.returncode == 0, done
+        return json.loads(done.stdout)
+
+
+def endpoint(cluster, door):
+    return "http://%s:%d/v1/pcs/submit" % cluster.gateway.http if door == "http" else cluster.gateway.zmq
+
+
+def compute(*args, env=SIGNING):
+    done = run("flk-agent", "compute", "--quiet", *WINDOWS, *args, EVENTS, env=env)
+    assert done.returncode == 0, done
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster(workers=2, threads=1) as running:
+        yield running
+
+
+# What compute prints is right by the independent reference: id, signature, D-hat of its counts, regime and budget.
+def test_computed_pcs_are_right():
+    computed = compute()
+    assert len(computed) > 100 and len({pcs["pcs_id"] for pcs in computed}) == len(computed)
+    for pcs in computed:
+        assert pcs["pcs_id"] == reference.pcs_id(pcs["merkle_root"], pcs["epoch"], pcs["shard_id"])
+        assert pcs["sig"] == reference.sign_hmac(pcs)
+        verdict = reference.verdict(pcs)
+        assert verdict["d_hat"] == pcs["D_hat"] and verdict["regime"] == pcs["regime"] and verdict["budget"] == pcs["budget"], pcs
+
+
+# The same rows give the same PCS, but for the time of sending.
+def test_compute_is_deterministic():
+    first, second = ([dict(pcs, sent_at=None) for pcs in compute()] for _ in range(2))
+    assert first == second
+
+
+# Real events go through a cluster by either door: each PCS is answered as predicted, and the second run is all duplicates.
+@pytest.mark.parametrize("door", ["http", "zmq"])
+def test_end_to_end(cluster, door, tmp_path):
+    agent = Agent(tmp_path, endpoint(cluster, door))
+    shard = ["--shard", f"e2e-{door}"]
+    computed = {pcs["pcs_id"]: pcs for pcs in compute(*shard)}
+    before = cluster.gateway.metrics()
+    agent.submit(*shard)
+    first = agent.results()
+    assert {result["pcs_id"] for result in first} == set(computed) and len(first) == len(computed)
+    for result in first:
+        want = doors.predicted(computed[result["pcs_id"]])
+        assert result["status"] == want["status"] and result["duplicate"] is False, (result, want)
+    agent.submit(*shard)
+    second = agent.results()
+    assert {(r["pcs_id"], r["status"], r["duplicate"]) for r in second} == {(r["pcs_id"], r["status"], True) for r in first}
+    rise = {name: cluster.gateway.metrics().total(name) - before.total(name)
+            for name in ("flk_ingest_total", "flk_dedup_hits", "flk_accepted", "flk_escalated")}
+    accepted = sum(result["status"] == 200 for result in first)
+    assert rise == {"flk_ingest_total": 2 * len(computed), "flk_dedup_hits": len(computed), "flk_accepted": accepted,
+                    "flk_escalated": len(computed) - accepted}, rise
+
+
+# The gateway is away: nothing is lost, the outbox keeps all, and drain delivers them once it is there.
+@pytest.mark.parametrize("door", ["http", "zmq"])
+def test_drain_after_the_gateway_was_down(door, tmp_path):
+    with Cluster(workers=1) as cluster:
+        agent = Agent(tmp_path, endpoint(cluster, door))
+        cluster.gateway.stop()
+        files, args = [EVENTS], ["--tries", "0", "--timeout", "2s"]
+        child = subprocess.Popen([str(BIN_DIR / "flk-agent"), "submit", *WINDOWS, "--quiet", *args, *map(str, files)],
+                                 env=environment(agent.env), stderr=subprocess.PIPE, text=True)
+        try:
+            total = len(compute())
+            wait_for(lambda: agent_pending(agent) == total, 20, lambda: f"{agent_pending(agent)} of {total} in the outbox")
+            child.send_signal(signal.SIGKILL)
+        finally:
+            child.kill()
+            child.communicate()
+        cluster.gateway.start()
+        cluster.wait_ready()
+        done = agent.run("drain", "--json", "--results", agent.results_path)
+        assert done.returncode == ANSWERED, done
+        assert {result["pcs_id"] for result in agent.results()} == {pcs["pcs_id"] for pcs in compute()}
+        assert agent_pending(agent) == 0
+        assert all(result["status"] in (200, 202) for result in agent.results())
+
+
+def agent_pending(agent):
+    done = run("flk-agent", "status", "--json", env=agent.env)
+    return json.loads(done.stdout)["pending"] if done.returncode == 0 else None
+
+
+# The agent is killed with -9 while it sends: what it had not heard of it sends again, and all have one outcome.
+def test_agent_is_killed(cluster, tmp_path):
+    agent = Agent(tmp_path, endpoint(cluster, "http"))
+    shard = ["--shard", "killed"]
+    computed = {pcs["pcs_id"]: pcs for pcs in compute(*shard)}
+    before = cluster.gateway.metrics().total("flk_ingest_total")
+    child = subprocess.Popen([str(BIN_DIR / "flk-agent"), "submit", *WINDOWS, *shard, "--quiet", "--parallel", "1", str(EVENTS)],
+                             env=environment(agent.env), stderr=subprocess.DEVNULL)
+    wait_for(lambda: cluster.gateway.metrics().total("flk_ingest_total") - before >= 5 or child.poll() is not None, 20, "some are sent")
+    child.kill()
+    child.wait()
+    assert agent.run("drain").returncode == ANSWERED
+    agent.submit(*shard)
+    assert {result["pcs_id"] for result in agent.results()} == set(computed)
+    with cluster.http() as http:
+        for pcs in computed.values():
+            answer = http.submit(pcs)
+            assert answer.body["duplicate"] is True and answer.outcome() == doors.predicted(pcs), answer
+
+
+# A refusal that will not change (401) goes straight to the dead-letter queue with its reason; status shows it, and with the right key it can be sent.
+@pytest.mark.parametrize("door", ["http", "zmq"])
+def test_permanent_refusal_goes_to_the_dead_letters(cluster, door, tmp_path):
+    agent = Agent(tmp_path, endpoint(cluster, door), PCS_HMAC_KEY="wrongkey")
+    shard, total = ["--shard", f"dead-{door}"], len(compute())
+    before = cluster.gateway.metrics().total("flk_ingest_total")
+    agent.submit(*shard, status=NOT_ALL)
+    assert cluster.gateway.metrics().total("flk_ingest_total") - before == total, "a permanent refusal was tried again"
+    status = agent.status()
+    assert status["pending"] == 0 and status["dead"] == total, status
+    assert agent.run("drain").returncode in (ANSWERED, NOT_ALL)
+    assert agent.status()["dead"] == total
+
+
+# Throttled, the agent honours Retry-After and delivers all.
+def test_throttled_agent_delivers_all(tmp_path):
+    with Cluster(workers=1, gateway_env={"TOKEN_RATE": 40}) as cluster:
+        agent = Agent(tmp_path, endpoint(cluster, "http"))
+        agent.submit("--tries", "0", "--parallel", "8", "--window", "60", "--slide", "30")
+        assert all(result["status"] in (200, 202) for result in agent.results())
+        assert cluster.gateway.metrics().total("flk_throttled_total") > 0
+
+
+BAD_ROWS = "time,x,y\n" + "".join(f"{i},{i % 7},{i % 11}\n" for i in range(50)) + "51,oops,3\n" + "52,1\n" + \
+    "".join(f"{i},{i % 7},{i % 11}\n" for i in range(60, 120))
+
+
+# A row that cannot be read is named by number and column; fail stops there, skip goes on and counts.
+def test_bad_row(tmp_path):
+    source = tmp_path / "rows.csv"
+    source.write_text(BAD_ROWS)
+    done = run("flk-agent", "compute", "--quiet", "--window", "10", "--on-bad-row", "fail", source)
+    assert done.returncode == BAD_ROW and len(done.stdout.splitlines()) == 5, done
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and "52" in lines[0] and '"x"' in lines[0].replace("'", '"') or " x" in lines[0], done.stderr
+    done = run("flk-agent", "compute", "--window", "10", "--on-bad-row", "skip", source)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 11, done
+    assert "2 bad rows skipped" in done.stderr, done.stderr
+
+
+# NDJSON from standard input gives the same PCS as the same rows in CSV.
+def test_ndjson_from_stdin(tmp_path):
+    rows = [dict(zip(("time", "longitude", "latitude", "depth_km", "magnitude"), map(float, line.split(","))))
+            for line in EVENTS.read_text().splitlines()[1:]]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    done = run("flk-agent", "compute", "--quiet", "--format", "ndjson", *WINDOWS, "-", stdin=text, env=SIGNING)
+    assert done.returncode == 0, done
+    computed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [pcs["N_j"] for pcs in computed] == [pcs["N_j"] for pcs in compute()]
+
+
+# Wrong use ends with status 2 and a line that says what is wrong; a file that is not there with 1 or 2 and its name.
+@pytest.mark.parametrize("args", [["submit"], ["nonsense"], ["compute", "--window", "0", str(EVENTS)], ["compute", "--grid", "round", str(EVENTS)],
+                                  ["compute", "--columns", "nope", str(EVENTS)], ["compute", "--scales", "2,2", str(EVENTS)],
+                                  ["compute", "--nonsense", str(EVENTS)], ["compute", "--shard", "a b", str(EVENTS)]], ids=lambda args: " ".join(args[:3]))
+def test_wrong_use(args, tmp_path):
+    done = run("flk-agent", *args, env={"FLK_DATA_DIR": tmp_path / "data"})
+    assert done.returncode == USAGE and done.stderr.strip() and not done.stdout, done
+
+
+def test_missing_file(tmp_path):
+    done = run("flk-agent", "compute", tmp_path / "nothing.csv")
+    assert done.returncode in (BROKEN, USAGE) and "nothing.csv" in done.stderr, done
+
+
+# An endpoint that is none, or an unknown setting, stops the start with one line.
+@pytest.mark.parametrize("env, word", [({"ENDPOINT": "ftp://x"}, "ENDPOINT"), ({"ENDPOINT": ""}, "ENDPOINT"), ({"FLK_ENDPOINT": "x"}, "FLK_ENDPOINT"),
+                                       ({"PCS_SIGN_ALG": "hmac"}, "PCS_HMAC_KEY")])
+def test_wrong_setting(env, word, tmp_path):
+    done = run("flk-agent", "submit", *WINDOWS, EVENTS, env={"FLK_DATA_DIR": tmp_path / "data", **env})
+    assert done.returncode == USAGE and word in done.stderr and len(done.stderr.strip().splitlines()) == 1, done
