@@ -173,6 +173,13 @@ static void look_after_store(flk_loop_t *loop, uint64_t now_ms) {
     }
 }
 
+/* Silence counts only while this thread listens: what a broker said meanwhile, or would have answered, is still to come. */
+static void forgive_silence(flk_loop_t *loop, uint64_t held_ms) {
+    for (size_t u = 0; u < loop->uplinks_len; u++) {
+        loop->uplinks[u].heard_ms += held_ms;
+    }
+}
+
 static void run_batch(flk_loop_t *loop) {
     if (flk_batch_len(loop->batch) == 0) {
         return;
@@ -242,19 +249,18 @@ static bool turn(flk_loop_t *loop) {
     wait_for_events(loop);
     uint64_t now_ms = flk_mono_ms();
     atomic_store(&loop->turn_ms, now_ms);
-    if (!loop->draining && atomic_load(&loop->stop)) {
-        begin_drain(loop, now_ms);
-    }
     turn_to_rules(loop);
     for (size_t i = 0; i < loop->uplinks_len; i++) {
         take_arrived(loop, (loop->first_uplink + i) % loop->uplinks_len, now_ms);
     }
     loop->first_uplink = (loop->first_uplink + 1) % loop->uplinks_len;
-    /* After taking and with the time from before: messages that came while the store held this thread are signs of
-     * life, and are counted before silence is. */
+    if (!loop->draining && atomic_load(&loop->stop)) {
+        begin_drain(loop, now_ms); /* after taking: a WELCOME on its way makes the broker one to say GOODBYE to */
+    }
     look_after_uplinks(loop, now_ms);
     run_batch(loop);
     look_after_store(loop, now_ms);
+    forgive_silence(loop, flk_mono_ms() - now_ms);
     return !loop->draining || (atomic_load(&loop->linked) && now_ms < loop->drain_until_ms);
 }
 

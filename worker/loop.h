@@ -19,6 +19,7 @@ typedef struct flk_loop_options {
     uint32_t credit;  /* deliveries it may hold, per broker */
     uint32_t heartbeat_ms;
     uint32_t drain_ms;    /* how long it waits for the brokers' GOODBYE when it stops */
+    uint32_t vouch_ms;    /* how long the pulse speaks for a thread that begins no turn */
     flk_rulebook_t *book; /* borrowed until _destroy, as metrics */
     const flk_worker_metrics_t *metrics;
 } flk_loop_options_t;

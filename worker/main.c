@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "worker/worker.h"
 
-enum { DRAIN_MS = 5000, EXIT_START = 1 };
+enum { DRAIN_MS = 5000, VOUCH_MS = 30000, EXIT_START = 1 };
 
 struct program {
     flk_settings_t *settings;
@@ -81,6 +81,7 @@ static flk_err_t make_worker(struct program *program, char *errmsg) {
         .credit = (uint32_t)flk_settings_uint(settings, FLK_SET_WORKER_CREDIT),
         .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
         .drain_ms = DRAIN_MS,
+        .vouch_ms = VOUCH_MS,
         .book = program->book,
         .metrics = program->metrics,
         .open_store = open_store,

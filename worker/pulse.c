@@ -14,7 +14,7 @@
 #include "proto/uplink.h"
 
 struct flk_pulse {
-    uint32_t heartbeat_ms;
+    uint32_t heartbeat_ms, vouch_ms;
     const flk_worker_metrics_t *metrics;
     flk_loop_t *const *loops;
     size_t loops_len;
@@ -31,7 +31,7 @@ struct flk_pulse {
 static uint32_t vouch(flk_pulse_t *pulse, uint64_t now_ms) {
     uint32_t len = 0;
     for (size_t i = 0; i < pulse->loops_len; i++) {
-        if (now_ms - flk_loop_turn_ms(pulse->loops[i]) <= FLK_PULSE_VOUCH_MS) {
+        if (now_ms - flk_loop_turn_ms(pulse->loops[i]) <= pulse->vouch_ms) {
             memcpy(pulse->instances + FLK_ID_BYTES * (len++), flk_loop_instance(pulse->loops[i])->bytes, FLK_ID_BYTES);
         }
     }
@@ -103,6 +103,7 @@ flk_err_t flk_pulse_start(const flk_loop_options_t *options, flk_loop_t *const *
         return FLK_E_NOMEM;
     }
     pulse->heartbeat_ms = options->heartbeat_ms;
+    pulse->vouch_ms = options->vouch_ms;
     pulse->metrics = options->metrics;
     pulse->loops = loops;
     pulse->loops_len = loops_len;

@@ -75,6 +75,7 @@ flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **out
         .credit = options->credit,
         .heartbeat_ms = options->heartbeat_ms,
         .drain_ms = options->drain_ms,
+        .vouch_ms = options->vouch_ms,
         .book = options->book,
         .metrics = &worker->metrics,
     };

@@ -15,7 +15,7 @@ typedef struct flk_worker_options {
     bool plaintext;
     const char *name; /* READY carries it with the thread's number appended */
     unsigned threads; /* 1..FLK_INSTANCES_MAX */
-    uint32_t credit, heartbeat_ms, drain_ms;
+    uint32_t credit, heartbeat_ms, drain_ms, vouch_ms;
     flk_rulebook_t *book;   /* borrowed until _destroy */
     flk_metrics_t *metrics; /* borrowed until _destroy */
     flk_worker_store_fn *open_store;
