@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/escape.h"
+#include "common/http_guard.h"
 #include "common/log.h"
 
 enum { HEAD_BYTES = 768, SMALL_BODY_BYTES = 4096, OPTIONS_MAX = 24, NUMBER_BYTES = 12 };
@@ -241,6 +242,7 @@ static struct mg_context *start_civetweb(const flk_http_options_t *options, char
     if (options->callbacks != NULL) {
         callbacks = *options->callbacks;
     }
+    callbacks.begin_request = callbacks.begin_request != NULL ? callbacks.begin_request : flk_http_guard;
     callbacks.http_error = callbacks.http_error != NULL ? callbacks.http_error : on_http_error;
     callbacks.log_message = callbacks.log_message != NULL ? callbacks.log_message : on_log_message;
     start_message = message;

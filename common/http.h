@@ -14,8 +14,9 @@ typedef struct flk_http_options {
     unsigned threads;   /* connections served at once; a further one waits unanswered */
     unsigned queue;     /* accepted connections that may wait for a thread */
     unsigned request_timeout_ms;
-    unsigned keep_alive_ms;               /* how long an idle connection is kept; 0 = one request a connection */
-    const struct mg_callbacks *callbacks; /* NULL, or borrowed until return; http_error and log_message are ours when
+    unsigned keep_alive_ms; /* how long an idle connection is kept; 0 = one request a connection */
+    const struct mg_callbacks *
+        callbacks; /* NULL, or borrowed until return; begin_request (the framing guard), http_error and log_message are ours when
                                            * unset: problem+json and one log line */
     void *user_data;
 } flk_http_options_t;

@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "gateway/answer.h"
 #include "gateway/ingest.h"
+#include "gateway/slow_body.h"
 
 enum {
     BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
@@ -33,6 +34,7 @@ struct flk_http_door {
     flk_gateway_t *gateway;
     struct mg_context *context;
     flk_admin_t *admin;
+    flk_slow_body_t *slow_body;
 };
 
 /* ---- answering ---- */
@@ -69,9 +71,8 @@ typedef struct body {
     size_t bytes;
 } body_t;
 
-/* FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off or too slow), FLK_E_NOMEM. */
+/* FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off, or too slow), FLK_E_NOMEM. */
 static flk_err_t read_body(struct mg_connection *connection, long long announced, body_t *body) {
-    uint64_t until_ms = flk_mono_ms() + BODY_DEADLINE_MS;
     size_t room = announced >= 0 ? (size_t)announced + 1 : READ_STEP;
     *body = (body_t){.text = malloc(room)};
     for (;;) {
@@ -82,7 +83,7 @@ static flk_err_t read_body(struct mg_connection *connection, long long announced
             break;
         }
         int got = mg_read(connection, body->text + body->bytes, room - body->bytes - 1);
-        if (got < 0 || (got == 0 && announced >= 0) || flk_mono_ms() > until_ms) {
+        if (got < 0 || (got == 0 && announced >= 0)) {
             return FLK_E_CLOSED;
         }
         if (got == 0) {
@@ -185,7 +186,9 @@ static int on_submit(struct mg_connection *connection, void *arg) {
         mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
     }
     body_t body;
+    flk_body_slot_t *slot = flk_slow_body_begin(door->slow_body, request->remote_addr, request->remote_port);
     flk_err_t err = read_body(connection, request->content_length, &body);
+    flk_slow_body_end(slot);
     if (err == FLK_OK) {
         return submit(connection, door->gateway, &body, began_ns);
     }
@@ -229,7 +232,10 @@ flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, ch
                                   .queue = threads,
                                   .request_timeout_ms = BODY_DEADLINE_MS,
                                   .keep_alive_ms = IDLE_MS};
-    flk_err_t err = flk_http_start(&options, &(*door)->context, &port, errmsg);
+    flk_err_t err = flk_slow_body_start(threads, BODY_DEADLINE_MS, &(*door)->slow_body, errmsg);
+    if (err == FLK_OK) {
+        err = flk_http_start(&options, &(*door)->context, &port, errmsg);
+    }
     if (err == FLK_OK) {
         mg_set_request_handler((*door)->context, "/v1/pcs/submit", on_submit, *door);
         mg_set_request_handler((*door)->context, "**", on_other, NULL);
@@ -255,6 +261,7 @@ void flk_http_door_stop(flk_http_door_t **door) {
         return;
     }
     flk_http_stop(&mine->context);
+    flk_slow_body_stop(&mine->slow_body);
     flk_admin_stop(&mine->admin);
     free(mine);
 }
