@@ -110,7 +110,7 @@ flk_uplink_event_t flk_uplink_tick(flk_uplink_t *uplink, uint64_t now_ms) {
     case FLK_UPLINK_UP:
         return tick_up(uplink, now_ms);
     }
-    FLK_ASSERT(!"an uplink's state");
+    FLK_ASSERT(false && "an uplink's state");
 }
 
 static flk_uplink_event_t welcomed(flk_uplink_t *uplink, const flk_frame_t *frame, uint64_t now_ms) {

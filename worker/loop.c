@@ -123,7 +123,7 @@ static flk_err_t send_answer(void *socket, const flk_job_t *job, uint64_t delive
     case FLK_JOB_ADMITTED:
         break;
     }
-    FLK_ASSERT(!"a batch that was run has no admitted job");
+    FLK_ASSERT(false && "a batch that was run has no admitted job");
 }
 
 static void send_answers(flk_loop_t *loop) {

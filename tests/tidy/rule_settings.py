@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""The settings table, each program's --help, and the README's table say the same."""
+import re
+import subprocess
+
+PROGRAMS = {"G": "flk-gateway", "B": "flk-broker", "W": "flk-worker", "A": "flk-agent", "F": "flk"}
+ROW = re.compile(r'X\(\w+, "(\w+)", \w+, ([A-Z |]+), "([^"]*)"')
+
+
+def table(tree):
+    """name -> (letters of its programs, default)"""
+    source = re.sub(r"\s*\\\n\s*", " ", tree.read("common/settings_table.h"))
+    return {name: (set(letters.replace(" ", "").split("|")), default) for name, letters, default in ROW.findall(source)}
+
+
+def output(tree, program, argument):
+    return subprocess.run([str(tree.bin_dir / program), argument], capture_output=True, text=True, timeout=20, env={}).stdout
+
+
+def check_help(tree, rows):
+    for letter, program in PROGRAMS.items():
+        listed = dict(re.findall(r"^  ([A-Z][A-Z0-9_]+) +(.*)", output(tree, program, "--help"), re.M))
+        wanted = {name: default for name, (letters, default) in rows.items() if letter in letters}
+        for name in sorted(listed.keys() ^ wanted.keys()):
+            yield f"{program}: --help {'lists' if name in listed else 'lacks'} {name}, the table does {'not ' if name in listed else ''}list it"
+        for name in sorted(listed.keys() & wanted.keys()):
+            if not listed[name].startswith(wanted[name]):
+                yield f"{program}: --help gives {name} the default {listed[name]!r}, the table {wanted[name]!r}"
+
+
+def check_readme(tree):
+    block = re.search(r"<!-- settings -->\n(.*)<!-- /settings -->", tree.read("README.md"), re.S)
+    if not block:
+        return ["README.md: has no block between <!-- settings --> and <!-- /settings -->"]
+    if block.group(1).strip() != output(tree, "flk", "settings").strip():
+        return ["README.md: the settings table is not what `flk settings` prints; put that between the markers"]
+    return []
+
+
+def check(tree):
+    rows = table(tree)
+    faults = [] if len(rows) > 20 else ["common/settings_table.h: cannot be read by this rule"]
+    return [*faults, *check_help(tree, rows), *check_readme(tree)]
+
+
+def plant_readme(tree):
+    tree.replace("README.md", "| `TOKEN_RATE` | gateway | `0` |", "| `TOKEN_RATE` | gateway | `1` |")
+    return "README.md"
+
+
+def plant_default(tree):
+    tree.replace("common/settings_table.h", '"5000", "ms"', '"6000", "ms"')
+    return "flk-gateway"
+
+
+def plant_row(tree):
+    tree.replace("common/settings_table.h", "#define FLK_SETTINGS(X)", '#define FLK_SETTINGS(X) X(NEW, "FLK_NEW", STR, W, "", "", "", "")')
+    return "flk-worker"
+
+
+PLANTS = {"readme": plant_readme, "default": plant_default, "row": plant_row}
