@@ -6,7 +6,6 @@
 #include "agent/window.h"
 #include "common/verdict.h"
 
-
 /* ---- windows ---- */
 
 static flk_row_t make_row(double time_s, double value) {
