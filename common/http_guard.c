@@ -8,14 +8,12 @@
 
 #include "common/http.h"
 
-enum {
-    HEADERS_MAX = 63,       /* civetweb keeps 64 and silently drops the rest */
-    LENGTH_DIGITS_MAX = 18, /* more would not fit what civetweb parses it into */
-};
+enum { HEADERS_MAX = 63 }; /* civetweb keeps 64 and silently drops the rest */
 
+/* Of any length: civetweb takes what overflows for the largest number, which is over every limit. */
 static bool is_decimal(const char *text) {
     size_t digits = strspn(text, "0123456789");
-    return digits >= 1 && digits <= LENGTH_DIGITS_MAX && text[digits] == '\0';
+    return digits >= 1 && text[digits] == '\0';
 }
 
 /* civetweb cuts the spaces before a colon off the name: it writes a NUL over each, and one over the colon. */
