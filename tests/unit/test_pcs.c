@@ -152,6 +152,24 @@ START_TEST(test_pcs_required_members) {
 }
 END_TEST
 
+/* The order of the members does not matter. */
+START_TEST(test_pcs_members_in_any_order) {
+    char body[4096];
+    for (size_t first = 0; first < FLK_COUNT_OF(valid); first++) {
+        size_t len = 0;
+        for (size_t i = 0; i < FLK_COUNT_OF(valid); i++) { /* rotated, then reversed */
+            size_t at = (first + i) % FLK_COUNT_OF(valid);
+            at = first % 2 == 0 ? at : FLK_COUNT_OF(valid) - 1 - at;
+            len += (size_t)snprintf(body + len, sizeof body - len, "%s\"%s\":%s", len == 0 ? "{" : ",", valid[at].key,
+                                    at == 0 ? valid_id : valid[at].raw);
+        }
+        snprintf(body + len, sizeof body - len, "}");
+        expect_valid(body);
+    }
+    expect_valid(body_with("ft", "{\"clock_skew_ms\":1,\"fallbacks\":[],\"degraded\":false,\"outbox_seq\":1}"));
+}
+END_TEST
+
 /* Absent optional members are told apart from zeros. */
 START_TEST(test_pcs_absent_members) {
     flk_pcs_t pcs;
@@ -792,6 +810,27 @@ START_TEST(test_pcs_reader_refuses_what_json_cannot_say) {
 }
 END_TEST
 
+/* The reader refuses duplicate keys by itself: other encodings have no parser that would. */
+START_TEST(test_pcs_reader_refuses_duplicate_keys) {
+    static const char *const keys[] = {"epoch", "later"};
+    static const char *const fields[] = {"epoch", ""};
+    for (size_t i = 0; i < 2; i++) {
+        flk_pcs_reader_t *reader = flk_pcs_reader_new();
+        flk_pcs_t pcs;
+        flk_pcs_fault_t fault;
+        flk_pcs_value_t key = {.text = keys[i], .text_bytes = strlen(keys[i])};
+        flk_pcs_reader_begin(reader, &pcs, &fault);
+        ck_assert_int_eq(flk_pcs_reader_event(reader, FLK_PCS_MAP, NULL), FLK_OK);
+        ck_assert_int_eq(flk_pcs_reader_event(reader, FLK_PCS_KEY, &key), FLK_OK);
+        ck_assert_int_eq(flk_pcs_reader_event(reader, FLK_PCS_INTEGER, &(flk_pcs_value_t){.integer = 1}), FLK_OK);
+        ck_assert_int_eq(flk_pcs_reader_event(reader, FLK_PCS_KEY, &key), FLK_E_INVALID);
+        ck_assert_str_eq(fault.field, fields[i]);
+        ck_assert_str_eq(fault.reason, FLK_PCS_WHY_TWICE);
+        flk_pcs_reader_destroy(&reader);
+    }
+}
+END_TEST
+
 /* A record that stops early or goes on after its end is refused, and the reader serves the next one. */
 START_TEST(test_pcs_reader_is_reused) {
     flk_pcs_reader_t *reader = flk_pcs_reader_new();
@@ -917,6 +956,7 @@ int main(void) {
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, test_pcs_reads_every_member);
     tcase_add_test(tcase, test_pcs_required_members);
+    tcase_add_test(tcase, test_pcs_members_in_any_order);
     tcase_add_test(tcase, test_pcs_absent_members);
     tcase_add_test(tcase, test_pcs_member_rules);
     tcase_add_test(tcase, test_pcs_limits);
@@ -931,6 +971,7 @@ int main(void) {
     tcase_add_test(tcase, test_pcs_print_round_trip);
     tcase_add_test(tcase, test_pcs_print_minimal);
     tcase_add_test(tcase, test_pcs_reader_refuses_what_json_cannot_say);
+    tcase_add_test(tcase, test_pcs_reader_refuses_duplicate_keys);
     tcase_add_test(tcase, test_pcs_reader_is_reused);
     tcase_add_test(tcase, test_pcs_json_every_allocation_fails);
     tcase_add_test(tcase, test_pcs_json_random_damage);
