@@ -121,28 +121,30 @@ static flk_err_t decide(flk_batch_t *batch, const flk_policy_t *policy, flk_stor
     return err;
 }
 
-static void count(const flk_batch_t *batch) {
-    const flk_worker_metrics_t *m = batch->metrics;
-    uint64_t by_status[4] = {0}, duplicates = 0, conflicts = 0, unavailable = 0;
-    for (size_t i = 0; i < batch->len; i++) {
-        const flk_job_t *job = &batch->jobs[i];
-        if (job->state == FLK_JOB_UNAVAILABLE) {
-            unavailable++;
-            continue;
-        }
-        by_status[job->status == 200 ? 0 : job->status == 202 ? 1 : job->status == 400 ? 2 : 3]++;
-        duplicates += (job->flags & FLK_FLAG_DUPLICATE) != 0;
-        conflicts += (job->flags & FLK_FLAG_CONFLICT) != 0;
+static void count_job(const flk_worker_metrics_t *m, const flk_job_t *job) {
+    if (job->state == FLK_JOB_UNAVAILABLE) {
+        flk_counter_add(m->unavailable, 1);
+        return;
     }
-    flk_counter_add(m->verdict_200, by_status[0]);
-    flk_counter_add(m->verdict_202, by_status[1]);
-    flk_counter_add(m->verdict_400, by_status[2]);
-    flk_counter_add(m->verdict_401, by_status[3]);
-    flk_counter_add(m->duplicates, duplicates);
-    flk_counter_add(m->conflicts, conflicts);
-    flk_counter_add(m->unavailable, unavailable);
-    flk_histogram_observe(m->batch_size, (double)batch->len);
-    flk_histogram_observe(m->verify_seconds, (double)batch->verify_ns * 1e-9);
+    for (size_t i = 0; i < FLK_WORKER_STATUSES; i++) {
+        if (flk_worker_statuses[i] == job->status) {
+            flk_counter_add(m->verdicts[i], 1);
+        }
+    }
+    if ((job->flags & FLK_FLAG_DUPLICATE) != 0) {
+        flk_counter_add(m->duplicates, 1);
+    }
+    if ((job->flags & FLK_FLAG_CONFLICT) != 0) {
+        flk_counter_add(m->conflicts, 1);
+    }
+}
+
+static void count(const flk_batch_t *batch) {
+    for (size_t i = 0; i < batch->len; i++) {
+        count_job(batch->metrics, &batch->jobs[i]);
+    }
+    flk_histogram_observe(batch->metrics->batch_size, (double)batch->len);
+    flk_histogram_observe(batch->metrics->verify_seconds, (double)batch->verify_ns * 1e-9);
 }
 
 flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *rules, flk_store_t *store, char *errmsg) {

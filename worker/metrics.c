@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/metrics.h"
 
+const uint32_t flk_worker_statuses[FLK_WORKER_STATUSES] = {200, 202, 400, 401, 413};
+
 void flk_worker_metrics_register(flk_metrics_t *metrics, flk_worker_metrics_t *out) {
     static const double batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256};
-    const char *verdicts = "flk_worker_verdicts_total", *verdicts_help = "Deliveries answered with a verdict.";
+    static const char *const labels[FLK_WORKER_STATUSES] = {"status=\"200\"", "status=\"202\"", "status=\"400\"",
+                                                            "status=\"401\"", "status=\"413\""};
     *out = (flk_worker_metrics_t){
-        .verdict_200 = flk_metrics_counter(metrics, verdicts, "status=\"200\"", verdicts_help),
-        .verdict_202 = flk_metrics_counter(metrics, verdicts, "status=\"202\"", verdicts_help),
-        .verdict_400 = flk_metrics_counter(metrics, verdicts, "status=\"400\"", verdicts_help),
-        .verdict_401 = flk_metrics_counter(metrics, verdicts, "status=\"401\"", verdicts_help),
         .duplicates = flk_metrics_counter(metrics, "flk_worker_duplicates_total", NULL,
                                           "Verdicts that another submission was the origin of."),
         .conflicts = flk_metrics_counter(metrics, "flk_dedup_conflicts_total", NULL,
@@ -26,4 +25,8 @@ void flk_worker_metrics_register(flk_metrics_t *metrics, flk_worker_metrics_t *o
                                                 "Decoding, signatures and verdicts of one batch, without the store.",
                                                 flk_latency_bounds, flk_latency_bounds_len),
     };
+    for (size_t i = 0; i < FLK_WORKER_STATUSES; i++) {
+        out->verdicts[i] =
+            flk_metrics_counter(metrics, "flk_worker_verdicts_total", labels[i], "Deliveries answered with a verdict.");
+    }
 }

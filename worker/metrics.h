@@ -5,8 +5,11 @@
 
 #include "common/metrics.h"
 
+enum { FLK_WORKER_STATUSES = 5 };
+extern const uint32_t flk_worker_statuses[FLK_WORKER_STATUSES]; /* 200, 202, 400, 401, 413 */
+
 typedef struct flk_worker_metrics {
-    flk_counter_t *verdict_200, *verdict_202, *verdict_400, *verdict_401;
+    flk_counter_t *verdicts[FLK_WORKER_STATUSES]; /* in the order of flk_worker_statuses */
     flk_counter_t *duplicates, *conflicts, *unavailable, *malformed, *unsent;
     flk_gauge_t *threads;
     flk_histogram_t *batch_size, *verify_seconds;

@@ -29,7 +29,7 @@ void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, co
         return;
     }
     if (err != FLK_OK) {
-        refuse(job, 400, fault.field, fault.reason);
+        refuse(job, err == FLK_E_TOO_LARGE ? 413 : 400, fault.field, fault.reason);
         return;
     }
     const char *why;

@@ -2,7 +2,7 @@
 /* One delivery on its way through a worker, and the steps of it that need nothing but the record itself and the rules:
  * no I/O, no clock, no randomness. batch.h puts the store between them.
  *
- *   WORK ── admit ──▶ REFUSED (400, 401)
+ *   WORK ── admit ──▶ REFUSED (400, 401, 413)
  *              └────▶ ADMITTED ── not in the store: judge, put ──▶ settle ──▶ SETTLED (200, 202)
  *                         │     └ in the store ─────────────────▶ settle ──▶ SETTLED (200, 202)
  *                         └─────── the store failed, out of memory ────────▶ UNAVAILABLE */

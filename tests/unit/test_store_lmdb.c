@@ -62,14 +62,19 @@ static flk_err_t try_put(flk_store_t *store, uint64_t n, const char *value, flk_
     return flk_store_put(store, &item, 1, errmsg);
 }
 
-/* Puts ids [from, to) with values of 1 KiB. */
+/* Puts ids [from, to) with values of 1 KiB, a few in each commit. */
 static bool fill(flk_store_t *store, uint64_t from, uint64_t to) {
-    flk_store_item_t item, *at = &item;
-    for (uint64_t n = from; n < to; n++) {
-        item = (flk_store_item_t){.value_bytes = FLK_STORE_VALUE_BYTES_MAX};
-        item_key(&item, n);
-        memset(item.value, (int)n, sizeof item.value);
-        if (flk_store_put(store, &at, 1, errmsg) != FLK_OK || item.found) {
+    enum { BATCH = 50 };
+    static flk_store_item_t items[BATCH], *batch[BATCH];
+    while (from < to) {
+        size_t len = 0;
+        for (; len < BATCH && from < to; len++, from++) {
+            items[len] = (flk_store_item_t){.value_bytes = FLK_STORE_VALUE_BYTES_MAX};
+            item_key(&items[len], from);
+            memset(items[len].value, (int)from, sizeof items[len].value);
+            batch[len] = &items[len];
+        }
+        if (flk_store_put(store, batch, len, errmsg) != FLK_OK) {
             return false;
         }
     }

@@ -92,8 +92,8 @@ START_TEST(test_worker_batch_judges_what_is_new) {
         ck_assert_mem_eq(record.digest, job->digest, sizeof record.digest);
         ck_assert_uint_eq(record.outcome.reasons, i == 0 ? 0 : 1u << FLK_REASON_D_HAT_OUT_OF_TOLERANCE);
     }
-    ck_assert_uint_eq(flk_counter_value(counters.verdict_200), 1);
-    ck_assert_uint_eq(flk_counter_value(counters.verdict_202), 1);
+    ck_assert_uint_eq(flk_counter_value(counters.verdicts[0]), 1);
+    ck_assert_uint_eq(flk_counter_value(counters.verdicts[1]), 1);
 }
 END_TEST
 
@@ -187,16 +187,22 @@ START_TEST(test_worker_batch_refused_leave_no_trace) {
     add_body(4);
     memset(body.data, 0xc1, body.bytes = 100);
     add_body(5);
+    flk_id_t id = submission(6);
+    uint8_t *huge = flk_start_alloc(FLK_PCS_BODY_BYTES_MAX + 1);
+    flk_batch_add(batch, rules, &id, huge, FLK_PCS_BODY_BYTES_MAX + 1);
+    free(huge);
     ck_assert_int_eq(run(), FLK_OK);
     check_refused(0, 401, "sig");
     check_refused(1, 401, "sig");
+    check_refused(5, 413, "");
     check_refused(2, 400, "pcs_id");
     check_refused(3, 400, "");
     check_refused(4, 400, "");
     ck_assert_int_eq(told_lookups + told_puts, 0);
     ck_assert_uint_eq(flk_table_len(told_table), 0);
-    ck_assert_uint_eq(flk_counter_value(counters.verdict_400), 3);
-    ck_assert_uint_eq(flk_counter_value(counters.verdict_401), 2);
+    ck_assert_uint_eq(flk_counter_value(counters.verdicts[2]), 3);
+    ck_assert_uint_eq(flk_counter_value(counters.verdicts[3]), 2);
+    ck_assert_uint_eq(flk_counter_value(counters.verdicts[4]), 1);
 }
 END_TEST
 
