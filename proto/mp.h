@@ -75,7 +75,9 @@ typedef struct flk_mp_buffer {
 static inline int flk_mp_write(void *arg, const char *data, size_t data_bytes) {
     flk_mp_buffer_t *buffer = arg;
     FLK_ASSERT(data_bytes <= (size_t)(buffer->end - buffer->at));
-    memcpy(buffer->at, data, data_bytes);
+    if (data_bytes > 0) { /* then data may be NULL, which memcpy must not see */
+        memcpy(buffer->at, data, data_bytes);
+    }
     buffer->at += data_bytes;
     return 0;
 }

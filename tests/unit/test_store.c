@@ -189,7 +189,7 @@ START_TEST(test_store_race_on_one_id) {
     pthread_barrier_t start;
     ck_assert_int_eq(pthread_barrier_init(&start, NULL, RACERS), 0);
     for (int i = 0; i < RACERS; i++) {
-        char value[16];
+        char value[32];
         snprintf(value, sizeof value, "racer %d", i);
         racers[i] = (struct racer){.store = open_backend(_i), .start = &start, .item = item_of(1, value)};
     }

@@ -49,6 +49,8 @@ int fdatasync(int fd) {
 
 /* ---- helpers ---- */
 
+static const char *program; /* argv[0]: under valgrind /proc/self/exe is valgrind */
+
 enum { SHARED_IDS = 400, PROCESSES = 4 };
 
 static flk_store_t *open_lmdb(uint64_t timeout_ms) {
@@ -124,7 +126,7 @@ static pid_t start_role(const char *name) {
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        execl("/proc/self/exe", "test_store_lmdb", name, dir, (char *)NULL);
+        execl(program, program, name, dir, (char *)NULL);
         _exit(127);
     }
     return pid;
@@ -372,6 +374,7 @@ START_TEST(test_store_lmdb_refuses_another_format) {
 END_TEST
 
 int main(int argc, char **argv) {
+    program = argv[0];
     if (argc == 3) {
         snprintf(dir, sizeof dir, "%s", argv[2]);
         now_ms = START_MS;

@@ -12,6 +12,8 @@
 #include "tests/unit/store_fixture.h"
 #include "worker/memory_table.h"
 
+static const char *program; /* argv[0]: under valgrind /proc/self/exe is valgrind */
+
 static const char *snapshot_path(void) {
     static char path[128];
     snprintf(path, sizeof path, "%s/store/memory.snapshot", dir);
@@ -51,7 +53,7 @@ static int run_role(const char *name) {
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        execl("/proc/self/exe", "test_store_memory", name, dir, (char *)NULL);
+        execl(program, program, name, dir, (char *)NULL);
         _exit(127);
     }
     int status;
@@ -169,6 +171,7 @@ START_TEST(test_store_memory_table_sweeps) {
 END_TEST
 
 int main(int argc, char **argv) {
+    program = argv[0];
     if (argc == 3) {
         snprintf(dir, sizeof dir, "%s", argv[2]);
         now_ms = START_MS;

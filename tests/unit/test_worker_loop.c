@@ -355,7 +355,7 @@ START_TEST(test_worker_takes_what_has_arrived) {
     start_worker(1, 5000, 30000);
     WAIT_FOR(brokers[0].peers_len == 1);
     body_t body;
-    told_block_ms = PATIENCE_MS;
+    __atomic_store_n(&told_block_ms, PATIENCE_MS, __ATOMIC_SEQ_CST);
     for (uint64_t n = 1; n <= 8; n++) {
         body_of(n, &body);
         deliver(&brokers[0], &brokers[0].peers[0], n, n, &body);
