@@ -312,8 +312,8 @@ void flk_wal_group_publish(flk_wal_t *wal, flk_wal_group_t *group);
 
 /* ---- wal_retain.c: what settled, what may go ---- */
 
-/* Once a second: notes what settled, removes what is too old, compacts what stands in the way, keeps the checkpoint
- * and the reserve. */
+/* Notes what settled, keeps the checkpoint, removes what is too old, compacts what stands in the way. */
 void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms);
+void flk_wal_upkeep_reserve(flk_wal_t *wal); /* makes the reserve again when it was used and there is space */
 
 #endif

@@ -6,7 +6,8 @@
  * 3. Read the items of each segment that is not settled, and of settled ones only if their acks concern those: note
  *    which LSNs hold records and which are acked. Bodies are checked and dropped.
  * 4. Every LSN that was promised and is not there is damage: the file is kept as *.damaged and the segment rewritten
- *    from what checks. Bytes behind the last promised item are a torn tail and are cut.
+ *    from what checks. What is missing of a group that nobody was told about is torn: cut at the end of the log, left out
+ *    by a rewrite between other items, since from now on these are promised.
  * 5. Note it all in a new checkpoint. New items go to a new segment, never behind what was found.
  *
  * What was promised is known from what was written later: each item and each segment header says up to which LSN the
@@ -24,7 +25,8 @@
 typedef struct candidate {
     char name[FLK_WAL_NAME_BYTES];
     uint64_t number; /* of the header, or of the name when the header is bad */
-    bool misnamed, header_ok, on_disk, lost_items;
+    bool misnamed, header_ok, on_disk;
+    bool has_holes, lost_items; /* items are missing between others; items are missing that were promised */
     flk_wal_header_t header;
     const flk_wal_row_t *row;   /* of the checkpoint */
     flk_wal_segment_t *segment; /* made from it; NULL: set aside or missing */
@@ -268,17 +270,13 @@ typedef struct holes {
     uint64_t first_lsn; /* lowest missing one */
 } holes_t;
 
+/* The missing items are of one group, so all of them had been durable or none. */
 static void resolve_holes(recovery_t *recovery, candidate_t *candidate, holes_t *holes, uint64_t durable_lsn) {
-    if (holes->count == 0) {
-        return;
-    }
-    if (durable_lsn >= holes->first_lsn) {
+    if (holes->count > 0 && durable_lsn >= holes->first_lsn) {
         recovery->wal->stats.damaged_records += holes->count;
         candidate->lost_items = true;
-    } else {
-        recovery->wal->stats.torn_bytes += holes->bytes;
+        *holes = (holes_t){0};
     }
-    *holes = (holes_t){0};
 }
 
 static void add_hole(holes_t *holes, uint64_t lsn, uint64_t bytes) {
@@ -376,6 +374,7 @@ static flk_err_t read_items(recovery_t *recovery, size_t index, char *errmsg) {
         }
         if (found.skipped_bytes > 0 || (!candidate->header.sparse && found.header.lsn != segment->end_lsn)) {
             add_hole(&holes, segment->end_lsn, found.skipped_bytes);
+            candidate->has_holes = true;
         }
         resolve_holes(recovery, candidate, &holes, found.header.lsn - found.header.unsynced);
         if (flk_wal_segment_reserve(segment, found.header.lsn) != FLK_OK) {
@@ -398,6 +397,7 @@ static flk_err_t read_items(recovery_t *recovery, size_t index, char *errmsg) {
         add_hole(&holes, segment->end_lsn, err == FLK_E_NOT_FOUND ? found.skipped_bytes : 0);
     }
     resolve_holes(recovery, candidate, &holes, promised);
+    recovery->wal->stats.torn_bytes += holes.bytes;
     if (candidate->header.sparse) {
         if (flk_wal_segment_reserve(segment, candidate->header.end_lsn) != FLK_OK) {
             return nomem(recovery->wal, errmsg);
@@ -528,11 +528,16 @@ static flk_err_t load_segments(recovery_t *recovery, char *errmsg) {
 
 /* ---- 4. repair ---- */
 
-static void repair_damage(recovery_t *recovery, candidate_t *candidate) {
+/* A failure leaves the file as it is: it can be read, and the next start tries again. */
+static void repair_segment(recovery_t *recovery, candidate_t *candidate) {
     flk_wal_t *wal = recovery->wal;
-    wal->stats.quarantined++;
-    if (flk_wal_file_quarantine(wal, candidate->name, NULL) == FLK_OK) {
-        (void)!flk_wal_file_rewrite(wal, candidate->segment, false, NULL); /* else it is read as it is */
+    flk_err_t err = FLK_OK;
+    if (candidate->lost_items) {
+        wal->stats.quarantined++;
+        err = flk_wal_file_quarantine(wal, candidate->name, NULL);
+    }
+    if (err == FLK_OK) {
+        (void)!flk_wal_file_rewrite(wal, candidate->segment, false, NULL);
     }
 }
 
@@ -570,8 +575,8 @@ static void repair(recovery_t *recovery) {
         if (segment == NULL || segment->acked == NULL) {
             continue;
         }
-        if (candidate->lost_items) {
-            repair_damage(recovery, candidate);
+        if (candidate->lost_items || candidate->has_holes) {
+            repair_segment(recovery, candidate);
         } else if (segment->end_lsn == segment->first_lsn) {
             remove_segment(recovery, segment);
             continue;
@@ -626,7 +631,8 @@ flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
     if (err == FLK_OK) {
         repair(&recovery);
         wal->durable_lsn = recovery.accounted_lsn;
-        wal->next_lsn = recovery.accounted_lsn + 1;
+        /* LSNs that the torn bytes may have held are not given out again */
+        wal->next_lsn = recovery.accounted_lsn + 1 + wal->stats.torn_bytes / FLK_WAL_ITEM_HEADER_BYTES;
         if (recovery.checkpoint.next_lsn > wal->next_lsn) {
             wal->next_lsn = recovery.checkpoint.next_lsn;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Once a second, by the writer:
+/* Once a second and at the end, by the writer:
  * 1. Seal the active segment if it is too old. 2. Drop the bits of segments that settled. 3. Write the checkpoint if it changed.
- * 4. Remove settled segments, oldest first, that are older than the retention or above the cap. 5. Refill the reserve.
+ * 4. Remove settled segments, oldest first, that are older than the retention or above the cap.
  *
  * Acks lie behind the records that they settle, so a segment may go only when no older one holds a settled record
  * that would come back to life without it. An older one that does, because one record in it is stuck, is compacted: rewritten with
@@ -111,15 +111,22 @@ static void remove_due(flk_wal_t *wal, uint64_t settled_bytes, uint64_t now_ms) 
     }
 }
 
-void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms) {
-    seal_if_old(wal, now_ms);
-    uint64_t settled_bytes = settle_all(wal);
+static void keep_checkpoint(flk_wal_t *wal) {
     if (wal->checkpoint_due && wal->failure == FLK_OK) {
         wal->checkpoint_due = flk_wal_checkpoint_store(wal, NULL) != FLK_OK;
     }
+}
+
+void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms) {
+    seal_if_old(wal, now_ms);
+    uint64_t settled_bytes = settle_all(wal);
+    keep_checkpoint(wal);
     if (!wal->checkpoint_due) { /* it names what is settled: a missing file will be no surprise */
         remove_due(wal, settled_bytes, now_ms);
     }
+}
+
+void flk_wal_upkeep_reserve(flk_wal_t *wal) {
     if (!wal->has_reserve && !wal->space_low && wal->failure == FLK_OK) {
         wal->has_reserve = flk_wal_file_make_reserve(wal, NULL) == FLK_OK;
     }

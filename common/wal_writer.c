@@ -427,6 +427,7 @@ void *flk_wal_writer_run(void *arg) {
         if (now_ms >= wal->upkeep_mono_ms) {
             wal->upkeep_mono_ms = now_ms + FLK_WAL_UPKEEP_MS;
             flk_wal_upkeep(wal, now_ms);
+            flk_wal_upkeep_reserve(wal);
         }
         bool written = wal->pending_acks.len == 0 || wal->failure != FLK_OK;
         if (turn.stopping && wal->backlog == NULL && atomic_load(&wal->incoming) == NULL && written) {
@@ -437,7 +438,8 @@ void *flk_wal_writer_run(void *arg) {
 
 void flk_wal_writer_fini(flk_wal_t *wal) {
     flk_wal_writer_seal(wal);
-    (void)!flk_wal_checkpoint_store(wal, NULL); /* the next start reads the segments instead */
+    flk_wal_upkeep(wal, flk_mono_ms());
+    (void)!flk_wal_checkpoint_store(wal, NULL); /* else the next start reads more segments */
     while (wal->pending_acks.first != NULL) {
         flk_wal_ack_node_t *ack = wal->pending_acks.first;
         wal->pending_acks.first = ack->next;

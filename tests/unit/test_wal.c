@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the log promises while the disk does what it is told. */
+#include <malloc.h>
+#include <sched.h>
+
 #include "wal_fixture.h"
 
 enum { IDS_MAX = 20000 };
@@ -305,6 +308,121 @@ START_TEST(test_wal_lock_refuses_a_second_opener) {
 }
 END_TEST
 
+/* ---- retention ---- */
+
+/* Settled segments go, oldest first, while they hold more than the cap; what is not settled stays. */
+START_TEST(test_wal_retention_removes_settled_segments) {
+    const flk_wal_options_t options = {.segment_bytes_max = 8192, .retained_bytes_max = 20000};
+    flk_wal_t *wal = open_with(options);
+    for (uint64_t i = 1; i <= 400; i++) {
+        ack(wal, append(wal, i));
+    }
+    WAIT_FOR(stats_of(wal).bytes < 20000 + 2 * 8192);
+    ck_assert_uint_gt(stats_of(wal).bytes, 10000);
+    ck_assert_int_ne(access(path_of("wal-0000000000000001.seg"), F_OK), 0);
+    flk_wal_close(&wal);
+    wal = open_with(options);
+    ck_assert_uint_eq(stats_of(wal).recovered, 0);
+    ck_assert_uint_eq(stats_of(wal).damaged_records, 0);
+    flk_wal_close(&wal);
+}
+END_TEST
+
+/* Settled segments older than the retention go too, also when the log is open for a moment only. */
+START_TEST(test_wal_retention_removes_old_segments) {
+    flk_wal_options_t options = {.segment_bytes_max = 8192, .retention_ms = 1};
+    flk_wal_t *wal = open_with(options);
+    for (uint64_t i = 1; i <= 100; i++) {
+        ack(wal, append(wal, i));
+    }
+    flk_wal_close(&wal);
+    usleep(5000);
+    wal = open_with(options);
+    flk_wal_close(&wal);
+    ck_assert_uint_eq(list_files(".seg").len, 0);
+}
+END_TEST
+
+/* One stuck record does not keep the rest: its segment is compacted around it. It stays deliverable under its LSN and time,
+ * also after a reopen, and can be acked; its neighbours do not come back to life. */
+START_TEST(test_wal_stuck_record_does_not_pin_the_disk) {
+    const flk_wal_options_t options = {.segment_bytes_max = 8192, .retained_bytes_max = 1};
+    flk_wal_t *wal = open_with(options);
+    flk_wal_cursor_t *cursor;
+    flk_wal_record_t record, before;
+    uint64_t stuck = 0;
+    for (uint64_t i = 1; i <= 400; i++) {
+        uint64_t lsn = append(wal, i);
+        if (i == 5) {
+            stuck = lsn;
+        } else {
+            ack(wal, lsn);
+        }
+    }
+    ck_assert_int_eq(flk_wal_cursor_new(wal, &cursor), FLK_OK);
+    ck_assert_int_eq(flk_wal_cursor_next(cursor, &before, errmsg), FLK_OK);
+    ck_assert_uint_eq(before.lsn, stuck);
+    ck_assert_int_eq(flk_wal_flush(wal, errmsg), FLK_OK);
+    WAIT_FOR(stats_of(wal).bytes < 3 * 8192);
+    ck_assert_int_eq(flk_wal_cursor_next(cursor, &record, errmsg), FLK_E_NOT_FOUND); /* not a second time */
+    flk_wal_cursor_destroy(&cursor);
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(flk_wal_cursor_new(wal, &cursor), FLK_OK);
+        ck_assert_int_eq(flk_wal_cursor_next(cursor, &record, errmsg), FLK_OK);
+        ck_assert_uint_eq(record.lsn, stuck);
+        ck_assert_int_eq(record.time_ms, before.time_ms);
+        ck_assert_uint_eq(body_id(record.body, record.body_bytes), 5);
+        ck_assert_int_eq(flk_wal_cursor_next(cursor, &record, errmsg), FLK_E_NOT_FOUND);
+        flk_wal_cursor_destroy(&cursor);
+        flk_wal_close(&wal);
+        if (round == 0) {
+            ck_assert_int_eq(unlink(path_of("checkpoint")), 0);
+        }
+        wal = open_with(options);
+        ck_assert_uint_eq(stats_of(wal).damaged_records, 0);
+        ck_assert_uint_eq(stats_of(wal).recovered, 1);
+    }
+    ack(wal, stuck);
+    WAIT_FOR(stats_of(wal).segments <= 1);
+    flk_wal_close(&wal);
+    wal = open_with(options);
+    ck_assert_uint_eq(stats_of(wal).recovered, 0);
+    flk_wal_close(&wal);
+}
+END_TEST
+
+/* ---- memory ---- */
+
+/* Un-acked records cost bits, not bodies: 300,000 of them less than 600 KB after a start (a million less than 2 MB). */
+START_TEST(test_wal_memory_of_unacked_records) {
+    enum { MANY = 300000 };
+    commits_t commits = {0};
+    flk_wal_options_t options = {.segment_bytes_max = 8 << 20, .on_commit = on_commit, .on_commit_arg = &commits};
+    flk_wal_t *wal = open_with(options);
+    client_t *clients = calloc(1000, sizeof *clients);
+    ck_assert_ptr_nonnull(clients);
+    for (size_t done = 0; done < MANY; done += 1000) {
+        for (size_t i = 0; i < 1000; i++) {
+            clients[i].entry = (flk_wal_entry_t){.body = clients[i].body, .body_bytes = 16};
+            flk_wal_append(wal, &clients[i].entry);
+        }
+        while (atomic_load(&commits.entries) < done + 1000) {
+            sched_yield();
+        }
+    }
+    free(clients);
+    flk_wal_close(&wal);
+    struct mallinfo2 before = mallinfo2();
+    wal = open_with(options);
+    struct mallinfo2 after = mallinfo2();
+    ck_assert_uint_eq(stats_of(wal).unacked, MANY);
+    size_t bytes = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
+    printf("%d un-acked records: %zu bytes\n", MANY, bytes);
+    ck_assert_uint_lt(bytes, 600 << 10);
+    flk_wal_close(&wal);
+}
+END_TEST
+
 int main(void) {
     TCase *tcase = tcase_create("wal");
     tcase_add_test(tcase, test_wal_records_survive_reopen);
@@ -317,5 +435,9 @@ int main(void) {
     tcase_add_test(tcase, test_wal_rotates_by_size);
     tcase_add_test(tcase, test_wal_rotates_by_age);
     tcase_add_test(tcase, test_wal_lock_refuses_a_second_opener);
+    tcase_add_test(tcase, test_wal_retention_removes_settled_segments);
+    tcase_add_test(tcase, test_wal_retention_removes_old_segments);
+    tcase_add_test(tcase, test_wal_stuck_record_does_not_pin_the_disk);
+    tcase_add_test(tcase, test_wal_memory_of_unacked_records);
     return run_suite(tcase);
 }
