@@ -43,8 +43,11 @@ FLK_NORETURN static void become(const flk_child_t *child, int log_fd, pid_t pare
     dup2(log_fd, STDOUT_FILENO);
     dup2(log_fd, STDERR_FILENO);
     apply_settings(child);
-    char *argv[] = {(char *)child->path, NULL};
-    execv(child->path, argv);
+    const char *argv[FLK_CHILD_ARGS_MAX + 2] = {child->path};
+    for (size_t i = 0; child->args != NULL && child->args[i] != NULL && i < FLK_CHILD_ARGS_MAX; i++) {
+        argv[i + 1] = child->args[i];
+    }
+    execv(child->path, (char *const *)argv);
     dprintf(STDERR_FILENO, "cannot run %s: %s\n", child->path, strerror(errno));
     _exit(EXIT_CANNOT_RUN);
 }

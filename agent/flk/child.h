@@ -8,7 +8,7 @@
 
 #include "common/err.h"
 
-enum { FLK_CHILD_NAME_BYTES = 24, FLK_CHILD_ADDRESS_BYTES = 64, FLK_CHILD_SETTINGS_MAX = 8 };
+enum { FLK_CHILD_NAME_BYTES = 24, FLK_CHILD_ADDRESS_BYTES = 64, FLK_CHILD_SETTINGS_MAX = 8, FLK_CHILD_ARGS_MAX = 24 };
 
 typedef struct flk_child_setting {
     const char *name;
@@ -18,11 +18,12 @@ typedef struct flk_child_setting {
 /*            start                 exit                    restart_at_ms passes
  *  (waiting) ─────▶ running (pid) ─────▶ waiting (pid 0) ─────────────────────▶ start …     */
 typedef struct flk_child {
-    char name[FLK_CHILD_NAME_BYTES];                      /* "worker-1" */
-    const char *program;                                  /* "worker" */
-    char path[PATH_MAX];                                  /* of the executable */
-    char log_path[PATH_MAX];                              /* appended to */
-    char address[FLK_CHILD_ADDRESS_BYTES];                /* host:port of its /readyz and /metrics, connectable */
+    char name[FLK_CHILD_NAME_BYTES];       /* "worker-1" */
+    const char *program;                   /* "worker" */
+    char path[PATH_MAX];                   /* of the executable */
+    const char *const *args;               /* after the program's name, ended by NULL; NULL = none; borrowed */
+    char log_path[PATH_MAX];               /* appended to */
+    char address[FLK_CHILD_ADDRESS_BYTES]; /* host:port of its /readyz and /metrics, connectable */
     flk_child_setting_t settings[FLK_CHILD_SETTINGS_MAX]; /* over the inherited environment */
     size_t settings_len;
 

@@ -13,6 +13,7 @@ static const char help[] = "flk - verifies Proof-of-Computation Summaries: a gat
                            "Usage: flk COMMAND [ARGUMENT...]\n\n"
                            "  up        start and supervise a local cluster in the foreground\n"
                            "  status    one screen about the cluster that runs\n"
+                           "  demo      a cluster, real events, a killed worker, a report\n"
                            "  agent     turn events into PCS and submit them\n"
                            "  gateway   run one gateway\n"
                            "  broker    run one broker\n"
@@ -48,9 +49,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"up", flk_command_up},       {"status", flk_command_status}, {"settings", command_settings},
-    {"version", command_version}, {"--version", command_version}, {"help", command_help},
-    {"--help", command_help},     {"-h", command_help},
+    {"up", flk_command_up},         {"status", flk_command_status}, {"demo", flk_command_demo},
+    {"settings", command_settings}, {"version", command_version},   {"--version", command_version},
+    {"help", command_help},         {"--help", command_help},       {"-h", command_help},
 };
 
 int main(int argc, char **argv) {

@@ -15,40 +15,53 @@ static size_t on_data(char *data, size_t unit, size_t count, void *arg) {
     return fits ? fwrite(data, 1, bytes, body) : 0;
 }
 
-static void perform(CURL *curl, const char *url, const char *user, const char *pass, unsigned timeout_ms, FILE *body,
-                    long *status) {
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    if (user[0] != '\0') {
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(curl, CURLOPT_USERNAME, user);
-        curl_easy_setopt(curl, CURLOPT_PASSWORD, pass);
-    }
-    if (curl_easy_perform(curl) == CURLE_OK) {
-        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, status);
-    }
-}
-
-flk_err_t flk_probe_get(const char *address, const char *path, const char *user, const char *pass, unsigned timeout_ms,
-                        flk_probe_t *probe) {
-    *probe = (flk_probe_t){0};
+/* Fetches what `curl` was told to, within timeout_ms. Takes curl. */
+static flk_err_t fetch(CURL *curl, const char *address, const char *path, unsigned timeout_ms, flk_probe_t *probe) {
     char url[512];
     size_t body_bytes;
-    CURL *curl = curl_easy_init();
+    *probe = (flk_probe_t){0};
     FILE *body = open_memstream(&probe->body, &body_bytes);
     if (curl != NULL && body != NULL) {
         snprintf(url, sizeof url, "http://%s%s", address, path);
-        perform(curl, url, user, pass, timeout_ms, body, &probe->status);
+        curl_easy_setopt(curl, CURLOPT_URL, url);
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+        curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+        if (curl_easy_perform(curl) == CURLE_OK) {
+            curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &probe->status);
+        }
     }
     curl_easy_cleanup(curl);
     if (body != NULL) {
         fclose(body);
     }
     return curl != NULL && probe->body != NULL ? FLK_OK : FLK_E_NOMEM;
+}
+
+flk_err_t flk_probe_get(const char *address, const char *path, const char *user, const char *pass, unsigned timeout_ms,
+                        flk_probe_t *probe) {
+    CURL *curl = curl_easy_init();
+    if (curl != NULL && user[0] != '\0') {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERNAME, user);
+        curl_easy_setopt(curl, CURLOPT_PASSWORD, pass);
+    }
+    return fetch(curl, address, path, timeout_ms, probe);
+}
+
+flk_err_t flk_probe_post(const char *address, const char *path, const char *body, unsigned timeout_ms,
+                         flk_probe_t *probe) {
+    CURL *curl = curl_easy_init();
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    if (curl != NULL) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    }
+    flk_err_t err = fetch(curl, address, path, timeout_ms, probe);
+    curl_slist_free_all(headers);
+    return err;
 }
 
 void flk_probe_fini(flk_probe_t *probe) {

@@ -14,6 +14,9 @@ typedef struct flk_probe {
  * status is 0. Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_probe_get(const char *address, const char *path, const char *user, const char *pass,
                                        unsigned timeout_ms, flk_probe_t *probe);
+/* POST of `body` as application/json to http://address/path; otherwise the same. */
+FLK_MUST_CHECK flk_err_t flk_probe_post(const char *address, const char *path, const char *body, unsigned timeout_ms,
+                                        flk_probe_t *probe);
 void flk_probe_fini(flk_probe_t *probe);
 
 /* Sum over the series of `name` in a metrics page, those only that have `label` (`status="200"`; NULL = all).
