@@ -118,16 +118,12 @@ static place_t *find_place(door_t *door, const flk_id_t *id) {
     return NULL;
 }
 
-/* Reads a 200 or 202; false: its body is no outcome for this PCS. The broker makes a dead letter without reading the PCS, so
- * that one names none. */
+/* Reads a 200 or 202; false: its body is no outcome for this PCS. */
 static bool read_outcome(const flk_message_t *message, const flk_parcel_t *parcel, flk_reply_t *reply) {
     flk_outcome_record_t record;
-    zmq_msg_t *body = (zmq_msg_t *)&message->body;
-    if (flk_outcome_decode(zmq_msg_data(body), zmq_msg_size(body), &record, NULL) != FLK_OK) {
-        return false;
-    }
-    bool unnamed = (message->frame.flags & FLK_FLAG_DEAD_LETTER) != 0 && record.pcs_id[0] == '\0';
-    if (!unnamed && strcmp(record.pcs_id, parcel->pcs_id) != 0) {
+    zmq_msg_t *body = (zmq_msg_t *)&message->body; /* libzmq's getters take no const */
+    if (flk_outcome_decode(zmq_msg_data(body), zmq_msg_size(body), &record, NULL) != FLK_OK ||
+        strcmp(record.pcs_id, parcel->pcs_id) != 0) {
         return false;
     }
     reply->duplicate = (message->frame.flags & FLK_FLAG_DUPLICATE) != 0;
