@@ -36,7 +36,7 @@ static int run(const flk_agent_options_t *options, const flk_settings_t *setting
     case FLK_COMMAND_STATUS:
         return flk_status_run(options, settings);
     }
-    FLK_ASSERT(!"a command");
+    FLK_ASSERT(false); /* every command has a case */
 }
 
 int main(int argc, char **argv) {
