@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""flk, the front door: up runs and watches a cluster, status tells how it does, demo shows all of it."""
+import json
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from harness import doors
+from harness.process import ROOT, Process, free_port, run, wait_for
+
+
+class Up(Process):
+    """`flk up` with ports and a directory of its own."""
+
+    def __init__(self, directory, workers=2, **env):
+        self.http = f"127.0.0.1:{free_port()}"
+        self.data_dir = directory / "data"
+        settings = {"FLK_HTTP_LISTEN": self.http, "FLK_DATA_DIR": self.data_dir, "FLK_ZMQ_LISTEN": f"tcp://127.0.0.1:{free_port()}",
+                    "FLK_FRONTENDS": f"tcp://127.0.0.1:{free_port()}", "FLK_BACKENDS": f"tcp://127.0.0.1:{free_port()}", **env}
+        super().__init__("up", "flk", settings, directory, [])
+        self.script = directory / "up.sh"  # Process starts a program without arguments
+        self.script.write_text(f'#!/bin/sh\nexec "{self.program}" up --workers {workers}\n')
+        self.script.chmod(0o700)
+        self.program = self.script
+
+    def start_ready(self):
+        self.start()
+        wait_for(lambda: self.alive() and "The cluster is ready" in self.log() or not self.alive(), 40, self.log_tail)
+        assert self.alive(), self.log_tail()
+        return self
+
+    def members(self):
+        return {member["name"]: member for member in json.loads((self.data_dir / "cluster.json").read_text())["members"]}
+
+    def logs(self):
+        return {path.stem: path.read_text() for path in (self.data_dir / "logs").glob("*.log")}
+
+    def status(self, *args):
+        return run("flk", "status", *args, env=self.env)
+
+
+@pytest.fixture
+def up(tmp_path):
+    process = Up(tmp_path)
+    yield process
+    if process.alive():
+        process.stop(40)
+    process.check()
+
+
+def runs(pid):
+    """True while the process is there and no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# up starts what it was asked for, says where it is, and its doors answer; Ctrl-C stops all in order and ends with 0.
+def test_up_and_stop(up):
+    up.start_ready()
+    members = up.members()
+    assert list(members) == ["broker", "worker-1", "worker-2", "gateway"]
+    for member in members.values():
+        assert f"http://{member['address']}/metrics" in up.log() and runs(member["pid"])
+        host, port = member["address"].split(":")
+        assert doors.http_get((host, int(port)), "/readyz", {}, "GET").status == 200
+    up.stopping = True
+    up.signal(signal.SIGINT)
+    assert up.wait(20) == 0, up.log_tail()
+    assert not any(runs(member["pid"]) for member in members.values())
+    assert not (up.data_dir / "cluster.json").exists()
+    ends = {name: text.strip().splitlines()[-1].split(" ")[0] for name, text in up.logs().items()}
+    assert ends["gateway"] <= min(ends["worker-1"], ends["worker-2"]) and max(ends["worker-1"], ends["worker-2"]) <= ends["broker"], ends
+
+
+# A child that is killed is started again on the same address; status tells how often.
+def test_up_starts_a_dead_child_again(up):
+    up.start_ready()
+    before = up.members()["worker-1"]
+    os.kill(before["pid"], signal.SIGKILL)
+    after = wait_for(lambda: (lambda member: member["pid"] not in (0, before["pid"]) and member)(up.members()["worker-1"]), 10, up.log_tail)
+    assert after["address"] == before["address"] and after["restarts"] == 1
+    wait_for(lambda: up.status("--json").returncode == 0, 15, "all ready again")
+    view = json.loads(up.status("--json").stdout)
+    assert view["ready"] and {member["name"]: member["restarts"] for member in view["members"]} == \
+        {"broker": 0, "worker-1": 1, "worker-2": 0, "gateway": 0}
+    assert re.search(r"worker-1 +ready .*restarted 1 time", up.status().stdout)
+
+
+# status has every figure of the screen, from every process; a dead or stopped one is told, and makes it exit 1.
+def test_status(up):
+    up.start_ready()
+    view = json.loads(up.status("--json").stdout)
+    metrics = {member["name"]: member["metrics"] for member in view["members"]}
+    assert {"flk_ingest_total", "flk_accepted", "flk_escalated", "flk_dedup_hits", "flk_inflight", "flk_wal_unacked",
+            "flk_wal_bytes"} <= metrics["gateway"].keys()
+    assert {"flk_broker_queue_depth", "flk_broker_inflight", "flk_broker_oldest_seconds", "flk_broker_workers",
+            "flk_broker_redeliveries_total", "flk_broker_dead_letters_total"} <= metrics["broker"].keys()
+    assert {"flk_worker_verdicts_total", "flk_worker_threads"} <= metrics["worker-1"].keys()
+    screen = up.status()
+    assert screen.returncode == 0 and "\033" not in screen.stdout and " - " not in screen.stdout, screen.stdout
+    os.kill(up.members()["broker"]["pid"], signal.SIGSTOP)
+    try:
+        stopped = up.status()
+        assert stopped.returncode == 1 and re.search(r"broker +down", stopped.stdout), stopped.stdout
+    finally:
+        os.kill(up.members()["broker"]["pid"], signal.SIGCONT)
+
+
+# Where no cluster runs, status says so.
+def test_status_without_cluster(tmp_path):
+    done = run("flk", "status", "--data-dir", tmp_path)
+    assert done.returncode == 2 and "no cluster runs" in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
+# When up itself is killed, its children end too.
+def test_up_killed(up):
+    up.start_ready()
+    pids = [member["pid"] for member in up.members().values()]
+    up.kill()
+    wait_for(lambda: not any(runs(pid) for pid in pids), 20, "children are left")
+
+
+# An address in use, a directory in use or unwritable, and a wrong argument are refused in one line, before anything is started.
+def test_up_refuses(up, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        for done in (run("flk", "up", "--http", address, env=up.env), run("flk", "up", env={**up.env, "FLK_ZMQ_LISTEN": "tcp://" + address})):
+            assert done.returncode == 2 and address in done.stderr and "in use" in done.stderr and len(done.stderr.splitlines()) == 1, done
+    (tmp_path / "file").write_text("")
+    for args, word in (["--workers", "0"], "0"), (["--workers", "65"], "65"), (["--nonsense"], "nonsense"), (["x"], "x"), \
+            (["--data-dir", str(tmp_path / "file" / "data")], "file"):
+        done = run("flk", "up", *args, env=up.env)
+        assert done.returncode == 2 and word in done.stderr and not done.stdout, done
+    up.start_ready()
+    done = run("flk", "up", env={**up.env, "FLK_HTTP_LISTEN": f"127.0.0.1:{free_port()}"})
+    assert done.returncode == 2 and "runs already" in done.stderr, done
+
+
+# A program that cannot start ends up with one line that names its log; nothing is left running.
+def test_up_with_a_child_that_cannot_start(tmp_path):
+    broken = Up(tmp_path, FLK_POLICY_FILE="/nonexistent")
+    done = run("flk", "up", env=broken.env, seconds=60)
+    assert done.returncode == 1, done
+    assert re.search(r"^flk: worker-\d ended while starting; the end of \S+worker-\d\.log tells why$", done.stderr, re.M), done
+    assert "/nonexistent" in broken.logs()["worker-1"]
+    assert not (broken.data_dir / "cluster.json").exists()
+
+
+# A wrong setting of any program stops up before it starts anything.
+def test_up_checks_the_settings_of_all(up):
+    done = run("flk", "up", env={**up.env, "FLK_STORE_TIMEOUT_MS": "0"})
+    assert done.returncode == 2 and "FLK_STORE_TIMEOUT_MS" in done.stderr and not up.data_dir.exists(), done
+
+
+# The demo ends with 0: everything answered over both doors, nothing lost, no answer changed, a worker killed on the way.
+def test_demo(tmp_path):
+    done = run("flk", "demo", ROOT / "tests" / "data" / "earthquakes.csv", env={"TMPDIR": tmp_path}, seconds=60)
+    assert done.returncode == 0, done
+    for line in (r"PCS sent +623 +623", r"accepted +594 +594", r"escalated +29 +29 +budget_mismatch 29", r"answered from the store +0 +623",
+                 r"lost +0$", r"answers that changed +0$", r"kill -9 of worker-2", r"answer 200 "):
+        assert re.search(line, done.stdout, re.M), f"{line}\n{done.stdout}"
+
+
+# A file that is not there, and no file at all, are told in one line and with the usage.
+def test_demo_refuses(tmp_path):
+    done = run("flk", "demo", tmp_path / "none.csv", env={"TMPDIR": tmp_path})
+    assert done.returncode == 1 and "none.csv" in done.stderr, done
+    assert run("flk", "demo").returncode == 2
