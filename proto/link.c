@@ -272,6 +272,9 @@ flk_err_t flk_link_send(void *socket, const flk_route_t *route, const flk_frame_
 
 flk_err_t flk_link_send_copy(void *socket, const flk_route_t *route, const flk_frame_t *frame, const void *body,
                              size_t body_bytes) {
+    if (body_bytes == 0) { /* `body` may be NULL then */
+        return flk_link_send(socket, route, frame, NULL);
+    }
     zmq_msg_t copy;
     if (zmq_msg_init_size(&copy, body_bytes) != 0) {
         return FLK_E_NOMEM;

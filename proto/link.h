@@ -48,7 +48,7 @@ FLK_MUST_CHECK flk_err_t flk_link_recv(void *socket, bool router, flk_message_t 
 FLK_MUST_CHECK flk_err_t flk_link_send(void *socket, const flk_route_t *route, const flk_frame_t *frame,
                                        zmq_msg_t *body);
 
-/* The same with the body copied from memory. */
+/* The same with the body copied from memory; no body when body_bytes is 0. */
 FLK_MUST_CHECK flk_err_t flk_link_send_copy(void *socket, const flk_route_t *route, const flk_frame_t *frame,
                                             const void *body, size_t body_bytes);
 
