@@ -49,13 +49,28 @@
       "deliveries that one thread may hold at once, per broker")                                                       \
     X(STORE_TIMEOUT_MS, "FLK_STORE_TIMEOUT_MS", UINT, W, "1000", "ms", "10..60000",                                    \
       "a store that answers later counts as unavailable")                                                              \
-    X(DEDUP_BACKEND, "DEDUP_BACKEND", ENUM, W, "lmdb", "", "memory|lmdb", "store of outcomes")                         \
+    X(STORE_CONNECT_TIMEOUT_MS, "FLK_STORE_CONNECT_TIMEOUT_MS", UINT, W, "3000", "ms", "10..60000",                    \
+      "how long one attempt to connect to a store's server may take")                                                  \
+    X(DEDUP_BACKEND, "DEDUP_BACKEND", ENUM, W, "lmdb", "", "memory|lmdb|redis|postgres", "store of outcomes")          \
     X(DEDUP_TTL_S, "FLK_DEDUP_TTL_S", UINT, W, "0", "s", "0..315360000",                                               \
       "how long an outcome is kept; 0 is the policy's (14 days)")                                                      \
     X(LMDB_MAP_BYTES, "FLK_LMDB_MAP_BYTES", UINT, W, "268435456", "bytes", "1048576..1099511627776",                   \
       "first size of the LMDB map; it grows by itself")                                                                \
     X(MEMORY_SNAPSHOT_S, "FLK_MEMORY_SNAPSHOT_S", UINT, W, "60", "s", "1..86400",                                      \
       "period of the memory store's snapshot")                                                                         \
+    X(REDIS_ADDR, "REDIS_ADDR", SECRET, W, "127.0.0.1:6379", "shard[,...]", "",                                        \
+      "Redis shards: host:port, or redis[s]://[user:password@]host[:port][/database]")                                 \
+    X(REDIS_FORMER, "FLK_REDIS_FORMER", SECRET, W, "", "shard[,...]", "",                                              \
+      "shards as they were before REDIS_ADDR changed, for one time to live: what they keep is honoured")               \
+    X(REDIS_USER, "FLK_REDIS_USER", STR, W, "", "", "", "for shards whose address has none")                           \
+    X(REDIS_PASSWORD, "FLK_REDIS_PASSWORD", SECRET, W, "", "", "", "for shards whose address has none")                \
+    X(REDIS_DB, "FLK_REDIS_DB", UINT, W, "0", "", "0..1000000", "database, for shards whose address has none")         \
+    X(REDIS_CA_FILE, "FLK_REDIS_CA_FILE", STR, W, "", "file", "",                                                      \
+      "CA certificates for rediss://; without it the system's")                                                        \
+    X(POSTGRES_CONN, "POSTGRES_CONN", SECRET, W, "", "connection string", "",                                          \
+      "PostgreSQL's, e.g. host=db1,db2 dbname=flk user=flk or postgresql://flk@db1,db2/flk")                           \
+    X(PG_AUTO_MIGRATE, "FLK_PG_AUTO_MIGRATE", BOOL, W, "0", "", "",                                                    \
+      "make or update the PostgreSQL schema when connecting; else flk-worker --migrate does")                          \
     X(POLICY_FILE, "FLK_POLICY_FILE", STR, W, "", "file", "", "policy as JSON; without it the defaults")               \
     X(SIGN_ALG, "PCS_SIGN_ALG", ENUM, W | A, "none", "", "none|hmac|ed25519", "how PCS are signed")                    \
     X(HMAC_KEY, "PCS_HMAC_KEY", SECRET, W | A, "", "", "", "HMAC key")                                                 \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Picks the backend, times every call and counts its errors. */
+/* Picks the backend; times every batch and counts its errors. */
 #include "worker/store.h"
 
 #include <string.h>
@@ -10,20 +10,7 @@ static const struct {
 } backends[] = {
     {"memory", flk_store_memory_open},
     {"lmdb", flk_store_lmdb_open},
-};
-
-/* The last one stands for every code that is not listed. */
-static const struct {
-    flk_err_t err;
-    const char *label;
-} error_kinds[FLK_STORE_ERROR_KINDS] = {
-    {FLK_E_UNAVAILABLE, "kind=\"unavailable\""},
-    {FLK_E_TIMEOUT, "kind=\"timeout\""},
-    {FLK_E_NO_SPACE, "kind=\"no_space\""},
-    {FLK_E_CORRUPT, "kind=\"corrupt\""},
-    {FLK_E_IO, "kind=\"io\""},
-    {FLK_E_NOMEM, "kind=\"no_memory\""},
-    {FLK_OK, "kind=\"other\""},
+    {"redis", flk_store_redis_open},
 };
 
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options) {
@@ -35,19 +22,16 @@ void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, fl
         .timeout_ms = flk_settings_uint(settings, FLK_SET_STORE_TIMEOUT_MS),
         .lmdb_map_bytes = flk_settings_uint(settings, FLK_SET_LMDB_MAP_BYTES),
         .snapshot_ms = 1000 * flk_settings_uint(settings, FLK_SET_MEMORY_SNAPSHOT_S),
+        .redis_addr = flk_settings_str(settings, FLK_SET_REDIS_ADDR),
+        .redis_former = flk_settings_str(settings, FLK_SET_REDIS_FORMER),
+        .redis_user = flk_settings_str(settings, FLK_SET_REDIS_USER),
+        .redis_password = flk_settings_str(settings, FLK_SET_REDIS_PASSWORD),
+        .redis_db = flk_settings_uint(settings, FLK_SET_REDIS_DB),
+        .redis_ca_file = flk_settings_str(settings, FLK_SET_REDIS_CA_FILE),
+        .pg_conn = flk_settings_str(settings, FLK_SET_POSTGRES_CONN),
+        .pg_auto_migrate = flk_settings_bool(settings, FLK_SET_PG_AUTO_MIGRATE),
+        .connect_timeout_ms = flk_settings_uint(settings, FLK_SET_STORE_CONNECT_TIMEOUT_MS),
     };
-}
-
-static void register_metrics(flk_store_t *store, flk_metrics_t *metrics) {
-    const char *seconds = "flk_store_seconds", *seconds_help = "Time of one batch at the store.";
-    store->lookup_seconds = flk_metrics_histogram(metrics, seconds, "op=\"lookup\"", seconds_help, flk_latency_bounds,
-                                                  flk_latency_bounds_len);
-    store->put_seconds =
-        flk_metrics_histogram(metrics, seconds, "op=\"put\"", seconds_help, flk_latency_bounds, flk_latency_bounds_len);
-    for (size_t i = 0; i < FLK_STORE_ERROR_KINDS; i++) {
-        store->errors[i] = flk_metrics_counter(metrics, "flk_store_errors_total", error_kinds[i].label,
-                                               "Batches that the store could not answer.");
-    }
 }
 
 flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg) {
@@ -63,9 +47,7 @@ flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store
         (*store)->ttl_ms = options->ttl_ms;
         (*store)->timeout_ms = options->timeout_ms;
         (*store)->clock = options->clock != NULL ? options->clock : flk_wall_ms;
-        if (options->metrics != NULL) {
-            register_metrics(*store, options->metrics);
-        }
+        flk_store_metrics_register(options->metrics, &(*store)->metrics);
         return FLK_OK;
     }
     flk_errmsg(errmsg, "DEDUP_BACKEND is \"%s\", which is no store", options->backend);
@@ -83,32 +65,19 @@ void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms) {
     store->ttl_ms = ttl_ms;
 }
 
-static void account(flk_store_t *store, flk_histogram_t *seconds, uint64_t began_ns, flk_err_t err) {
-    if (seconds == NULL) {
-        return;
-    }
-    flk_histogram_observe(seconds, (double)(flk_mono_ns() - began_ns) * 1e-9);
-    if (err == FLK_OK) {
-        return;
-    }
-    size_t kind = 0;
-    while (kind < FLK_STORE_ERROR_KINDS - 1 && error_kinds[kind].err != err) {
-        kind++;
-    }
-    flk_counter_add(store->errors[kind], 1);
-}
-
 flk_err_t flk_store_lookup(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     uint64_t began_ns = flk_mono_ns();
+    store->fault = FLK_FAULT_NONE;
     flk_err_t err = store->ops->lookup(store, items, items_len, errmsg);
-    account(store, store->lookup_seconds, began_ns, err);
+    flk_store_metrics_batch(&store->metrics, FLK_STORE_OP_LOOKUP, items_len, began_ns, err, store->fault);
     return err;
 }
 
 flk_err_t flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     uint64_t began_ns = flk_mono_ns();
+    store->fault = FLK_FAULT_NONE;
     flk_err_t err = store->ops->put(store, items, items_len, errmsg);
-    account(store, store->put_seconds, began_ns, err);
+    flk_store_metrics_batch(&store->metrics, FLK_STORE_OP_PUT, items_len, began_ns, err, store->fault);
     return err;
 }
 

@@ -5,8 +5,8 @@
 #define FLK_WORKER_STORE_H
 
 #include "common/err.h"
-#include "common/metrics.h"
 #include "common/settings.h"
+#include "worker/store_metrics.h"
 
 enum { FLK_STORE_KEY_BYTES = 32, FLK_STORE_VALUE_BYTES_MAX = 1024 };
 
@@ -23,20 +23,30 @@ typedef struct flk_store_item {
 typedef int64_t flk_store_clock_fn(void); /* milliseconds since the Unix epoch; any thread */
 
 typedef struct flk_store_options {
-    const char *backend;       /* "memory", "lmdb" */
-    const char *data_dir;      /* files go to data_dir/store, made if missing, 0700 */
-    uint64_t ttl_ms;           /* how long an outcome is kept */
-    uint64_t timeout_ms;       /* a call answers FLK_E_UNAVAILABLE after that long */
-    uint64_t lmdb_map_bytes;   /* first size of the map; it grows by itself */
-    uint64_t snapshot_ms;      /* memory: period of the snapshot */
-    flk_store_clock_fn *clock; /* NULL: flk_wall_ms */
-    flk_metrics_t *metrics;    /* NULL: none. Registers at open, so open stores from one thread. */
+    const char *backend;      /* "memory", "lmdb", "redis", "postgres" */
+    const char *data_dir;     /* files go to data_dir/store, made if missing, 0700 */
+    uint64_t ttl_ms;          /* how long an outcome is kept */
+    uint64_t timeout_ms;      /* a call answers FLK_E_UNAVAILABLE after that long */
+    uint64_t lmdb_map_bytes;  /* first size of the map; it grows by itself */
+    uint64_t snapshot_ms;     /* memory: period of the snapshot */
+    const char *redis_addr;   /* redis: the shards, as in redis_shards.h */
+    const char *redis_former; /* the shards that held outcomes before; "" = none */
+    const char *redis_user;   /* this, password and db: for shards whose address has none */
+    const char *redis_password;
+    uint64_t redis_db;
+    const char *redis_ca_file;   /* rediss: CA certificates; "" = the system's */
+    const char *pg_conn;         /* postgres: libpq's connection string */
+    bool pg_auto_migrate;        /* bring the schema up to date when connecting */
+    uint64_t connect_timeout_ms; /* redis, postgres: how long one attempt to connect may take */
+    flk_store_clock_fn *clock;   /* NULL: flk_wall_ms */
+    flk_metrics_t *metrics;      /* NULL: none. Registers at open, so open stores from one thread. */
 } flk_store_options_t;
 
 /* Fills options from settings; the strings are borrowed from them. `policy_ttl_s` holds unless FLK_DEDUP_TTL_S is set. */
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options);
 
-/* Opens a backend; options are borrowed until return. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_IO, FLK_E_NO_SPACE,
+/* Opens a backend; options are borrowed until return. A server (redis, postgres) need not be there: it is connected to
+ * with the first call that needs it, and again whenever the connection is lost. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_IO, FLK_E_NO_SPACE,
  * FLK_E_CORRUPT, FLK_E_NOMEM, FLK_E_UNAVAILABLE. Process-wide state of a backend (LMDB environment, memory table) is
  * opened with its first store and closed with its last. Caller frees with flk_store_close. */
 FLK_MUST_CHECK flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
@@ -73,18 +83,18 @@ typedef struct flk_store_ops {
     void (*tick)(flk_store_t *store, uint64_t mono_ms);
 } flk_store_ops_t;
 
-enum { FLK_STORE_ERROR_KINDS = 7 };
-
 /* First member of each backend's own struct; the backend sets ops, store.c the rest. */
 struct flk_store {
     const flk_store_ops_t *ops;
     uint64_t ttl_ms, timeout_ms;
     flk_store_clock_fn *clock;
-    flk_histogram_t *lookup_seconds, *put_seconds; /* NULL without metrics */
-    flk_counter_t *errors[FLK_STORE_ERROR_KINDS];
+    flk_store_metrics_t metrics;
+    flk_store_fault_t fault; /* what the backend knows of the call's error beyond its code; reset before each call */
 };
 
 FLK_MUST_CHECK flk_err_t flk_store_memory_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_store_redis_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_store_postgres_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 
 #endif

@@ -147,8 +147,9 @@ static const refusal_t refusals[] = {
     {FLK_PROGRAM_GATEWAY, "FLK_INFLIGHT_MAX", "99999999999999999999999",
      "FLK_INFLIGHT_MAX: '99999999999999999999999' is not a whole number in 1..1000000 (submissions)"},
     {FLK_PROGRAM_GATEWAY, "FLK_PLAINTEXT", "yes", "FLK_PLAINTEXT: 'yes' is not one of 0, 1, true, false"},
-    {FLK_PROGRAM_WORKER, "DEDUP_BACKEND", "lmd", "DEDUP_BACKEND: 'lmd' is not one of memory|lmdb"},
-    {FLK_PROGRAM_WORKER, "DEDUP_BACKEND", "memory|lmdb", "DEDUP_BACKEND: 'memory|lmdb' is not one of memory|lmdb"},
+    {FLK_PROGRAM_WORKER, "DEDUP_BACKEND", "lmd", "DEDUP_BACKEND: 'lmd' is not one of memory|lmdb|redis|postgres"},
+    {FLK_PROGRAM_WORKER, "DEDUP_BACKEND", "memory|lmdb",
+     "DEDUP_BACKEND: 'memory|lmdb' is not one of memory|lmdb|redis|postgres"},
     {FLK_PROGRAM_BROKER, "METRICS_USER", "ops", "METRICS_USER is set but METRICS_PASS is not; set both or neither"},
     {FLK_PROGRAM_BROKER, "METRICS_PASS", "ops", "METRICS_PASS is set but METRICS_USER is not; set both or neither"},
     {FLK_PROGRAM_BROKER, "FLK_HTTP_LISTNE", "x", "FLK_HTTP_LISTNE: no such setting; did you mean FLK_HTTP_LISTEN?"},
@@ -270,8 +271,8 @@ START_TEST(test_settings_markdown) {
         rows += *c == '\n';
     }
     ck_assert_uint_eq(rows, FLK_SETTINGS_COUNT + 2);
-    ck_assert_ptr_nonnull(
-        strstr(output, "\n| `DEDUP_BACKEND` | worker | `lmdb` | memory\\|lmdb | store of outcomes |\n"));
+    ck_assert_ptr_nonnull(strstr(
+        output, "\n| `DEDUP_BACKEND` | worker | `lmdb` | memory\\|lmdb\\|redis\\|postgres | store of outcomes |\n"));
 }
 END_TEST
 
