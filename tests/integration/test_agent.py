@@ -206,6 +206,7 @@ def test_wrong_use(args, tmp_path):
     assert done.returncode == USAGE and done.stderr.strip() and not done.stdout, done
 
 
+# A file that is not there is named, and ends the run.
 def test_missing_file(tmp_path):
     done = run("flk-agent", "compute", tmp_path / "nothing.csv")
     assert done.returncode in (BROKEN, USAGE) and "nothing.csv" in done.stderr, done
