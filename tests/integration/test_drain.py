@@ -21,10 +21,11 @@ def check_only_good_answers(submissions, allowed):
     first_answers(submissions)
 
 
-# A worker that is told to stop under load finishes what is in hand and exits 0; its colleague goes on and no client notices.
+# A worker that is told to stop under load, with many deliveries in hand, finishes them and exits 0; its colleague goes on and no
+# client notices.
 def test_worker_drains(seed):
     with Cluster(workers=2, threads=2) as cluster:
-        with Load(cluster, seed, http=4, zmq=1, window=32, pause=0.001) as load:
+        with Load(cluster, seed, http=2, zmq=2, window=512) as load:
             for worker in cluster.workers:
                 before = len(load.answered())
                 wait_for(lambda: len(load.answered()) > before + 200, 20, "load runs")
@@ -35,6 +36,22 @@ def test_worker_drains(seed):
         check_only_good_answers(submissions, {200, 202})
         metrics = cluster.broker.metrics()
         assert metrics.total("flk_broker_redeliveries_total") == 0, "a draining worker let deliveries fall"
+
+
+# A worker that is told to stop while it holds a thousand deliveries answers all of them before it exits 0.
+def test_worker_finishes_what_is_in_hand(seed):
+    factory = reference.Factory(seed)
+    with Cluster(workers=1, threads=1, env={"FLK_HEARTBEAT_MS": 5000}, worker_env={"FLK_WORKER_CREDIT": 1000},
+                 gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(20000 * SLOW)}) as cluster, cluster.zmq(seconds=30) as door:
+        cluster.worker.pause()
+        sent = {door.post(pcs): pcs for pcs in (factory.make() for _ in range(1000))}
+        wait_for(lambda: cluster.broker.metrics().total("flk_broker_inflight") == len(sent), 20, "all are in its hand")
+        cluster.worker.terminate()
+        cluster.worker.resume()
+        assert cluster.worker.wait(15) == 0, cluster.worker.log_tail()
+        for identity, pcs in sent.items():
+            assert door.wait(identity).outcome() == doors.predicted(pcs)
+        assert cluster.broker.metrics().total("flk_broker_redeliveries_total") == 0
 
 
 # A worker that was the last one drains too; submissions then get 503 with Retry-After, and their outcome later by themselves.

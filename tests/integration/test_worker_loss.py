@@ -28,7 +28,7 @@ def counters_must_agree(cluster, submissions):
 def test_kill_a_worker_every_second(seed):
     pick = random.Random(seed)
     with Cluster(workers=4, threads=1) as cluster:
-        with Load(cluster, seed, http=4, zmq=1, window=32, duplicate_every=4, pause=0.004, seconds=30) as load:
+        with Load(cluster, seed, http=4, zmq=2, window=128, duplicate_every=4, pause=0.002, seconds=30) as load:
             end, kills = time.monotonic() + SECONDS, 0
             while time.monotonic() < end:
                 time.sleep(1)  # the fault's period, not a wait for something
