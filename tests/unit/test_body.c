@@ -295,7 +295,8 @@ START_TEST(test_body_outcome_refuses_nonsense) {
 }
 END_TEST
 
-/* Cut anywhere an outcome is refused; a member that a later version adds is passed over; a missing one is not. */
+/* Cut anywhere an outcome is refused; a member that a later version adds is passed over; one that is missing or comes twice
+ * is not. */
 START_TEST(test_body_outcome_is_open_to_additions_only) {
     uint8_t bytes[FLK_OUTCOME_BYTES + 16];
     flk_outcome_record_t record = sample_record(), back;
@@ -306,6 +307,12 @@ START_TEST(test_body_outcome_is_open_to_additions_only) {
     bytes[0]++; /* one pair more */
     memcpy(bytes + len, "\xa3new\x91\xc0", 6);
     ck_assert_msg(flk_outcome_decode(bytes, len + 6, &back, errmsg) == FLK_OK, "%s", errmsg);
+    memcpy(bytes + len,
+           "\xa5"
+           "d_hat\xc0",
+           7);
+    ck_assert_int_eq(flk_outcome_decode(bytes, len + 7, &back, errmsg), FLK_E_INVALID);
+    ck_assert_msg(strstr(errmsg, "twice") != NULL, "%s", errmsg);
     bytes[0] -= 2; /* the last pair, digest, is gone */
     ck_assert_int_eq(flk_outcome_decode(bytes, len - 41, &back, errmsg), FLK_E_INVALID);
     ck_assert_msg(strstr(errmsg, "missing") != NULL, "%s", errmsg);

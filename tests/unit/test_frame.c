@@ -315,6 +315,24 @@ START_TEST(test_mp_reads_reals) {
 }
 END_TEST
 
+/* A count that the bytes behind it cannot hold is refused at once, before anybody loops over it. */
+START_TEST(test_mp_refuses_counts_beyond_the_bytes) {
+    static const uint8_t array_ok[] = {0x92, 1, 2}, array_bad[] = {0xdd, 0xff, 0xff, 0xff, 0xff, 1};
+    static const uint8_t map_ok[] = {0x81, 1, 2}, map_bad[] = {0x82, 1, 2, 3};
+    flk_mp_cursor_t cursor;
+    flk_mp_open(&cursor, array_ok, sizeof array_ok);
+    ck_assert_uint_eq(flk_mp_array(&cursor), 2);
+    flk_mp_open(&cursor, array_bad, sizeof array_bad);
+    ck_assert_uint_eq(flk_mp_array(&cursor), 0);
+    ck_assert_ptr_eq(cursor.error, flk_mp_short);
+    flk_mp_open(&cursor, map_ok, sizeof map_ok);
+    ck_assert_uint_eq(flk_mp_map(&cursor), 1);
+    flk_mp_open(&cursor, map_bad, sizeof map_bad);
+    ck_assert_uint_eq(flk_mp_map(&cursor), 0);
+    ck_assert_ptr_eq(cursor.error, flk_mp_short);
+}
+END_TEST
+
 /* ext, fixext and the unused byte are refused wherever they stand. */
 START_TEST(test_mp_refuses_types_not_in_use) {
     static const uint8_t firsts[] = {0xc1, 0xc7, 0xc8, 0xc9, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8};
@@ -348,6 +366,7 @@ int main(void) {
     tcase_add_test(tc, test_frame_table_of_the_protocol_is_true);
     tcase_add_test(tc, test_mp_reads_every_integer_width);
     tcase_add_test(tc, test_mp_reads_reals);
+    tcase_add_test(tc, test_mp_refuses_counts_beyond_the_bytes);
     tcase_add_test(tc, test_mp_refuses_types_not_in_use);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
