@@ -298,15 +298,14 @@ flk_err_t flk_lmdb_writer_do(flk_lmdb_writer_t *writer, flk_lmdb_request_t *requ
                              char *errmsg) {
     struct timespec until = in_ms(CLOCK_MONOTONIC, timeout_ms);
     pthread_mutex_lock(&writer->mutex);
-    if (request->state != FLK_LMDB_QUEUED) {
-        request->state = FLK_LMDB_QUEUED;
-        request->next = NULL;
-        *writer->tail = request;
-        writer->tail = &request->next;
-        pthread_cond_signal(&writer->wake);
-        while (request->state != FLK_LMDB_DONE &&
-               pthread_cond_timedwait(&writer->done, &writer->mutex, &until) != ETIMEDOUT) {
-        }
+    FLK_ASSERT(request->state != FLK_LMDB_QUEUED);
+    request->state = FLK_LMDB_QUEUED;
+    request->next = NULL;
+    *writer->tail = request;
+    writer->tail = &request->next;
+    pthread_cond_signal(&writer->wake);
+    while (request->state != FLK_LMDB_DONE &&
+           pthread_cond_timedwait(&writer->done, &writer->mutex, &until) != ETIMEDOUT) {
     }
     flk_err_t err = FLK_E_UNAVAILABLE;
     if (request->state == FLK_LMDB_DONE) {

@@ -30,13 +30,13 @@ FLK_MUST_CHECK flk_err_t flk_lmdb_writer_start(flk_lmdb_env_t *env, flk_store_cl
  * to it, until the process ends. */
 FLK_MUST_CHECK bool flk_lmdb_writer_stop(flk_lmdb_writer_t **writer, uint64_t timeout_ms);
 
-/* Writes the request and waits for its commit. No items and no probe: only makes the environment usable again (adopts
- * a map that another process has grown). Errors: FLK_E_UNAVAILABLE at the deadline, the request is then still
- * the writer's, and every further call with it fails at once until the writer is through; others as flk_lmdb_err. */
+/* True when the request is not the writer's: it may be filled and written. */
+bool flk_lmdb_writer_free(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request);
+/* Writes a free request and waits for its commit. No items and no probe: only makes the environment usable again (adopts
+ * a map that another process has grown). Errors: FLK_E_UNAVAILABLE at the deadline, the request then stays the writer's
+ * until it is through; others as flk_lmdb_err. */
 FLK_MUST_CHECK flk_err_t flk_lmdb_writer_do(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request, uint64_t timeout_ms,
                                             char *errmsg);
-/* True when the request may be filled: it is not the writer's. */
-bool flk_lmdb_writer_free(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request);
 /* Frees the request, or leaves that to the writer. */
 void flk_lmdb_request_release(flk_lmdb_writer_t *writer, flk_lmdb_request_t **request);
 

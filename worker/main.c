@@ -14,7 +14,7 @@
 #include "common/log.h"
 #include "worker/worker.h"
 
-enum { DRAIN_MS = 5000, VOUCH_MS = 30000, EXIT_START = 1 };
+enum { DRAIN_MS = 5000, VOUCH_MS = 30000, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
 
 struct program {
     flk_settings_t *settings;
@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
         serve(&program);
     } else {
         fprintf(stderr, "flk-worker: %s\n", errmsg);
-        status = EXIT_START;
+        status = err == FLK_E_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
     }
     if (program.worker != NULL) {
         flk_worker_drain(program.worker);

@@ -44,6 +44,7 @@ typedef struct broker {
     int pulses;                       /* PINGs that named instances */
     uint32_t vouched;                 /* … in the last of them */
     bool silent_goodbye;              /* never answer a GOODBYE */
+    bool forgetful;                   /* answers "unknown" to every PING */
     bool deaf;                        /* answer nothing at all */
     answer_t answers[DELIVERIES_MAX]; /* by delivery number */
 } broker_t;
@@ -124,7 +125,8 @@ static void broker_handle(broker_t *broker) {
             peer->pings++;
         }
         broker_say(broker, &broker->message.route,
-                   &(flk_frame_t){.kind = FLK_PONG, .known = peer != NULL || frame->instances_len > 0});
+                   &(flk_frame_t){.kind = FLK_PONG,
+                                  .known = !broker->forgetful && (peer != NULL || frame->instances_len > 0)});
         break;
     case FLK_VERDICT:
     case FLK_UNAVAILABLE:
@@ -467,6 +469,18 @@ START_TEST(test_worker_drain_has_a_deadline) {
 }
 END_TEST
 
+/* A broker that forgot a draining worker is not told again who it is: there is nothing to wait for. */
+START_TEST(test_worker_drain_ends_when_forgotten) {
+    brokers[0].silent_goodbye = true;
+    start_worker(1, PATIENCE_MS, 30000);
+    WAIT_FOR(linked(&brokers[0], 1) && linked(&brokers[1], 1));
+    brokers[0].forgetful = true;
+    ck_assert_uint_lt(drain(), PATIENCE_MS / 2);
+    ck_assert_uint_eq(brokers[0].peers_len, 1);
+    ck_assert_int_eq(brokers[0].peers[0].readies, 1);
+}
+END_TEST
+
 /* A drain without any broker ends at once. */
 START_TEST(test_worker_drain_without_broker) {
     for (size_t i = 0; i < 2; i++) {
@@ -603,6 +617,7 @@ int main(void) {
     tcase_add_test(tcase, test_worker_pulse_gives_up_a_stuck_thread);
     tcase_add_test(tcase, test_worker_drain_finishes_what_is_in_hand);
     tcase_add_test(tcase, test_worker_drain_has_a_deadline);
+    tcase_add_test(tcase, test_worker_drain_ends_when_forgotten);
     tcase_add_test(tcase, test_worker_drain_without_broker);
     tcase_add_test(tcase, test_worker_meets_a_restarted_broker);
     tcase_add_test(tcase, test_worker_introduces_itself_again);
