@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* civetweb reports why it cannot listen only through its log callback, before it returns NULL and in the calling
- * thread: flk_http_start keeps the first line, the cause, for the error message. */
+/* Answers. A client that is gone makes a write fail, which nobody needs to know: the record's life does not depend on it. */
 #include "common/http.h"
 
 #include <civetweb.h>
-#include <netdb.h>
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/escape.h"
-#include "common/http_guard.h"
-#include "common/log.h"
 
-enum { HEAD_BYTES = 768, SMALL_BODY_BYTES = 4096, OPTIONS_MAX = 24, NUMBER_BYTES = 12 };
+enum { HEAD_BYTES = 768, SMALL_BODY_BYTES = 4096 };
 
 static const char problem_type[] = "application/problem+json";
-
-/* Where this thread's civetweb lines go while it starts a server; NULL otherwise. */
-static _Thread_local char *start_message;
 
 const char *flk_http_status_text(int status) {
     switch (status) {
@@ -172,153 +161,4 @@ void flk_http_send_problem(struct mg_connection *connection, const flk_http_answ
     problem.body_bytes =
         flk_http_problem(body, sizeof body, answer->status, flk_http_status_text(answer->status), detail, field);
     flk_http_send(connection, &problem);
-}
-
-/* ---- civetweb's own errors and messages ---- */
-
-/* What civetweb refuses by itself (a malformed request line, say) looks like what we refuse. */
-static int on_http_error(struct mg_connection *connection, int status, const char *message) {
-    (void)message; /* may quote the request */
-    flk_http_send_problem(connection, &(flk_http_answer_t){.status = status, .close = true},
-                          "the request is not one that this door can read", NULL);
-    return 0;
-}
-
-static int on_log_message(const struct mg_connection *connection, const char *message) {
-    (void)connection;
-    if (start_message != NULL) {
-        if (start_message[0] == '\0') {
-            flk_errmsg(start_message, "%s", message);
-        }
-    } else {
-        flk_log(FLK_LOG_DEBUG, "http_library", FLK_S("message", message));
-    }
-    return 1;
-}
-
-/* ---- listening ---- */
-
-/* "cannot bind to 127.0.0.1:80: 13 (Permission denied)" -> "Permission denied". */
-static const char *shorten(char *message) {
-    char *open = strrchr(message, '(');
-    char *close = open != NULL ? strchr(open, ')') : NULL;
-    if (close == NULL) {
-        return message;
-    }
-    *close = '\0';
-    return open + 1;
-}
-
-static const char *print_number(char number[NUMBER_BYTES], unsigned value) {
-    snprintf(number, NUMBER_BYTES, "%u", value);
-    return number;
-}
-
-static struct mg_context *start_civetweb(const flk_http_options_t *options, char *message) {
-    char threads[NUMBER_BYTES], queue[NUMBER_BYTES], timeout[NUMBER_BYTES], keep_alive[NUMBER_BYTES];
-    const char *pairs[OPTIONS_MAX] = {
-        "listening_ports",
-        options->listen,
-        "num_threads",
-        print_number(threads, options->threads),
-        "connection_queue",
-        print_number(queue, options->queue),
-        "request_timeout_ms",
-        print_number(timeout, options->request_timeout_ms),
-        "enable_keep_alive",
-        options->keep_alive_ms > 0 ? "yes" : "no",
-        "keep_alive_timeout_ms",
-        print_number(keep_alive, options->keep_alive_ms),
-        "tcp_nodelay",
-        "1",
-        "access_control_allow_methods",
-        "", /* else civetweb answers CORS preflights by itself */
-        "access_control_allow_origin",
-        "",
-        "enable_directory_listing",
-        "no",
-    };
-    struct mg_callbacks callbacks = {0};
-    if (options->callbacks != NULL) {
-        callbacks = *options->callbacks;
-    }
-    callbacks.begin_request = callbacks.begin_request != NULL ? callbacks.begin_request : flk_http_guard;
-    callbacks.http_error = callbacks.http_error != NULL ? callbacks.http_error : on_http_error;
-    callbacks.log_message = callbacks.log_message != NULL ? callbacks.log_message : on_log_message;
-    start_message = message;
-    struct mg_context *context = mg_start(&callbacks, options->user_data, pairs);
-    start_message = NULL;
-    return context;
-}
-
-flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
-    char message[FLK_ERRMSG_BYTES] = "";
-    mg_init_library(MG_FEATURES_DEFAULT);
-    *context = start_civetweb(options, message);
-    if (*context == NULL) {
-        mg_exit_library();
-        flk_errmsg(errmsg, "cannot listen on %s: %s", options->listen, shorten(message));
-        return FLK_E_CONFIG;
-    }
-    struct mg_server_port bound;
-    *port = mg_get_server_ports(*context, 1, &bound) == 1 ? (unsigned)bound.port : 0;
-    return FLK_OK;
-}
-
-/* civetweb's accepting thread looks at its stop flag only every two seconds, or when somebody connects. */
-typedef struct waker {
-    char host[64], port[NUMBER_BYTES];
-    atomic_bool done;
-} waker_t;
-
-static void connect_once(const struct addrinfo *address) {
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0) {
-        (void)!connect(fd, address->ai_addr, address->ai_addrlen); /* refused: it has stopped already */
-        close(fd);
-    }
-}
-
-static void *keep_connecting(void *arg) {
-    enum { PAUSE_NS = 5000000 };
-    waker_t *waker = arg;
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *address;
-    if (getaddrinfo(waker->host, waker->port, &hints, &address) == 0) {
-        while (!atomic_load(&waker->done)) {
-            connect_once(address);
-            nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-        }
-        freeaddrinfo(address);
-    }
-    return NULL;
-}
-
-/* Where to connect to: the host that was asked for (without brackets) and the port that was given. */
-static void waker_init(waker_t *waker, const struct mg_context *context) {
-    struct mg_server_port bound = {0};
-    (void)!mg_get_server_ports(context, 1, &bound);
-    const char *listen = mg_get_option(context, "listening_ports");
-    const char *colon = listen != NULL ? strrchr(listen, ':') : NULL;
-    size_t host_len = colon != NULL ? (size_t)(colon - listen) : 0;
-    bool brackets = host_len > 2 && listen[0] == '[';
-    snprintf(waker->host, sizeof waker->host, "%.*s", (int)(host_len - 2 * brackets), listen + brackets);
-    snprintf(waker->port, sizeof waker->port, "%d", bound.port);
-}
-
-void flk_http_stop(struct mg_context **context) {
-    if (*context == NULL) {
-        return;
-    }
-    waker_t waker = {.done = false};
-    waker_init(&waker, *context);
-    pthread_t thread;
-    bool waking = pthread_create(&thread, NULL, keep_connecting, &waker) == 0; /* else it only takes longer */
-    mg_stop(*context);
-    atomic_store(&waker.done, true);
-    if (waking) {
-        pthread_join(thread, NULL);
-    }
-    mg_exit_library();
-    *context = NULL;
 }

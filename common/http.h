@@ -5,7 +5,6 @@
 
 #include "common/err.h"
 
-struct mg_callbacks;
 struct mg_connection;
 struct mg_context;
 
@@ -15,17 +14,15 @@ typedef struct flk_http_options {
     unsigned queue;     /* accepted connections that may wait for a thread */
     unsigned request_timeout_ms;
     unsigned keep_alive_ms; /* how long an idle connection is kept; 0 = one request a connection */
-    const struct mg_callbacks *
-        callbacks; /* NULL, or borrowed until return; begin_request (the framing guard), http_error and log_message are ours when
-                                           * unset: problem+json and one log line */
-    void *user_data;
 } flk_http_options_t;
 
-/* Starts civetweb without document root, CORS, directory pages or a Server header; *port is the one bound. Errors:
- * FLK_E_CONFIG "cannot listen on HOST:PORT: …". Caller frees with flk_http_stop. */
+/* Starts civetweb behind the framing guard (http_guard.h), without document root, CORS, directory pages or a Server
+ * header; *port is the one bound. Errors: FLK_E_CONFIG "cannot listen on HOST:PORT: …". Caller frees with
+ * flk_http_stop. */
 FLK_MUST_CHECK flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port,
                                         char *errmsg);
-/* Waits for the requests that run. */
+/* Lets the requests that run be answered, up to 10 s, answers new ones 503, then stops. The caller sees to it that no
+ * request waits for this very stop. One server at a time: a stop refuses the requests of all servers of the process. */
 void flk_http_stop(struct mg_context **context);
 
 /* One response with Date, Content-Length, no-store, nosniff and the body, in one send when it is small. To HEAD the

@@ -227,6 +227,50 @@ START_TEST(test_admin_attach) {
 }
 END_TEST
 
+static atomic_bool entered, stopping;
+
+static int on_slow(struct mg_connection *connection, void *arg) {
+    (void)arg;
+    atomic_store(&entered, true);
+    while (!atomic_load(&stopping)) {
+        usleep(1000);
+    }
+    usleep(50000); /* the stop is under way for certain, whatever else runs */
+    flk_http_send(connection,
+                  &(flk_http_answer_t){.status = 200, .content_type = "text/plain", .body = "late", .body_bytes = 4});
+    return 200;
+}
+
+static void *ask_slow(void *arg) {
+    unsigned *port = arg;
+    int status = talk_to(*port, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+    return status == 200 ? "answered" : NULL;
+}
+
+/* Stopping waits for the request that runs, and its answer arrives. */
+START_TEST(test_http_stop_waits_for_requests) {
+    struct mg_context *context;
+    unsigned port;
+    flk_http_options_t http = {
+        .listen = "127.0.0.1:0", .threads = 2, .queue = 4, .request_timeout_ms = 5000, .keep_alive_ms = 5000};
+    ck_assert_msg(flk_http_start(&http, &context, &port, errmsg) == FLK_OK, "%s", errmsg);
+    mg_set_request_handler(context, "/slow", on_slow, NULL);
+    atomic_store(&entered, false);
+    atomic_store(&stopping, false);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask_slow, &port), 0);
+    while (!atomic_load(&entered)) {
+        usleep(1000);
+    }
+    atomic_store(&stopping, true);
+    flk_http_stop(&context);
+    void *answered;
+    pthread_join(thread, &answered);
+    ck_assert_ptr_nonnull(answered);
+    ck_assert_str_eq(body(), "late");
+}
+END_TEST
+
 static void *scrape(void *arg) {
     (void)arg;
     char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -302,6 +346,7 @@ int main(void) {
     tcase_add_test(tests, test_admin_cannot_listen);
     tcase_add_test(tests, test_admin_off);
     tcase_add_test(tests, test_admin_attach);
+    tcase_add_test(tests, test_http_stop_waits_for_requests);
     tcase_add_test(tests, test_admin_many_clients);
     tcase_add_test(tests, test_http_problem);
     suite_add_tcase(suite, tests);

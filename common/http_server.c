@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* Starting and stopping civetweb.
+ *
+ * It reports why it cannot listen only through its log callback, before it returns NULL and in the calling thread:
+ * flk_http_start keeps the first line, the cause, for the error message. While it stops it drops what handlers write,
+ * so flk_http_stop lets them finish first. */
+#include <civetweb.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/http.h"
+#include "common/http_guard.h"
+#include "common/log.h"
+
+enum { OPTIONS_MAX = 24, NUMBER_BYTES = 12, DRAIN_MS_MAX = 10000 };
+
+/* Where this thread's civetweb lines go while it starts a server; NULL otherwise. */
+static _Thread_local char *start_message;
+
+/* Requests between on_begin and on_end, of all servers of the process; and whether this thread is in one. */
+static atomic_int requests_running;
+static _Thread_local bool in_request;
+static atomic_int stops_under_way;
+
+/* ---- what civetweb calls ---- */
+
+/* The guard refuses what two servers could read in two ways. A request counts as running until its answer is written. */
+static int on_begin(struct mg_connection *connection) {
+    atomic_fetch_add(&requests_running, 1); /* before the look: either we see the stop, or the stop sees us */
+    in_request = atomic_load(&stops_under_way) == 0;
+    if (!in_request) {
+        atomic_fetch_sub(&requests_running, 1);
+        flk_http_send_problem(connection, &(flk_http_answer_t){.status = 503, .retry_after_s = 1, .close = true},
+                              "shutting down", NULL);
+        return 503;
+    }
+    return flk_http_guard(connection);
+}
+
+/* Also called for requests that never came to on_begin. */
+static void on_end(const struct mg_connection *connection, int status) {
+    (void)connection;
+    (void)status;
+    if (in_request) {
+        in_request = false;
+        atomic_fetch_sub(&requests_running, 1);
+    }
+}
+
+/* What civetweb refuses by itself (a malformed request line, say) looks like what we refuse. */
+static int on_http_error(struct mg_connection *connection, int status, const char *message) {
+    (void)message; /* may quote the request */
+    flk_http_send_problem(connection, &(flk_http_answer_t){.status = status, .close = true},
+                          "the request is not one that this door can read", NULL);
+    return 0;
+}
+
+static int on_log_message(const struct mg_connection *connection, const char *message) {
+    (void)connection;
+    if (start_message != NULL) {
+        if (start_message[0] == '\0') {
+            flk_errmsg(start_message, "%s", message);
+        }
+    } else {
+        flk_log(FLK_LOG_DEBUG, "http_library", FLK_S("message", message));
+    }
+    return 1;
+}
+
+/* ---- listening ---- */
+
+/* "cannot bind to 127.0.0.1:80: 13 (Permission denied)" -> "Permission denied". */
+static const char *shorten(char *message) {
+    char *open = strrchr(message, '(');
+    char *close = open != NULL ? strchr(open, ')') : NULL;
+    if (close == NULL) {
+        return message;
+    }
+    *close = '\0';
+    return open + 1;
+}
+
+static const char *print_number(char number[NUMBER_BYTES], unsigned value) {
+    snprintf(number, NUMBER_BYTES, "%u", value);
+    return number;
+}
+
+static struct mg_context *start_civetweb(const flk_http_options_t *options, char *message) {
+    char threads[NUMBER_BYTES], queue[NUMBER_BYTES], timeout[NUMBER_BYTES], keep_alive[NUMBER_BYTES];
+    const char *pairs[OPTIONS_MAX] = {
+        "listening_ports",
+        options->listen,
+        "num_threads",
+        print_number(threads, options->threads),
+        "connection_queue",
+        print_number(queue, options->queue),
+        "request_timeout_ms",
+        print_number(timeout, options->request_timeout_ms),
+        "enable_keep_alive",
+        options->keep_alive_ms > 0 ? "yes" : "no",
+        "keep_alive_timeout_ms",
+        print_number(keep_alive, options->keep_alive_ms),
+        "tcp_nodelay",
+        "1",
+        "access_control_allow_methods",
+        "", /* else civetweb answers CORS preflights by itself */
+        "access_control_allow_origin",
+        "",
+        "enable_directory_listing",
+        "no",
+    };
+    const struct mg_callbacks callbacks = {
+        .begin_request = on_begin, .end_request = on_end, .http_error = on_http_error, .log_message = on_log_message};
+    start_message = message;
+    struct mg_context *context = mg_start(&callbacks, NULL, pairs);
+    start_message = NULL;
+    return context;
+}
+
+flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
+    char message[FLK_ERRMSG_BYTES] = "";
+    mg_init_library(MG_FEATURES_DEFAULT);
+    *context = start_civetweb(options, message);
+    if (*context == NULL) {
+        mg_exit_library();
+        flk_errmsg(errmsg, "cannot listen on %s: %s", options->listen, shorten(message));
+        return FLK_E_CONFIG;
+    }
+    struct mg_server_port bound;
+    *port = mg_get_server_ports(*context, 1, &bound) == 1 ? (unsigned)bound.port : 0;
+    return FLK_OK;
+}
+
+/* ---- stopping ---- */
+
+/* From mg_stop on civetweb writes no byte more: an answer that is not out by then is lost. */
+static void wait_for_requests(void) {
+    uint64_t deadline_ms = flk_mono_ms() + DRAIN_MS_MAX;
+    while (atomic_load(&requests_running) > 0 && flk_mono_ms() < deadline_ms) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+/* civetweb's accepting thread looks at its stop flag only every two seconds, or when somebody connects. */
+typedef struct waker {
+    char host[64], port[NUMBER_BYTES];
+    atomic_bool done;
+} waker_t;
+
+static void connect_once(const struct addrinfo *address) {
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0) {
+        (void)!connect(fd, address->ai_addr, address->ai_addrlen); /* refused: it has stopped already */
+        close(fd);
+    }
+}
+
+static void *keep_connecting(void *arg) {
+    enum { PAUSE_NS = 5000000 };
+    waker_t *waker = arg;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *address;
+    if (getaddrinfo(waker->host, waker->port, &hints, &address) == 0) {
+        while (!atomic_load(&waker->done)) {
+            connect_once(address);
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        }
+        freeaddrinfo(address);
+    }
+    return NULL;
+}
+
+/* Where to connect to: the host that was asked for (without brackets) and the port that was given. */
+static void waker_init(waker_t *waker, const struct mg_context *context) {
+    struct mg_server_port bound = {0};
+    (void)!mg_get_server_ports(context, 1, &bound);
+    const char *listen = mg_get_option(context, "listening_ports");
+    const char *colon = listen != NULL ? strrchr(listen, ':') : NULL;
+    size_t host_len = colon != NULL ? (size_t)(colon - listen) : 0;
+    bool brackets = host_len > 2 && listen[0] == '[';
+    snprintf(waker->host, sizeof waker->host, "%.*s", (int)(host_len - 2 * brackets), listen + brackets);
+    snprintf(waker->port, sizeof waker->port, "%d", bound.port);
+}
+
+void flk_http_stop(struct mg_context **context) {
+    if (*context == NULL) {
+        return;
+    }
+    atomic_fetch_add(&stops_under_way, 1);
+    wait_for_requests();
+    waker_t waker = {.done = false};
+    waker_init(&waker, *context);
+    pthread_t thread;
+    bool waking = pthread_create(&thread, NULL, keep_connecting, &waker) == 0; /* else it only takes longer */
+    mg_stop(*context);
+    atomic_store(&waker.done, true);
+    if (waking) {
+        pthread_join(thread, NULL);
+    }
+    mg_exit_library();
+    atomic_fetch_sub(&stops_under_way, 1);
+    *context = NULL;
+}
