@@ -209,6 +209,7 @@ START_TEST(test_program_submit) {
     snprintf(results, sizeof results, "%s/results", data_dir);
     snprintf(line, sizeof line, "submit --results %s %s", results, SLIDING);
     check_run(line, 0);
+    door_close(&door);
     check_line("164 PCS answered: 164 accepted, 0 escalated, 0 duplicates");
     ck_assert_uint_eq(door.seen, json_array_size(ids));
     size_t i;
@@ -232,7 +233,6 @@ START_TEST(test_program_submit) {
     fclose(file);
     json_decref(ids);
     check_status(0, 0);
-    door_close(&door);
 }
 END_TEST
 
@@ -259,10 +259,10 @@ START_TEST(test_program_dead_letter) {
 
     open_door(_i, NULL, 0);
     check_run("drain --dead-letters", 0);
+    door_close(&door);
     ck_assert_uint_eq(door.seen, 1);
     ck_assert_uint_eq(door.log[0].attempt, 2);
     check_status(0, 0);
-    door_close(&door);
 }
 END_TEST
 
@@ -278,28 +278,26 @@ START_TEST(test_program_killed) {
     wait_for_seen(6);
     kill(agent.pid, SIGKILL);
     ck_assert_int_eq(finish(), 128 + SIGKILL);
-    size_t seen = door_seen(), unanswered = 0;
-    static char sent[DOOR_SEEN_MAX][FLK_PCS_ID_HEX + 1];
-    for (size_t i = 0; i < seen; i++) {
-        memcpy(sent[i], door.log[i].pcs_id, sizeof sent[i]);
+    door_close(&door);
+    size_t unanswered = 0;
+    for (size_t i = 0; i < door.seen; i++) {
         unanswered += door.log[i].step == STEP_SILENT;
     }
-    door_close(&door);
 
     json_int_t pending = status_of("pending");
     ck_assert_int_ge(pending, (json_int_t)unanswered);
     open_door(_i, NULL, 0);
     check_run("drain", 0);
-    ck_assert_uint_eq(door.seen, (size_t)pending);
+    ck_assert_uint_eq(door_seen(), (size_t)pending);
     check_status(0, 0);
     check_run("submit " SLIDING, 0);
+    door_close(&door);
     size_t i;
     json_t *id;
     json_array_foreach(ids, i, id) {
         ck_assert_uint_ge(seen_times(json_string_value(id)), 1);
     }
     json_decref(ids);
-    door_close(&door);
 }
 END_TEST
 
@@ -331,15 +329,15 @@ START_TEST(test_program_outbox_before_sending) {
     wait_for_seen(8);
     kill(agent.pid, SIGKILL);
     finish();
+    door_close(&door);
     snprintf(dir, sizeof dir, "%s/outbox", data_dir);
     records.len = 0;
     ck_assert_int_eq(flk_wal_read(dir, keep_text, &records, errmsg), FLK_OK);
-    for (size_t i = 0; i < door_seen(); i++) {
+    for (size_t i = 0; i < door.seen; i++) {
         uint64_t seq = door.log[i].outbox_seq;
         ck_assert_uint_le(seq, records.len);
         ck_assert_ptr_nonnull(strstr(records.text[seq - 1], door.log[i].pcs_id));
     }
-    door_close(&door);
 }
 END_TEST
 
@@ -362,9 +360,9 @@ START_TEST(test_program_stopped) {
     door_close(&door);
     open_door(_i, NULL, 0);
     check_run("drain", 0);
+    door_close(&door);
     ck_assert_uint_eq(door.log[0].attempt, 2);
     check_status(0, 0);
-    door_close(&door);
 }
 END_TEST
 
@@ -412,8 +410,8 @@ START_TEST(test_program_stream) {
     wait_for_seen(2);
     write_rows("9,10\n");
     ck_assert_int_eq(finish(), 0);
-    ck_assert_uint_eq(door.seen, 3);
     door_close(&door);
+    ck_assert_uint_eq(door.seen, 3);
 }
 END_TEST
 
@@ -424,13 +422,13 @@ START_TEST(test_program_bad_row) {
     write_rows("x,y\n1,2\n3,4\n5,x\n7,8\n");
     ck_assert_int_eq(finish(), 4);
     ck_assert_ptr_nonnull(strstr(agent.err_text, "standard input: row 3 (line 4), column y: not a number"));
-    ck_assert_uint_eq(door.seen, 1);
+    ck_assert_uint_eq(door_seen(), 1);
     start("submit --on-bad-row skip --window 2 --columns x,y -");
     write_rows("x,y\n1,2\n3,4\n5,x\n7,8\n");
     ck_assert_int_eq(finish(), 0);
     ck_assert_ptr_nonnull(strstr(agent.err_text, "1 bad rows skipped"));
-    ck_assert_uint_eq(door.seen, 3);
     door_close(&door);
+    ck_assert_uint_eq(door.seen, 3);
     start("compute --window 2 --columns x,y -");
     write_rows("x,y\n1,2\n3,4\n5,x\n7,8\n");
     ck_assert_int_eq(finish(), 4);
@@ -448,9 +446,9 @@ START_TEST(test_program_ready_pcs) {
     open_door(_i, NULL, 0);
     snprintf(line, sizeof line, "submit --pcs %s", file);
     check_run(line, 0);
+    door_close(&door);
     ck_assert_uint_eq(door.seen, 5);
     ck_assert_uint_eq(door.log[0].outbox_seq, 0);
-    door_close(&door);
     start("submit --pcs -");
     write_rows("{\"pcs_id\":\"00\"}\n");
     ck_assert_int_eq(finish(), 4);
