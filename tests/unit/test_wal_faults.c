@@ -15,20 +15,24 @@ typedef struct path_state {
     unsigned reads;
 } path_state_t;
 
+/* Which operations fail. */
+typedef struct plan {
+    unsigned fail_from, fail_to; /* operations of this number */
+    unsigned op_mask;            /* of these kinds, for ever */
+    bool segments_only;          /* only those on files named wal-* */
+    int code;
+} plan_t;
+
 typedef struct disk {
     pthread_mutex_t lock;
-    unsigned ops;
-    unsigned fail_from, fail_to; /* operations of this number fail */
-    unsigned op_mask;            /* of these kinds, for ever */
-    bool segments_only;          /* only files named wal-* */
-    int code;
-    unsigned hits;
+    plan_t plan;
+    unsigned ops, hits;
     bool named_segment_unsynced_dir; /* a segment was renamed, its directory not synced since */
     path_state_t paths[PATHS_MAX];
     size_t paths_len;
 } disk_t;
 
-static disk_t disk;
+static disk_t disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static path_state_t *state_of(const char *path) {
     for (size_t i = 0; i < disk.paths_len; i++) {
@@ -76,39 +80,41 @@ static void remember(flk_io_op_t op, const char *path, bool failed) {
 static int disk_fault(flk_io_op_t op, const char *path, void *arg) {
     (void)arg;
     pthread_mutex_lock(&disk.lock);
-    bool counts = !disk.segments_only || strstr(path, "/wal-") != NULL;
-    bool fails = counts && (disk.op_mask >> op & 1) != 0;
+    bool counts = !disk.plan.segments_only || strstr(path, "/wal-") != NULL;
+    bool fails = counts && (disk.plan.op_mask >> op & 1) != 0;
     if (counts) {
         disk.ops++;
-        fails = fails || (disk.ops >= disk.fail_from && disk.ops <= disk.fail_to);
+        fails = fails || (disk.ops >= disk.plan.fail_from && disk.ops <= disk.plan.fail_to);
     }
     disk.hits += fails;
     remember(op, path, fails);
-    int code = fails ? disk.code : 0;
+    int code = fails ? disk.plan.code : 0;
     pthread_mutex_unlock(&disk.lock);
     return code;
 }
 
-static void disk_start(disk_t like) {
-    pthread_mutex_init(&like.lock, NULL);
-    disk = like;
+static void disk_start(plan_t plan) {
+    disk.plan = plan;
+    disk.ops = disk.hits = 0;
+    disk.named_segment_unsynced_dir = false;
+    disk.paths_len = 0;
     flk_io_set_fault(disk_fault, NULL);
 }
 
 static void disk_fail(unsigned op_mask, int code) {
     pthread_mutex_lock(&disk.lock);
-    disk.op_mask = op_mask;
-    disk.code = code;
+    disk.plan.op_mask = op_mask;
+    disk.plan.code = code;
     pthread_mutex_unlock(&disk.lock);
 }
 
 /* The next `count` operations of segments fail. */
 static void disk_fail_next(unsigned skip, unsigned count, int code) {
     pthread_mutex_lock(&disk.lock);
-    disk.segments_only = true;
-    disk.fail_from = disk.ops + 1 + skip;
-    disk.fail_to = disk.ops + skip + count;
-    disk.code = code;
+    disk.plan.segments_only = true;
+    disk.plan.fail_from = disk.ops + 1 + skip;
+    disk.plan.fail_to = disk.ops + skip + count;
+    disk.plan.code = code;
     pthread_mutex_unlock(&disk.lock);
 }
 
@@ -139,7 +145,7 @@ START_TEST(test_wal_commit_follows_sync) {
     static bool in_order;
     static const char body[300];
     in_order = true;
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     flk_wal_t *wal = open_with(
         (flk_wal_options_t){.segment_bytes_max = 8192, .on_commit = on_commit_check, .on_commit_arg = &in_order});
     for (int i = 0; i < 300; i++) {
@@ -160,7 +166,7 @@ END_TEST
 /* One failed sync: the group goes to a new segment and is durable there; the old descriptor is never synced again. */
 START_TEST(test_wal_failed_sync_poisons_the_segment) {
     uint64_t ids[16];
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     flk_wal_t *wal = open_log();
     ck_assert_uint_eq(append(wal, 1), 1);
     disk_fail_next(1, 1, EIO); /* the write passes, the sync does not */
@@ -186,7 +192,7 @@ END_TEST
  * comes once. */
 START_TEST(test_wal_poisoned_leftovers_are_void) {
     uint64_t ids[16];
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     flk_wal_t *wal = open_log();
     append(wal, 1);
     disk_fail((1u << FLK_IO_TRUNCATE), EIO); /* the leftovers stay in the file */
@@ -211,7 +217,7 @@ END_TEST
  * again the log heals without traffic. What failed may come back at recovery, but never under an LSN that was given to something else. */
 START_TEST(test_wal_heals_without_traffic) {
     uint64_t ids[16];
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     flk_wal_t *wal = open_log();
     append(wal, 1);
     disk_fail(1u << FLK_IO_SYNC, EIO);
@@ -248,7 +254,7 @@ END_TEST
 START_TEST(test_wal_full_disk_still_takes_acks) {
     uint64_t ids[IDS_MAX], lsns[IDS_MAX];
     size_t count = 0;
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     flk_wal_options_t options = {.segment_bytes_max = 8192};
     flk_wal_t *wal = open_with(options);
     WAIT_FOR(access(path_of("reserve"), F_OK) == 0);
@@ -278,7 +284,7 @@ END_TEST
 
 /* Below the low-water mark entries are refused before the disk is full, acks are not; above it all is well again. */
 START_TEST(test_wal_low_water_refuses_entries) {
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     flk_wal_t *wal = open_log();
     uint64_t lsn = append(wal, 1);
     disk_fail(1u << FLK_IO_FREE_BYTES, ENOSPC);
@@ -300,7 +306,7 @@ START_TEST(test_wal_opens_on_a_full_disk) {
     uint64_t lsn = append(wal, 1);
     WAIT_FOR(access(path_of("reserve"), F_OK) == 0);
     flk_wal_close(&wal);
-    disk_start((disk_t){.op_mask = 1u << FLK_IO_ALLOCATE | 1u << FLK_IO_FREE_BYTES, .code = ENOSPC});
+    disk_start((plan_t){.op_mask = 1u << FLK_IO_ALLOCATE | 1u << FLK_IO_FREE_BYTES, .code = ENOSPC});
     wal = open_log();
     ck_assert(!flk_wal_healthy(wal));
     ck_assert_uint_eq(unacked_ids(wal, ids, 16), 1);
@@ -381,7 +387,7 @@ static void fail_each_operation(unsigned count, int code) {
     while (hits > 0) {
         story_t story = {0};
         n++;
-        disk_start((disk_t){.fail_from = n, .fail_to = n + count - 1, .code = code});
+        disk_start((plan_t){.fail_from = n, .fail_to = n + count - 1, .code = code});
         tell(&story);
         hits = disk.hits;
         flk_io_set_fault(NULL, NULL);
@@ -428,7 +434,7 @@ START_TEST(test_wal_start_skips_settled_segments) {
     flk_wal_close(&wal);
     names_t names = list_files(".seg");
     ck_assert_uint_gt(names.len, 12);
-    disk_start((disk_t){0});
+    disk_start((plan_t){0});
     wal = open_with(options);
     ck_assert_uint_eq(stats_of(wal).unacked, 1);
     unsigned untouched = 0;
