@@ -163,12 +163,12 @@ flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, ui
                               char *errmsg) {
     FLK_ASSERT(wal->options.on_commit == NULL);
     flk_wal_waiter_t waiter = {.entry = {.kind = kind, .body = body, .body_bytes = body_bytes}};
+    FLK_ASSERT(sem_init(&waiter.returned, 0, 0) == 0);
     flk_wal_append(wal, &waiter.entry);
-    pthread_mutex_lock(&wal->lock);
-    while (!waiter.returned) {
-        pthread_cond_wait(&wal->done, &wal->lock);
+    while (sem_wait(&waiter.returned) != 0) {
+        FLK_ASSERT(errno == EINTR);
     }
-    pthread_mutex_unlock(&wal->lock);
+    sem_destroy(&waiter.returned);
     if (waiter.entry.err != FLK_OK) {
         flk_errmsg(errmsg, "cannot write to the log %s: %s", wal->dir, flk_err_text(waiter.entry.err));
     } else if (lsn != NULL) {

@@ -10,6 +10,7 @@
 #define FLK_COMMON_WAL_INTERNAL_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -172,7 +173,7 @@ typedef struct flk_wal_ack_list {
 /* An entry of flk_wal_append_wait, on the caller's stack. */
 typedef struct flk_wal_waiter {
     flk_wal_entry_t entry;
-    bool returned; /* under the lock */
+    sem_t returned; /* one each: a shared condition would wake all of them to fight for one lock */
 } flk_wal_waiter_t;
 
 struct flk_wal_frames;
@@ -191,7 +192,7 @@ struct flk_wal {
 
     pthread_mutex_t lock; /* never held over a system call or the copy of a body; guards down to the next comment */
     pthread_cond_t wake;  /* work for the writer */
-    pthread_cond_t done;  /* acks_durable, flush_failures or an append_wait moved */
+    pthread_cond_t done;  /* acks_durable or flush_failures moved */
     bool stopping;
     flk_wal_ack_list_t acks; /* given, not yet taken by the writer */
     uint64_t acks_given, acks_durable;

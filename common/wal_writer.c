@@ -155,16 +155,13 @@ static bool has_room(const flk_wal_t *wal, uint64_t bytes) {
 
 /* ---- one group ---- */
 
-/* Wakes those in flk_wal_append_wait: their entries end with their stack frames, once the lock is free. */
-static void release_waiters(flk_wal_t *wal, flk_wal_entry_t *group) {
-    pthread_mutex_lock(&wal->lock);
+/* For flk_wal_append_wait. The entry ends with its owner's stack frame as soon as that is woken. */
+static void wake_waiters(flk_wal_entry_t *group) {
     while (group != NULL) {
         flk_wal_waiter_t *waiter = (flk_wal_waiter_t *)((char *)group - offsetof(flk_wal_waiter_t, entry));
         group = group->next;
-        waiter->returned = true;
+        FLK_ASSERT(sem_post(&waiter->returned) == 0);
     }
-    pthread_cond_broadcast(&wal->done);
-    pthread_mutex_unlock(&wal->lock);
 }
 
 static void give_back(flk_wal_t *wal, flk_wal_group_t *group, flk_err_t err) {
@@ -180,7 +177,7 @@ static void give_back(flk_wal_t *wal, flk_wal_group_t *group, flk_err_t err) {
     if (wal->options.on_commit != NULL) {
         wal->options.on_commit(wal->options.on_commit_arg, group->first);
     } else {
-        release_waiters(wal, group->first);
+        wake_waiters(group->first);
     }
 }
 
