@@ -4,6 +4,7 @@
  * for the next group. The lock is held for a few loads and stores, never over a system call or the copy of a body. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -74,6 +75,19 @@ static void destroy(flk_wal_t *wal) {
     free(wal);
 }
 
+/* With all signals blocked: they are for the program's own threads. */
+static bool start_thread(flk_wal_t *wal) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&wal->thread, NULL, flk_wal_writer_run, wal) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started) {
+        pthread_setname_np(wal->thread, "flk-wal");
+    }
+    return started;
+}
+
 static flk_err_t start(flk_wal_t *wal, char *errmsg) {
     flk_err_t err = flk_io_mkdirs(wal->dir, errmsg);
     if (err == FLK_OK) {
@@ -88,7 +102,7 @@ static flk_err_t start(flk_wal_t *wal, char *errmsg) {
             flk_errmsg(errmsg, "cannot open the log %s: out of memory", wal->dir);
         }
     }
-    if (err == FLK_OK && pthread_create(&wal->thread, NULL, flk_wal_writer_run, wal) != 0) {
+    if (err == FLK_OK && !start_thread(wal)) {
         flk_wal_writer_fini(wal);
         flk_errmsg(errmsg, "cannot start the writer of the log %s: no thread to be had", wal->dir);
         err = FLK_E_NOMEM;

@@ -44,16 +44,6 @@ void flk_wal_cursor_rewind(flk_wal_cursor_t *cursor) {
     cursor->next_lsn = 0;
 }
 
-/* With the lock held. NULL: no such segment any more. */
-static flk_wal_segment_t *segment_of(const flk_wal_t *wal, uint64_t number) {
-    for (size_t i = wal->segments.len; i-- > 0;) {
-        if (wal->segments.at[i]->number == number) {
-            return wal->segments.at[i];
-        }
-    }
-    return NULL;
-}
-
 typedef struct place {
     char name[FLK_WAL_NAME_BYTES];
     uint64_t number, limit;
@@ -82,7 +72,7 @@ static bool pick(flk_wal_cursor_t *cursor, place_t *place) {
 
 static bool unchanged(flk_wal_t *wal, const place_t *place) {
     pthread_mutex_lock(&wal->lock);
-    const flk_wal_segment_t *segment = segment_of(wal, place->number);
+    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&wal->segments, place->number);
     bool same = segment != NULL && segment->generation == place->generation;
     pthread_mutex_unlock(&wal->lock);
     return same;
@@ -134,7 +124,7 @@ static flk_err_t go_on(flk_wal_cursor_t *cursor, const flk_wal_found_t *found, c
     flk_err_t err = FLK_OK;
     bool finished = true;
     pthread_mutex_lock(&cursor->wal->lock);
-    const flk_wal_segment_t *segment = segment_of(cursor->wal, cursor->number);
+    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->segments, cursor->number);
     if (segment != NULL && segment->generation != cursor->generation) {
         cursor->number--; /* replaced: pick it again for what may have come behind the limit */
     } else if (segment != NULL && segment->bytes > cursor->scan.limit) {
@@ -161,7 +151,7 @@ static verdict_t judge(flk_wal_cursor_t *cursor, const flk_wal_found_t *found) {
     verdict_t verdict = PASS_OVER;
     const uint64_t lsn = found->header.lsn;
     pthread_mutex_lock(&cursor->wal->lock);
-    const flk_wal_segment_t *segment = segment_of(cursor->wal, cursor->number);
+    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->segments, cursor->number);
     if (segment != NULL && missed_any(cursor, segment, lsn)) {
         verdict = MISSED;
     } else if (segment != NULL && lsn >= cursor->next_lsn && found->header.type == FLK_WAL_ITEM_RECORD &&

@@ -35,10 +35,12 @@ flk_wal_frames_t *flk_wal_frames_new(void) {
 
 void flk_wal_group_take(flk_wal_t *wal, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max) {
     *group = (flk_wal_group_t){.first = wal->backlog, .time_ms = flk_wall_ms()};
+    size_t acks_max = !acks ? 0 : wal->pending_acks.len < ACKS_MAX ? wal->pending_acks.len : ACKS_MAX;
+    uint64_t acks_bytes = acks_max * ACK_ITEM_BYTES < bytes_max / 2 ? acks_max * ACK_ITEM_BYTES : bytes_max / 2;
     flk_wal_entry_t **link = &group->first;
     while (entries && *link != NULL && group->entries < ENTRIES_MAX) {
         uint64_t bytes = flk_wal_item_bytes((*link)->body_bytes);
-        if (group->entries > 0 && group->bytes + bytes > bytes_max) {
+        if (group->entries > 0 && group->bytes + bytes + acks_bytes > bytes_max) {
             break;
         }
         group->bytes += bytes;
@@ -50,8 +52,7 @@ void flk_wal_group_take(flk_wal_t *wal, flk_wal_group_t *group, bool entries, bo
     if (wal->backlog == NULL) {
         wal->backlog_end = &wal->backlog;
     }
-    while (acks && group->acks < wal->pending_acks.len && group->acks < ACKS_MAX &&
-           (group->bytes == 0 || group->bytes + ACK_ITEM_BYTES <= bytes_max)) {
+    while (group->acks < acks_max && (group->bytes == 0 || group->bytes + ACK_ITEM_BYTES <= bytes_max)) {
         group->bytes += ACK_ITEM_BYTES;
         group->acks++;
     }

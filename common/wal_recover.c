@@ -39,7 +39,6 @@ typedef struct recovery {
     candidate_t *candidates;
     size_t len, capacity;
     flk_wal_scan_t scan;
-    size_t last_on_disk;    /* index */
     uint64_t accounted_lsn; /* up to here every promised item is explained */
 } recovery_t;
 
@@ -305,9 +304,9 @@ static flk_err_t open_scan(recovery_t *recovery, const candidate_t *candidate, c
     return err != FLK_OK ? err : flk_io_size(recovery->scan.fd, path, &recovery->scan.limit, errmsg);
 }
 
-/* The last segment may hold what was written and never synced: afterwards it is either durable or, having been dropped
- * from the cache, not seen. */
-static flk_err_t sync_tail(recovery_t *recovery, const candidate_t *candidate, char *errmsg) {
+/* A segment that was not sealed may hold what was written and never synced. Afterwards that is durable or, since opening
+ * it again drops it from the cache, not seen. */
+static flk_err_t sync_items(recovery_t *recovery, const candidate_t *candidate, char *errmsg) {
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     if (err == FLK_OK && flk_io_sync(recovery->scan.fd, recovery->scan.path, NULL) != FLK_OK) {
         recovery->wal->stats.sync_failures++;
@@ -469,7 +468,7 @@ static flk_err_t load_settled(recovery_t *recovery, candidate_t *candidate, char
 
 static flk_err_t load_unsettled(recovery_t *recovery, size_t index, char *errmsg) {
     candidate_t *candidate = &recovery->candidates[index];
-    flk_err_t err = index == recovery->last_on_disk ? sync_tail(recovery, candidate, errmsg) : FLK_OK;
+    flk_err_t err = candidate->row == NULL ? sync_items(recovery, candidate, errmsg) : FLK_OK;
     if (err == FLK_OK && !candidate->header_ok) {
         err = guess_header(recovery, candidate, errmsg);
         if (err == FLK_E_NOT_FOUND) {
@@ -499,9 +498,6 @@ static void account_before(recovery_t *recovery, const candidate_t *candidate, b
 }
 
 static flk_err_t load_segments(recovery_t *recovery, char *errmsg) {
-    for (size_t i = 0; i < recovery->len; i++) {
-        recovery->last_on_disk = recovery->candidates[i].on_disk ? i : recovery->last_on_disk;
-    }
     for (size_t i = 0; i < recovery->len; i++) {
         candidate_t *candidate = &recovery->candidates[i];
         account_before(recovery, candidate, i == 0);

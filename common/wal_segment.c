@@ -190,6 +190,21 @@ flk_wal_segment_t *flk_wal_segments_find(const flk_wal_segments_t *segments, uin
     return segments->at[low - 1];
 }
 
+flk_wal_segment_t *flk_wal_segments_numbered(const flk_wal_segments_t *segments, uint64_t number) {
+    for (size_t low = 0, high = segments->len; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (segments->at[middle]->number == number) {
+            return segments->at[middle];
+        }
+        if (segments->at[middle]->number < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
 void flk_wal_segments_remove(flk_wal_segments_t *segments, size_t index) {
     segments->len--;
     memmove(segments->at + index, segments->at + index + 1, (segments->len - index) * sizeof *segments->at);

@@ -147,16 +147,20 @@ START_TEST(test_wal_group_commit_covers_all_waiters) {
 }
 END_TEST
 
-/* Closing right after the appends brings each entry back exactly once, and durable. */
+/* Closing with several groups still to be written brings each entry back exactly once, and durable. */
 START_TEST(test_wal_close_completes_all_entries) {
-    enum { CLIENTS = 2000 };
+    enum { CLIENTS = 4000 };
     static client_t *clients[CLIENTS];
-    commits_t commits = {0};
+    commits_t commits = {.hold = true};
     flk_wal_t *wal = open_with_commits(&commits);
     for (uint64_t i = 0; i < CLIENTS; i++) {
         clients[i] = client_new(i + 1);
         flk_wal_append(wal, &clients[i]->entry);
+        if (i == 0) {
+            WAIT_FOR(atomic_load(&commits.holding));
+        }
     }
+    atomic_store(&commits.hold, false);
     flk_wal_close(&wal);
     for (uint64_t i = 0; i < CLIENTS; i++) {
         ck_assert_uint_eq(atomic_load(&clients[i]->returns), 1);
@@ -252,6 +256,79 @@ START_TEST(test_wal_cursor_follows_the_log) {
     }
     ck_assert_int_eq(flk_wal_cursor_next(cursor, &record, errmsg), FLK_E_NOT_FOUND);
     flk_wal_cursor_destroy(&cursor);
+    flk_wal_close(&wal);
+}
+END_TEST
+
+/* ---- tools and figures ---- */
+
+typedef struct seen {
+    uint64_t records, acks, next_lsn;
+    bool live;
+} seen_t;
+
+static bool see(void *arg, const flk_wal_item_t *item) {
+    seen_t *seen = arg;
+    if (item->type == FLK_WAL_ITEM_TORN && seen->live) {
+        return true; /* the writer was at it */
+    }
+    ck_assert(item->type == FLK_WAL_ITEM_RECORD || item->type == FLK_WAL_ITEM_ACK);
+    ck_assert(item->record.lsn == seen->next_lsn || seen->live);
+    seen->next_lsn = item->record.lsn + 1;
+    if (item->type == FLK_WAL_ITEM_RECORD) {
+        body_id(item->record.body, item->record.body_bytes);
+        seen->records++;
+    } else {
+        ck_assert(item->mark.status == 200 && item->mark.flags == 3 && item->mark.detail == item->acked_lsn);
+        seen->acks++;
+    }
+    return true;
+}
+
+/* A reader without the lock sees every record and every ack with its mark, in order; of a live log it never sees damage, and
+ * where there is no log it says so. */
+START_TEST(test_wal_read_sees_all_items) {
+    flk_wal_t *wal = open_log();
+    load_t load = {.wal = wal, .first_id = 0, .appends = 500};
+    pthread_t thread;
+    seen_t seen = {.next_lsn = 1, .live = true};
+    ck_assert_int_eq(pthread_create(&thread, NULL, append_and_ack, &load), 0);
+    while (stats_of(wal).records_total < 500) {
+        ck_assert_int_eq(flk_wal_read(dir, see, &seen, errmsg), FLK_OK);
+    }
+    pthread_join(thread, NULL);
+    flk_wal_close(&wal);
+    seen = (seen_t){.next_lsn = 1};
+    ck_assert_int_eq(flk_wal_read(dir, see, &seen, errmsg), FLK_OK);
+    ck_assert_uint_eq(seen.records, 500);
+    ck_assert_uint_eq(seen.acks, 250);
+    ck_assert_int_eq(flk_wal_read(path_of("none"), see, &seen, errmsg), FLK_E_NOT_FOUND);
+    ck_assert_int_eq(mkdir(path_of("empty"), 0700), 0);
+    ck_assert_int_eq(flk_wal_read(path_of("empty"), see, &seen, errmsg), FLK_E_NOT_FOUND);
+}
+END_TEST
+
+static void count_sync(void *arg, double seconds, size_t records) {
+    ck_assert(seconds >= 0);
+    atomic_fetch_add((atomic_size_t *)arg, records);
+}
+
+/* The age of the oldest un-acked record grows until it is acked; each sync is reported with the records it covered. */
+START_TEST(test_wal_figures) {
+    atomic_size_t synced = 0;
+    flk_wal_t *wal = open_log();
+    flk_wal_on_sync(wal, count_sync, &synced);
+    ck_assert_uint_eq(stats_of(wal).oldest_unacked_ms, 0);
+    uint64_t first = append(wal, 1), second = append(wal, 2);
+    WAIT_FOR(stats_of(wal).oldest_unacked_ms >= 20);
+    ck_assert_uint_lt(stats_of(wal).oldest_unacked_ms, DEADLINE_MS);
+    ack(wal, first);
+    ack(wal, second);
+    ck_assert_uint_eq(stats_of(wal).oldest_unacked_ms, 0);
+    flk_wal_on_sync(wal, NULL, NULL);
+    append(wal, 3);
+    ck_assert_uint_eq(atomic_load(&synced), 2);
+    ck_assert_uint_eq(stats_of(wal).next_lsn, 6);
     flk_wal_close(&wal);
 }
 END_TEST
@@ -432,6 +509,8 @@ int main(void) {
     tcase_add_test(tcase, test_wal_close_completes_all_entries);
     tcase_add_test(tcase, test_wal_many_threads_append);
     tcase_add_test(tcase, test_wal_cursor_follows_the_log);
+    tcase_add_test(tcase, test_wal_read_sees_all_items);
+    tcase_add_test(tcase, test_wal_figures);
     tcase_add_test(tcase, test_wal_rotates_by_size);
     tcase_add_test(tcase, test_wal_rotates_by_age);
     tcase_add_test(tcase, test_wal_lock_refuses_a_second_opener);

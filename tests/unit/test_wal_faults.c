@@ -204,6 +204,7 @@ START_TEST(test_wal_poisoned_leftovers_are_void) {
     for (int round = 0; round < 2; round++) {
         ck_assert_int_eq(unlink(path_of("checkpoint")), 0);
         wal = open_log();
+        ck_assert_uint_eq(stats_of(wal).recovered, 2);
         ck_assert_uint_eq(unacked_ids(wal, ids, 16), 2);
         ck_assert_uint_eq(ids[0], 1);
         ck_assert_uint_eq(ids[1], 2);
