@@ -5,7 +5,8 @@
  * Failures: MDB_MAP_RESIZED (another process grew the map) adopt and again; MDB_MAP_FULL free the slots of dead readers,
  * grow, and again; MDB_PANIC (a meta page could not be written) open anew and again; anything else fails the requests
  * of this turn, whose callers ask again later. LMDB's write lock has no deadline: while a stopped process holds it this
- * thread waits, callers leave at their own deadline, and each handle has at most one batch waiting here. */
+ * thread waits, callers leave at their own deadline, and each handle has at most one batch waiting here. Killing that
+ * process, as a liveness probe does, passes the lock on. */
 #include "worker/lmdb_writer.h"
 
 #include <errno.h>
