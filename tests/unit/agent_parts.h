@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/suite.h"
+
 /* TEST_SEED in the environment repeats a run. */
 static inline uint64_t agent_seed(void) {
     const char *given = getenv("TEST_SEED");
@@ -55,14 +57,6 @@ static inline void agent_temp_file(char path[64], const char *suffix, const void
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(write(fd, data, data_bytes), (ssize_t)data_bytes);
     close(fd);
-}
-
-static inline int agent_run_suite(Suite *suite) {
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
 }
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/admin.h"
+#include "tests/unit/suite.h"
 
 static flk_metrics_t *metrics;
 static flk_admin_t *admin;
@@ -350,9 +351,5 @@ int main(void) {
     tcase_add_test(tests, test_admin_many_clients);
     tcase_add_test(tests, test_http_problem);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

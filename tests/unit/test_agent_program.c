@@ -563,5 +563,5 @@ int main(void) {
     tcase_add_test(tests, test_program_data_dir);
     tcase_add_test(tests, test_program_help);
     suite_add_tcase(suite, tests);
-    return agent_run_suite(suite);
+    return suite_run(suite);
 }

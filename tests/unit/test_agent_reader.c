@@ -369,5 +369,5 @@ int main(void) {
     tcase_add_test(tests, test_reader_survives_damage);
     tcase_add_test(tests, test_reader_earthquakes);
     suite_add_tcase(suite, tests);
-    return agent_run_suite(suite);
+    return suite_run(suite);
 }

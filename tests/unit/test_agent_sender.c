@@ -338,5 +338,5 @@ int main(void) {
     tcase_add_test(tests, test_reply_kinds);
     tcase_add_test(tests, test_backoff);
     suite_add_tcase(suite, tests);
-    return agent_run_suite(suite);
+    return suite_run(suite);
 }

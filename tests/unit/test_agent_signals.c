@@ -376,5 +376,5 @@ int main(void) {
     tcase_add_test(tests, test_merkle_worked_values);
     tcase_add_test(tests, test_merkle_equals_recursive_definition);
     suite_add_tcase(suite, tests);
-    return agent_run_suite(suite);
+    return suite_run(suite);
 }

@@ -333,5 +333,5 @@ int main(void) {
     tcase_add_test(tests, test_builder_nothing_to_compute);
     tcase_add_test(tests, test_builder_repeats);
     suite_add_tcase(suite, tests);
-    return agent_run_suite(suite);
+    return suite_run(suite);
 }

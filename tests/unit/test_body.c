@@ -5,6 +5,7 @@
 #include "pcs_vectors.h"
 #include "proto/body.h"
 #include "proto/mp.h"
+#include "tests/unit/suite.h"
 
 static flk_pcs_reader_t *reader;
 static char errmsg[FLK_ERRMSG_BYTES];
@@ -391,9 +392,5 @@ int main(void) {
     tcase_add_test(tc, test_body_problem_round_trips_plain_text_only);
     tcase_add_test(tc, test_body_survives_random_damage);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

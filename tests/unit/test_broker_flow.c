@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the broker does while all goes well, or goes wrong in a way that its peers can be told of. */
 #include "broker_rig.h"
+#include "tests/unit/suite.h"
 
 static void setup(void) {
     rig_start(RIG_HEARTBEAT_MS, 1000, 1 << 20);
@@ -338,9 +339,5 @@ int main(void) {
     tcase_add_test(tc, test_broker_says_goodbye_when_it_stops);
     tcase_add_test(tc, test_broker_names_the_endpoint_in_use);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

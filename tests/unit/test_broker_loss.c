@@ -4,6 +4,7 @@
 #include "broker_rig.h"
 
 #include "proto/mp.h"
+#include "tests/unit/suite.h"
 
 static void teardown(void) {
     rig_stop();
@@ -449,9 +450,5 @@ int main(void) {
     tcase_add_test(tc, test_broker_takes_a_late_verdict_for_what_waits);
     tcase_add_test(tc, test_broker_survives_nonsense);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

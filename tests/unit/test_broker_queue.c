@@ -6,6 +6,7 @@
 
 #include "broker/delivery.h"
 #include "broker/roster.h"
+#include "tests/unit/suite.h"
 
 static flk_deliveries_t table;
 static flk_gateway_t gateway;
@@ -235,9 +236,5 @@ int main(void) {
     tcase_add_test(tc, test_peers_are_found_by_route_and_instance);
     tcase_add_test(tc, test_roster_prefers_the_least_loaded);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

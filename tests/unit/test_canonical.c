@@ -2,6 +2,7 @@
 #include "common/canonical.h"
 #include "pcs_vectors.h"
 
+#include "tests/unit/suite.h"
 #include <locale.h>
 #include <math.h>
 #include <sodium.h>
@@ -217,9 +218,5 @@ int main(void) {
     tcase_add_test(tcase, test_canonical_number_round_trips_shortest);
     tcase_add_test(tcase, test_canonical_ignores_locale);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "proto/frame.h"
 #include "proto/mp.h"
+#include "tests/unit/suite.h"
 
 static flk_id_t id_of(uint8_t byte) {
     flk_id_t id;
@@ -369,9 +370,5 @@ int main(void) {
     tcase_add_test(tc, test_mp_refuses_counts_beyond_the_bytes);
     tcase_add_test(tc, test_mp_refuses_types_not_in_use);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

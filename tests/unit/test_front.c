@@ -18,6 +18,7 @@
 #include "agent/flk/style.h"
 #include "common/admin.h"
 #include "common/io.h"
+#include "tests/unit/suite.h"
 
 static char dir[] = "/tmp/flk-test-front-XXXXXX";
 static char errmsg[FLK_ERRMSG_BYTES];
@@ -283,10 +284,7 @@ int main(void) {
     tcase_add_test(tests, test_front_cluster_file);
     tcase_add_test(tests, test_front_style);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int status = suite_run(suite);
     curl_global_cleanup();
-    return failed == 0 ? 0 : 1;
+    return status;
 }

@@ -4,6 +4,7 @@
 
 #include "gateway/agents.h"
 #include "gateway/inflight.h"
+#include "tests/unit/suite.h"
 
 static flk_submission_t *with_lsn(uint64_t lsn) {
     flk_submission_t *submission = flk_submission_new(FLK_DOOR_LOG);
@@ -129,9 +130,5 @@ int main(void) {
     tcase_add_test(tcase, test_submission_claim_and_gates);
     tcase_add_test(tcase, test_agents_known);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

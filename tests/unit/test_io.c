@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "tests/unit/suite.h"
 
 static char dir[64];
 static char errmsg[FLK_ERRMSG_BYTES];
@@ -181,9 +182,5 @@ int main(void) {
     tcase_add_test(tcase, test_io_mkdirs_makes_the_whole_path);
     tcase_add_test(tcase, test_io_size_operations);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

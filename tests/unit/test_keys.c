@@ -2,6 +2,7 @@
 #include "common/keys.h"
 #include "pcs_vectors.h"
 
+#include "tests/unit/suite.h"
 #include <sodium.h>
 
 /* RFC 8032, section 7.1, TEST 1 */
@@ -290,9 +291,5 @@ int main(void) {
     tcase_add_test(tcase, test_keys_wrong_settings);
     tcase_add_test(tcase, test_keys_alg_names);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/link.h"
+#include "tests/unit/suite.h"
 
 enum { DEADLINE_MS = 5000 };
 
@@ -218,9 +219,5 @@ int main(void) {
     tcase_add_test(tc, test_link_refuses_plaintext_beyond_loopback);
     tcase_add_test(tc, test_link_names_the_port_in_use);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "tests/unit/suite.h"
 
 /* ---- what is written to stderr ---- */
 
@@ -289,9 +290,5 @@ int main(void) {
     tcase_add_test(tests, test_redact_cuts);
     tcase_add_test(tests, test_redact_is_linear);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

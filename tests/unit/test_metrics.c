@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/metrics.h"
+#include "tests/unit/suite.h"
 
 static flk_metrics_t *metrics;
 static char *text;
@@ -155,9 +156,5 @@ int main(void) {
     tcase_add_test(tests, test_metrics_process);
     tcase_add_test(tests, test_metrics_threads_lose_no_update);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

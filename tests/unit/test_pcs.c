@@ -2,6 +2,7 @@
 #include "common/pcs.h"
 #include "pcs_vectors.h"
 
+#include "tests/unit/suite.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -977,9 +978,5 @@ int main(void) {
     tcase_add_test(tcase, test_pcs_json_random_damage);
     tcase_add_test(tcase, test_pcs_json_threads);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

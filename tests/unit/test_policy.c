@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/policy.h"
 
+#include "tests/unit/suite.h"
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,9 +119,5 @@ int main(void) {
     tcase_add_test(tcase, test_policy_guard_rails);
     tcase_add_test(tcase, test_policy_files);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

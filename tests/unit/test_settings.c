@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/settings.h"
+#include "tests/unit/suite.h"
 
 static flk_settings_t *settings;
 static char errmsg[FLK_ERRMSG_BYTES];
@@ -294,9 +295,5 @@ int main(void) {
     tcase_add_test(tests, test_settings_start_goes_on);
     tcase_add_test(tests, test_settings_markdown);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "common/signals.h"
 #include "pcs_vectors.h"
 
+#include "tests/unit/suite.h"
 #include <math.h>
 
 /* Every Theil-Sen vector gives the D-hat that the vector says, to the last of 9 decimals. */
@@ -137,9 +138,5 @@ int main(void) {
     tcase_add_test(tcase, test_signals_regime);
     tcase_add_test(tcase, test_signals_budget);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The contract of worker/store.h for the backends without a server, and what they have in common beyond it. */
 #include "tests/unit/store_contract.h"
+#include "tests/unit/suite.h"
 
 static const char *const backends[] = {"memory", "lmdb"};
 
@@ -103,9 +104,5 @@ int main(void) {
     }
     tcase_add_test(tcase, test_store_refuses_an_unknown_backend);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

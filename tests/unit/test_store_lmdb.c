@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/suite.h"
 
 /* ---- the disk under LMDB ---- */
 
@@ -396,9 +397,5 @@ int main(int argc, char **argv) {
     tcase_add_loop_test(tcase, test_store_lmdb_heals_after_disk_errors, 0, (int)FLK_COUNT_OF(disk_faults));
     tcase_add_test(tcase, test_store_lmdb_refuses_another_format);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "common/io.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/suite.h"
 #include "worker/memory_table.h"
 
 static const char *program; /* argv[0]: under valgrind /proc/self/exe is valgrind */
@@ -187,9 +188,5 @@ int main(int argc, char **argv) {
     tcase_add_test(tcase, test_store_memory_failed_snapshot_keeps_the_last);
     tcase_add_test(tcase, test_store_memory_table_sweeps);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "tests/unit/redis_rig.h"
 #include "tests/unit/store_probe.h"
+#include "tests/unit/suite.h"
 #include "worker/redis_shards.h"
 
 enum { RIGS = 3, TIMEOUT_MS = 500 };
@@ -486,9 +487,5 @@ int main(void) {
     tcase_add_loop_test(tcase, test_redis_third_shard, 0, 2);
     tcase_add_loop_test(tcase, test_redis_step_by_step, 0, 2);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/throttle.h"
+#include "tests/unit/suite.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -65,9 +66,5 @@ int main(void) {
     tcase_add_test(tcase, test_throttle_long_run_rate);
     tcase_add_test(tcase, test_throttle_retry_is_enough);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

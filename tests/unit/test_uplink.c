@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proto/uplink.h"
+#include "tests/unit/suite.h"
 
 enum { HEARTBEAT_MS = 40, DEADLINE_MS = 5000 };
 
@@ -157,9 +158,5 @@ int main(void) {
     tcase_add_test(tcase, test_uplink_leaves_the_rest);
     tcase_add_test(tcase, test_uplink_refuses_wrong_endpoint);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 #include "common/keys.h"
 #include "common/verdict.h"
 #include "pcs_vectors.h"
+#include "tests/unit/suite.h"
 
 /* A valid PCS that is accepted under the default policy. */
 static flk_pcs_t accepted_pcs(void) {
@@ -180,9 +181,5 @@ int main(void) {
     tcase_add_test(tcase, test_verdict_depends_on_signed_digits_only);
     tcase_add_test(tcase, test_verdict_collects_all_reasons);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A batch through verification, with a store that does as it is told. */
+#include "tests/unit/suite.h"
 #include "tests/unit/worker_fixture.h"
 #include "worker/batch.h"
 
@@ -314,9 +315,5 @@ int main(void) {
     tcase_add_test(tcase, test_worker_batch_damaged_outcome);
     tcase_add_test(tcase, test_worker_rules_change_between_turns);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures == 0 ? 0 : 1;
+    return suite_run(suite);
 }

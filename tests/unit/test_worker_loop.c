@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "proto/link.h"
+#include "tests/unit/suite.h"
 #include "tests/unit/worker_fixture.h"
 #include "worker/worker.h"
 
@@ -625,9 +626,5 @@ int main(void) {
     tcase_add_test(tcase, test_worker_takes_up_new_rules);
     tcase_add_test(tcase, test_worker_refuses_bad_endpoints);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures == 0 ? 0 : 1;
+    return suite_run(suite);
 }

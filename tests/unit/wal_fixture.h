@@ -18,6 +18,7 @@
 
 #include "common/io.h"
 #include "common/wal.h"
+#include "tests/unit/suite.h"
 
 enum { BODY_BYTES_MAX = 3000, DEADLINE_MS = 20000 };
 
@@ -186,11 +187,7 @@ static inline int run_suite(TCase *tcase) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 240);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_run(suite);
 }
 
 #endif
