@@ -196,8 +196,9 @@ void flk_backend_tick(flk_broker_t *broker) {
     for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
         next = peer->next;
         flk_worker_t *worker = (flk_worker_t *)peer;
-        if (flk_broker_is_lost(broker, broker->backend, peer, worker->hand.count > 0)) {
-            flk_backend_lose(broker, worker, true, "silent");
+        const char *why = flk_broker_why_lost(broker, broker->backend, peer, worker->hand.count > 0);
+        if (why != NULL) {
+            flk_backend_lose(broker, worker, true, why);
         }
     }
 }

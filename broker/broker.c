@@ -45,17 +45,18 @@ void flk_broker_heard(flk_broker_t *broker, flk_peer_t *peer) {
     peer->heard_ms = peer->own_ms = broker->now_ms;
 }
 
-bool flk_broker_is_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer) {
+const char *flk_broker_why_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer) {
     uint64_t silent_ms = broker->now_ms - peer->heard_ms;
     if (silent_ms > (uint64_t)broker->heartbeat_ms * FLK_BROKER_MISSES) {
-        return true;
+        return "silent";
     }
     uint64_t ping_ms = owes_answer && silent_ms >= broker->tick_ms ? broker->tick_ms : broker->heartbeat_ms;
     if (broker->now_ms - peer->pinged_ms < ping_ms) {
-        return false;
+        return NULL;
     }
     peer->pinged_ms = broker->now_ms;
-    return !flk_broker_say(broker, socket, &peer->route, (flk_frame_t){.kind = FLK_PING});
+    bool there = flk_broker_say(broker, socket, &peer->route, (flk_frame_t){.kind = FLK_PING});
+    return there ? NULL : "connection gone";
 }
 
 /* ---- the loop ---- */

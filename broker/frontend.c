@@ -157,8 +157,9 @@ void flk_frontend_tick(flk_broker_t *broker) {
     flk_peer_t *next;
     for (flk_peer_t *peer = broker->gateways.first; peer != NULL; peer = next) {
         next = peer->next;
-        if (flk_broker_is_lost(broker, broker->frontend, peer, false)) {
-            forget(broker, (flk_gateway_t *)peer, "lost");
+        const char *why = flk_broker_why_lost(broker, broker->frontend, peer, false);
+        if (why != NULL) {
+            forget(broker, (flk_gateway_t *)peer, why);
         }
     }
 }

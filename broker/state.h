@@ -58,9 +58,9 @@ bool flk_broker_next(flk_broker_t *broker, void *socket);
 bool flk_broker_say(flk_broker_t *broker, void *socket, const flk_route_t *route, flk_frame_t frame);
 /* Notes that a peer gave a sign of life itself. */
 void flk_broker_heard(flk_broker_t *broker, flk_peer_t *peer);
-/* True when the peer was silent for too long. Else sends a PING when one is due; true when that shows that the route is gone.
+/* Why the peer is lost: it was silent for too long, or the PING that was due showed that its route is gone. NULL: it is there.
  * A peer that owes an answer is asked soon: that is how a killed process is found before its heartbeats are missed. */
-bool flk_broker_is_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer);
+const char *flk_broker_why_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer);
 
 /* ---- frontend.c ---- */
 

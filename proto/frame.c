@@ -3,6 +3,7 @@
  * disagree. Nothing here allocates; a decoded PING borrows its instances from the bytes it came in. */
 #include "proto/frame.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "proto/mp.h"
@@ -46,18 +47,14 @@ const char *flk_kind_name(unsigned kind) {
 }
 
 static void put_be64(uint8_t *out, uint64_t value) {
-    for (int i = 7; i >= 0; i--) {
-        out[i] = (uint8_t)value;
-        value >>= 8;
-    }
+    value = htobe64(value);
+    memcpy(out, &value, sizeof value);
 }
 
 static uint64_t get_be64(const uint8_t *in) {
-    uint64_t value = 0;
-    for (int i = 0; i < 8; i++) {
-        value = value << 8 | in[i];
-    }
-    return value;
+    uint64_t value;
+    memcpy(&value, in, sizeof value);
+    return be64toh(value);
 }
 
 void flk_id_from_lsn(uint64_t log_id, uint64_t lsn, flk_id_t *id) {

@@ -3,6 +3,7 @@
  * Every count is held against the bytes left before anybody may loop over it. */
 #include "proto/mp.h"
 
+#include <endian.h>
 #include <math.h>
 
 const char flk_mp_short[] = "ends too early";
@@ -27,12 +28,24 @@ static inline uint64_t take_uint(flk_mp_cursor_t *cursor, unsigned width) {
         flk_mp_fail(cursor, flk_mp_short);
         return 0;
     }
-    uint64_t value = 0;
-    for (unsigned i = 0; i < width; i++) {
-        value = value << 8 | cursor->at[i];
-    }
+    const uint8_t *at = cursor->at;
     cursor->at += width;
-    return value;
+    uint16_t u16;
+    uint32_t u32;
+    uint64_t u64;
+    switch (width) {
+    case 1:
+        return *at;
+    case 2:
+        memcpy(&u16, at, sizeof u16);
+        return be16toh(u16);
+    case 4:
+        memcpy(&u32, at, sizeof u32);
+        return be32toh(u32);
+    default:
+        memcpy(&u64, at, sizeof u64);
+        return be64toh(u64);
+    }
 }
 
 static inline void take_bytes(flk_mp_cursor_t *cursor, flk_mp_token_t *token, flk_mp_type_t type, uint64_t len) {
@@ -182,6 +195,9 @@ uint32_t flk_mp_map(flk_mp_cursor_t *cursor) {
 }
 
 uint64_t flk_mp_uint(flk_mp_cursor_t *cursor, uint64_t max) {
+    if (cursor->error == NULL && cursor->at < cursor->end && *cursor->at <= 0x7f && *cursor->at <= max) {
+        return *cursor->at++; /* most numbers in headers are small */
+    }
     flk_mp_token_t token;
     if (!flk_mp_next(cursor, &token)) {
         return 0;

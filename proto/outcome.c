@@ -192,14 +192,20 @@ static void take_member(flk_mp_cursor_t *cursor, enum member member, flk_outcome
     }
 }
 
-static enum member take_key(flk_mp_cursor_t *cursor) {
-    char key[FLK_MP_KEY_BYTES];
-    flk_mp_text(cursor, key, sizeof key);
-    unsigned member = 0;
-    while (member < MEMBERS && strcmp(key, names[member]) != 0) {
-        member++;
+/* `likely`: the member that the encoder writes at this place. */
+static enum member take_key(flk_mp_cursor_t *cursor, unsigned likely) {
+    flk_mp_token_t key;
+    if (!flk_mp_next(cursor, &key) || key.type != FLK_MP_STRING) {
+        flk_mp_fail(cursor, "a key that is not a string");
+        return MEMBERS;
     }
-    return (enum member)member;
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        unsigned member = (likely + i) % MEMBERS;
+        if (key.len == strlen(names[member]) && memcmp(key.data, names[member], key.len) == 0) {
+            return (enum member)member;
+        }
+    }
+    return MEMBERS;
 }
 
 /* Only characters that may stand in JSON and in a log line as they are. */
@@ -226,7 +232,7 @@ flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_re
     uint32_t pairs = flk_mp_map(&cursor);
     uint32_t seen = 0;
     for (uint32_t i = 0; i < pairs && cursor.error == NULL; i++) {
-        enum member member = take_key(&cursor);
+        enum member member = take_key(&cursor, i);
         if (member != MEMBERS && (seen & 1u << member) != 0) {
             flk_mp_fail(&cursor, "a member twice");
         }
