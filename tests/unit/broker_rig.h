@@ -13,13 +13,15 @@
 #include "proto/body.h"
 #include "proto/link.h"
 
-enum { RIG_DEADLINE_MS = 10000, RIG_HEARTBEAT_MS = 1000, RIG_SOON_MS = 100 };
+enum { RIG_DEADLINE_MS = 10000, RIG_HEARTBEAT_MS = 1000, RIG_SOCKETS_MAX = 64 };
 
 typedef struct rig {
     flk_metrics_t *metrics;
     flk_broker_t *broker;
     pthread_t thread;
     void *context; /* the peers' */
+    void
+        *sockets[RIG_SOCKETS_MAX]; /* of the peers; what a failed test leaves open would block the end of the context */
     bool running;
 } rig_t;
 
@@ -56,11 +58,19 @@ static inline void rig_join(void) {
     }
 }
 
+/* Closes what is still open, and the peers' context. */
+static inline void rig_end_context(void) {
+    for (size_t i = 0; i < RIG_SOCKETS_MAX; i++) {
+        flk_link_close(&rig.sockets[i]);
+    }
+    zmq_ctx_term(rig.context);
+}
+
 static inline void rig_stop(void) {
     rig_join();
     flk_broker_destroy(&rig.broker);
     flk_metrics_destroy(&rig.metrics);
-    zmq_ctx_term(rig.context);
+    rig_end_context();
 }
 
 static inline uint64_t rig_counter(const char *name) {
@@ -79,9 +89,25 @@ typedef struct peer {
     flk_message_t message; /* the last frame that peer_next gave */
 } peer_t;
 
+/* The place of a socket in the rig; of NULL: a free one. */
+static inline void **rig_place_of(const void *socket) {
+    size_t i = 0;
+    while (i < RIG_SOCKETS_MAX && rig.sockets[i] != socket) {
+        i++;
+    }
+    ck_assert_uint_lt(i, RIG_SOCKETS_MAX);
+    return &rig.sockets[i];
+}
+
+static inline void rig_close(void *socket) {
+    flk_link_close(rig_place_of(socket));
+}
+
 static inline void peer_connect(peer_t *peer, const char *endpoint) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    ck_assert_msg(flk_link_connect(rig.context, endpoint, false, &peer->socket, errmsg) == FLK_OK, "%s", errmsg);
+    void **place = rig_place_of(NULL);
+    ck_assert_msg(flk_link_connect(rig.context, endpoint, false, place, errmsg) == FLK_OK, "%s", errmsg);
+    peer->socket = *place;
 }
 
 static inline peer_t peer_open(const char *endpoint) {
@@ -95,7 +121,7 @@ static inline peer_t peer_open(const char *endpoint) {
 /* Closes the connection without a word, as a killed process does. */
 static inline void peer_kill(peer_t *peer) {
     flk_message_fini(&peer->message);
-    flk_link_close(&peer->socket);
+    rig_close(peer->socket);
 }
 
 /* Sends; waits for the connection if need be. */

@@ -322,7 +322,7 @@ START_TEST(test_broker_does_not_blame_deliveries_for_a_new_connection) {
         peer_connect(&worker, flk_broker_backend(rig.broker));
         worker_ready(&worker, 2);
         peer_expect(&worker, FLK_WELCOME);
-        flk_link_close(&before);
+        rig_close(before);
     }
     ck_assert_int_eq(rig_gauge("flk_broker_suspects"), 0);
     ck_assert_uint_eq(rig_counter("flk_broker_dead_letters_total"), 0);
@@ -335,6 +335,7 @@ END_TEST
 START_TEST(test_broker_loses_a_silent_gateway) {
     peer_t gateway = gateway_open();
     submit(&gateway, 1);
+    await(gauge, "flk_broker_gateways", 1);
     await(gauge, "flk_broker_gateways", 0);
     peer_t worker = worker_open(1);
     flk_frame_t work = expect_work(&worker, 1, 1);

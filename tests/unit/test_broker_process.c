@@ -31,7 +31,7 @@ static void teardown(void) {
     if (process.errors != NULL) {
         fclose(process.errors);
     }
-    zmq_ctx_term(rig.context);
+    rig_end_context();
 }
 
 static void exec_broker(const char *frontend, const char *backend) {
