@@ -5,9 +5,9 @@
 
 #include "agent/points.h"
 
-/* UNIT: the bounding box of the points becomes the unit cube, each axis by itself: along an axis with least value lo and
- * greatest hi, cell = min(floor((x - lo) / (hi - lo) * scale), scale - 1), and 0 when hi = lo.
- * ABSOLUTE: cell = floor(x * scale). All in IEEE double, in this order of operations. */
+/* UNIT: the bounding box of the points becomes the unit cube, each axis by itself: along an axis with least value lo
+ * and greatest hi, cell = min(floor((x - lo) / (hi - lo) * scale), scale - 1), and 0 when hi = lo. ABSOLUTE: cell =
+ * floor(x * scale). All in IEEE double, in this order of operations. */
 typedef enum flk_grid { FLK_GRID_UNIT, FLK_GRID_ABSOLUTE } flk_grid_t;
 
 typedef struct flk_boxcount flk_boxcount_t; /* Scratch memory, reused from window to window. One thread. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Two passes over the points, tile by tile, all directions for each tile: the first finds every direction's least and
- * greatest projection, the second counts its bins. A projection is computed twice rather than kept: memory would be points x
- * directions. The loops over a tile are written so that the compiler vectorises them; built once for the base machine and once
- * for AVX2, chosen at run time. Both round alike, because every lane does the same IEEE operations in the same order
- * (CMakeLists.txt forbids contraction into fused multiply-adds for this file). */
+ * greatest projection, the second counts its bins. A projection is computed twice rather than kept: memory would be
+ * points x directions. The loops over a tile are written so that the compiler vectorises them; built once for the base
+ * machine and once for AVX2, chosen at run time. Both round alike, because every lane does the same IEEE operations in
+ * the same order (CMakeLists.txt forbids contraction into fused multiply-adds for this file). */
 #include "agent/coherence.h"
 
 #include <math.h>

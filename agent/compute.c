@@ -25,7 +25,7 @@ static flk_err_t print_all(flk_source_t *source, FILE *out, char *errmsg) {
     flk_err_t err = FLK_OK;
     while (err == FLK_OK && !flk_stop_asked()) {
         flk_source_pcs_t pcs;
-        err = flk_source_next(source, 0, &pcs, errmsg);
+        err = flk_source_next(source, &pcs, errmsg);
         if (err == FLK_E_AGAIN) {
             wait_for_input(source, out);
             err = FLK_OK;

@@ -27,8 +27,8 @@ void flk_input_consume(flk_input_t *input, size_t bytes);
 /* Passes over the rest of the line, line end included, as it comes in. */
 void flk_input_drop_line(flk_input_t *input);
 
-/* The next line without its line end (LF or CRLF; the last may have none), consumed; `line` is valid until the next call.
- * Errors as flk_input_more; after FLK_E_TOO_LARGE the line is dropped. */
+/* The next line without its line end (LF or CRLF; the last may have none), consumed; `line` is valid until the next
+ * call. Errors as flk_input_more; after FLK_E_TOO_LARGE the line is dropped. */
 FLK_MUST_CHECK flk_err_t flk_input_line(flk_input_t *input, const char **line, size_t *line_bytes, char *errmsg);
 
 int flk_input_fd(const flk_input_t *input);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-agent. Reading order: options; row, reader, window, builder (boxcount, coherence, compress, merkle), source, compute;
- * parcel, outbox, sender, courier, report, ship; status. */
+/* flk-agent. Reading order: options; row, reader, window, builder (boxcount, coherence, compress, merkle), source,
+ * compute; parcel, outbox, sender, courier, report, ship; status. */
 #include <sodium.h>
 #include <stdio.h>
 

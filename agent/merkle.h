@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Merkle tree hash of RFC 9162, section 2.1.1, with SHA-256: leaf = H(0x00 || row), node = H(0x01 || left || right),
- * split at the largest power of two below the number of leaves; no leaves: H of nothing. */
+/* The Merkle tree hash of RFC 9162, section 2.1.1, with SHA-256: leaf = H(0x00 || row), node = H(0x01 || left ||
+ * right), split at the largest power of two below the number of leaves; no leaves: H of nothing. */
 #ifndef FLK_AGENT_MERKLE_H
 #define FLK_AGENT_MERKLE_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Appends go to the log's writer many at a time and come back in `committed`, on the writer's thread; it counts them down, wakes
- * the owner through an eventfd, and frees them. Reading goes by a cursor over what is durable and un-acked, so new PCS and those
- * of an earlier run take one way, and memory does not grow with either.
- * An append that fails is kept as `fault`: the owner stops taking input, because a PCS that is not durable must not be sent. */
+/* Appends go to the log's writer many at a time and come back in `committed`, on the writer's thread; it counts them
+ * down, wakes the owner through an eventfd, and frees them. Reading goes by a cursor over what is durable and un-acked,
+ * so new PCS and those of an earlier run take one way, and memory does not grow with either. An append that fails is
+ * kept as `fault`: the owner stops taking input, because a PCS that is not durable must not be sent. */
 #include "agent/outbox.h"
 
 #include <errno.h>
@@ -15,11 +15,12 @@
 
 #include "common/log.h"
 
+enum { DEAD_SEGMENT_BYTES_MAX = 4 << 20 };
+
 struct flk_outbox {
     flk_wal_t *pending, *dead;
     flk_wal_t *read; /* one of the two */
     flk_wal_cursor_t *cursor;
-    uint64_t next_seq;
     uint64_t first_new; /* LSN; what is older comes from an earlier run */
     atomic_size_t syncing;
     atomic_int fault; /* flk_err_t */
@@ -53,13 +54,20 @@ static void committed(void *arg, flk_wal_entry_t *group) {
     atomic_fetch_sub(&outbox->syncing, count);          /* last: who sees 0 and is not woken has read all */
 }
 
+/* Segments are allocated whole; dead letters are few. */
+static uint64_t segment_bytes(const flk_settings_t *settings, bool dead) {
+    uint64_t bytes = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_BYTES);
+    return dead && bytes > DEAD_SEGMENT_BYTES_MAX ? DEAD_SEGMENT_BYTES_MAX : bytes;
+}
+
+/* `owner` NULL: the dead-letter queue, which is appended to by flk_wal_append_wait. */
 static flk_err_t open_log(const flk_settings_t *settings, const char *name, flk_outbox_t *owner, flk_wal_t **wal,
                           char *errmsg) {
     const char *data_dir = flk_settings_str(settings, FLK_SET_DATA_DIR);
     char dir[4096];
     snprintf(dir, sizeof dir, "%s/%s", data_dir, name);
     flk_wal_options_t options = {.dir = dir,
-                                 .segment_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_BYTES),
+                                 .segment_bytes_max = segment_bytes(settings, owner == NULL),
                                  .segment_age_ms = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_AGE_S) * 1000,
                                  .retention_ms = flk_settings_uint(settings, FLK_SET_WAL_RETENTION_S) * 1000,
                                  .retained_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_RETAINED_BYTES),
@@ -102,7 +110,7 @@ flk_err_t flk_outbox_open(const flk_settings_t *settings, flk_outbox_source_t fr
     report_recovery("outbox-dlq", outbox->dead);
     flk_wal_stats_t stats;
     flk_wal_stats(outbox->pending, &stats);
-    outbox->next_seq = outbox->first_new = stats.next_lsn;
+    outbox->first_new = stats.next_lsn;
     *out = outbox;
     return FLK_OK;
 }
@@ -119,10 +127,6 @@ void flk_outbox_close(flk_outbox_t **outbox) {
     *outbox = NULL;
 }
 
-uint64_t flk_outbox_next_seq(const flk_outbox_t *outbox) {
-    return outbox->next_seq;
-}
-
 flk_err_t flk_outbox_append(flk_outbox_t *outbox, uint8_t kind, char *json, size_t json_bytes) {
     if (atomic_load(&outbox->syncing) >= FLK_OUTBOX_SYNCING_MAX) {
         return FLK_E_FULL;
@@ -134,7 +138,6 @@ flk_err_t flk_outbox_append(flk_outbox_t *outbox, uint8_t kind, char *json, size
     append->json = json;
     append->entry = (flk_wal_entry_t){.body = json, .body_bytes = (uint32_t)json_bytes, .kind = kind};
     atomic_fetch_add(&outbox->syncing, 1);
-    outbox->next_seq++;
     flk_wal_append(outbox->pending, &append->entry);
     return FLK_OK;
 }

@@ -10,10 +10,10 @@
 typedef struct flk_parcel {
     uint64_t lsn; /* of its record in the outbox, or in the dead-letter queue */
     flk_id_t id;  /* its submission id at the ZeroMQ door: the same however often it is sent */
-    char pcs_id[FLK_PCS_ID_HEX + 1];
-    bool ready;  /* ready-made: its bytes are not touched */
-    bool resent; /* tried by an earlier run, so its first try here is not its first */
-    char *json;  /* heap */
+    bool ready;   /* ready-made: its bytes are not touched */
+    bool resent;  /* tried by an earlier run, so its first try here is not its first */
+    flk_pcs_t pcs;
+    char *json; /* the same as text; heap */
     size_t json_bytes;
     uint32_t tries;          /* begun by this run */
     uint64_t due_ms;         /* monotonic; no try before */
@@ -21,13 +21,13 @@ typedef struct flk_parcel {
     struct flk_parcel *next; /* the courier's */
 } flk_parcel_t;
 
-/* Copies the JSON and reads the id out of it. FLK_E_INVALID: not a PCS, errmsg says why; FLK_E_NOMEM. Caller frees with
- * flk_parcel_destroy. */
+/* Reads and copies the JSON. FLK_E_INVALID: not a PCS, errmsg says why; FLK_E_NOMEM. Caller frees with flk_parcel_destroy. */
 FLK_MUST_CHECK flk_err_t flk_parcel_new(const void *json, size_t json_bytes, flk_parcel_t **parcel, char *errmsg);
 void flk_parcel_destroy(flk_parcel_t **parcel);
 
-/* Begins the next try: counts it, and from the second on puts attempt and sent_at of a computed PCS right (neither is
- * signed). Errors: FLK_E_NOMEM. */
+/* Begins the next try: counts it, and puts right what a computed PCS says about its delivery (none of it is signed):
+ * ft.outbox_seq is the LSN of its record; from the second try on attempt and sent_at are of that try. Errors:
+ * FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_parcel_begin_try(flk_parcel_t *parcel);
 
 /* What a try came to. */

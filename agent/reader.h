@@ -25,8 +25,9 @@ FLK_MUST_CHECK flk_err_t flk_reader_open(const char *path, const flk_reader_opti
 void flk_reader_close(flk_reader_t **reader);
 
 /* Reads the next row. Never blocks on a pipe. An empty cell (NDJSON: an absent member or null) is missing, no error.
- * FLK_E_AGAIN: wait for input (flk_reader_input). FLK_E_NOT_FOUND: the end. FLK_E_INVALID: a bad row; errmsg names file,
- * row, line and column; the next call goes on behind it. FLK_E_CONFIG: the header lacks a column. FLK_E_IO, FLK_E_NOMEM. */
+ * FLK_E_AGAIN: wait for input (flk_reader_input). FLK_E_NOT_FOUND: the end. FLK_E_INVALID: a bad row; errmsg names
+ * file, row, line and column; the next call goes on behind it. FLK_E_CONFIG: the header lacks a column. FLK_E_IO,
+ * FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_reader_next(flk_reader_t *reader, flk_row_t *row, char *errmsg);
 
 /* What was chosen; complete after the first FLK_OK of flk_reader_next. */

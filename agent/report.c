@@ -94,7 +94,7 @@ static void print_quoted(FILE *out, const char *text) {
 }
 
 static void print_result(FILE *out, const flk_parcel_t *parcel, const flk_reply_t *reply, double latency_ms) {
-    fprintf(out, "{\"pcs_id\":\"%s\",\"outbox_seq\":%llu,\"status\":%u,\"duplicate\":%s,\"reasons\":[", parcel->pcs_id,
+    fprintf(out, "{\"pcs_id\":\"%s\",\"outbox_seq\":%llu,\"status\":%u,\"duplicate\":%s,\"reasons\":[", parcel->pcs.id,
             (unsigned long long)parcel->lsn, reply->status, reply->duplicate ? "true" : "false");
     print_reasons(out, reply->reasons);
     fprintf(out, "],\"latency_ms\":%.3f,\"tries\":%u,\"dead_letter\":", latency_ms, parcel->tries);

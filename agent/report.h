@@ -27,8 +27,8 @@ FLK_MUST_CHECK flk_err_t flk_report_init(flk_report_t *report, const char *resul
 FLK_MUST_CHECK flk_err_t flk_report_fini(flk_report_t *report, char *errmsg);
 
 /* Counts one parcel's end and writes its line of results:
- * {"pcs_id","outbox_seq","status","duplicate","reasons","latency_ms","tries","dead_letter"}; latency_ms is the last try's round
- * trip, dead_letter the reason or null, status 0 when no answer came. */
+ * {"pcs_id","outbox_seq","status","duplicate","reasons","latency_ms","tries","dead_letter"}; outbox_seq is the record's
+ * LSN, latency_ms the last try's round trip, dead_letter the reason or null, status 0 when no answer came. */
 void flk_report_add(flk_report_t *report, const flk_parcel_t *parcel, const flk_reply_t *reply);
 
 uint64_t flk_report_answered(const flk_report_t *report);

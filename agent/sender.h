@@ -33,8 +33,8 @@ uint32_t flk_sender_room(const flk_sender_t *sender);
 /* Starts a try; needs room. The sender keeps the parcel until its reply; one always comes within timeout_ms and a little. */
 void flk_sender_send(flk_sender_t *sender, flk_parcel_t *parcel);
 
-/* Does what can be done, waiting up to timeout_ms for replies or for one of `fds` to be readable; calls on_reply. Returns
- * early on a signal. */
+/* Does what can be done, waiting up to timeout_ms for replies or for one of `fds` to be readable; calls on_reply.
+ * Returns early on a signal. */
 void flk_sender_turn(flk_sender_t *sender, uint32_t timeout_ms, const int *fds, size_t fds_len);
 
 /* ---- for transports ---- */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP by libcurl's multi interface: one handle a parcel under way, connections kept alive between them.
  *   send -> a free handle posts the JSON -> turn: curl works, then waits -> the answer is read -> on_reply.
- * A 200 or 202 is believed only when its body is a verdict on this very PCS: a proxy's own "200 OK" must not settle a record.
- * No answer (refused, reset, timed out, a name that does not resolve) and a certificate that does not verify are tried later: the
- * record is not at fault. Redirects are not followed: a POST must not wander. */
+ * A 200 or 202 is believed only when its body is a verdict on this very PCS: a proxy's own "200 OK" must not settle a
+ * record. No answer (refused, reset, timed out, a name that does not resolve) and a certificate that does not verify
+ * are tried later: the record is not at fault. Redirects are not followed: a POST must not wander. */
 #include "agent/sender.h"
 
 #include <curl/curl.h>
@@ -116,7 +116,7 @@ static uint32_t reasons_of(const json_t *answer) {
 static bool read_verdict(const post_t *post, const json_t *answer, flk_reply_t *reply) {
     const char *pcs_id = json_string_value(json_object_get(answer, "pcs_id"));
     const json_t *accepted = json_object_get(answer, "accepted");
-    if (pcs_id == NULL || strcmp(pcs_id, post->parcel->pcs_id) != 0 || !json_is_boolean(accepted) ||
+    if (pcs_id == NULL || strcmp(pcs_id, post->parcel->pcs.id) != 0 || !json_is_boolean(accepted) ||
         json_is_true(accepted) != (reply->status == FLK_STATUS_ACCEPTED)) {
         return false;
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The ZeroMQ door: one DEALER, many submissions under way, as many as the gateway gives credit for.
- *   send -> a place in the table -> SUBMIT when the link is up and credit is left -> VERDICT, UNAVAILABLE or BUSY with the same
- *   id -> on_reply.
- * A link that was lost (uplink.h notices) takes all that was sent with it: it is sent again after the next acquaintance. A parcel
- * without an answer for timeout_ms, link or no link, is given back to be tried later; a late answer finds no place and is
- * ignored: the next try gets the stored outcome. */
+ *   send -> a place in the table -> SUBMIT when the link is up and credit is left -> VERDICT, UNAVAILABLE or BUSY with
+ *   the same id -> on_reply.
+ * A link that was lost (uplink.h notices) takes all that was sent with it: it is sent again after the next
+ * acquaintance. A parcel without an answer for timeout_ms, link or no link, is given back to be tried later; a late
+ * answer finds no place and is ignored: the next try gets the stored outcome. */
 #include "agent/sender.h"
 
 #include <stdlib.h>
@@ -39,26 +39,18 @@ static void finish(door_t *door, place_t *place, const flk_reply_t *reply) {
     flk_sender_finish(&door->base, parcel, reply);
 }
 
-/* The PCS as msgpack in a new message; false: out of memory. A parcel's JSON is a valid PCS. */
+/* The PCS as msgpack in a new message; false: out of memory. */
 static bool encode(const flk_parcel_t *parcel, zmq_msg_t *body) {
-    flk_pcs_t *pcs = malloc(sizeof *pcs);
-    flk_pcs_fault_t fault;
-    if (pcs == NULL || flk_pcs_from_json(parcel->json, parcel->json_bytes, pcs, &fault) != FLK_OK) {
-        free(pcs);
+    uint8_t *bytes = malloc(flk_pcs_msgpack_bound(&parcel->pcs));
+    if (bytes == NULL) {
         return false;
     }
-    void *bytes = malloc(flk_pcs_msgpack_bound(pcs));
-    bool made = bytes != NULL;
+    size_t used = flk_pcs_to_msgpack(&parcel->pcs, bytes);
+    bool made = zmq_msg_init_size(body, used) == 0;
     if (made) {
-        size_t used = flk_pcs_to_msgpack(pcs, bytes);
-        made = zmq_msg_init_size(body, used) == 0;
-        if (made) {
-            memcpy(zmq_msg_data(body), bytes, used);
-        }
+        memcpy(zmq_msg_data(body), bytes, used);
     }
     free(bytes);
-    flk_pcs_fini(pcs);
-    free(pcs);
     return made;
 }
 
@@ -123,7 +115,7 @@ static bool read_outcome(const flk_message_t *message, const flk_parcel_t *parce
     flk_outcome_record_t record;
     zmq_msg_t *body = (zmq_msg_t *)&message->body; /* libzmq's getters take no const */
     if (flk_outcome_decode(zmq_msg_data(body), zmq_msg_size(body), &record, NULL) != FLK_OK ||
-        strcmp(record.pcs_id, parcel->pcs_id) != 0) {
+        strcmp(record.pcs_id, parcel->pcs.id) != 0) {
         return false;
     }
     reply->duplicate = (message->frame.flags & FLK_FLAG_DUPLICATE) != 0;

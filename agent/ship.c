@@ -2,9 +2,10 @@
 /* One loop, one thread:
  *   1. source → outbox: one PCS a turn, while not too many wait for their sync (submit only).
  *   2. outbox → courier: what is durable and unanswered, oldest first, so what an earlier run left comes first.
- *   3. a turn of the courier: tries, replies; a verdict settles its record, a refusal or a last failed try makes it a dead letter.
- * The end: no more input, nothing syncing, nothing durable left to read, nothing held by the courier.
- * Input that goes wrong (a bad row, a full disk) ends step 1 only: what is in the outbox is still delivered, then the exit status
+ *   3. a turn of the courier: tries, replies; a verdict settles its record, a refusal or a last failed try makes it a
+ *      dead letter.
+ * The end: no more input, nothing syncing, nothing durable left to read, nothing held by the courier. Input that goes
+ * wrong (a bad row, a full disk) ends step 1 only: what is in the outbox is still delivered, then the exit status
  * tells. A stop leaves everything where it is: durable, pending, for the next run. */
 #include "agent/ship.h"
 
@@ -59,7 +60,7 @@ static int status_of_input(flk_err_t err) {
 /* Gets the next PCS; false: there is none now. */
 static bool read_source(ship_t *ship) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    flk_err_t err = flk_source_next(ship->source, flk_outbox_next_seq(ship->outbox), &ship->held, errmsg);
+    flk_err_t err = flk_source_next(ship->source, &ship->held, errmsg);
     ship->input_awaited = err == FLK_E_AGAIN;
     if (err != FLK_OK && err != FLK_E_AGAIN) {
         end_input(ship);

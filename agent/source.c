@@ -190,16 +190,13 @@ static flk_err_t next_window(flk_source_t *source, flk_window_t *window, char *e
     return FLK_OK;
 }
 
-static flk_err_t next_computed(flk_source_t *source, uint64_t outbox_seq, flk_source_pcs_t *out, char *errmsg) {
+static flk_err_t next_computed(flk_source_t *source, flk_source_pcs_t *out, char *errmsg) {
     flk_window_t window;
     flk_pcs_t *pcs = malloc(sizeof *pcs);
     flk_err_t err = pcs == NULL ? FLK_E_NOMEM : next_window(source, &window, errmsg);
     if (err == FLK_OK) {
         err = flk_builder_build(source->builder, &window, pcs);
         if (err == FLK_OK) {
-            pcs->has_outbox_seq = outbox_seq != 0;
-            pcs->outbox_seq = outbox_seq;
-            memcpy(out->id, pcs->id, sizeof out->id);
             out->ready = false;
             err = flk_pcs_to_json(pcs, &out->json, &out->json_bytes);
             flk_pcs_fini(pcs);
@@ -241,7 +238,6 @@ static flk_err_t take_line(const char *line, size_t line_bytes, flk_source_pcs_t
     }
     flk_err_t err = flk_pcs_from_json(line, line_bytes, pcs, fault);
     if (err == FLK_OK) {
-        memcpy(out->id, pcs->id, sizeof out->id);
         flk_pcs_fini(pcs);
         out->json = malloc(line_bytes);
         out->json_bytes = line_bytes;
@@ -280,9 +276,8 @@ static flk_err_t next_ready(flk_source_t *source, flk_source_pcs_t *out, char *e
 
 /* ---- both ---- */
 
-flk_err_t flk_source_next(flk_source_t *source, uint64_t outbox_seq, flk_source_pcs_t *pcs, char *errmsg) {
-    flk_err_t err =
-        source->options->ready ? next_ready(source, pcs, errmsg) : next_computed(source, outbox_seq, pcs, errmsg);
+flk_err_t flk_source_next(flk_source_t *source, flk_source_pcs_t *pcs, char *errmsg) {
+    flk_err_t err = source->options->ready ? next_ready(source, pcs, errmsg) : next_computed(source, pcs, errmsg);
     source->stats.pcs += err == FLK_OK;
     return err;
 }

@@ -14,17 +14,15 @@ void flk_source_destroy(flk_source_t **source);
 
 /* One PCS as JSON without newline. Caller frees `json` with free(). */
 typedef struct flk_source_pcs {
-    char id[FLK_PCS_ID_HEX + 1];
     char *json;
     size_t json_bytes;
     bool ready; /* was read ready-made: its bytes are the sender's */
 } flk_source_pcs_t;
 
-/* The next PCS; `outbox_seq` goes into ft.outbox_seq of a computed one, 0 = none. Never blocks on a pipe. FLK_E_AGAIN: wait
- * for flk_source_fd. FLK_E_NOT_FOUND: the end. FLK_E_INVALID: a bad row that must not be skipped. FLK_E_CONFIG: the input does
- * not fit the options. FLK_E_IO, FLK_E_NOMEM. All but FLK_E_AGAIN are final. */
-FLK_MUST_CHECK flk_err_t flk_source_next(flk_source_t *source, uint64_t outbox_seq, flk_source_pcs_t *pcs,
-                                         char *errmsg);
+/* The next PCS. Never blocks on a pipe. FLK_E_AGAIN: wait for flk_source_fd. FLK_E_NOT_FOUND: the end. FLK_E_INVALID: a
+ * bad row that must not be skipped. FLK_E_CONFIG: the input does not fit the options. FLK_E_IO, FLK_E_NOMEM. All but
+ * FLK_E_AGAIN are final. */
+FLK_MUST_CHECK flk_err_t flk_source_next(flk_source_t *source, flk_source_pcs_t *pcs, char *errmsg);
 
 int flk_source_fd(const flk_source_t *source); /* -1: no file is open */
 

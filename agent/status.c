@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Records come in the order of their LSN, each ack behind its record: one pass with a sorted list of what is open. Memory grows with
- * the records on disk (24 bytes each), not with their bodies. Quarantined segments are passed over: what could be salvaged was
- * written again. */
+/* Records come in the order of their LSN, each ack behind its record: one pass with a sorted list of what is open.
+ * Memory grows with the records on disk (24 bytes each), not with their bodies. Quarantined segments are passed over:
+ * what could be salvaged was written again. */
 #include "agent/status.h"
 
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #include "common/settings.h"
 
 /* Prints to standard output: lines for people, or with `json` one line
- * {"data_dir","pending","oldest_pending_s","dead","oldest_dead_s","reasons":{reason:count}}; an age is null without a record.
- * Returns the exit status: FLK_EXIT_UNDELIVERED when something is pending or dead. */
+ * {"data_dir","pending","oldest_pending_s","dead","oldest_dead_s","reasons":{reason:count}}; an age is null without a
+ * record. Returns the exit status: FLK_EXIT_UNDELIVERED when something is pending or dead. */
 FLK_MUST_CHECK int flk_status_run(const flk_agent_options_t *options, const flk_settings_t *settings);
 
 #endif

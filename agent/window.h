@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Cuts the stream of rows into windows, by count or by time, tumbling or sliding. One thread.
  *
- * By count: window k holds the rows k*slide … k*slide + length - 1 of the stream in input order; its number is k.
- * By time: a window holds the rows with start <= time < start + length, in time order, equal times in input order. Starts are
- * multiples of the slide (since the Unix epoch), and only those with a row in [start, start + slide): a window without one
- * would hold nothing that the next does not hold. The number is the start in seconds. A window is complete when a row at or
- * behind its end has come. A row that is older than the end of a complete window is late.
- * At the end of the input one more, shorter window holds the rest, if any row of it is in no complete window yet.
+ * By count: window k holds the rows k*slide … k*slide + length - 1 of the stream in input order; its number is k. By
+ * time: a window holds the rows with start <= time < start + length, in time order, equal times in input order. Starts
+ * are multiples of the slide (since the Unix epoch), and only those with a row in [start, start + slide): a window
+ * without one would hold nothing that the next does not hold. The number is the start in seconds. A window is complete
+ * when a row at or behind its end has come. A row that is older than the end of a complete window is late. At the end
+ * of the input one more, shorter window holds the rest, if any row of it is in no complete window yet.
  *
  * Memory: the rows of one window (FLK_WINDOW_ROWS_MAX at most) and those that came before it was taken. */
 #ifndef FLK_AGENT_WINDOW_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two doors of a cluster that is not there: an HTTP server (civetweb) and a ROUTER, which answer the n-th submission as the n-th step
- * of a script says, and accept everything beyond it. For tests only. */
+/* Two doors of a cluster that is not there: an HTTP server (civetweb) and a ROUTER, which answer the n-th submission as
+ * the n-th step of a script says, and accept everything beyond it. For tests only. */
 #ifndef FLK_TESTS_UNIT_AGENT_DOORS_H
 #define FLK_TESTS_UNIT_AGENT_DOORS_H
 

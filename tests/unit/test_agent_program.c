@@ -196,11 +196,22 @@ static size_t seen_times(const char *id) {
     return times;
 }
 
+/* The door saw that PCS with that number of the outbox, at its first attempt. */
+static void check_logged(const char *id, uint64_t outbox_seq) {
+    size_t i = 0;
+    while (strcmp(door.log[i].pcs_id, id) != 0) {
+        i++;
+        ck_assert_uint_lt(i, door.seen);
+    }
+    ck_assert_uint_eq(door.log[i].outbox_seq, outbox_seq);
+    ck_assert_uint_eq(door.log[i].attempt, 1);
+}
+
 #define SLIDING "--window 6h --slide 1h --columns longitude,latitude,depth_km " DATA
 
 /* ---- delivery ---- */
 
-/* Everything that compute prints is sent once, in order numbers of the outbox, and answered; nothing stays. */
+/* Everything that compute prints is sent once, numbered as in the outbox, and answered; nothing stays. */
 START_TEST(test_program_submit) {
     json_t *ids = computed_ids(SLIDING);
     ck_assert_uint_ge(json_array_size(ids), 100);
@@ -217,17 +228,14 @@ START_TEST(test_program_submit) {
     json_array_foreach(ids, i, id) {
         ck_assert_uint_eq(seen_times(json_string_value(id)), 1);
     }
-    for (i = 0; i < door.seen; i++) {
-        ck_assert_uint_ge(door.log[i].outbox_seq, 1);
-        ck_assert_uint_le(door.log[i].outbox_seq, door.seen);
-        ck_assert_uint_eq(door.log[i].attempt, 1);
-    }
     json_error_t fault;
     FILE *file = fopen(results, "r");
     for (i = 0; i < door.seen; i++) {
         json_t *result = json_loadf(file, JSON_DISABLE_EOF_CHECK, &fault);
         ck_assert_int_eq(json_integer_value(json_object_get(result, "status")), 200);
         ck_assert(json_is_null(json_object_get(result, "dead_letter")));
+        check_logged(json_string_value(json_object_get(result, "pcs_id")),
+                     (uint64_t)json_integer_value(json_object_get(result, "outbox_seq")));
         json_decref(result);
     }
     fclose(file);
@@ -371,6 +379,22 @@ START_TEST(test_program_nobody_listens) {
     check_run("submit --tries 2 --window 400 " DATA, 3);
     check_line("5 retries, 5 dead letters, 0 pending");
     check_status(0, 5);
+}
+END_TEST
+
+/* A disk that is too full to make PCS durable: nothing is sent, one line, status 1; with space again all is delivered. */
+START_TEST(test_program_disk_full) {
+    open_door(_i, NULL, 0);
+    setenv("FLK_WAL_LOW_WATER_BYTES", "1099511627776", 1);
+    int status = run("submit --quiet --window 400 " DATA);
+    unsetenv("FLK_WAL_LOW_WATER_BYTES");
+    ck_assert_int_eq(status, 1);
+    check_line("no space left on the device");
+    ck_assert_uint_eq(door_seen(), 0);
+    check_run("submit --window 400 " DATA, 0);
+    door_close(&door);
+    ck_assert_uint_eq(door.seen, 5);
+    check_status(0, 0);
 }
 END_TEST
 
@@ -554,6 +578,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_program_outbox_before_sending, 0, 2);
     tcase_add_loop_test(tests, test_program_stopped, 0, 2);
     tcase_add_test(tests, test_program_nobody_listens);
+    tcase_add_loop_test(tests, test_program_disk_full, 0, 2);
     tcase_add_test(tests, test_program_one_per_directory);
     tcase_add_loop_test(tests, test_program_stream, 0, 2);
     tcase_add_test(tests, test_program_bad_row);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Both senders and the courier against doors that refuse, throttle, hang up, keep silent or come back: every parcel ends exactly
- * once, as it should. */
+/* Both senders and the courier against doors that refuse, throttle, hang up, keep silent or come back: every parcel
+ * ends exactly once, as it should. */
 #include "agent_doors.h"
 #include "agent_parts.h"
 
