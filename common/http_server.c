@@ -110,8 +110,6 @@ static struct mg_context *start_civetweb(const flk_http_options_t *options, char
         "1",
         "access_control_allow_methods",
         "", /* else civetweb answers CORS preflights by itself */
-        "access_control_allow_origin",
-        "",
         "enable_directory_listing",
         "no",
     };

@@ -78,6 +78,20 @@ def test_up_and_stop(up):
     assert ends["gateway"] <= min(ends["worker-1"], ends["worker-2"]) and max(ends["worker-1"], ends["worker-2"]) <= ends["broker"], ends
 
 
+# A child that does not stop is waited for; a second Ctrl-C kills what is left, and up ends with 1.
+def test_up_second_interrupt_kills(up):
+    up.start_ready()
+    pids = [member["pid"] for member in up.members().values()]
+    os.kill(up.members()["worker-1"]["pid"], signal.SIGSTOP)
+    up.stopping = True
+    up.signal(signal.SIGINT)
+    wait_for(lambda: not runs(up.members()["gateway"]["pid"]), 20, "the gateway stops")
+    assert up.alive()
+    up.signal(signal.SIGINT)
+    assert up.wait(20) == 1 and "children_killed program=worker" in up.log(), up.log_tail()
+    assert not any(runs(pid) for pid in pids)
+
+
 # A child that is killed is started again on the same address; status tells how often.
 def test_up_starts_a_dead_child_again(up):
     up.start_ready()

@@ -77,6 +77,18 @@ START_TEST(test_log_text_escapes) {
 }
 END_TEST
 
+/* Strings that come from people are redacted in either format. */
+START_TEST(test_log_redacts) {
+    for (int format = FLK_LOG_TEXT; format <= FLK_LOG_JSON; format++) {
+        flk_log_init("flk-test", FLK_LOG_INFO, (flk_log_format_t)format);
+        capture_start();
+        flk_log(FLK_LOG_INFO, "event", FLK_S("shard", "alice@example.com +49 170 1234567"));
+        ck_assert_ptr_nonnull(strstr(capture_end(), "[email] [phone]"));
+        ck_assert_ptr_null(strstr(captured, "alice"));
+    }
+}
+END_TEST
+
 /* Every JSON line parses and gives the values back; no number that JSON lacks is printed. */
 START_TEST(test_log_json_line) {
     flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_JSON);
@@ -225,6 +237,9 @@ static const char *const kept_cases[] = {
     "@example.com",
     "@@@",
     "12 + 1234567x",
+    "+1234567x",
+    "0123-4567-89ab-cdef",
+    "a@b.c",
 };
 
 /* E-mail addresses and phone numbers go, whatever stands around them. */
@@ -280,6 +295,7 @@ int main(void) {
     tcase_add_test(tests, test_log_text_line);
     tcase_add_test(tests, test_log_level);
     tcase_add_test(tests, test_log_text_escapes);
+    tcase_add_test(tests, test_log_redacts);
     tcase_add_test(tests, test_log_json_line);
     tcase_add_test(tests, test_log_long_line);
     tcase_add_test(tests, test_log_keeps_errno);
