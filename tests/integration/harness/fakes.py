@@ -76,6 +76,10 @@ class FakeWorker:
             frame = self.receive(seconds)
         return Work(frame) if frame else None
 
+    def is_idle(self, seconds=0.3):
+        """True when no delivery comes for so long; a short time however slow the build is, for silence costs liveness."""
+        return self.work(seconds / SLOW) is None
+
     def answer(self, work):
         self.send(doors.pack(doors.VERDICT, work.submission, work.delivery, doors.predicted(work.pcs)["status"], 0), outcome(work))
 
