@@ -22,6 +22,18 @@ static bool has_space_before_colon(const struct mg_header *header) {
     return after < header->value && *after == '\0';
 }
 
+/* civetweb takes the first line that does not begin with a name, such as a folded one, for the end of the header and forgets
+ * what follows, be it a Content-Length. Behind the last field that it kept must stand the empty line. */
+static bool is_cut_short(const struct mg_request_info *request) {
+    if (request->num_headers == 0) {
+        return false;
+    }
+    const char *value = request->http_headers[request->num_headers - 1].value;
+    const char *end = value + strlen(value);
+    end += end[1] == '\0' ? 2 : 1; /* it wrote a NUL over CR and LF */
+    return *end != '\r' && *end != '\n';
+}
+
 typedef struct framing {
     unsigned lengths, encodings, hosts;
     bool bad_length, bad_encoding, bad_name;
@@ -50,6 +62,9 @@ static const char *objection(const struct mg_request_info *request, const framin
     bool old = strcmp(request->http_version, "1.0") == 0;
     if (framing->bad_name) {
         return "a header name must be followed by its colon at once";
+    }
+    if (is_cut_short(request)) {
+        return "a header line must begin with its name; folded lines are not taken";
     }
     if (framing->lengths > 1 || framing->bad_length) {
         return "Content-Length must stand once, as a decimal number";
