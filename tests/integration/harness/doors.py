@@ -74,7 +74,7 @@ def http_raw(address, data, seconds=10, half_close=False):
             sock.sendall(data)
             if half_close:
                 sock.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass  # refused before all was read: the answer may be there already
         response = http.client.HTTPResponse(sock)
         try:
