@@ -73,7 +73,8 @@ static bool hand_over_first(flk_broker_t *broker, flk_queue_t *queue, flk_worker
 
 static bool is_abandoned(const flk_broker_t *broker, const flk_delivery_t *delivery) {
     const flk_gateway_t *gateway = delivery->gateway;
-    return gateway->gone_ms != 0 && broker->now_ms - gateway->gone_ms > FLK_BROKER_GONE_MS_MAX;
+    uint64_t kept_ms = (uint64_t)broker->heartbeat_ms * FLK_BROKER_GONE_PERIODS;
+    return gateway->gone_ms != 0 && broker->now_ms - gateway->gone_ms > kept_ms;
 }
 
 static void set_aside_for_suspects(flk_broker_t *broker) {

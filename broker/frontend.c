@@ -4,7 +4,7 @@
  *
  * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway lost
  * sight of it, and only the way back changes. A gateway that is gone keeps what it submitted in its log; what is queued for it
- * here still runs for a minute, since its repetition will find the outcome in the store. One that never introduced itself, or
+ * here still runs for 60 heartbeats, since its repetition will find the outcome in the store. One that never introduced itself, or
  * did so to an earlier broker, is served all the same and told by PONG to do it. */
 #include <stdlib.h>
 

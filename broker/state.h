@@ -23,7 +23,7 @@ enum {
     FLK_BROKER_WORKER_CREDIT_MAX = 16384, /* both stay below what a socket holds for one peer */
     FLK_BROKER_SUSPECT_LOSSES = 2,        /* lost workers that make a delivery a suspect */
     FLK_BROKER_DEAD_LOSSES = 5,           /* … and a dead letter: three of them while it was alone */
-    FLK_BROKER_GONE_MS_MAX = 60000,       /* how long deliveries of a gateway that is gone are still handed out */
+    FLK_BROKER_GONE_PERIODS = 60,         /* for how many what a gateway that is gone left here is still handed out */
     FLK_BROKER_BUSY_RETRY_MS = 1000,
     FLK_BROKER_ENDPOINT_BYTES = 256,
 };

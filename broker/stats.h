@@ -18,7 +18,7 @@
     X(dropped_answers, "flk_broker_dropped_answers_total", "Answers whose gateway was gone")                           \
     X(redeliveries, "flk_broker_redeliveries_total", "Deliveries queued again after their worker was lost")            \
     X(dead_letters, "flk_broker_dead_letters_total", "Deliveries given up after too many lost workers")                \
-    X(abandoned, "flk_broker_abandoned_total", "Deliveries dropped because their gateway was gone for a minute")       \
+    X(abandoned, "flk_broker_abandoned_total", "Deliveries dropped because their gateway was gone for 60 heartbeats")  \
     X(workers_lost, "flk_broker_workers_lost_total", "Workers lost without a GOODBYE")                                 \
     X(malformed, "flk_broker_malformed_total", "Malformed messages, ignored")                                          \
     X(unknown, "flk_broker_unknown_total", "Messages of a kind not expected here, ignored")

@@ -348,6 +348,25 @@ START_TEST(test_broker_loses_a_silent_gateway) {
 }
 END_TEST
 
+/* What a gateway left behind is not handed out any more once it was gone for sixty periods; others are not affected. */
+START_TEST(test_broker_abandons_what_a_gateway_left_long_ago) {
+    peer_t gone = gateway_open(), other = gateway_open();
+    submit(&gone, 1);
+    peer_say(&gone, (flk_frame_t){.kind = FLK_GOODBYE});
+    ck_assert(!peer_ping(&gone, NULL));
+    submit(&other, 2);
+    ck_assert(!peer_next_of_work(&other, 62 * SHORT_MS)); /* gives signs of life meanwhile */
+    peer_t worker = worker_open(1);
+    flk_frame_t work = expect_work(&worker, 2, 1);
+    answer(&worker, &work);
+    expect_verdict(&other, 2);
+    ck_assert_uint_eq(rig_counter("flk_broker_abandoned_total"), 1);
+    peer_kill(&gone);
+    peer_kill(&other);
+    peer_kill(&worker);
+}
+END_TEST
+
 /* ---- nonsense ---- */
 
 static void send_random_parts(peer_t *peer, unsigned *seed) {
@@ -443,6 +462,7 @@ int main(void) {
     tcase_add_test(tc, test_broker_keeps_a_worker_that_answers_pings);
     tcase_add_test(tc, test_broker_takes_the_word_of_a_pulse_for_a_while);
     tcase_add_test(tc, test_broker_loses_a_silent_gateway);
+    tcase_add_test(tc, test_broker_abandons_what_a_gateway_left_long_ago);
     suite_add_tcase(suite, tc);
     tc = tcase_create("late");
     tcase_set_timeout(tc, 120);
