@@ -103,7 +103,6 @@ static void tick(flk_broker_t *broker) {
     broker->tick_at = broker->now_ms + broker->tick_ms;
     flk_backend_tick(broker);
     flk_frontend_tick(broker);
-    flk_dispatch(broker);
     publish(broker);
 }
 
@@ -126,11 +125,12 @@ static bool stop_asked(const flk_broker_t *broker) {
     return poll(&item, 1, 0) > 0;
 }
 
+/* Returns how much there was to do. */
 static size_t turn(flk_broker_t *broker) {
     read_clock(broker);
     size_t handled = flk_backend_turn(broker);
     handled += flk_frontend_turn(broker);
-    flk_dispatch(broker);
+    handled += flk_dispatch(broker);
     tick(broker);
     return handled;
 }

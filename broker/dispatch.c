@@ -110,20 +110,23 @@ static void dispatch_suspects(flk_broker_t *broker) {
     }
 }
 
-void flk_dispatch(flk_broker_t *broker) {
+size_t flk_dispatch(flk_broker_t *broker) {
     dispatch_suspects(broker);
-    for (int i = 0; i < DISPATCH_MAX && broker->waiting.count > 0; i++) {
+    size_t done = 0;
+    while (done < DISPATCH_MAX && broker->waiting.count > 0) {
         flk_worker_t *worker = flk_roster_least(&broker->roster);
         if (worker == NULL) {
-            return;
+            break;
         }
         if (is_abandoned(broker, broker->waiting.head)) {
             flk_deliveries_remove(&broker->deliveries, flk_queue_pop(&broker->waiting));
             flk_counter_add(broker->stats.abandoned, 1);
         } else if (!hand_over_first(broker, &broker->waiting, worker)) {
-            return;
+            break;
         }
+        done++;
     }
+    return done;
 }
 
 /* ---- losses ---- */

@@ -83,8 +83,8 @@ void flk_backend_lose(flk_broker_t *broker, flk_worker_t *worker, bool blame, co
 
 /* ---- dispatch.c ---- */
 
-/* Hands out what waits while workers have credit left. */
-void flk_dispatch(flk_broker_t *broker);
+/* Hands out what waits while workers have credit left; returns how many, 0 when there is no more to do. */
+size_t flk_dispatch(flk_broker_t *broker);
 /* Puts what a lost worker holds back to the front. */
 void flk_dispatch_return(flk_broker_t *broker, flk_worker_t *worker, bool blame);
 /* The queue that a delivery waits in. */
