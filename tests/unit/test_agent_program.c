@@ -361,7 +361,7 @@ START_TEST(test_program_stopped) {
     uint64_t began_ms = flk_mono_ms();
     kill(agent.pid, SIGTERM);
     ck_assert_int_eq(finish(), 3);
-    ck_assert_uint_lt(flk_mono_ms() - began_ms, 3000);
+    ck_assert_uint_lt(flk_mono_ms() - began_ms, 10000); /* all back-offs together take longer */
     ck_assert_ptr_nonnull(strstr(agent.err_text, "5 pending"));
     ck_assert_ptr_nonnull(strstr(agent.err_text, "flk-agent drain"));
     check_status(5, 0);

@@ -296,7 +296,7 @@ START_TEST(test_broker_says_goodbye_when_it_stops) {
     peer_expect(&gateway, FLK_GOODBYE);
     peer_expect(&worker, FLK_GOODBYE);
     flk_broker_destroy(&rig.broker);
-    ck_assert_uint_lt(flk_mono_ms() - asked_ms, 1000);
+    ck_assert_uint_lt(flk_mono_ms() - asked_ms, 5000); /* no lingering socket: that would be for ever */
     peer_kill(&gateway);
     peer_kill(&worker);
 }

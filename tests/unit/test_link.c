@@ -136,7 +136,7 @@ START_TEST(test_link_does_not_queue_for_an_absent_peer) {
 }
 END_TEST
 
-/* A peer that comes back on the same endpoint is found again within two seconds. */
+/* A peer that comes back on the same endpoint is found again soon. */
 START_TEST(test_link_finds_a_restarted_peer_soon) {
     ck_assert_int_eq(send_wait(&submit, NULL, 0), FLK_OK);
     flk_link_close(&router);
@@ -145,7 +145,7 @@ START_TEST(test_link_finds_a_restarted_peer_soon) {
     uint64_t back_at = flk_mono_ms();
     ck_assert_int_eq(send_wait(&submit, NULL, 0), FLK_OK);
     ck_assert_int_eq(recv_wait(router, true), FLK_OK);
-    ck_assert_uint_le(flk_mono_ms() - back_at, 2000);
+    ck_assert_uint_le(flk_mono_ms() - back_at, 4500);
 }
 END_TEST
 
