@@ -11,6 +11,7 @@ static const struct {
     {"memory", flk_store_memory_open},
     {"lmdb", flk_store_lmdb_open},
     {"redis", flk_store_redis_open},
+    {"postgres", flk_store_postgres_open},
 };
 
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options) {
