@@ -107,13 +107,14 @@ struct racer {
     pthread_barrier_t *start;
     flk_store_item_t item;
     flk_err_t err;
+    char errmsg[FLK_ERRMSG_BYTES];
 };
 
 static void *race(void *arg) {
     struct racer *racer = arg;
     flk_store_item_t *item = &racer->item;
     pthread_barrier_wait(racer->start);
-    racer->err = flk_store_put(racer->store, &item, 1, NULL);
+    racer->err = flk_store_put(racer->store, &item, 1, racer->errmsg);
     return NULL;
 }
 
@@ -130,10 +131,12 @@ START_TEST(test_store_race_on_one_id) {
     for (int i = 0; i < RACERS; i++) {
         ck_assert_int_eq(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
     }
-    const flk_store_item_t *first = NULL;
     for (int i = 0; i < RACERS; i++) {
         pthread_join(racers[i].thread, NULL);
-        ck_assert_int_eq(racers[i].err, FLK_OK);
+    }
+    const flk_store_item_t *first = NULL;
+    for (int i = 0; i < RACERS; i++) {
+        ck_assert_msg(racers[i].err == FLK_OK, "%s", racers[i].errmsg);
         if (!racers[i].item.found) {
             ck_assert_ptr_null(first);
             first = &racers[i].item;

@@ -27,11 +27,16 @@ static inline uint64_t figure(const char *series) {
 static char log_path[96];
 static int real_stderr = -1;
 
+void __sanitizer_set_report_fd(void *fd) __attribute__((weak)); /* there in sanitizer builds only */
+
 static inline void probe_setup(void) {
     registry = flk_metrics_new();
     snprintf(log_path, sizeof log_path, "%s/test.log", dir);
     fflush(stderr);
     real_stderr = dup(STDERR_FILENO);
+    if (__sanitizer_set_report_fd != NULL) {
+        __sanitizer_set_report_fd((void *)(intptr_t)real_stderr);
+    }
     FILE *log = fopen(log_path, "a");
     ck_assert_ptr_nonnull(log);
     dup2(fileno(log), STDERR_FILENO);

@@ -406,6 +406,7 @@ struct mover {
     flk_store_t *store;
     const char *value;
     pthread_barrier_t *start;
+    flk_err_t err;
     flk_store_item_t items[BATCH];
 };
 
@@ -417,8 +418,8 @@ static void *move(void *arg) {
         mover->items[n] = item_of(n, mover->value);
         batch[n] = &mover->items[n];
     }
-    for (size_t n = 0; n < BATCH; n += 8) {
-        ck_assert_int_eq(flk_store_put(mover->store, batch + n, 8, NULL), FLK_OK);
+    for (size_t n = 0; n < BATCH && mover->err == FLK_OK; n += 8) {
+        mover->err = flk_store_put(mover->store, batch + n, 8, NULL);
     }
     return NULL;
 }
@@ -441,6 +442,7 @@ START_TEST(test_redis_step_by_step) {
         for (int i = 0; i < 4; i++) {
             pthread_join(movers[i].thread, NULL);
             flk_store_close(&movers[i].store);
+            ck_assert_int_eq(movers[i].err, FLK_OK);
         }
         pthread_barrier_destroy(&start);
         for (size_t n = 0; n < BATCH; n++) {
