@@ -26,7 +26,7 @@ typedef enum flk_io_op {
 } flk_io_op_t;
 
 /* Test hook: called before each operation when set; a non-zero errno is what the operation then fails with,
- * untouched by the kernel (a failed close still closes, as close(2) does). Called from any thread. NULL in production. */
+ * untouched by the kernel; a failed close still closes, as close(2) does. Called from any thread. NULL in production. */
 typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);
 void flk_io_set_fault(flk_io_fault_fn *fault, void *arg);
 
@@ -40,7 +40,7 @@ FLK_MUST_CHECK flk_err_t flk_io_pread(int fd, const char *path, void *buffer, si
                                       char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_sync(int fd, const char *path, char *errmsg); /* fdatasync */
 FLK_MUST_CHECK flk_err_t flk_io_sync_dir(const char *dir, char *errmsg);
-/* Gives the file `size` bytes that later writes find on the disk. A file system without fallocate gets a sparse file. */
+/* Gives the file `size` bytes that later writes find on the disk; without fallocate it becomes a sparse file. */
 FLK_MUST_CHECK flk_err_t flk_io_allocate(int fd, const char *path, uint64_t size, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_truncate(int fd, const char *path, uint64_t size, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_rename(const char *from, const char *to, char *errmsg);

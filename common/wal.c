@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The API. A record's way: flk_wal_append pushes the entry on a stack without a lock and wakes the writer only if it
- * sleeps; the writer (wal_writer.c) makes a group durable and calls on_commit. An ack sets the record's bit and waits in a list
- * for the next group. The lock is held for a few loads and stores, never over a system call or the copy of a body. */
+ * sleeps; the writer (wal_writer.c) makes a group durable and calls on_commit. An ack sets the record's bit and waits
+ * in a list for the next group. The lock is held for a few loads and stores, never over a system call or the copy of a
+ * body. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -4,9 +4,9 @@
  * 3. fdatasync.
  * 4. Under the lock, set the segment's bits and counters: from here on cursors and acks see the records.
  *
- * The file was given its space by fallocate, but the first sync of such a block has to write file system metadata as well (ext4 here:
- * 200 us a sync against 120 us). So a write that reaches blocks not yet written takes zeros along up to the next
- * 1 MiB: one dear sync per MiB, at the price of one second write per block. */
+ * The file was given its space by fallocate, but the first sync of such a block has to write file system metadata as
+ * well (ext4 here: 200 us a sync against 120 us). So a write that reaches blocks not yet written takes zeros along up
+ * to the next 1 MiB: one dear sync per MiB, at the price of one second write per block. */
 #include <stdlib.h>
 #include <string.h>
 

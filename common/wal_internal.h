@@ -305,8 +305,8 @@ typedef struct flk_wal_group {
 
 typedef struct flk_wal_frames flk_wal_frames_t; /* headers and iovecs of one group */
 flk_wal_frames_t *flk_wal_frames_new(void);     /* NULL: out of memory. Freed with free(). */
-/* Takes from backlog and pending_acks what one write may hold, at most `bytes_max`, half of it for acks if they need it;
- * the first item always. */
+/* Takes from backlog and pending_acks what one write may hold, at most `bytes_max`, half of it for acks if they need
+ * it; the first item always. */
 void flk_wal_group_take(flk_wal_t *wal, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max);
 /* Writes and syncs the group behind what the active segment holds. */
 FLK_MUST_CHECK flk_err_t flk_wal_group_write(flk_wal_t *wal, flk_wal_group_t *group);

@@ -6,13 +6,13 @@
  * 3. Read the items of each segment that is not settled, and of settled ones only if their acks concern those: note
  *    which LSNs hold records and which are acked. Bodies are checked and dropped.
  * 4. Every LSN that was promised and is not there is damage: the file is kept as *.damaged and the segment rewritten
- *    from what checks. What is missing of a group that nobody was told about is torn: cut at the end of the log, left out
- *    by a rewrite between other items, since from now on these are promised.
+ *    from what checks. What is missing of a group that nobody was told about is torn: cut at the end of the log, left
+ *    out by a rewrite between other items, since from now on these are promised.
  * 5. Note it all in a new checkpoint. New items go to a new segment, never behind what was found.
  *
  * What was promised is known from what was written later: each item and each segment header says up to which LSN the
- * log was durable at that time. Each step can be repeated: a crash anywhere in here gives the same result at the next start. A
- * rewrite that fails (no space) leaves the damaged file in use; reading skips the same places again. */
+ * log was durable at that time. Each step can be repeated: a crash anywhere in here gives the same result at the next
+ * start. A rewrite that fails (no space) leaves the damaged file in use; reading skips the same places again. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -304,8 +304,8 @@ static flk_err_t open_scan(recovery_t *recovery, const candidate_t *candidate, c
     return err != FLK_OK ? err : flk_io_size(recovery->scan.fd, path, &recovery->scan.limit, errmsg);
 }
 
-/* A segment that was not sealed may hold what was written and never synced. Afterwards that is durable or, since opening
- * it again drops it from the cache, not seen. */
+/* A segment that was not sealed may hold what was written and never synced. Afterwards that is durable or, since
+ * opening it again drops it from the cache, not seen. */
 static flk_err_t sync_items(recovery_t *recovery, const candidate_t *candidate, char *errmsg) {
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     if (err == FLK_OK && flk_io_sync(recovery->scan.fd, recovery->scan.path, NULL) != FLK_OK) {
@@ -334,8 +334,12 @@ static flk_err_t guess_header(recovery_t *recovery, candidate_t *candidate, char
     return err;
 }
 
-/* Items of the segment that a later one took over are void: their group had failed. */
+/* Items of the segment that a later one took over are void: their group had failed. The checkpoint still knows when
+ * that later one is gone. */
 static uint64_t void_from(const recovery_t *recovery, size_t index) {
+    if (recovery->candidates[index].row != NULL) {
+        return recovery->candidates[index].row->end_lsn;
+    }
     for (size_t i = index + 1; i < recovery->len; i++) {
         if (recovery->candidates[i].on_disk && recovery->candidates[i].header_ok) {
             return recovery->candidates[i].header.first_lsn;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Once a second and at the end, by the writer:
- * 1. Seal the active segment if it is too old. 2. Drop the bits of segments that settled. 3. Write the checkpoint if it changed.
+ * 1. Seal the active segment if it is too old.
+ * 2. Drop the bits of segments that settled.
+ * 3. Write the checkpoint if it changed.
  * 4. Remove settled segments, oldest first, that are older than the retention or above the cap.
  *
  * Acks lie behind the records that they settle, so a segment may go only when no older one holds a settled record
- * that would come back to life without it. An older one that does, because one record in it is stuck, is compacted: rewritten with
- * its live records alone, under the same number and LSNs. So a stuck record holds its own bytes, not the disk.
- * A failure of any step leaves it for the next second. */
+ * that would come back to life without it. An older one that does, because one record in it is stuck, is compacted:
+ * rewritten with its live records alone, under the same number and LSNs. So a stuck record holds its own bytes, not the
+ * disk. A failure of any step leaves it for the next second.
+ * The checkpoint comes before the removal: it names what is settled, so that a missing file is no surprise at a start. */
 #include <stdlib.h>
 
 #include "common/io.h"

@@ -8,9 +8,9 @@
  *
  * Failures. A write or sync that fails poisons the segment: its descriptor is never synced again, since the kernel
  * would report success for data that it dropped. The group is written once more, at once, to a new segment, under the
- * same LSNs; the new header declares what the old one holds from there on void. If that fails too the entries come back with the
- * error, the LSNs are never used again, and the log is unhealthy: later entries fail at once while the writer tries to open
- * a new segment, every 50 ms at first, every second later. Acks are kept and written after that.
+ * same LSNs; the new header declares what the old one holds from there on void. If that fails too the entries come back
+ * with the error, the LSNs are never used again, and the log is unhealthy: later entries fail at once while the writer
+ * tries to open a new segment, every 50 ms at first, every second later. Acks are kept and written after that.
  * No space: a segment that cannot be made, or less free than the low-water mark, refuses entries; acks go on into the
  * active segment, then into the reserve. */
 #include <stdlib.h>

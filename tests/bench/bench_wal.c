@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Records a second that the log makes durable with so many outstanding, beside a bare loop that writes as many records
- * in one pwrite and syncs them: the most that the disk allows. Both in one run, in turn, and the medians of many short
- * rounds, since other users of the disk change its speed by the second.
- * Usage: bench_wal [directory [seconds a round]]. Then the time and memory of a start with a million un-acked records. */
+/* bench_wal [directory [seconds a round]]: records a second that the log makes durable with so many outstanding, beside
+ * a bare loop that writes as many records in one pwrite and syncs them: the most that the disk allows. Both in one run,
+ * in turn, and the medians of many short rounds, since other users of the disk change its speed by the second.
+ * Then the time and memory of a start with a million un-acked records. */
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>

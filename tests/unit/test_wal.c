@@ -62,11 +62,17 @@ START_TEST(test_wal_acks_survive_reopen) {
 }
 END_TEST
 
-/* A lazy ack reaches the disk within its delay although nothing else is written. */
+/* A lazy ack reaches the disk within its 50 ms, not at the next tick of a second, although nothing else is written. */
 START_TEST(test_wal_acks_are_written_without_traffic) {
     flk_wal_t *wal = open_log();
-    ack(wal, append(wal, 1));
-    WAIT_FOR(stats_of(wal).acks_total == 1);
+    uint64_t fastest_ms = UINT64_MAX; /* of several, the first of which may meet a tick: the machine may be busy */
+    for (uint64_t i = 1; i <= 8 && fastest_ms > 400; i++) {
+        uint64_t lsn = append(wal, i), start_ms = flk_mono_ms();
+        ack(wal, lsn);
+        WAIT_FOR(stats_of(wal).acks_total == i);
+        fastest_ms = i > 1 && flk_mono_ms() - start_ms < fastest_ms ? flk_mono_ms() - start_ms : fastest_ms;
+    }
+    ck_assert_uint_le(fastest_ms, 400);
     flk_wal_close(&wal);
 }
 END_TEST
@@ -220,8 +226,8 @@ END_TEST
 
 /* ---- cursor ---- */
 
-/* A cursor that runs beside the appends hands out exactly the un-acked records, oldest first, each once, and goes on from
- * the head when more has come; a rewind begins again with the oldest. */
+/* A cursor that runs beside the appends hands out exactly the un-acked records, oldest first, each once, and goes on
+ * from the head when more has come; a rewind begins again with the oldest. */
 START_TEST(test_wal_cursor_follows_the_log) {
     enum { EACH = 400 };
     pthread_t thread;
@@ -285,8 +291,8 @@ static bool see(void *arg, const flk_wal_item_t *item) {
     return true;
 }
 
-/* A reader without the lock sees every record and every ack with its mark, in order; of a live log it never sees damage, and
- * where there is no log it says so. */
+/* A reader without the lock sees every record and every ack with its mark, in order; of a live log it never sees
+ * damage, and where there is no log it says so. */
 START_TEST(test_wal_read_sees_all_items) {
     flk_wal_t *wal = open_log();
     load_t load = {.wal = wal, .first_id = 0, .appends = 500};
@@ -420,8 +426,8 @@ START_TEST(test_wal_retention_removes_old_segments) {
 }
 END_TEST
 
-/* One stuck record does not keep the rest: its segment is compacted around it. It stays deliverable under its LSN and time,
- * also after a reopen, and can be acked; its neighbours do not come back to life. */
+/* One stuck record does not keep the rest: its segment is compacted around it. It stays deliverable under its LSN and
+ * time, also after a reopen, and can be acked; its neighbours do not come back to life. */
 START_TEST(test_wal_stuck_record_does_not_pin_the_disk) {
     const flk_wal_options_t options = {.segment_bytes_max = 8192, .retained_bytes_max = 1};
     flk_wal_t *wal = open_with(options);

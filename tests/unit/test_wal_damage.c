@@ -253,8 +253,8 @@ static bool touched(const change_t *change, const image_item_t *item) {
            item->offset + item->bytes > change->from;
 }
 
-/* Delivered: every un-acked record that was not touched, none whose ack was not touched, and never another body. Returns how
- * many promised records are missing. */
+/* Delivered: every un-acked record that was not touched, none whose ack was not touched, and never another body.
+ * Returns how many promised records are missing. */
 static size_t check_delivery(const change_t *change, const uint64_t *ids, size_t count, uint64_t seed) {
     bool delivered[RECORDS] = {false}, excused[RECORDS] = {false}, ack_touched[RECORDS] = {false};
     size_t missing = 0;
@@ -331,7 +331,7 @@ static void try_seed(uint64_t seed, bool closed) {
 
 static void try_seeds(bool closed) {
     const char *from = getenv("FLK_SEED"), *runs = getenv("FLK_RUNS");
-    uint64_t first = from != NULL ? strtoull(from, NULL, 10) : 1, count = runs != NULL ? strtoull(runs, NULL, 10) : 300;
+    uint64_t first = from != NULL ? strtoull(from, NULL, 10) : 1, count = runs != NULL ? strtoull(runs, NULL, 10) : 150;
     image_make(closed);
     printf("%d segments, %d items, seeds %d..%d\n", (int)image.files_len, (int)image.items_len, (int)first,
            (int)(first + count - 1));
@@ -341,8 +341,8 @@ static void try_seeds(bool closed) {
     image_free();
 }
 
-/* Whatever one change is made to the files of a log that was closed: it opens, loses what was changed and nothing else, says
- * so, never delivers a body that was not written, and the next start finds the same and nothing to repair. */
+/* Whatever one change is made to the files of a log that was closed: it opens, loses what was changed and nothing else,
+ * says so, never delivers a body that was not written, and the next start finds the same and nothing to repair. */
 START_TEST(test_wal_survives_any_change) {
     try_seeds(true);
 }
@@ -382,8 +382,23 @@ START_TEST(test_wal_cuts_a_torn_tail) {
 }
 END_TEST
 
-/* The hole that a lying disk leaves in the middle (zeros where a synced group was) costs that group alone: it is counted,
- * the segment kept as *.damaged, and what lies behind it is delivered. */
+/* Zeros over the record that holds `id`, its header included. Returns where it began. */
+static size_t wipe_record(const char *name, uint64_t id) {
+    uint8_t *data, body[BODY_BYTES_MAX];
+    size_t bytes = load_file(name, &data);
+    uint32_t body_bytes = body_make(id, body);
+    uint8_t *found = memmem(data, bytes, body, body_bytes);
+    ck_assert_ptr_nonnull(found);
+    memset(found - 40, 0, 40 + body_bytes);
+    store_file(name, data, bytes);
+    size_t offset = (size_t)(found - 40 - data);
+    free(data);
+    return offset;
+}
+
+/* The hole that a lying disk leaves in the middle (zeros where a synced group was) costs that group alone: it is
+ * counted, the segment kept as *.damaged, and what lies behind it is delivered. The rewritten segment in turn cannot
+ * lose its end unnoticed. */
 START_TEST(test_wal_salvages_behind_a_hole) {
     uint64_t ids[16];
     flk_wal_t *wal = open_log();
@@ -391,15 +406,9 @@ START_TEST(test_wal_salvages_behind_a_hole) {
         append(wal, i);
     }
     flk_wal_close(&wal);
-    names_t names = list_files(".seg");
-    uint8_t *data, body[BODY_BYTES_MAX];
-    size_t bytes = load_file(names.at[0], &data);
-    uint32_t body_bytes = body_make(5, body);
-    uint8_t *fifth = memmem(data, bytes, body, body_bytes);
-    ck_assert_ptr_nonnull(fifth);
-    memset(fifth - 40, 0, 40 + body_bytes);
-    store_file(names.at[0], data, bytes);
-    free(data);
+    char name[64];
+    strcpy(name, list_files(".seg").at[0]);
+    wipe_record(name, 5);
     wal = open_log();
     ck_assert_uint_eq(unacked_ids(wal, ids, 16), 8);
     for (uint64_t i = 0; i < 8; i++) {
@@ -409,28 +418,63 @@ START_TEST(test_wal_salvages_behind_a_hole) {
     ck_assert_uint_eq(stats_of(wal).quarantined, 1);
     ck_assert_uint_eq(list_files(".damaged").len, 1);
     flk_wal_close(&wal);
+    ck_assert_int_eq(truncate(path_of(name), (off_t)wipe_record(name, 9)), 0);
+    wal = open_log();
+    ck_assert_uint_eq(unacked_ids(wal, ids, 16), 7);
+    ck_assert_uint_eq(stats_of(wal).damaged_records, 1);
+    flk_wal_close(&wal);
 }
 END_TEST
 
 /* A segment of another log, put into the directory, is set aside and none of it is delivered. */
 START_TEST(test_wal_refuses_a_foreign_segment) {
     uint64_t ids[16];
-    flk_wal_t *wal = open_log();
-    append(wal, 7);
-    flk_wal_close(&wal);
+    flk_wal_t *wal = NULL;
+    for (uint64_t id = 7; id < 10; id++) { /* so that its last segment has a number that the log below has not */
+        wal = open_log();
+        append(wal, id);
+        flk_wal_close(&wal);
+    }
+    char name[64];
+    names_t names = list_files(".seg");
+    strcpy(name, names.at[names.len - 1]);
     uint8_t *data;
-    size_t bytes = load_file(list_files(".seg").at[0], &data);
+    size_t bytes = load_file(name, &data);
     clear_dir();
     wal = open_log();
     append(wal, 1);
     flk_wal_close(&wal);
-    store_file("wal-0000000000000009.seg", data, bytes);
+    store_file(name, data, bytes);
     free(data);
     wal = open_log();
     ck_assert_uint_eq(unacked_ids(wal, ids, 16), 1);
     ck_assert_uint_eq(ids[0], 1);
     ck_assert_uint_eq(stats_of(wal).quarantined, 1);
+    ck_assert_uint_eq(list_files(".damaged").len, 1);
     ck_assert_uint_eq(append(wal, 2), 2);
+    flk_wal_close(&wal);
+}
+END_TEST
+
+/* A second copy of a segment under another name is set aside: its records come once, its acked ones not at all. */
+START_TEST(test_wal_sets_a_second_copy_aside) {
+    uint64_t ids[16];
+    flk_wal_t *wal = open_log();
+    append(wal, 1);
+    ack(wal, append(wal, 2));
+    append(wal, 3);
+    flk_wal_close(&wal);
+    uint8_t *data;
+    size_t bytes = load_file(list_files(".seg").at[0], &data);
+    store_file("wal-0000000000000042.seg", data, bytes);
+    free(data);
+    wal = open_log();
+    ck_assert_uint_eq(stats_of(wal).recovered, 2);
+    ck_assert_uint_eq(stats_of(wal).damaged_records, 0);
+    ck_assert_str_eq(list_files(".damaged").at[0], "wal-0000000000000042.seg.damaged");
+    ck_assert_uint_eq(unacked_ids(wal, ids, 16), 2);
+    ck_assert_uint_eq(ids[0], 1);
+    ck_assert_uint_eq(ids[1], 3);
     flk_wal_close(&wal);
 }
 END_TEST
@@ -465,8 +509,8 @@ START_TEST(test_wal_cursor_reports_a_bad_record) {
 }
 END_TEST
 
-/* A segment of a later format is left alone: the start is refused with a line that says so. A version that does not check
- * is damage, not a format. */
+/* A segment of a later format is left alone: the start is refused with a line that says so. A version that does not
+ * check is damage, not a format. */
 START_TEST(test_wal_refuses_a_later_format) {
     flk_wal_t *wal = open_log();
     append(wal, 1);
@@ -500,6 +544,7 @@ int main(void) {
     tcase_add_test(tcase, test_wal_cuts_a_torn_tail);
     tcase_add_test(tcase, test_wal_salvages_behind_a_hole);
     tcase_add_test(tcase, test_wal_refuses_a_foreign_segment);
+    tcase_add_test(tcase, test_wal_sets_a_second_copy_aside);
     tcase_add_test(tcase, test_wal_cursor_reports_a_bad_record);
     tcase_add_test(tcase, test_wal_refuses_a_later_format);
     return run_suite(tcase);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log promises when the disk fails: nothing unsynced is ever called durable, nothing durable is lost, and it heals
- * by itself. */
+/* What the log promises when the disk fails: nothing unsynced is ever called durable, nothing durable is lost, and it
+ * heals by itself. */
 #include "wal_fixture.h"
 
 enum { IDS_MAX = 4096, PATHS_MAX = 256 };
@@ -12,7 +12,7 @@ typedef struct path_state {
     bool dirty;        /* written and not synced since */
     bool sync_failed;  /* a sync of this descriptor has failed; another one would be trusted wrongly */
     bool synced_again; /* and came */
-    unsigned reads;
+    unsigned reads, syncs;
 } path_state_t;
 
 /* Which operations fail. */
@@ -59,6 +59,7 @@ static void remember(flk_io_op_t op, const char *path, bool failed) {
         state->dirty = true;
         break;
     case FLK_IO_SYNC:
+        state->syncs++;
         state->synced_again = state->synced_again || state->sync_failed;
         state->sync_failed = state->sync_failed || failed;
         state->dirty = state->dirty && failed;
@@ -188,8 +189,8 @@ START_TEST(test_wal_failed_sync_poisons_the_segment) {
 }
 END_TEST
 
-/* What a poisoned segment still holds of the failed group is void once the group was written elsewhere: at recovery each record
- * comes once. */
+/* What a poisoned segment still holds of the failed group is void once the group was written elsewhere: at recovery
+ * each record comes once. */
 START_TEST(test_wal_poisoned_leftovers_are_void) {
     uint64_t ids[16];
     disk_start((plan_t){0});
@@ -214,8 +215,29 @@ START_TEST(test_wal_poisoned_leftovers_are_void) {
 }
 END_TEST
 
+/* They stay void when the segment that took them over has settled and is gone: an acked record does not come back. */
+START_TEST(test_wal_poisoned_leftovers_stay_void) {
+    uint64_t ids[16];
+    disk_start((plan_t){0});
+    flk_wal_t *wal = open_log();
+    append(wal, 1);
+    disk_fail((1u << FLK_IO_TRUNCATE), EIO);
+    disk_fail_next(1, 1, EIO);
+    ack(wal, append(wal, 2));
+    flk_wal_close(&wal);
+    flk_io_set_fault(NULL, NULL);
+    ck_assert_int_eq(unlink(path_of(list_files(".seg").at[1])), 0); /* as the retention does */
+    wal = open_log();
+    ck_assert_uint_eq(stats_of(wal).damaged_records, 0);
+    ck_assert_uint_eq(unacked_ids(wal, ids, 16), 1);
+    ck_assert_uint_eq(ids[0], 1);
+    flk_wal_close(&wal);
+}
+END_TEST
+
 /* While the disk fails, entries come back with the error, quickly, and the log says that it is unhealthy; when it works
- * again the log heals without traffic. What failed may come back at recovery, but never under an LSN that was given to something else. */
+ * again the log heals without traffic. What failed may come back at recovery, but never under an LSN that was given to
+ * something else. */
 START_TEST(test_wal_heals_without_traffic) {
     uint64_t ids[16];
     disk_start((plan_t){0});
@@ -250,35 +272,43 @@ END_TEST
 
 /* ---- no space ---- */
 
-/* When no new segment can be made for lack of space, entries are refused and acks still reach the disk, on the reserve; with
- * space the log takes entries again. */
+/* When no new segment can be made for lack of space, entries are refused, also from the reserve; acks use that and
+ * still reach the disk. With space the log takes entries again. */
 START_TEST(test_wal_full_disk_still_takes_acks) {
+    enum { EARLY = 130 }; /* whose acks do not fit behind the records of the last segment */
     uint64_t ids[IDS_MAX], lsns[IDS_MAX];
     size_t count = 0;
     disk_start((plan_t){0});
     flk_wal_options_t options = {.segment_bytes_max = 8192};
     flk_wal_t *wal = open_with(options);
     WAIT_FOR(access(path_of("reserve"), F_OK) == 0);
+    for (; count < EARLY; count++) {
+        lsns[count] = append(wal, count);
+    }
     disk_fail(1u << FLK_IO_ALLOCATE, ENOSPC);
     while (try_append(wal, count, &lsns[count]) == FLK_OK) {
         ck_assert_uint_lt(++count, IDS_MAX);
     }
-    ck_assert_uint_gt(count, 5);
     ck_assert(!flk_wal_healthy(wal));
-    for (size_t i = 0; i < count - 1; i++) {
+    for (size_t i = 1; i < EARLY; i++) {
         ack(wal, lsns[i]);
     }
     ck_assert_int_eq(flk_wal_flush(wal, errmsg), FLK_OK);
-    ck_assert_int_eq(try_append(wal, count, NULL), FLK_E_NO_SPACE);
+    ck_assert_int_ne(access(path_of("reserve"), F_OK), 0);
+    for (uint64_t end_ms = flk_mono_ms() + 1500; flk_mono_ms() < end_ms; usleep(20000)) {
+        ck_assert_int_eq(try_append(wal, count, NULL), FLK_E_NO_SPACE);
+    }
+    ack(wal, lsns[0]);
+    ck_assert_int_eq(flk_wal_flush(wal, errmsg), FLK_OK);
     disk_fail(0, 0);
     WAIT_FOR(flk_wal_healthy(wal));
     WAIT_FOR(try_append(wal, count, NULL) == FLK_OK);
     flk_wal_close(&wal);
     flk_io_set_fault(NULL, NULL);
     wal = open_with(options);
-    ck_assert_uint_eq(unacked_ids(wal, ids, IDS_MAX), 2);
-    ck_assert_uint_eq(ids[0], count - 1);
-    ck_assert_uint_eq(ids[1], count);
+    ck_assert_uint_eq(unacked_ids(wal, ids, IDS_MAX), count - EARLY + 1);
+    ck_assert_uint_eq(ids[0], EARLY);
+    ck_assert_uint_eq(ids[count - EARLY], count);
     flk_wal_close(&wal);
 }
 END_TEST
@@ -331,7 +361,7 @@ typedef struct story {
     bool acked[RECORDS];
 } story_t;
 
-/* Appends with rotation, acks, flushes, a reopen in the middle: whatever fails on the way, only what was said counts. */
+/* Appends with rotation, acks, flushes, a reopen in the middle: whatever fails on the way, what was said counts. */
 static void tell(story_t *story) {
     flk_wal_options_t options = {.dir = dir, .segment_bytes_max = 4096, .low_water_bytes = 1, .retained_bytes_max = 1};
     for (int part = 0; part < 2; part++) {
@@ -449,11 +479,31 @@ START_TEST(test_wal_start_skips_settled_segments) {
 }
 END_TEST
 
+/* What a killed process had written is synced at the next start before it is read: only then may it be relied on. */
+START_TEST(test_wal_start_syncs_before_it_reads) {
+    flk_wal_t *wal = open_log();
+    append(wal, 1);
+    char name[64], command[PATH_MAX];
+    strcpy(name, list_files(".seg").at[0]);
+    snprintf(command, sizeof command, "cp %s/%s %s/copy", dir, name, dir);
+    ck_assert_int_eq(system(command), 0);
+    flk_wal_close(&wal);
+    ck_assert_int_eq(rename(path_of("copy"), path_of(name)), 0); /* as it was before the end */
+    ck_assert_int_eq(unlink(path_of("checkpoint")), 0);
+    disk_start((plan_t){0});
+    wal = open_log();
+    ck_assert_uint_gt(state_of(path_of(name))->syncs, 0);
+    ck_assert_uint_eq(stats_of(wal).recovered, 1);
+    flk_wal_close(&wal);
+}
+END_TEST
+
 int main(void) {
     TCase *tcase = tcase_create("faults");
     tcase_add_test(tcase, test_wal_commit_follows_sync);
     tcase_add_test(tcase, test_wal_failed_sync_poisons_the_segment);
     tcase_add_test(tcase, test_wal_poisoned_leftovers_are_void);
+    tcase_add_test(tcase, test_wal_poisoned_leftovers_stay_void);
     tcase_add_test(tcase, test_wal_heals_without_traffic);
     tcase_add_test(tcase, test_wal_full_disk_still_takes_acks);
     tcase_add_test(tcase, test_wal_low_water_refuses_entries);
@@ -461,5 +511,6 @@ int main(void) {
     tcase_add_test(tcase, test_wal_any_operation_may_fail);
     tcase_add_test(tcase, test_wal_any_five_operations_may_fail);
     tcase_add_test(tcase, test_wal_start_skips_settled_segments);
+    tcase_add_test(tcase, test_wal_start_syncs_before_it_reads);
     return run_suite(tcase);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the log share: a directory for each test, bodies that prove themselves, appends that wait, and an io
- * hook that records and fails operations. */
+/* What the tests of the log share: a directory for each test, bodies that prove themselves, appends that wait, and an
+ * io hook that records and fails operations. */
 #ifndef FLK_TESTS_WAL_FIXTURE_H
 #define FLK_TESTS_WAL_FIXTURE_H
 
@@ -109,7 +109,8 @@ static inline flk_wal_stats_t stats_of(const flk_wal_t *wal) {
         ck_assert_msg(flk_mono_ms() < deadline_ms_, "never came true: %s", #condition);                                \
     }
 
-/* All un-acked records by a new cursor: ids in order of delivery, LSNs rising. Returns how many; the rest of `ids` is untouched. */
+/* All un-acked records by a new cursor: ids in order of delivery, LSNs rising. Returns how many; the rest of `ids` is
+ * untouched. */
 static inline size_t unacked_ids(flk_wal_t *wal, uint64_t *ids, size_t ids_max) {
     flk_wal_cursor_t *cursor;
     flk_wal_record_t record;
