@@ -27,6 +27,7 @@ typedef struct ship {
     flk_courier_t *courier;
     flk_source_t *source;  /* NULL: no (more) input */
     bool input_awaited;    /* the source has nothing now */
+    bool fault_told;       /* an append failed, and the user knows */
     bool unread;           /* the outbox may have more than the courier got */
     flk_source_pcs_t held; /* computed, and refused by a full outbox */
     flk_source_stats_t source_stats;
@@ -71,20 +72,24 @@ static bool read_source(ship_t *ship) {
     return err == FLK_OK;
 }
 
-static void fill_outbox(ship_t *ship) {
+/* An append that did not become durable is told, also when it was the last of the input. */
+static void check_outbox(ship_t *ship) {
     flk_err_t fault = flk_outbox_fault(ship->outbox);
-    if (ship->source == NULL) {
+    if (fault == FLK_OK || ship->fault_told) {
         return;
     }
-    if (fault != FLK_OK) {
-        char line[FLK_ERRMSG_BYTES];
-        flk_errmsg(line, "the outbox cannot make PCS durable (%s): input stopped; what is durable is delivered",
-                   flk_err_text(fault));
+    char line[FLK_ERRMSG_BYTES];
+    flk_errmsg(line, "the outbox cannot make PCS durable (%s): input stopped; what is durable is delivered",
+               flk_err_text(fault));
+    ship->fault_told = true;
+    fail(ship, FLK_EXIT_FAILED, line);
+    if (ship->source != NULL) {
         end_input(ship);
-        fail(ship, FLK_EXIT_FAILED, line);
-        return;
     }
-    if (ship->held.json == NULL && !read_source(ship)) {
+}
+
+static void fill_outbox(ship_t *ship) {
+    if (ship->source == NULL || (ship->held.json == NULL && !read_source(ship))) {
         return;
     }
     flk_err_t err = flk_outbox_append(ship->outbox, ship->held.ready ? FLK_RECORD_READY : FLK_RECORD_COMPUTED,
@@ -148,10 +153,11 @@ static void draw_progress(ship_t *ship) {
 static void loop(ship_t *ship) {
     while (!flk_stop_asked()) {
         fill_outbox(ship);
-        /* In this order: what becomes durable after the first question wakes the second. */
-        bool all_durable = ship->source == NULL && flk_outbox_syncing(ship->outbox) == 0;
+        /* In this order: what the log's writer does after the first question is seen by those below it. */
+        bool all_synced = ship->source == NULL && flk_outbox_syncing(ship->outbox) == 0;
+        check_outbox(ship);
         fill_courier(ship);
-        if (all_durable && !ship->unread && flk_courier_held(ship->courier) == 0) {
+        if (all_synced && !ship->unread && flk_courier_held(ship->courier) == 0) {
             return;
         }
         int fds[2] = {flk_outbox_fd(ship->outbox)};

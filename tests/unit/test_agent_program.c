@@ -58,7 +58,6 @@ static void start(const char *arguments) {
         dup2(err[1], 2);
         setenv("FLK_DATA_DIR", data_dir, 1);
         setenv("ENDPOINT", endpoint, 1);
-        setenv("FLK_HEARTBEAT_MS", "100", 1);
         execv(path, argv);
         _exit(127);
     }

@@ -60,7 +60,7 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
 }
 
 static flk_sender_options_t sender_options(const char *endpoint) {
-    return (flk_sender_options_t){.endpoint = endpoint, .heartbeat_ms = 100, .parallel = 4, .timeout_ms = 5000};
+    return (flk_sender_options_t){.endpoint = endpoint, .heartbeat_ms = 1000, .parallel = 4, .timeout_ms = 5000};
 }
 
 /* Sends `count` parcels and returns when all have ended, within 30 s. */
@@ -90,6 +90,11 @@ static void deliver_to(kind_t kind, const step_t *script, size_t script_len, uin
     (kind == HTTP ? (void)door_http_open(door, script, script_len) : door_zmq_open(door, NULL, script, script_len));
     flk_sender_options_t options = sender_options(door->endpoint);
     options.timeout_ms = 400;
+    for (size_t i = 0; i < script_len; i++) {
+        if (script[i] == STEP_HANG_UP) {
+            options.heartbeat_ms = 100; /* notice it before the deadline */
+        }
+    }
     deliver(&options, tries, count, run);
     door_close(door);
 }
@@ -215,6 +220,7 @@ START_TEST(test_zmq_gateway_restarts) {
     strcpy(endpoint, door.endpoint);
     flk_sender_options_t options = sender_options(endpoint);
     options.timeout_ms = 20000;
+    options.heartbeat_ms = 100;
     memset(&run, 0, sizeof run);
     ck_assert_int_eq(flk_courier_new(&options, 1, on_done, &run, &courier, errmsg), FLK_OK);
     for (unsigned i = 0; i < 4; i++) {
