@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/io.h"
 
@@ -33,7 +34,9 @@ flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg) {
     if (rc == MDB_SUCCESS) {
         return FLK_OK;
     }
-    flk_errmsg(errmsg, "lmdb: %s: %s", step, mdb_strerror(rc));
+    flk_errmsg(errmsg, "lmdb: %s: %s", step,
+               rc == ENOENT ? "the data file was moved or removed: put it back, or restart to begin a new one"
+                            : mdb_strerror(rc));
     switch (rc) {
     case ENOMEM:
         return FLK_E_NOMEM;
@@ -186,6 +189,15 @@ void flk_lmdb_read_end(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader) {
     pthread_rwlock_unlock(&env->map);
 }
 
+bool flk_lmdb_env_in_place(const flk_lmdb_env_t *env) {
+    char path[sizeof env->dir + 16];
+    snprintf(path, sizeof path, "%s/data.mdb", env->dir);
+    struct stat ours, there;
+    int fd;
+    return mdb_env_get_fd(env->mdb, &fd) == MDB_SUCCESS && fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
+           ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 /* ---- moving the map ---- */
 
 static int set_map(flk_lmdb_env_t *env, size_t map_bytes) {
@@ -208,6 +220,9 @@ int flk_lmdb_env_grow(flk_lmdb_env_t *env) {
 }
 
 int flk_lmdb_env_reopen(flk_lmdb_env_t *env) {
+    if (env->mdb != NULL && !flk_lmdb_env_in_place(env)) {
+        return ENOENT; /* opening would begin an empty one */
+    }
     pthread_rwlock_wrlock(&env->map);
     for (flk_lmdb_reader_t *reader = env->readers; reader != NULL; reader = reader->next) {
         if (reader->txn != NULL) {

@@ -48,6 +48,9 @@ void flk_lmdb_reader_remove(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 FLK_MUST_CHECK int flk_lmdb_read_begin(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 void flk_lmdb_read_end(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 
+/* False when the data file is no longer the one at its path: what is written now would be gone at the next start. */
+bool flk_lmdb_env_in_place(const flk_lmdb_env_t *env);
+
 /* The writer's, outside a transaction. 0 or LMDB's error. */
 FLK_MUST_CHECK int flk_lmdb_env_adopt(flk_lmdb_env_t *env);  /* another process made the map larger */
 FLK_MUST_CHECK int flk_lmdb_env_grow(flk_lmdb_env_t *env);   /* doubles the map; MDB_MAP_FULL at 1 TiB */

@@ -4,7 +4,8 @@
  *
  * Failures: MDB_MAP_RESIZED (another process grew the map) adopt and again; MDB_MAP_FULL free the slots of dead readers,
  * grow, and again; MDB_PANIC (a meta page could not be written) open anew and again; anything else fails the requests
- * of this turn, whose callers ask again later. LMDB's write lock has no deadline: while a stopped process holds it this
+ * of this turn, whose callers ask again later. So does a data file that is no longer at its path: writing on would lose
+ * outcomes at the next start. LMDB's write lock has no deadline: while a stopped process holds it this
  * thread waits, callers leave at their own deadline, and each handle has at most one batch waiting here. Killing that
  * process, as a liveness probe does, passes the lock on. */
 #include "worker/lmdb_writer.h"
@@ -125,6 +126,9 @@ static int write_once(flk_lmdb_writer_t *writer, flk_lmdb_request_t *group, bool
     const flk_lmdb_env_t *env = writer->env;
     if (env->mdb == NULL) {
         return MDB_PANIC;
+    }
+    if (!flk_lmdb_env_in_place(env)) {
+        return ENOENT;
     }
     MDB_txn *txn;
     int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);

@@ -352,6 +352,26 @@ START_TEST(test_store_lmdb_heals_after_disk_errors) {
 }
 END_TEST
 
+/* Nothing is written to a data file that somebody moved away, for the next start would not find it; put back, it is
+ * taken up again. */
+START_TEST(test_store_lmdb_refuses_to_write_beside_its_path) {
+    char away[128], path[128];
+    snprintf(path, sizeof path, "%s/store", dir);
+    snprintf(away, sizeof away, "%s/away", dir);
+    flk_store_t *store = open_lmdb(10000);
+    flk_store_item_t item;
+    ck_assert(put_one(store, 1, "before", &item));
+    ck_assert_int_eq(rename(path, away), 0);
+    ck_assert_int_eq(try_put(store, 2, "beside", &item), FLK_E_IO);
+    ck_assert_ptr_nonnull(strstr(errmsg, "moved or removed"));
+    ck_assert_int_eq(flk_store_health(store, errmsg), FLK_E_IO);
+    ck_assert_int_eq(rename(away, path), 0);
+    ck_assert_int_eq(flk_store_health(store, errmsg), FLK_OK);
+    ck_assert(put_one(store, 2, "after", &item));
+    flk_store_close(&store);
+}
+END_TEST
+
 /* Files of another layout are refused, not misread. */
 START_TEST(test_store_lmdb_refuses_another_format) {
     flk_store_t *store = open_lmdb(10000);
@@ -395,6 +415,7 @@ int main(int argc, char **argv) {
     tcase_add_test(tcase, test_store_lmdb_sweeps);
     tcase_add_test(tcase, test_store_lmdb_load_sweeps_too);
     tcase_add_loop_test(tcase, test_store_lmdb_heals_after_disk_errors, 0, (int)FLK_COUNT_OF(disk_faults));
+    tcase_add_test(tcase, test_store_lmdb_refuses_to_write_beside_its_path);
     tcase_add_test(tcase, test_store_lmdb_refuses_another_format);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
