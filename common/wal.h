@@ -12,7 +12,7 @@
 
 #include "common/err.h"
 
-typedef struct flk_wal flk_wal_t;               /* Opaque; fields are commented in wal.c. */
+typedef struct flk_wal flk_wal_t;               /* Opaque; fields are commented in wal_internal.h. */
 typedef struct flk_wal_cursor flk_wal_cursor_t; /* Opaque. */
 
 /* One record on its way into the log. Embedded in the caller's object; the caller fills the first three fields. */
@@ -52,8 +52,9 @@ typedef struct flk_wal_options {
 
 /* Opens or creates the log and recovers it: torn tail cut, damage in the middle salvaged and quarantined, un-acked
  * records counted. Then starts the writer. Blocks while it reads the segments that still hold un-acked records.
- * Errors: FLK_E_LOCKED (another process has it), FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM; damage is no error, see
- * flk_wal_stats. Caller frees with flk_wal_close. */
+ * Errors: FLK_E_LOCKED (another process has it), FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM, FLK_E_CONFIG (path too long,
+ * or a segment of a later format); damage is no error, see flk_wal_stats. A log that can be read but not written (disk
+ * full) opens, unhealthy: its records can be delivered and acked. Caller frees with flk_wal_close. */
 FLK_MUST_CHECK flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_t **wal, char *errmsg);
 
 /* Writes and syncs what was appended and acked (calling on_commit), stops the writer, unlocks. NULL is allowed. */

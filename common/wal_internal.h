@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the write-ahead log share. Read in this order: wal_format.c (bytes), wal_scan.c (finding items),
- * wal_segment.c (what memory keeps), wal_file.c (making and replacing files), wal_recover.c (opening),
- * wal_writer.c (committing), wal_retain.c (forgetting), wal_cursor.c, wal_read.c, wal.c (the API).
+ * wal_segment.c (what memory keeps), wal_file.c (making and replacing files), wal_checkpoint.c, wal_recover.c with
+ * wal_inventory.c and wal_replay.c (opening), wal_group.c, wal_active.c, wal_writer.c (committing), wal_retain.c
+ * (forgetting), wal_cursor.c, wal_read.c, wal.c (the API).
  *
  * Words. Item: what a segment holds, a record or an ack. LSN: number of an item, +1 each. Durable: covered by a
  * successful fdatasync. Settled: a record whose ack is durable; a segment without any other record. Sealed: a segment
@@ -289,7 +290,14 @@ enum {
 FLK_MUST_CHECK flk_err_t flk_wal_writer_init(flk_wal_t *wal);
 void *flk_wal_writer_run(void *wal);      /* the thread; ends when `stopping` is set and all that can be is written */
 void flk_wal_writer_fini(flk_wal_t *wal); /* seals the last segment */
-void flk_wal_writer_seal(flk_wal_t *wal); /* ends the active segment; the next group opens another */
+
+/* ---- wal_active.c: the segment that is being written ---- */
+
+/* Opens the next segment, with room for an item of item_bytes; none is open. `acks_only`: may use up the reserve.
+ * Errors: FLK_E_NO_SPACE, FLK_E_IO, FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_wal_active_open(flk_wal_t *wal, uint64_t item_bytes, bool acks_only);
+bool flk_wal_active_has_room(const flk_wal_t *wal, uint64_t bytes); /* false also when it is too old */
+void flk_wal_active_seal(flk_wal_t *wal);                           /* no more items; the next group opens another */
 
 /* ---- wal_group.c: from a group of entries and acks to durable bytes in the active segment ---- */
 

@@ -45,7 +45,7 @@ static void seal_if_old(flk_wal_t *wal, uint64_t now_ms) {
     const flk_wal_segment_t *active = wal->active;
     if (active != NULL && active->end_lsn > active->first_lsn &&
         now_ms - wal->active_mono_ms >= wal->options.segment_age_ms) {
-        flk_wal_writer_seal(wal);
+        flk_wal_active_seal(wal);
     }
 }
 
