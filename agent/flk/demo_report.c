@@ -51,7 +51,8 @@ static void print_wrapped(const char *title, const char *json) {
 
 static void print_row(const char *title, double first, double again, const char *remark) {
     char a[FLK_GROUPED_BYTES], b[FLK_GROUPED_BYTES];
-    printf("  %-24s %10s %10s   %s\n", title, flk_style_grouped(first, a), flk_style_grouped(again, b), remark);
+    printf("  %-24s %10s %10s%s%s\n", title, flk_style_grouped(first, a), flk_style_grouped(again, b),
+           remark[0] != '\0' ? "   " : "", remark);
 }
 
 static void print_latency(const char *title, const flk_demo_facts_t *facts, size_t door) {
