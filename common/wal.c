@@ -192,11 +192,11 @@ flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, ui
     return waiter.entry.err;
 }
 
-void flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark) {
+bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark) {
     FLK_ASSERT(mark.status != 0);
     flk_wal_ack_node_t *node = malloc(sizeof *node);
     if (node == NULL) {
-        return; /* as if lost in a crash: the record is delivered again */
+        return false; /* as if lost in a crash: the record is delivered again */
     }
     *node = (flk_wal_ack_node_t){.lsn = lsn, .mark = mark};
     pthread_mutex_lock(&wal->lock);
@@ -216,6 +216,7 @@ void flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark) {
     if (!known) {
         free(node);
     }
+    return known;
 }
 
 flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg) {

@@ -72,9 +72,9 @@ void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry);
 FLK_MUST_CHECK flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, uint32_t body_bytes,
                                              uint64_t *lsn, char *errmsg);
 
-/* Marks a record as settled. Lazy: written with the next group or within 50 ms, synced with it. Acking twice, or an
- * unknown LSN, does nothing. */
-void flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark);
+/* Marks a record as settled. Lazy: written with the next group or within 50 ms, synced with it. True for the one call
+ * that settled it; acking twice, or an unknown LSN, does nothing, nor does an ack for which there is no memory. */
+bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark);
 
 /* Waits until every ack given so far is written and synced. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg);
