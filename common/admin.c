@@ -173,6 +173,12 @@ static void add_pages(flk_admin_t *admin, struct mg_context *context) {
     mg_set_request_handler(context, "/metrics", on_metrics, admin);
 }
 
+static flk_err_t attach(struct mg_context *context, void *arg) {
+    add_pages(arg, context);
+    mg_set_request_handler(context, "**", on_other, NULL);
+    return FLK_OK;
+}
+
 flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options, flk_admin_t **admin, char *errmsg) {
     *admin = NULL;
     if (strcmp(listen, "off") == 0) {
@@ -184,15 +190,17 @@ flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options
         flk_errmsg(errmsg, "%s", flk_err_text(err));
         return err;
     }
-    flk_http_options_t http = {
-        .listen = listen, .threads = THREADS, .queue = QUEUE, .request_timeout_ms = REQUEST_TIMEOUT_MS};
+    flk_http_options_t http = {.listen = listen,
+                               .threads = THREADS,
+                               .queue = QUEUE,
+                               .request_timeout_ms = REQUEST_TIMEOUT_MS,
+                               .attach = attach,
+                               .attach_arg = made};
     err = flk_http_start(&http, &made->context, &made->port, errmsg);
     if (err != FLK_OK) {
         flk_admin_stop(&made);
         return err;
     }
-    add_pages(made, made->context);
-    mg_set_request_handler(made->context, "**", on_other, NULL);
     *admin = made;
     return FLK_OK;
 }

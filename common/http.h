@@ -8,17 +8,22 @@
 struct mg_connection;
 struct mg_context;
 
+/* Registers the handlers of a server that is starting; no request gets in before it has returned. */
+typedef flk_err_t flk_http_attach_fn(struct mg_context *context, void *arg);
+
 typedef struct flk_http_options {
     const char *listen; /* "host:port"; port 0 picks a free one */
     unsigned threads;   /* connections served at once; a further one waits unanswered */
     unsigned queue;     /* accepted connections that may wait for a thread */
     unsigned request_timeout_ms;
-    unsigned keep_alive_ms; /* how long an idle connection is kept; 0 = one request a connection */
+    unsigned keep_alive_ms;     /* how long an idle connection is kept; 0 = one request a connection */
+    flk_http_attach_fn *attach; /* NULL = none */
+    void *attach_arg;
 } flk_http_options_t;
 
 /* Starts civetweb behind the framing guard (http_guard.h), without document root, CORS, directory pages or a Server
- * header; *port is the one bound. Errors: FLK_E_CONFIG "cannot listen on HOST:PORT: …". Caller frees with
- * flk_http_stop. */
+ * header; *port is the one bound. Errors: FLK_E_CONFIG "cannot listen on HOST:PORT: …", or what `attach` gave. Caller
+ * frees with flk_http_stop. */
 FLK_MUST_CHECK flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port,
                                         char *errmsg);
 /* Lets the requests that run be answered, up to 10 s, answers new ones 503, then stops. The caller sees to it that no

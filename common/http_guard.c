@@ -22,16 +22,23 @@ static bool has_space_before_colon(const struct mg_header *header) {
     return after < header->value && *after == '\0';
 }
 
-/* civetweb takes the first line that does not begin with a name, such as a folded one, for the end of the header and forgets
- * what follows, be it a Content-Length. Behind the last field that it kept must stand the empty line. */
-static bool is_cut_short(const struct mg_request_info *request) {
+/* civetweb drops, without a word, a line that begins with a space (a folded header) or with a byte that no name may have,
+ * and every line behind it; and it takes a lone LF for the end of a line. Where it cut the request into strings it left
+ * NULs, so what it read shows: each header begins right behind the CRLF of the line before, and the empty line follows the last one.
+ * The byte looked at last may be the first one behind the request, which civetweb's buffer has. */
+static bool is_read_in_full(const struct mg_request_info *request) {
+    const char *end = request->http_version + strlen(request->http_version);
     if (request->num_headers == 0) {
-        return false;
+        return end[1] == '\0' && end[2] == '\0'; /* it cut at each byte of the two CRLF */
     }
-    const char *value = request->http_headers[request->num_headers - 1].value;
-    const char *end = value + strlen(value);
-    end += end[1] == '\0' ? 2 : 1; /* it wrote a NUL over CR and LF */
-    return *end != '\r' && *end != '\n';
+    for (int i = 0; i < request->num_headers; i++) {
+        const struct mg_header *header = &request->http_headers[i];
+        if (header->name != end + 2) {
+            return false;
+        }
+        end = header->value + strlen(header->value);
+    }
+    return end[1] == '\0' && end[2] == '\r';
 }
 
 typedef struct framing {
@@ -60,11 +67,11 @@ static framing_t read_framing(const struct mg_request_info *request) {
 /* NULL when there is nothing to say against it. */
 static const char *objection(const struct mg_request_info *request, const framing_t *framing) {
     bool old = strcmp(request->http_version, "1.0") == 0;
+    if (!is_read_in_full(request)) {
+        return "header lines must be names with values, not folded, and end with CRLF";
+    }
     if (framing->bad_name) {
         return "a header name must be followed by its colon at once";
-    }
-    if (is_cut_short(request)) {
-        return "a header line must begin with its name; folded lines are not taken";
     }
     if (framing->lengths > 1 || framing->bad_length) {
         return "Content-Length must stand once, as a decimal number";

@@ -26,19 +26,26 @@ static _Thread_local char *start_message;
 /* Requests between on_begin and on_end, of all servers of the process; and whether this thread is in one. */
 static atomic_int requests_running;
 static _Thread_local bool in_request;
-static atomic_int stops_under_way;
+static atomic_int starts_under_way, stops_under_way;
 
 /* ---- what civetweb calls ---- */
 
+static int refuse(struct mg_connection *connection, const char *why) {
+    flk_http_send_problem(connection, &(flk_http_answer_t){.status = 503, .retry_after_s = 1, .close = true}, why,
+                          NULL);
+    return 503;
+}
+
 /* The guard refuses what two servers could read in two ways. A request counts as running until its answer is written. */
 static int on_begin(struct mg_connection *connection) {
+    if (atomic_load(&starts_under_way) > 0) {
+        return refuse(connection, "starting"); /* without handlers it would be a 404, which is for ever */
+    }
     atomic_fetch_add(&requests_running, 1); /* before the look: either we see the stop, or the stop sees us */
     in_request = atomic_load(&stops_under_way) == 0;
     if (!in_request) {
         atomic_fetch_sub(&requests_running, 1);
-        flk_http_send_problem(connection, &(flk_http_answer_t){.status = 503, .retry_after_s = 1, .close = true},
-                              "shutting down", NULL);
-        return 503;
+        return refuse(connection, "shutting down");
     }
     return flk_http_guard(connection);
 }
@@ -51,6 +58,13 @@ static void on_end(const struct mg_connection *connection, int status) {
         in_request = false;
         atomic_fetch_sub(&requests_running, 1);
     }
+}
+
+/* Handlers check what they need to. Without this one civetweb looks for a password file on disk at every request. */
+static int allow(struct mg_connection *connection, void *arg) {
+    (void)connection;
+    (void)arg;
+    return 1;
 }
 
 /* What civetweb refuses by itself (a malformed request line, say) looks like what we refuse. */
@@ -121,7 +135,7 @@ static struct mg_context *start_civetweb(const flk_http_options_t *options, char
     return context;
 }
 
-flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
+static flk_err_t start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
     char message[FLK_ERRMSG_BYTES] = "";
     mg_init_library(MG_FEATURES_DEFAULT);
     *context = start_civetweb(options, message);
@@ -132,7 +146,19 @@ flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **
     }
     struct mg_server_port bound;
     *port = mg_get_server_ports(*context, 1, &bound) == 1 ? (unsigned)bound.port : 0;
-    return FLK_OK;
+    mg_set_auth_handler(*context, "**", allow, NULL);
+    return options->attach == NULL ? FLK_OK : options->attach(*context, options->attach_arg);
+}
+
+flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
+    atomic_fetch_add(&starts_under_way, 1);
+    flk_err_t err = start(options, context, port, errmsg);
+    atomic_fetch_sub(&starts_under_way, 1);
+    if (err != FLK_OK && *context != NULL) {
+        flk_errmsg(errmsg, "%s", flk_err_text(err));
+        flk_http_stop(context);
+    }
+    return err;
 }
 
 /* ---- stopping ---- */
