@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/signals.h"
 #include "proto/body.h"
+#include "tests/unit/pcs_maker.h"
 #include "worker/memory_table.h"
 #include "worker/rules.h"
 
@@ -33,24 +33,7 @@ static inline flk_rules_t *rules_of(const char *version) {
 
 /* The n-th PCS: valid, signed, accepted; `seed` changes nothing that is judged and `coh_star` what is signed. */
 static inline void pcs_of(uint64_t n, double coh_star, flk_pcs_t *pcs) {
-    flk_policy_t policy;
-    flk_policy_default(&policy);
-    flk_pcs_init(pcs);
-    strcpy(pcs->version, FLK_PCS_VERSION);
-    strcpy(pcs->shard_id, "shard-1");
-    strcpy(pcs->merkle_root, "00ff00ff");
-    pcs->epoch = n;
-    flk_pcs_set_id(pcs);
-    pcs->scales_len = pcs->counts_len = 3;
-    for (uint32_t i = 0; i < 3; i++) {
-        pcs->scales[i] = UINT64_C(2) << i;
-        pcs->counts[i] = (flk_pcs_count_t){.scale = pcs->scales[i], .cells = pcs->scales[i]};
-    }
-    pcs->d_hat = 1.0;
-    pcs->coh_star = coh_star;
-    pcs->r = 0.5;
-    pcs->regime = flk_regime(coh_star, pcs->d_hat);
-    pcs->budget = flk_budget(&policy, pcs->d_hat, pcs->coh_star, pcs->r);
+    pcs_make(n, coh_star, pcs);
     flk_signer_t *signer;
     ck_assert_int_eq(flk_signer_new(FLK_SIGN_HMAC, TEST_KEY, "", &signer, errmsg), FLK_OK);
     flk_signer_sign(signer, pcs);
