@@ -26,6 +26,8 @@
       "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \
     X(INFLIGHT_MAX, "FLK_INFLIGHT_MAX", UINT, G, "16384", "submissions", "1..1000000",                                 \
       "submissions admitted at once; over it 503")                                                                     \
+    X(INFLIGHT_BYTES_MAX, "FLK_INFLIGHT_BYTES_MAX", UINT, G, "536870912", "bytes", "1048576..1099511627776",           \
+      "bodies of submissions admitted at once; over it 503")                                                           \
     X(TOKEN_RATE, "TOKEN_RATE", UINT, G, "0", "submissions/s", "0..10000000",                                          \
       "token bucket over both doors; 0 is unlimited")                                                                  \
     X(WAL_SEGMENT_BYTES, "FLK_WAL_SEGMENT_BYTES", UINT, G | A, "67108864", "bytes", "65536..1073741824",               \

@@ -4,21 +4,26 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { BUCKETS = 1024 };
+enum { BUCKETS = 4096 };
 
 typedef struct agent {
     struct agent *next; /* in its bucket */
     flk_route_t route;
+    bool introduced;
+    uint32_t unanswered; /* submissions */
     uint64_t heard_ms;
 } agent_t;
 
 struct flk_agents {
     agent_t *buckets[BUCKETS];
     size_t len;
+    uint32_t credit;
 };
 
-flk_agents_t *flk_agents_new(void) {
-    return flk_start_alloc(sizeof(flk_agents_t));
+flk_agents_t *flk_agents_new(uint32_t credit) {
+    flk_agents_t *agents = flk_start_alloc(sizeof *agents);
+    agents->credit = credit;
+    return agents;
 }
 
 /* The place of the pointer to the agent, or of the NULL where it would be. */
@@ -37,30 +42,40 @@ static void unlink_at(flk_agents_t *agents, agent_t **at) {
     agents->len--;
 }
 
-flk_err_t flk_agents_add(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
+static flk_err_t enter(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms, agent_t **agent) {
     agent_t **at = find(agents, route);
     if (*at == NULL) {
         if (agents->len >= FLK_AGENTS_MAX) {
             return FLK_E_FULL;
         }
-        agent_t *agent = calloc(1, sizeof *agent);
-        if (agent == NULL) {
+        *at = calloc(1, sizeof **at);
+        if (*at == NULL) {
             return FLK_E_NOMEM;
         }
-        agent->route = *route;
-        *at = agent;
+        (*at)->route = *route;
         agents->len++;
     }
     (*at)->heard_ms = now_ms;
+    *agent = *at;
     return FLK_OK;
+}
+
+flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
+    agent_t *agent;
+    flk_err_t err = enter(agents, route, now_ms, &agent);
+    if (err == FLK_OK) {
+        agent->introduced = true;
+    }
+    return err;
 }
 
 bool flk_agents_heard(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
     agent_t *agent = *find(agents, route);
-    if (agent != NULL) {
-        agent->heard_ms = now_ms;
+    if (agent == NULL) {
+        return false;
     }
-    return agent != NULL;
+    agent->heard_ms = now_ms;
+    return agent->introduced;
 }
 
 void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route) {
@@ -70,11 +85,31 @@ void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route) {
     }
 }
 
+flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
+    agent_t *agent;
+    flk_err_t err = enter(agents, route, now_ms, &agent);
+    if (err == FLK_OK && agent->unanswered >= agents->credit) {
+        err = FLK_E_FULL;
+    }
+    if (err == FLK_OK) {
+        agent->unanswered++;
+    }
+    return err;
+}
+
+void flk_agents_give(flk_agents_t *agents, const flk_route_t *route) {
+    agent_t *agent = *find(agents, route);
+    if (agent != NULL && agent->unanswered > 0) { /* none: it said GOODBYE meanwhile */
+        agent->unanswered--;
+    }
+}
+
 void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms) {
     for (size_t i = 0; i < BUCKETS; i++) {
         agent_t **at = &agents->buckets[i];
         while (*at != NULL) {
-            if (now_ms - (*at)->heard_ms > FLK_AGENT_SILENCE_MS_MAX) {
+            bool silent = now_ms - (*at)->heard_ms > FLK_AGENT_SILENCE_MS_MAX;
+            if (silent && (*at)->unanswered == 0) {
                 unlink_at(agents, at);
             } else {
                 at = &(*at)->next;
@@ -90,9 +125,10 @@ size_t flk_agents_len(const flk_agents_t *agents) {
 void flk_agents_destroy(flk_agents_t **agents) {
     flk_agents_t *mine = *agents;
     *agents = NULL;
-    if (mine == NULL) {
-        return;
+    for (size_t i = 0; mine != NULL && i < BUCKETS; i++) {
+        while (mine->buckets[i] != NULL) {
+            unlink_at(mine, &mine->buckets[i]);
+        }
     }
-    flk_agents_sweep(mine, UINT64_MAX); /* everybody was silent until then */
     free(mine);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The agents that have introduced themselves at the ZeroMQ door, by route: so that one which outlived this gateway's restart is
- * asked to introduce itself again, and sends again what it has not had an answer to. One owner thread. */
+/* The agents at the ZeroMQ door, by route: who has introduced himself, so that one which outlived this gateway's restart
+ * is asked to do it again and sends again what it has no answer to; and how many answers each still waits for. One owner
+ * thread. */
 #ifndef FLK_GATEWAY_AGENTS_H
 #define FLK_GATEWAY_AGENTS_H
 
@@ -10,15 +11,23 @@ enum { FLK_AGENTS_MAX = 65536, FLK_AGENT_SILENCE_MS_MAX = 60000 };
 
 typedef struct flk_agents flk_agents_t; /* Opaque; fields are commented in agents.c. */
 
-flk_agents_t *flk_agents_new(void); /* start-up allocation */
+/* `credit`: submissions that one agent may have unanswered. Start-up allocation. */
+flk_agents_t *flk_agents_new(uint32_t credit);
 void flk_agents_destroy(flk_agents_t **agents);
 
 /* A HELLO. FLK_E_FULL above FLK_AGENTS_MAX, FLK_E_NOMEM. */
-FLK_MUST_CHECK flk_err_t flk_agents_add(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
+FLK_MUST_CHECK flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
 /* Any frame; false when that route has not introduced itself. */
 bool flk_agents_heard(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
-void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route); /* a GOODBYE; unknown is fine */
-/* Forgets those that were silent for longer than FLK_AGENT_SILENCE_MS_MAX. */
+/* A GOODBYE: answers for it are of no use any more. Unknown is fine. */
+void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route);
+
+/* A SUBMIT takes credit, introduced or not; its answer gives it back. FLK_E_FULL: over credit, or above FLK_AGENTS_MAX;
+ * FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
+void flk_agents_give(flk_agents_t *agents, const flk_route_t *route);
+
+/* Forgets those that wait for nothing and were silent for longer than FLK_AGENT_SILENCE_MS_MAX. */
 void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms);
 size_t flk_agents_len(const flk_agents_t *agents);
 

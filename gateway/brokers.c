@@ -1,128 +1,146 @@
 /* SPDX-License-Identifier: MIT */
-/* Pending submissions go to the linked broker that has the fewest, as far as its credit goes. What a broker has is on its
- * `sent` list until a verdict; when the link is lost, or met again, that list goes back to the front of the pending ones:
- * the other side may have lost everything, and sending twice is harmless (same id). */
+/* Pending submissions go to the linked broker that has the fewest, as far as its credit goes. What a broker has is on
+ * its `sent` list until a verdict; when the link is lost, or met again, that list goes back to the front of the pending
+ * ones: the other side may have lost everything, and sending twice is harmless (same id, and the first verdict wins).
+ *
+ * A verdict for a record that is not in memory any more, because nobody waited and places were short, still settles it
+ * in the log. UNAVAILABLE and BUSY make the re-drive rest; the client learns when to come back. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/escape.h"
 #include "common/log.h"
 #include "gateway/relay_internal.h"
 
 static void requeue(flk_relay_t *relay, flk_broker_link_t *broker) {
     while (broker->sent.last != NULL) {
-        flk_submission_t *submission = broker->sent.last;
-        flk_submissions_remove(&broker->sent, submission);
+        flk_submission_t *submission = flk_by_state(broker->sent.last);
         submission->state = FLK_SUBMISSION_PENDING;
-        flk_submissions_push_front(&relay->pending, submission);
+        flk_list_push_front(&relay->pending, &submission->by_state);
+    }
+}
+
+static void set_up(flk_relay_t *relay, flk_broker_link_t *broker, bool up) {
+    if (broker->up != up) {
+        broker->up = up;
+        flk_gauge_set(broker->up_gauge, up);
+        (void)(up ? atomic_fetch_add(&relay->linked, 1) : atomic_fetch_sub(&relay->linked, 1));
     }
 }
 
 static void note(flk_relay_t *relay, flk_broker_link_t *broker, flk_uplink_event_t event) {
-    bool was_up = flk_gauge_value(broker->up) != 0;
     if (event == FLK_UPLINK_MET) {
-        requeue(relay, broker);
-        flk_gauge_set(broker->up, 1);
-        if (!was_up) {
-            atomic_fetch_add(&relay->linked, 1);
-        }
         flk_log(FLK_LOG_INFO, "broker_linked", FLK_S("broker", broker->uplink.endpoint),
                 FLK_U("credit", broker->uplink.credit));
     } else if (event == FLK_UPLINK_LOST) {
         flk_log(FLK_LOG_WARN, "broker_lost", FLK_S("broker", broker->uplink.endpoint),
                 FLK_U("requeued", broker->sent.len));
-        requeue(relay, broker);
-        flk_gauge_set(broker->up, 0);
-        if (was_up) {
-            atomic_fetch_sub(&relay->linked, 1);
-        }
+    } else {
+        return;
     }
-}
-
-void flk_brokers_unlist(flk_relay_t *relay, flk_submission_t *submission) {
-    if (submission->state == FLK_SUBMISSION_PENDING) {
-        flk_submissions_remove(&relay->pending, submission);
-    } else if (submission->state == FLK_SUBMISSION_SENT) {
-        flk_submissions_remove(&relay->brokers[submission->link].sent, submission);
-    }
+    requeue(relay, broker);
+    set_up(relay, broker, event == FLK_UPLINK_MET);
 }
 
 /* ---- receiving ---- */
 
-static void bury(flk_relay_t *relay, flk_submission_t *submission) {
-    flk_brokers_unlist(relay, submission);
-    flk_inflight_remove(relay->table, submission);
-    atomic_store_explicit(&relay->inflight, flk_inflight_len(relay->table), memory_order_relaxed);
-    if (submission->door == FLK_DOOR_LOG) {
-        relay->redrive.outstanding--;
-    }
-    flk_ages_remove(submission);
-    submission->state = FLK_SUBMISSION_BURYING;
-    flk_log(FLK_LOG_ERROR, "dead_letter", FLK_U("lsn", submission->entry.lsn),
-            FLK_S("do", "the PCS took its workers with it; see the worker's log, then re-drive it"));
-    flk_dlq_bury(relay->gateway->dlq, submission);
-}
-
-static void take_verdict(flk_relay_t *relay, flk_submission_t *submission, flk_message_t *message) {
-    const flk_frame_t *frame = &message->frame;
-    char errmsg[FLK_ERRMSG_BYTES];
-    flk_redrive_progress(relay);
-    if (frame->flags & FLK_FLAG_DEAD_LETTER) {
-        bury(relay, submission);
-        return;
-    }
-    if (frame->status == FLK_STATUS_ACCEPTED || frame->status == FLK_STATUS_ESCALATED) {
-        flk_relay_settle(relay, submission, (uint16_t)frame->status, frame->flags, &message->body, NULL);
-        return;
-    }
-    flk_problem_t problem;
-    flk_err_t err = flk_problem_decode(zmq_msg_data(&message->body), zmq_msg_size(&message->body), &problem, errmsg);
-    if (err != FLK_OK || frame->status < 400 || frame->status > 499) {
-        flk_log(FLK_LOG_ERROR, "verdict_unreadable", FLK_U("status", frame->status),
-                FLK_U("lsn", submission->entry.lsn));
-        flk_relay_defer(relay, submission, 1000, "the worker's answer could not be read");
-        return;
-    }
-    flk_relay_settle(relay, submission, (uint16_t)frame->status, frame->flags, NULL, &problem);
-}
-
-static void take(flk_relay_t *relay, flk_message_t *message) {
-    const flk_frame_t *frame = &message->frame;
-    uint64_t lsn;
+/* What waits for the answer in `frame`. NULL: nobody does; then *lsn is 0 unless it is that of a record of ours which the
+ * answer may yet settle. */
+static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t *frame, uint64_t *lsn) {
     flk_submission_t *submission = NULL;
-    if (flk_id_to_lsn(&frame->id, flk_wal_id(relay->gateway->inbox), &lsn)) {
-        submission = flk_inflight_find(relay->table, lsn);
+    bool ours = flk_id_to_lsn(&frame->id, flk_wal_id(relay->gateway->inbox), lsn);
+    if (ours) {
+        submission = flk_inflight_find(relay->table, *lsn);
     }
+    bool given_up = submission != NULL && submission->state == FLK_SUBMISSION_BURYING; /* that stands */
+    if (!ours || given_up) {
+        *lsn = 0;
+        return NULL;
+    }
+    return submission;
+}
+
+/* Fills `answer` from a VERDICT; what the message holds is moved. */
+static bool read_verdict(flk_message_t *message, flk_answer_t *answer) {
+    const flk_frame_t *frame = &message->frame;
+    *answer = (flk_answer_t){.status = (uint16_t)frame->status, .flags = frame->flags};
+    zmq_msg_init(&answer->outcome);
+    if (frame->status == FLK_STATUS_ACCEPTED || frame->status == FLK_STATUS_ESCALATED) {
+        zmq_msg_move(&answer->outcome, &message->body);
+        return true;
+    }
+    return frame->status >= 400 && frame->status <= 499 &&
+           flk_problem_decode(zmq_msg_data(&message->body), zmq_msg_size(&message->body), &answer->problem, NULL) ==
+               FLK_OK;
+}
+
+static void take_verdict(flk_relay_t *relay, flk_message_t *message) {
+    uint64_t lsn;
+    flk_answer_t answer;
+    flk_submission_t *submission = waiting_for(relay, &message->frame, &lsn);
+    if (message->frame.flags & FLK_FLAG_DEAD_LETTER) {
+        if (submission != NULL) {
+            flk_burial_begin(relay, submission);
+        } else {
+            flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
+        }
+    } else if (!read_verdict(message, &answer)) {
+        flk_log(FLK_LOG_ERROR, "verdict_unreadable", FLK_U("status", message->frame.status), FLK_U("lsn", lsn));
+        flk_redrive_trouble(relay, FLK_RETRY_MS);
+        if (submission != NULL) {
+            flk_relay_defer(relay, submission, 0, "the worker's answer could not be read");
+        }
+    } else {
+        flk_redrive_progress(relay);
+        if (submission != NULL) {
+            flk_relay_settle(relay, submission, &answer);
+            return;
+        }
+        if (lsn == 0 || !flk_relay_ack(relay, lsn, &answer)) {
+            flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
+        }
+        zmq_msg_close(&answer.outcome);
+    }
+}
+
+static void take_trouble(flk_relay_t *relay, const flk_frame_t *frame) {
+    uint64_t lsn;
+    uint32_t retry_ms = frame->retry_ms < FLK_RETRY_MS_MAX ? frame->retry_ms : FLK_RETRY_MS_MAX;
+    flk_submission_t *submission = waiting_for(relay, frame, &lsn);
     if (submission == NULL) {
         flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
         return;
     }
-    switch (frame->kind) {
+    flk_redrive_trouble(relay, retry_ms);
+    flk_relay_defer(relay, submission, retry_ms, frame->name);
+}
+
+static void take(flk_relay_t *relay, flk_message_t *message) {
+    switch (message->frame.kind) {
     case FLK_VERDICT:
-        take_verdict(relay, submission, message);
+        take_verdict(relay, message);
         break;
     case FLK_UNAVAILABLE:
     case FLK_BUSY:
-        flk_redrive_trouble(relay, frame->retry_ms);
-        flk_relay_defer(relay, submission, frame->retry_ms, frame->name);
+        take_trouble(relay, &message->frame);
         break;
     default:
-        flk_counter_add(relay->gateway->metrics.door_unknown, 1);
+        flk_counter_add(relay->gateway->metrics.unknown, 1);
         break;
     }
 }
 
 static size_t receive_from(flk_relay_t *relay, flk_broker_link_t *broker) {
-    char errmsg[FLK_ERRMSG_BYTES];
     size_t taken = 0;
     while (taken < FLK_RELAY_BATCH && broker->uplink.socket != NULL) {
-        flk_err_t err = flk_link_recv(broker->uplink.socket, false, &relay->message, errmsg);
+        flk_err_t err = flk_link_recv(broker->uplink.socket, false, &relay->message, NULL);
         if (err == FLK_E_AGAIN || err == FLK_E_CLOSED) {
             break;
         }
         taken++;
         if (err != FLK_OK) {
-            flk_counter_add(relay->gateway->metrics.door_malformed, 1);
+            flk_gateway_count_unread(relay->gateway, err);
             continue;
         }
         flk_uplink_event_t event = flk_uplink_heard(&broker->uplink, &relay->message.frame, relay->now_ms);
@@ -164,24 +182,22 @@ static bool send_one(flk_relay_t *relay, flk_broker_link_t *broker, flk_submissi
     zmq_msg_t body; /* a second handle on the same bytes: the first stays here, to send again */
     zmq_msg_init(&body);
     FLK_ASSERT(zmq_msg_copy(&body, &submission->pcs) == 0);
-    if (flk_link_send(broker->uplink.socket, NULL, &frame, &body) != FLK_OK) {
-        zmq_msg_close(&body);
+    flk_err_t err = flk_link_send(broker->uplink.socket, NULL, &frame, &body);
+    zmq_msg_close(&body);
+    if (err != FLK_OK) {
         flk_uplink_drop(&broker->uplink, relay->now_ms);
         note(relay, broker, FLK_UPLINK_LOST);
         return false;
     }
-    zmq_msg_close(&body);
-    flk_submissions_remove(&relay->pending, submission);
     submission->state = FLK_SUBMISSION_SENT;
-    submission->link = (unsigned)(broker - relay->brokers);
-    flk_submissions_push(&broker->sent, submission);
+    flk_list_push(&broker->sent, &submission->by_state);
     return true;
 }
 
 void flk_brokers_dispatch(flk_relay_t *relay) {
     while (relay->pending.first != NULL) {
         flk_broker_link_t *broker = least_loaded(relay);
-        if (broker == NULL || !send_one(relay, broker, relay->pending.first)) {
+        if (broker == NULL || !send_one(relay, broker, flk_by_state(relay->pending.first))) {
             break;
         }
     }
@@ -202,6 +218,14 @@ typedef struct adding {
     char *errmsg;
 } adding_t;
 
+static flk_gauge_t *add_gauge(flk_relay_t *relay, flk_broker_link_t *broker) {
+    char name[sizeof broker->labels - 16]; /* room for what stands around it */
+    size_t bytes = flk_escape(broker->uplink.endpoint, FLK_ESCAPE_TEXT, name, sizeof name, NULL);
+    snprintf(broker->labels, sizeof broker->labels, "broker=\"%.*s\"", (int)bytes, name);
+    return flk_metrics_gauge(relay->gateway->registry, "flk_broker_link_up", broker->labels,
+                             "Whether the link to this broker is up.");
+}
+
 static void add(void *arg, const char *endpoint, size_t index) {
     adding_t *adding = arg;
     flk_relay_t *relay = adding->relay;
@@ -212,6 +236,13 @@ static void add(void *arg, const char *endpoint, size_t index) {
         flk_errmsg(adding->errmsg, "FLK_FRONTENDS: at most %d brokers are allowed", FLK_BROKERS_MAX);
         adding->err = FLK_E_CONFIG;
         return;
+    }
+    for (size_t i = 0; i < relay->brokers_len; i++) {
+        if (strcmp(relay->brokers[i].uplink.endpoint, endpoint) == 0) {
+            flk_errmsg(adding->errmsg, "FLK_FRONTENDS names %s twice", endpoint);
+            adding->err = FLK_E_CONFIG;
+            return;
+        }
     }
     flk_broker_link_t *broker = &relay->brokers[relay->brokers_len++];
     flk_frame_t greeting = {.kind = FLK_HELLO, .name = "gateway"};
@@ -224,9 +255,7 @@ static void add(void *arg, const char *endpoint, size_t index) {
         flk_errmsg_prefix(adding->errmsg, "FLK_FRONTENDS");
         return;
     }
-    snprintf(broker->labels, sizeof broker->labels, "broker=\"%s\"", endpoint);
-    broker->up = flk_metrics_gauge(relay->gateway->registry, "flk_broker_link_up", broker->labels,
-                                   "Whether the link to this broker is up.");
+    broker->up_gauge = add_gauge(relay, broker);
 }
 
 flk_err_t flk_brokers_init(flk_relay_t *relay, char *errmsg) {

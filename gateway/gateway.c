@@ -1,5 +1,104 @@
 /* SPDX-License-Identifier: MIT */
+/* Start: the logs, the metrics that read them, the relay. Stop: the relay's thread first, so that nothing new reaches
+ * the logs; then the logs, which still hand what they commit to the relay's queue; then what is left there. */
 #include "gateway/gateway.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "gateway/ingest.h"
+
+static void on_sync(void *arg, double seconds, size_t records) {
+    flk_gateway_t *gateway = arg;
+    flk_histogram_observe(gateway->metrics.wal_sync_seconds, seconds);
+    flk_histogram_observe(gateway->metrics.wal_group_size, (double)records);
+}
+
+/* From the dead-letter log's writer. */
+static void on_buried(void *arg, flk_submission_t *submission, flk_err_t err) {
+    flk_gateway_t *gateway = arg;
+    submission->buried_err = err;
+    flk_relay_push(gateway->relay, submission, submission);
+}
+
+static flk_err_t log_dir(const flk_settings_t *settings, const char *name, char *dir, size_t dir_bytes, char *errmsg) {
+    int bytes = snprintf(dir, dir_bytes, "%s/%s", flk_settings_str(settings, FLK_SET_DATA_DIR), name);
+    if (bytes < 0 || (size_t)bytes >= dir_bytes) {
+        flk_errmsg(errmsg, "FLK_DATA_DIR is longer than a path may be");
+        return FLK_E_CONFIG;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t open_logs(flk_gateway_t *gateway, char *errmsg) {
+    const flk_settings_t *settings = gateway->settings;
+    char dir[4096];
+    flk_wal_options_t options = {
+        .dir = dir,
+        .segment_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_BYTES),
+        .segment_age_ms = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_AGE_S) * 1000,
+        .retention_ms = flk_settings_uint(settings, FLK_SET_WAL_RETENTION_S) * 1000,
+        .retained_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_RETAINED_BYTES),
+        .low_water_bytes = flk_settings_uint(settings, FLK_SET_WAL_LOW_WATER_BYTES),
+        .on_commit = flk_ingest_committed,
+        .on_commit_arg = gateway,
+    };
+    flk_err_t err = log_dir(settings, "inbox", dir, sizeof dir, errmsg);
+    if (err == FLK_OK) {
+        err = flk_wal_open(&options, &gateway->inbox, errmsg);
+    }
+    if (err != FLK_OK) {
+        flk_errmsg_prefix(errmsg, "inbox log (FLK_DATA_DIR)");
+        return err;
+    }
+    err = log_dir(settings, "dlq", dir, sizeof dir, errmsg);
+    return err != FLK_OK ? err : flk_dlq_open(dir, &options, on_buried, gateway, &gateway->dlq, errmsg);
+}
+
+static void report_recovery(const flk_gateway_t *gateway) {
+    flk_wal_stats_t stats;
+    flk_wal_stats(gateway->inbox, &stats);
+    flk_log(stats.damaged_records > 0 ? FLK_LOG_ERROR : FLK_LOG_INFO, "inbox_open", FLK_U("unacked", stats.unacked),
+            FLK_U("segments", stats.segments), FLK_U("torn_bytes", stats.torn_bytes),
+            FLK_U("damaged_records", stats.damaged_records), FLK_U("quarantined", stats.quarantined));
+}
+
+flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settings, char *errmsg) {
+    *gateway = (flk_gateway_t){
+        .settings = settings,
+        .registry = flk_metrics_new(),
+        .request_timeout_ms = flk_settings_uint(settings, FLK_SET_REQUEST_TIMEOUT_MS),
+        .inflight_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_MAX),
+        .inflight_bytes_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_BYTES_MAX),
+    };
+    flk_throttle_init(&gateway->throttle, flk_settings_uint(settings, FLK_SET_TOKEN_RATE));
+    flk_err_t err = open_logs(gateway, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_gateway_metrics_init(gateway);
+    flk_wal_on_sync(gateway->inbox, on_sync, gateway);
+    report_recovery(gateway);
+    return flk_relay_start(gateway, &gateway->relay, errmsg);
+}
+
+void flk_gateway_drain(flk_gateway_t *gateway) {
+    enum { LOOK_US = 5000 };
+    uint64_t until_ms = flk_mono_ms() + gateway->request_timeout_ms;
+    atomic_store(&gateway->draining, true);
+    while (atomic_load(&gateway->awaited) > 0 && flk_mono_ms() < until_ms) {
+        usleep(LOOK_US);
+    }
+}
+
+void flk_gateway_stop(flk_gateway_t *gateway) {
+    flk_relay_stop(gateway->relay);
+    flk_wal_close(&gateway->inbox);
+    flk_dlq_close(&gateway->dlq);
+    flk_relay_destroy(&gateway->relay);
+    flk_metrics_destroy(&gateway->registry);
+}
 
 bool flk_gateway_ready(void *arg, char *why) {
     flk_gateway_t *gateway = arg;

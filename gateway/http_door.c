@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body within its
- * limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs, sleep once until the relay answers, print.
+/* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body
+ * within its limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs, sleep once until the
+ * relay answers, print.
  *
  * A body that does not come in time or in full is refused and the connection closed; nothing is kept. Should the relay
- * be stuck behind a disk that hangs, the thread answers 503 by itself a little after the deadline. */
+ * or the log be stuck, the thread answers 503 by itself a little after the deadline. */
 #include "gateway/http_door.h"
 
 #include <civetweb.h>
@@ -32,42 +33,53 @@ enum {
     BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
     IDLE_MS = 15000,          /* between two requests of one connection */
     SLACK_MS = 500,           /* the relay answers at the deadline; this is for when it cannot */
+    RETRY_MS = 1000,          /* told to clients where nobody knows better */
     READ_STEP = 16384,
 };
 
+static const char path[] = "/v1/pcs/submit";
+static const char no_such_page[] = "there is no such page; PCS go to POST /v1/pcs/submit";
 static const char too_large[] = "the body may have at most 1048576 bytes";
 
 struct flk_http_door {
     flk_gateway_t *gateway;
     struct mg_context *context;
+    unsigned port;
     flk_admin_t *admin;
     flk_slow_body_t *slow_body;
 };
 
 /* ---- answering ---- */
 
+/* In whole seconds, never 0: a client that may come back at once is asked to wait all the same. */
+static unsigned retry_after_s(const flk_answer_t *answer) {
+    bool later = answer->status == 429 || answer->status == 503;
+    return !later ? 0 : answer->retry_ms <= 1000 ? 1 : (answer->retry_ms - 1) / 1000 + 1;
+}
+
 static int send(struct mg_connection *connection, flk_answer_t *answer, bool close, const char *allow) {
     char text[FLK_ANSWER_BYTES];
     size_t bytes = flk_answer_print(answer, text); /* may change the status: before it is read */
     bool outcome = answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED;
-    bool later = answer->status == 429 || answer->status == 503;
     flk_http_send(connection, &(flk_http_answer_t){
                                   .status = answer->status,
                                   .content_type = outcome ? "application/json" : "application/problem+json",
                                   .body = text,
                                   .body_bytes = bytes,
-                                  .retry_after_s = later ? (answer->retry_ms + 999) / 1000 : 0,
+                                  .retry_after_s = retry_after_s(answer),
                                   .allow = allow,
                                   .close = close,
                               });
     return answer->status;
 }
 
-/* A request that is refused before its body was read: what follows on the connection may be that body, so it is closed. */
-static int refuse(struct mg_connection *connection, uint16_t status, const char *field, const char *detail,
+/* A request that is no submission: its body was not read, or not in full. What follows on the connection may be the
+ * rest of it, so it is closed. */
+static int refuse(struct mg_connection *connection, const flk_http_door_t *door, uint16_t status, const char *detail,
                   const char *allow) {
     flk_answer_t answer;
-    flk_answer_problem(&answer, status, field, detail, 0);
+    flk_counter_add(door->gateway->metrics.http_refused, 1);
+    flk_answer_problem(&answer, status, "", detail, RETRY_MS);
     return send(connection, &answer, true, allow);
 }
 
@@ -78,35 +90,43 @@ typedef struct body {
     size_t bytes;
 } body_t;
 
-/* FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off, or too slow), FLK_E_NOMEM. */
+/* A chunked body grows by doubling. */
+static bool make_room(body_t *body, size_t *room) {
+    if (body->bytes + 1 < *room) {
+        return true;
+    }
+    char *more = realloc(body->text, *room * 2);
+    if (more == NULL) {
+        return false;
+    }
+    body->text = more;
+    *room *= 2;
+    return true;
+}
+
+/* `announced` < 0: chunked. FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off, malformed, or too slow), FLK_E_NOMEM; body->text is
+ * the caller's to free in any case. */
 static flk_err_t read_body(struct mg_connection *connection, long long announced, body_t *body) {
-    size_t room = announced >= 0 ? (size_t)announced + 1 : READ_STEP;
+    bool chunked = announced < 0;
+    size_t room = chunked ? READ_STEP : (size_t)announced + 1;
     *body = (body_t){.text = malloc(room)};
-    for (;;) {
-        if (body->text == NULL) {
+    if (body->text == NULL) {
+        return FLK_E_NOMEM;
+    }
+    while (chunked || body->bytes < (size_t)announced) {
+        if (!make_room(body, &room)) {
             return FLK_E_NOMEM;
         }
-        if (body->bytes == (size_t)announced && announced >= 0) {
-            break;
-        }
         int got = mg_read(connection, body->text + body->bytes, room - body->bytes - 1);
-        if (got < 0 || (got == 0 && announced >= 0)) {
-            return FLK_E_CLOSED;
-        }
-        if (got == 0) {
+        if (got == 0 && chunked) {
             break;
+        }
+        if (got <= 0) {
+            return FLK_E_CLOSED;
         }
         body->bytes += (size_t)got;
         if (body->bytes > FLK_PCS_BODY_BYTES_MAX) {
             return FLK_E_TOO_LARGE;
-        }
-        if (body->bytes + 1 == room && announced < 0) {
-            char *more = realloc(body->text, room * 2);
-            if (more == NULL) {
-                return FLK_E_NOMEM;
-            }
-            body->text = more;
-            room *= 2;
         }
     }
     body->text[body->bytes] = '\0';
@@ -136,7 +156,7 @@ static int wait_for_answer(struct mg_connection *connection, flk_gateway_t *gate
         flk_answer_t answer;
         atomic_fetch_sub_explicit(&gateway->awaited, 1, memory_order_relaxed);
         flk_counter_add(gateway->metrics.timeouts, 1);
-        flk_answer_problem(&answer, 503, "", "the log did not answer in time; send again for the outcome", 1000);
+        flk_answer_problem(&answer, 503, "", "the log did not answer in time; send again for the outcome", RETRY_MS);
         return send(connection, &answer, false, NULL);
     }
     if (failed != 0) {
@@ -151,15 +171,15 @@ static int wait_for_answer(struct mg_connection *connection, flk_gateway_t *gate
 /* Takes body->text. */
 static int submit(struct mg_connection *connection, flk_gateway_t *gateway, body_t *body, uint64_t began_ns) {
     flk_answer_t answer;
-    if (flk_ingest_admit(gateway, &answer) != FLK_OK) {
+    if (flk_ingest_admit(gateway, body->bytes, &answer) != FLK_OK) {
         free(body->text);
         return send(connection, &answer, false, NULL);
     }
     flk_submission_t *submission = flk_submission_new(FLK_DOOR_HTTP);
     if (submission == NULL) {
         free(body->text);
-        flk_ingest_leave(gateway);
-        flk_answer_problem(&answer, 503, "", "out of memory", 1000);
+        flk_ingest_leave(gateway, body->bytes);
+        flk_ingest_refuse(gateway, 503, "out of memory", RETRY_MS, &answer);
         return send(connection, &answer, false, NULL);
     }
     submission->began_ns = began_ns;
@@ -173,26 +193,14 @@ static int submit(struct mg_connection *connection, flk_gateway_t *gateway, body
     return status;
 }
 
-static int on_submit(struct mg_connection *connection, void *arg) {
-    flk_http_door_t *door = arg;
-    const struct mg_request_info *request = mg_get_request_info(connection);
-    uint64_t began_ns = flk_mono_ns();
-    if (strcmp(request->local_uri, "/v1/pcs/submit") != 0) {
-        return refuse(connection, 404, "", "there is no such page; PCS go to POST /v1/pcs/submit", NULL);
-    }
-    if (strcmp(request->request_method, "POST") != 0) {
-        return refuse(connection, 405, "", "PCS are submitted by POST", "POST");
-    }
-    if (!is_json(mg_get_header(connection, "Content-Type"))) {
-        return refuse(connection, 415, "", "the media type must be application/json", NULL);
-    }
-    if (request->content_length > FLK_PCS_BODY_BYTES_MAX) {
-        return refuse(connection, 413, "", too_large, NULL);
-    }
+/* An HTTP/1.0 client cannot have meant it (RFC 9110, section 10.1.1). */
+static bool expects_continue(struct mg_connection *connection, const struct mg_request_info *request) {
     const char *expect = mg_get_header(connection, "Expect");
-    if (expect != NULL && strcasecmp(expect, "100-continue") == 0) {
-        mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
-    }
+    return expect != NULL && strcasecmp(expect, "100-continue") == 0 && strcmp(request->http_version, "1.0") != 0;
+}
+
+static int read_and_submit(struct mg_connection *connection, flk_http_door_t *door, uint64_t began_ns) {
+    const struct mg_request_info *request = mg_get_request_info(connection);
     body_t body;
     flk_body_slot_t *slot = flk_slow_body_begin(door->slow_body, request->remote_addr, request->remote_port);
     flk_err_t err = read_body(connection, request->content_length, &body);
@@ -201,18 +209,40 @@ static int on_submit(struct mg_connection *connection, void *arg) {
         return submit(connection, door->gateway, &body, began_ns);
     }
     free(body.text);
-    if (err == FLK_E_TOO_LARGE) {
-        return refuse(connection, 413, "", too_large, NULL);
+    switch (err) {
+    case FLK_E_TOO_LARGE:
+        return refuse(connection, door, 413, too_large, NULL);
+    case FLK_E_NOMEM:
+        return refuse(connection, door, 503, "out of memory", NULL);
+    default:
+        return refuse(connection, door, 400, "the body did not come in full in time", NULL);
     }
-    if (err == FLK_E_NOMEM) {
-        return refuse(connection, 503, "", "out of memory", NULL);
+}
+
+static int on_submit(struct mg_connection *connection, void *arg) {
+    flk_http_door_t *door = arg;
+    const struct mg_request_info *request = mg_get_request_info(connection);
+    uint64_t began_ns = flk_mono_ns();
+    if (strcmp(request->local_uri, path) != 0) { /* civetweb also gives us what lies below our path */
+        return refuse(connection, door, 404, no_such_page, NULL);
     }
-    return refuse(connection, 400, "", "the body did not come in full in time", NULL);
+    if (strcmp(request->request_method, "POST") != 0) {
+        return refuse(connection, door, 405, "PCS are submitted by POST", "POST");
+    }
+    if (!is_json(mg_get_header(connection, "Content-Type"))) {
+        return refuse(connection, door, 415, "the media type must be application/json", NULL);
+    }
+    if (request->content_length > FLK_PCS_BODY_BYTES_MAX) {
+        return refuse(connection, door, 413, too_large, NULL);
+    }
+    if (expects_continue(connection, request)) {
+        mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    return read_and_submit(connection, door, began_ns);
 }
 
 static int on_other(struct mg_connection *connection, void *arg) {
-    (void)arg;
-    return refuse(connection, 404, "", "there is no such page; PCS go to POST /v1/pcs/submit", NULL);
+    return refuse(connection, arg, 404, no_such_page, NULL);
 }
 
 /* ---- start and stop ---- */
@@ -227,39 +257,51 @@ static void warn_beyond_loopback(const flk_settings_t *settings) {
     }
 }
 
+static flk_err_t attach(struct mg_context *context, void *arg) {
+    flk_http_door_t *door = arg;
+    const flk_settings_t *settings = door->gateway->settings;
+    struct mg_server_port bound = {0};
+    (void)!mg_get_server_ports(context, 1, &bound);
+    flk_err_t err = flk_slow_body_start((unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS), bound.port,
+                                        BODY_DEADLINE_MS, &door->slow_body, NULL);
+    if (err != FLK_OK) {
+        return err;
+    }
+    mg_set_request_handler(context, path, on_submit, door);
+    mg_set_request_handler(context, "**", on_other, door);
+    return flk_admin_attach(context,
+                            &(flk_admin_options_t){.metrics = door->gateway->registry,
+                                                   .ready = flk_gateway_ready,
+                                                   .ready_arg = door->gateway,
+                                                   .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
+                                                   .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS)},
+                            &door->admin);
+}
+
 flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg) {
     const flk_settings_t *settings = gateway->settings;
-    const char *listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
-    *door = flk_start_alloc(sizeof **door);
-    (*door)->gateway = gateway;
+    flk_http_door_t *mine = flk_start_alloc(sizeof *mine);
+    mine->gateway = gateway;
     warn_beyond_loopback(settings);
     unsigned threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS);
-    unsigned port;
-    flk_http_options_t options = {.listen = listen,
+    flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
                                   .threads = threads,
                                   .queue = threads,
                                   .request_timeout_ms = BODY_DEADLINE_MS,
-                                  .keep_alive_ms = IDLE_MS};
-    flk_err_t err = flk_slow_body_start(threads, BODY_DEADLINE_MS, &(*door)->slow_body, errmsg);
-    if (err == FLK_OK) {
-        err = flk_http_start(&options, &(*door)->context, &port, errmsg);
-    }
-    if (err == FLK_OK) {
-        mg_set_request_handler((*door)->context, "/v1/pcs/submit", on_submit, *door);
-        mg_set_request_handler((*door)->context, "**", on_other, NULL);
-        err = flk_admin_attach((*door)->context,
-                               &(flk_admin_options_t){.metrics = gateway->registry,
-                                                      .ready = flk_gateway_ready,
-                                                      .ready_arg = gateway,
-                                                      .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
-                                                      .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS)},
-                               &(*door)->admin);
-    }
+                                  .keep_alive_ms = IDLE_MS,
+                                  .attach = attach,
+                                  .attach_arg = mine};
+    flk_err_t err = flk_http_start(&options, &mine->context, &mine->port, errmsg);
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, "FLK_HTTP_LISTEN");
-        flk_http_door_stop(door);
+        flk_http_door_stop(&mine);
     }
+    *door = mine;
     return err;
+}
+
+unsigned flk_http_door_port(const flk_http_door_t *door) {
+    return door->port;
 }
 
 void flk_http_door_stop(flk_http_door_t **door) {

@@ -9,6 +9,7 @@ typedef struct flk_http_door flk_http_door_t; /* Opaque. */
 
 /* Listens. The gateway's log and relay must run. Errors: FLK_E_CONFIG with setting and reason in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg);
+unsigned flk_http_door_port(const flk_http_door_t *door); /* the one bound: a listener on port 0 picks one */
 /* Stops listening and waits for the requests that are being served. NULL is allowed. */
 void flk_http_door_stop(flk_http_door_t **door);
 

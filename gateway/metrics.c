@@ -40,6 +40,7 @@ INBOX_READ(bytes, stats.bytes)
 INBOX_READ(segments, stats.segments)
 INBOX_READ(oldest, (double)stats.oldest_unacked_ms / 1000.0)
 INBOX_READ(records, stats.records_total)
+INBOX_READ(recovered, stats.recovered)
 INBOX_READ(sync_failures, stats.sync_failures + stats.write_failures)
 INBOX_READ(torn, stats.torn_bytes)
 INBOX_READ(damaged, stats.damaged_records)
@@ -58,7 +59,8 @@ static void add_counters(flk_gateway_metrics_t *m, flk_metrics_t *r) {
     m->rejected_400 = flk_metrics_counter(r, rejected, "code=\"400\"", rejected_help);
     m->rejected_401 = flk_metrics_counter(r, rejected, "code=\"401\"", rejected_help);
     m->rejected_413 = flk_metrics_counter(r, rejected, "code=\"413\"", rejected_help);
-    m->throttled = flk_metrics_counter(r, "flk_throttled_total", NULL, "Submissions over TOKEN_RATE (429).");
+    m->throttled = flk_metrics_counter(r, "flk_throttled_total", NULL,
+                                       "Submissions over TOKEN_RATE, or over an agent's credit (429, BUSY).");
     m->refused =
         flk_metrics_counter(r, "flk_refused_total", NULL, "Submissions refused before they were durable (503).");
     m->unavailable = flk_metrics_counter(r, "flk_unavailable_total", NULL,
@@ -68,10 +70,19 @@ static void add_counters(flk_gateway_metrics_t *m, flk_metrics_t *r) {
     m->dead_letters =
         flk_metrics_counter(r, "flk_dead_letters_total", NULL, "Submissions put into the dead-letter queue.");
     m->stale_verdicts = flk_metrics_counter(r, "flk_stale_verdicts_total", NULL,
-                                            "Answers to submissions that are settled or were given up.");
-    m->door_malformed = flk_metrics_counter(r, "flk_zmq_malformed_total", NULL, "Malformed ZeroMQ messages.");
-    m->door_unknown = flk_metrics_counter(r, "flk_zmq_unknown_total", NULL, "ZeroMQ messages of an unknown kind.");
-    m->door_unroutable = flk_metrics_counter(r, "flk_zmq_unroutable_total", NULL, "Answers whose agent was gone.");
+                                            "Answers to submissions that were settled before, or that are not ours.");
+    m->http_refused = flk_metrics_counter(r, "flk_http_refused_total", NULL,
+                                          "HTTP requests that were refused before their body was a submission.");
+    m->unreadable =
+        flk_metrics_gauge(r, "flk_wal_unreadable_records", NULL, "Un-acked records that the re-drive cannot read.");
+    m->malformed = flk_metrics_counter(r, "flk_zmq_malformed_total", NULL, "Malformed ZeroMQ messages.");
+    m->unknown = flk_metrics_counter(r, "flk_zmq_unknown_total", NULL, "ZeroMQ messages of an unknown kind.");
+    m->unroutable = flk_metrics_counter(r, "flk_zmq_unroutable_total", NULL, "Answers whose agent was gone.");
+}
+
+void flk_gateway_count_unread(flk_gateway_t *gateway, flk_err_t err) {
+    const flk_gateway_metrics_t *m = &gateway->metrics;
+    flk_counter_add(err == FLK_E_NOT_FOUND ? m->unknown : m->malformed, 1);
 }
 
 void flk_gateway_metrics_init(flk_gateway_t *gateway) {
@@ -99,6 +110,8 @@ void flk_gateway_metrics_init(flk_gateway_t *gateway) {
     flk_metrics_gauge_fn(r, "flk_wal_segments", NULL, "Inbox segments on disk.", read_segments, gateway);
     flk_metrics_gauge_fn(r, "flk_wal_oldest_unacked_seconds", NULL, "Age of the oldest un-acked record.", read_oldest,
                          gateway);
+    flk_metrics_counter_fn(r, "flk_wal_recovered_total", NULL, "Un-acked records found at start.", read_recovered,
+                           gateway);
     flk_metrics_counter_fn(r, "flk_wal_records_total", NULL, "Records appended.", read_records, gateway);
     flk_metrics_counter_fn(r, "flk_wal_failures_total", NULL, "Failed writes and syncs.", read_sync_failures, gateway);
     flk_metrics_gauge_fn(r, "flk_wal_torn_bytes", NULL, "Bytes cut from the tail at start.", read_torn, gateway);

@@ -8,7 +8,10 @@
  *   no broker, no worker, no verdict in time    503 at the deadline; the record goes on and is acked by a late verdict
  *   a broker lost                               what it had is sent to another, or to the same one when it is back
  *   UNAVAILABLE, BUSY                           503; the record stays un-acked and is driven again, with back-off
- *   dead letter                                 into its own log first, then acked and answered 202 */
+ *   dead letter                                 into its own log first, then acked and answered 202
+ *   the log hangs                               HTTP threads answer 503 by themselves, the relay answers agents; what the
+ *                                               log took goes on once it is back
+ *   no memory for one more                      503 at the door, before the log */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,176 +53,64 @@ static flk_submission_t *take_queue(flk_relay_t *relay) {
     return oldest;
 }
 
-/* ---- the end of a submission ---- */
-
-static void release(flk_relay_t *relay, flk_submission_t *submission) {
-    flk_ages_remove(submission);
-    submission->state = FLK_SUBMISSION_SETTLED;
-    if (submission->door != FLK_DOOR_LOG) {
-        atomic_fetch_sub_explicit(&relay->gateway->admitted, 1, memory_order_relaxed);
-    }
-    flk_submission_unref(&submission);
-}
-
-void flk_relay_answer(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
-    if (submission->door == FLK_DOOR_LOG || !flk_submission_claim(submission)) {
-        return;
-    }
-    atomic_fetch_sub_explicit(&relay->gateway->awaited, 1, memory_order_relaxed);
-    if (submission->door == FLK_DOOR_ZMQ) {
-        double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
-        flk_histogram_observe(relay->gateway->metrics.request_seconds_zmq, seconds);
-        flk_zmq_door_answer(relay, submission, answer);
-        return;
-    }
-    submission->answer.status = answer->status;
-    submission->answer.flags = answer->flags;
-    submission->answer.retry_ms = answer->retry_ms;
-    submission->answer.problem = answer->problem;
-    if (answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED) {
-        zmq_msg_move(&submission->answer.outcome, &answer->outcome);
-    }
-    FLK_ASSERT(sem_post(&submission->done) == 0);
-}
-
-static void answer_problem(flk_relay_t *relay, flk_submission_t *submission, uint16_t status, const char *field,
-                           const char *detail, uint32_t retry_ms) {
-    flk_answer_t answer;
-    flk_answer_problem(&answer, status, field, detail, retry_ms);
-    flk_relay_answer(relay, submission, &answer);
-}
-
-/* Each submission is counted once: here, with its first and only verdict. */
-static void count(flk_gateway_metrics_t *metrics, uint16_t status, uint32_t flags) {
-    if (flags & FLK_FLAG_CONFLICT) {
-        flk_counter_add(metrics->conflicts, 1);
-    }
-    if (flags & FLK_FLAG_DUPLICATE) {
-        flk_counter_add(metrics->dedup_hits, 1);
-    } else if (status == FLK_STATUS_ACCEPTED) {
-        flk_counter_add(metrics->accepted, 1);
-    } else if (status == FLK_STATUS_ESCALATED) {
-        flk_counter_add(metrics->escalated, 1);
-    } else if (status == 401) {
-        flk_counter_add(metrics->rejected_401, 1);
-    } else if (status == 413) {
-        flk_counter_add(metrics->rejected_413, 1);
-    } else {
-        flk_counter_add(metrics->rejected_400, 1);
-    }
-}
-
-static void leave_table(flk_relay_t *relay, flk_submission_t *submission) {
-    flk_brokers_unlist(relay, submission);
-    flk_inflight_remove(relay->table, submission);
-    atomic_store_explicit(&relay->inflight, flk_inflight_len(relay->table), memory_order_relaxed);
-    if (submission->door == FLK_DOOR_LOG) {
-        relay->redrive.outstanding--;
-    }
-}
-
-/* Acks, counts and answers; the submission is in no table any more. */
-static void finish(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
-    flk_wal_ack(relay->gateway->inbox, submission->entry.lsn,
-                (flk_wal_mark_t){.status = answer->status, .flags = (uint16_t)answer->flags});
-    count(&relay->gateway->metrics, answer->status, answer->flags);
-    flk_relay_answer(relay, submission, answer);
-    release(relay, submission);
-}
-
-void flk_relay_settle(flk_relay_t *relay, flk_submission_t *submission, uint16_t status, uint32_t flags,
-                      zmq_msg_t *outcome, const flk_problem_t *problem) {
-    leave_table(relay, submission);
-    flk_answer_t answer = {.status = status, .flags = flags};
-    zmq_msg_init(&answer.outcome);
-    if (problem != NULL) {
-        answer.problem = *problem;
-    } else {
-        zmq_msg_move(&answer.outcome, outcome);
-    }
-    finish(relay, submission, &answer);
-    zmq_msg_close(&answer.outcome);
-}
-
-void flk_relay_forget(flk_relay_t *relay, flk_submission_t *submission) {
-    leave_table(relay, submission);
-    release(relay, submission);
-}
-
-void flk_relay_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why) {
-    flk_counter_add(relay->gateway->metrics.unavailable, 1);
-    answer_problem(relay, submission, 503, "", why, retry_ms);
-    flk_relay_forget(relay, submission);
-}
-
 /* ---- arrival ---- */
 
+/* From now on only the record waits, so the text that it came as need not be kept. */
+void flk_relay_detach(flk_relay_t *relay, flk_submission_t *submission) {
+    flk_submission_drop_json(submission);
+    flk_list_push(&relay->detached, &submission->by_age);
+}
+
 static void enter_table(flk_relay_t *relay, flk_submission_t *submission) {
-    flk_submission_t *other = flk_inflight_find(relay->table, submission->entry.lsn);
-    if (other != NULL) {
-        /* Its door was so slow that the re-drive took it up: the one with a client goes on; a verdict for either settles it. */
-        flk_relay_forget(relay, other);
-    }
     flk_inflight_insert(relay->table, submission);
     atomic_store_explicit(&relay->inflight, flk_inflight_len(relay->table), memory_order_relaxed);
-    if (submission->door == FLK_DOOR_LOG) {
-        relay->redrive.outstanding++;
-        flk_ages_move(&relay->driven, submission);
-    } else {
-        flk_ages_move(atomic_load(&submission->claimed) ? &relay->detached : &relay->watched, submission);
-    }
     submission->state = FLK_SUBMISSION_PENDING;
-    flk_submissions_push(&relay->pending, submission);
+    flk_list_push(&relay->pending, &submission->by_state);
+    if (submission->door == FLK_DOOR_LOG) {
+        flk_submission_drop_json(submission);
+        flk_list_push(&relay->driven, &submission->by_age);
+    } else if (atomic_load(&submission->claimed)) {
+        flk_relay_detach(relay, submission);
+    } else if (submission->by_age.list == NULL) { /* an agent's is there since it came, by its deadline */
+        flk_list_push(&relay->watched, &submission->by_age);
+    }
 }
 
 static void refuse_malformed(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
     uint16_t status = submission->parse_err == FLK_E_TOO_LARGE ? 413 : 400;
+    if (submission->door == FLK_DOOR_LOG) {
+        flk_log(FLK_LOG_WARN, "record_malformed", FLK_U("lsn", submission->entry.lsn),
+                FLK_S("field", submission->fault.field), FLK_S("why", submission->fault.reason));
+    }
     flk_answer_problem(&answer, status, submission->fault.field, submission->fault.reason, 0);
-    zmq_msg_init(&answer.outcome);
-    finish(relay, submission, &answer);
+    flk_relay_settle(relay, submission, &answer);
 }
 
-static void answer_dead_letter(flk_relay_t *relay, flk_submission_t *submission, uint32_t flags) {
-    flk_answer_t answer = {.status = FLK_STATUS_ESCALATED, .flags = flags};
-    flk_err_t err = flk_dlq_outcome(submission, relay->reader, &answer.outcome);
-    if (err == FLK_OK) {
-        finish(relay, submission, &answer);
-        zmq_msg_close(&answer.outcome);
-    } else {
-        answer_problem(relay, submission, 503, "", flk_err_text(err), 1000);
-        release(relay, submission);
-    }
+/* Never counted as accepted, and not among what is put off either: there is no record. */
+static void refuse_lost(flk_relay_t *relay, flk_submission_t *submission) {
+    flk_answer_t answer;
+    flk_counter_add(relay->gateway->metrics.refused, 1);
+    flk_answer_problem(&answer, 503, "", "the inbox log could not make the record durable", FLK_RETRY_MS);
+    flk_relay_tell(relay, submission, &answer);
+    flk_relay_forget(relay, submission);
 }
 
 void flk_relay_arrive(flk_relay_t *relay, flk_submission_t *submission) {
     if (submission->entry.err != FLK_OK) {
-        flk_counter_add(relay->gateway->metrics.refused, 1);
-        answer_problem(relay, submission, 503, "", "the inbox log could not make the record durable", 1000);
-        release(relay, submission);
+        refuse_lost(relay, submission);
     } else if (submission->parse_err == FLK_E_NOMEM) {
-        flk_counter_add(relay->gateway->metrics.unavailable, 1);
-        answer_problem(relay, submission, 503, "", "out of memory", 1000);
-        release(relay, submission);
+        flk_relay_defer(relay, submission, 0, "out of memory");
     } else if (submission->parse_err != FLK_OK) {
         refuse_malformed(relay, submission);
+    } else if (flk_inflight_find(relay->table, submission->entry.lsn) != NULL) {
+        /* Its door was so slow that the re-drive took the record up. */
+        flk_relay_defer(relay, submission, 0, "the record is being verified; send again for the outcome");
     } else if (flk_dlq_contains(relay->gateway->dlq, submission->pcs_id)) {
-        answer_dead_letter(relay, submission, FLK_FLAG_DUPLICATE | FLK_FLAG_DEAD_LETTER);
+        flk_burial_settle(relay, submission, FLK_FLAG_DUPLICATE | FLK_FLAG_DEAD_LETTER);
     } else {
         enter_table(relay, submission);
     }
-}
-
-/* A burial came back from the dead-letter log; the submission is in no table. */
-static void buried(flk_relay_t *relay, flk_submission_t *submission) {
-    if (submission->parse_err != FLK_OK) {
-        answer_problem(relay, submission, 503, "", "the dead-letter log could not make the record durable", 1000);
-        release(relay, submission);
-        return;
-    }
-    flk_dlq_remember(relay->gateway->dlq, submission->pcs_id);
-    flk_counter_add(relay->gateway->metrics.dead_letters, 1);
-    answer_dead_letter(relay, submission, FLK_FLAG_DEAD_LETTER);
 }
 
 static size_t take_arrivals(flk_relay_t *relay) {
@@ -229,7 +120,7 @@ static size_t take_arrivals(flk_relay_t *relay) {
         flk_submission_t *next = submission->queue_next;
         submission->queue_next = NULL;
         if (submission->state == FLK_SUBMISSION_BURYING) {
-            buried(relay, submission);
+            flk_burial_end(relay, submission);
         } else {
             flk_relay_arrive(relay, submission);
         }
@@ -242,17 +133,20 @@ static size_t take_arrivals(flk_relay_t *relay) {
 /* ---- time ---- */
 
 static void run_deadlines(flk_relay_t *relay) {
-    flk_submission_t *submission = relay->watched.oldest;
-    while (submission != NULL && submission->deadline_ms <= relay->now_ms) {
-        flk_counter_add(relay->gateway->metrics.timeouts, 1);
-        answer_problem(relay, submission, 503, "",
-                       "no verdict in time; the record is kept and will be verified, send again for the outcome", 1000);
-        if (submission->state == FLK_SUBMISSION_ARRIVING) {
-            flk_ages_remove(submission); /* still with the log's writer */
-        } else {
-            flk_ages_move(&relay->detached, submission);
+    flk_submission_t *submission;
+    while ((submission = flk_by_age(relay->watched.first)) != NULL && submission->deadline_ms <= relay->now_ms) {
+        flk_answer_t answer;
+        flk_answer_problem(&answer, 503, "",
+                           "no verdict in time; the record is kept and will be verified, send again for the outcome",
+                           FLK_RETRY_MS);
+        if (flk_relay_tell(relay, submission, &answer)) {
+            flk_counter_add(relay->gateway->metrics.timeouts, 1);
         }
-        submission = relay->watched.oldest;
+        if (submission->state == FLK_SUBMISSION_PENDING || submission->state == FLK_SUBMISSION_SENT) {
+            flk_relay_detach(relay, submission);
+        } else {
+            flk_list_remove(&submission->by_age); /* a log's writer still has it */
+        }
     }
 }
 
@@ -260,8 +154,8 @@ static void run_deadlines(flk_relay_t *relay) {
 static void make_room(flk_relay_t *relay) {
     size_t enough = relay->gateway->inflight_max - relay->gateway->inflight_max / 8;
     size_t bound = FLK_RELAY_BATCH;
-    while (relay->detached.oldest != NULL && atomic_load(&relay->gateway->admitted) > enough && bound-- > 0) {
-        flk_relay_forget(relay, relay->detached.oldest);
+    while (relay->detached.first != NULL && atomic_load(&relay->gateway->admitted) > enough && bound-- > 0) {
+        flk_relay_forget(relay, flk_by_age(relay->detached.first));
     }
 }
 
@@ -298,9 +192,10 @@ static void *run(void *arg) {
             run_deadlines(relay);
             make_room(relay);
         }
-        if (relay->now_ms - swept_ms >= 1000) {
+        if (relay->now_ms - swept_ms >= FLK_RELAY_SWEEP_MS) {
             swept_ms = relay->now_ms;
             flk_zmq_door_tick(relay);
+            flk_burial_tick(relay);
         }
         flk_redrive_tick(relay);
         flk_brokers_dispatch(relay);
@@ -346,13 +241,6 @@ flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char
     return FLK_OK;
 }
 
-void flk_relay_drain(flk_relay_t *relay, uint64_t grace_ms) {
-    uint64_t until_ms = flk_mono_ms() + grace_ms;
-    while (atomic_load(&relay->gateway->awaited) > 0 && flk_mono_ms() < until_ms) {
-        usleep(5000);
-    }
-}
-
 void flk_relay_stop(flk_relay_t *relay) {
     if (relay == NULL) {
         return;
@@ -366,21 +254,29 @@ void flk_relay_stop(flk_relay_t *relay) {
     flk_redrive_fini(relay); /* its cursor reads the log, which is closed next */
 }
 
+static void abandon(flk_relay_t *relay, flk_submission_t *submission) {
+    flk_answer_t answer;
+    flk_answer_problem(&answer, 503, "", "the gateway is shutting down; the record is kept", FLK_RETRY_MS);
+    flk_relay_tell(relay, submission, &answer);
+    flk_relay_forget(relay, submission);
+}
+
 /* Whatever is left stays un-acked in the log and is driven again at the next start. */
-static void abandon(flk_relay_t *relay) {
-    flk_ages_t *ages[] = {&relay->watched, &relay->detached, &relay->driven};
+static void abandon_all(flk_relay_t *relay) {
+    flk_list_t *ages[] = {&relay->watched, &relay->detached, &relay->driven};
     flk_submission_t *submission = take_queue(relay);
     while (submission != NULL) {
         flk_submission_t *next = submission->queue_next;
-        answer_problem(relay, submission, 503, "", "the gateway is shutting down; the record is kept", 1000);
-        release(relay, submission);
+        abandon(relay, submission);
         submission = next;
     }
     for (size_t i = 0; i < FLK_COUNT_OF(ages); i++) {
-        while (ages[i]->oldest != NULL) {
-            answer_problem(relay, ages[i]->oldest, 503, "", "the gateway is shutting down; the record is kept", 1000);
-            flk_relay_forget(relay, ages[i]->oldest);
+        while (ages[i]->first != NULL) {
+            abandon(relay, flk_by_age(ages[i]->first));
         }
+    }
+    while (relay->unburied.first != NULL) {
+        abandon(relay, flk_by_state(relay->unburied.first));
     }
 }
 
@@ -392,7 +288,7 @@ void flk_relay_destroy(flk_relay_t **relay) {
     }
     FLK_ASSERT(!mine->started);
     if (mine->table != NULL) {
-        abandon(mine);
+        abandon_all(mine);
     }
     flk_brokers_fini(mine);
     flk_zmq_door_fini(mine);

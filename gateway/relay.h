@@ -12,9 +12,6 @@ struct flk_gateway;
  * FLK_E_CONFIG with setting and reason in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char *errmsg);
 
-/* Waits until nobody waits for an answer any more, or for `grace_ms`; the gateway must be draining. */
-void flk_relay_drain(flk_relay_t *relay, uint64_t grace_ms);
-
 /* Ends the thread; after the HTTP door is closed, before the logs are: what they still commit is pushed here. NULL is
  * allowed. */
 void flk_relay_stop(flk_relay_t *relay);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The relay's own parts, all on its one thread:
- *   relay.c      the loop, the queue into it, arrival and settling of submissions
+ *   relay.c      the loop, the queue into it, arrival of submissions
+ *   settle.c     how submissions end: acked, counted, answered, let go
+ *   burial.c     dead letters on their way into their log
  *   brokers.c    the links: sending what is pending, taking verdicts
  *   zmq_door.c   the door for agents
  *   redrive.c    un-acked records from the log */
@@ -9,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "common/list.h"
 #include "gateway/gateway.h"
 #include "gateway/inflight.h"
 #include "proto/uplink.h"
@@ -17,29 +20,34 @@ enum {
     FLK_BROKERS_MAX = 16,
     FLK_RELAY_BATCH = 256,    /* messages from one socket in one turn */
     FLK_REDRIVE_WINDOW = 256, /* records from the log on their way at once */
-    FLK_DOOR_CREDIT = 1024,   /* what an agent may have outstanding */
     FLK_RELAY_TICK_MS = 50,
+    FLK_RELAY_SWEEP_MS = 1000,
+    FLK_RETRY_MS = 1000,      /* told to clients where nobody knows better */
+    FLK_RETRY_MS_MAX = 60000, /* whatever a broker or worker may ask for */
 };
 
-/* One broker. `sent` are the submissions that it has. */
+/* One broker. */
 typedef struct flk_broker_link {
     flk_uplink_t uplink;
-    flk_submissions_t sent;
-    flk_gauge_t *up;
-    char labels[160]; /* of that gauge */
+    flk_list_t sent; /* by state: what it has */
+    bool up;
+    flk_gauge_t *up_gauge;
+    char labels[192]; /* of that gauge */
 } flk_broker_link_t;
 
-/* A pass over the un-acked records, oldest first. Between passes, and after trouble, it rests. */
+/* Passes over the un-acked records, oldest first, with a rest between them and after trouble. */
 typedef struct flk_redrive {
     flk_wal_cursor_t *cursor;
-    bool running;
-    size_t outstanding; /* records of the log that are in the table */
-    uint64_t rest_until_ms;
+    bool running;              /* a pass is under way, though it may rest */
+    uint64_t rest_until_ms;    /* between passes */
+    uint64_t trouble_until_ms; /* after a 503-class answer */
     uint32_t backoff_ms;
     uint64_t horizon; /* younger records than this LSN are still their door's */
     uint64_t next_horizon;
     uint64_t next_horizon_ms;
-    uint64_t unreadable_lsn; /* the last one that was logged as unreadable */
+    size_t unreadable;          /* records, or places where some should be, that this pass could not read */
+    size_t unreadable_reported; /* … the last one that was logged */
+    char unreadable_why[FLK_ERRMSG_BYTES];
 } flk_redrive_t;
 
 struct flk_relay {
@@ -55,32 +63,53 @@ struct flk_relay {
 
     void *door; /* ROUTER, or NULL */
     flk_id_t door_instance;
-    struct flk_agents *agents; /* who introduced themselves at the door */
+    struct flk_agents *agents; /* who is known at the door */
     flk_broker_link_t brokers[FLK_BROKERS_MAX];
     size_t brokers_len;
     flk_inflight_t *table;
-    flk_submissions_t pending; /* in the table, for no broker yet */
-    flk_ages_t watched;        /* whose client waits, by deadline */
-    flk_ages_t detached;       /* in the table, but nobody waits any more: the first to go when places are short */
-    flk_ages_t driven;         /* in the table, from the log */
+    flk_list_t pending;  /* by state: in the table, for no broker yet */
+    flk_list_t unburied; /* by state: dead letters that their log did not take */
+    flk_list_t watched;  /* by age: whose client waits; agents' by deadline, HTTP threads watch theirs themselves too */
+    flk_list_t detached; /* by age: in the table, but nobody waits any more: the first to go when places are short */
+    flk_list_t driven;   /* by age: in the table, from the log */
     flk_pcs_reader_t *reader;
     flk_message_t message; /* the one being handled */
     flk_redrive_t redrive;
     uint64_t now_ms; /* of this turn */
 };
 
+/* The submission at a node of such a list; NULL gives NULL. */
+static inline flk_submission_t *flk_by_state(flk_node_t *node) {
+    return node == NULL ? NULL : FLK_CONTAINER_OF(node, flk_submission_t, by_state);
+}
+static inline flk_submission_t *flk_by_age(flk_node_t *node) {
+    return node == NULL ? NULL : FLK_CONTAINER_OF(node, flk_submission_t, by_age);
+}
+
 /* ---- relay.c ---- */
 /* A submission has passed its gates: refuse it, or put it into the table as pending. Takes it. */
 void flk_relay_arrive(flk_relay_t *relay, flk_submission_t *submission);
-/* The end of a submission that is in the table: a final answer, acked in the log. `outcome` (200, 202) is moved. */
-void flk_relay_settle(flk_relay_t *relay, flk_submission_t *submission, uint16_t status, uint32_t flags,
-                      zmq_msg_t *outcome, const flk_problem_t *problem);
-/* Passing trouble with a submission in the table: 503 to the client; the record stays un-acked, for the re-drive. */
+/* Its client waits no more: only its record does. */
+void flk_relay_detach(flk_relay_t *relay, flk_submission_t *submission);
+
+/* ---- settle.c: all but _ack and _tell take the submission ---- */
+/* Acks a record and counts its verdict. False, and nothing is counted: it was settled before. */
+bool flk_relay_ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer);
+/* Tells the client; false when it was told before, or there is none. What `answer` holds is moved. */
+bool flk_relay_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
+/* A final answer: acks, counts, tells, lets go. What `answer` holds is moved or freed. */
+void flk_relay_settle(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
+/* No answer for now: 503 to the client; the record stays un-acked, for the re-drive. `retry_ms` 0: nobody knows. */
 void flk_relay_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why);
-/* Tells the client, if nobody has yet. What `answer` holds is moved. */
-void flk_relay_answer(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
-/* Lets go of a submission that is in the table without settling it: the re-drive finds it in the log. */
+/* Lets go without a word: the re-drive finds the record in the log, if there is one. */
 void flk_relay_forget(flk_relay_t *relay, flk_submission_t *submission);
+
+/* ---- burial.c ---- */
+void flk_burial_begin(flk_relay_t *relay, flk_submission_t *submission); /* of one that a broker gave up; takes it */
+void flk_burial_end(flk_relay_t *relay, flk_submission_t *submission);   /* back from the dead-letter log */
+void flk_burial_tick(flk_relay_t *relay);                                /* each second: tries failed ones again */
+/* The answer for a dead letter: from the broker, or, with FLK_FLAG_DUPLICATE, for one that is buried. */
+void flk_burial_settle(flk_relay_t *relay, flk_submission_t *submission, uint32_t flags);
 
 /* ---- brokers.c ---- */
 FLK_MUST_CHECK flk_err_t flk_brokers_init(flk_relay_t *relay, char *errmsg);
@@ -88,16 +117,14 @@ void flk_brokers_fini(flk_relay_t *relay);
 FLK_MUST_CHECK size_t flk_brokers_receive(flk_relay_t *relay); /* messages taken */
 void flk_brokers_tick(flk_relay_t *relay);
 void flk_brokers_dispatch(flk_relay_t *relay); /* sends what is pending, as credit allows */
-/* Takes a submission off the list of its state. */
-void flk_brokers_unlist(flk_relay_t *relay, flk_submission_t *submission);
 
 /* ---- zmq_door.c ---- */
 FLK_MUST_CHECK flk_err_t flk_zmq_door_init(flk_relay_t *relay, char *errmsg);
 void flk_zmq_door_tick(flk_relay_t *relay); /* each second */
 void flk_zmq_door_fini(flk_relay_t *relay);
 FLK_MUST_CHECK size_t flk_zmq_door_receive(flk_relay_t *relay);
-/* Sends an answer to the agent behind a submission; what `answer` holds is moved. */
-void flk_zmq_door_answer(flk_relay_t *relay, const flk_submission_t *submission, flk_answer_t *answer);
+/* Sends an answer to the agent behind a submission and gives its credit back; what `answer` holds is moved. */
+void flk_zmq_door_tell(flk_relay_t *relay, const flk_submission_t *submission, flk_answer_t *answer);
 
 /* ---- redrive.c ---- */
 FLK_MUST_CHECK flk_err_t flk_redrive_init(flk_relay_t *relay);

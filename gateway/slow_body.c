@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A slot's deadline is 0 (idle), a time (reading), or CUTTING while the watch looks for the socket: then the reader, which cannot
- * close the connection before flk_slow_body_end, waits there, so that the descriptor found is still this connection's. */
+/* A slot's deadline is FREE, CLAIMED while its peer is written into it, a time (reading), or CUTTING while the watch
+ * looks for the socket: then the reader, which cannot close the connection before flk_slow_body_end, waits there, so that the
+ * descriptor found is still this connection's.
+ *
+ * A socket is found by both its ends: the same client may hold other connections to this process from the same port. */
 #include "gateway/slow_body.h"
 
 #include <arpa/inet.h>
@@ -8,19 +11,19 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-enum { PERIOD_MS = 250 };
+enum { PERIOD_MS = 250, PEER_BYTES = 48 };
+#define FREE    UINT64_C(0)
+#define CLAIMED (UINT64_MAX - 1)
 #define CUTTING UINT64_MAX
 
 struct flk_body_slot {
     _Atomic uint64_t deadline_ms;
-    char peer[48];
-    int port;
+    char peer[PEER_BYTES]; /* without the zone of a link-local address */
+    int peer_port;
 };
 
 struct flk_slow_body {
@@ -29,42 +32,52 @@ struct flk_slow_body {
     pthread_cond_t stop;
     bool stopping;
     uint64_t deadline_ms;
+    int port;
     unsigned slots_len;
-    atomic_uint slots_used;
+    atomic_uint next_slot; /* where the next body looks first */
     flk_body_slot_t slots[];
 };
 
-/* The calling thread's own slot, taken at its first body. */
-static _Thread_local flk_body_slot_t *own_slot;
-static _Thread_local const flk_slow_body_t *own_watch;
+typedef union address {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+} address_t;
 
-static bool is_peer(int fd, const char *peer, int port) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in ipv4;
-        struct sockaddr_in6 ipv6;
-    } address;
+typedef int name_fn(int fd, struct sockaddr *address, socklen_t *size); /* getsockname or getpeername */
+
+/* The port of one end, and its address as text; -1 for what is no TCP socket. */
+static int end_of(int fd, name_fn *name, char text[INET6_ADDRSTRLEN]) {
+    address_t address;
     socklen_t size = sizeof address;
-    char text[INET6_ADDRSTRLEN];
-    if (getpeername(fd, &address.any, &size) != 0) {
-        return false;
+    if (name(fd, &address.any, &size) != 0) {
+        return -1;
     }
     if (address.any.sa_family == AF_INET) {
-        return ntohs(address.ipv4.sin_port) == port &&
-               inet_ntop(AF_INET, &address.ipv4.sin_addr, text, sizeof text) != NULL && strcmp(text, peer) == 0;
+        inet_ntop(AF_INET, &address.ipv4.sin_addr, text, INET6_ADDRSTRLEN);
+        return ntohs(address.ipv4.sin_port);
     }
-    return address.any.sa_family == AF_INET6 && ntohs(address.ipv6.sin6_port) == port &&
-           inet_ntop(AF_INET6, &address.ipv6.sin6_addr, text, sizeof text) != NULL && strcmp(text, peer) == 0;
+    if (address.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address.ipv6.sin6_addr, text, INET6_ADDRSTRLEN);
+        return ntohs(address.ipv6.sin6_port);
+    }
+    return -1;
 }
 
-static void cut(const flk_body_slot_t *slot) {
+static bool is_connection(int fd, int port, const flk_body_slot_t *slot) {
+    char text[INET6_ADDRSTRLEN];
+    return end_of(fd, getsockname, text) == port && end_of(fd, getpeername, text) == slot->peer_port &&
+           strcmp(text, slot->peer) == 0;
+}
+
+static void cut(const flk_slow_body_t *watch, const flk_body_slot_t *slot) {
     DIR *dir = opendir("/proc/self/fd");
     if (dir == NULL) {
         return; /* out of descriptors: at the next period */
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && is_peer(fd, slot->peer, slot->port)) {
+        if (entry->d_name[0] != '.' && is_connection(fd, watch->port, slot)) {
             shutdown(fd, SHUT_RDWR);
             break;
         }
@@ -72,13 +85,13 @@ static void cut(const flk_body_slot_t *slot) {
     closedir(dir);
 }
 
-static void check(flk_body_slot_t *slot, uint64_t now_ms) {
+static void check(const flk_slow_body_t *watch, flk_body_slot_t *slot, uint64_t now_ms) {
     uint64_t deadline_ms = atomic_load_explicit(&slot->deadline_ms, memory_order_acquire);
-    if (deadline_ms == 0 || deadline_ms > now_ms) {
+    if (deadline_ms == FREE || deadline_ms > now_ms) {
         return;
     }
     if (atomic_compare_exchange_strong(&slot->deadline_ms, &deadline_ms, CUTTING)) {
-        cut(slot);
+        cut(watch, slot);
         atomic_store(&slot->deadline_ms, deadline_ms);
     }
 }
@@ -93,20 +106,21 @@ static void *run(void *arg) {
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         pthread_cond_timedwait(&watch->stop, &watch->lock, &until);
-        unsigned used = atomic_load(&watch->slots_used);
-        for (unsigned i = 0; i < used && i < watch->slots_len; i++) {
-            check(&watch->slots[i], flk_mono_ms());
+        for (unsigned i = 0; i < watch->slots_len; i++) {
+            check(watch, &watch->slots[i], flk_mono_ms());
         }
     }
     pthread_mutex_unlock(&watch->lock);
     return NULL;
 }
 
-flk_err_t flk_slow_body_start(unsigned threads_max, uint64_t deadline_ms, flk_slow_body_t **watch, char *errmsg) {
-    flk_slow_body_t *mine = flk_start_alloc(sizeof *mine + threads_max * sizeof mine->slots[0]);
+flk_err_t flk_slow_body_start(unsigned bodies_max, int port, uint64_t deadline_ms, flk_slow_body_t **watch,
+                              char *errmsg) {
+    flk_slow_body_t *mine = flk_start_alloc(sizeof *mine + bodies_max * sizeof mine->slots[0]);
     pthread_condattr_t monotonic;
-    mine->slots_len = threads_max;
+    mine->slots_len = bodies_max;
     mine->deadline_ms = deadline_ms;
+    mine->port = port;
     pthread_mutex_init(&mine->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -138,25 +152,39 @@ void flk_slow_body_stop(flk_slow_body_t **watch) {
     free(mine);
 }
 
-flk_body_slot_t *flk_slow_body_begin(flk_slow_body_t *watch, const char *peer, int port) {
-    if (own_watch != watch) {
-        unsigned index = atomic_fetch_add(&watch->slots_used, 1);
-        FLK_ASSERT(index < watch->slots_len);
-        own_slot = &watch->slots[index];
-        own_watch = watch;
+static flk_body_slot_t *claim(flk_slow_body_t *watch) {
+    unsigned first = atomic_fetch_add_explicit(&watch->next_slot, 1, memory_order_relaxed);
+    for (unsigned i = 0; i < watch->slots_len; i++) {
+        flk_body_slot_t *slot = &watch->slots[(first + i) % watch->slots_len];
+        uint64_t expected = FREE;
+        if (atomic_compare_exchange_strong(&slot->deadline_ms, &expected, CLAIMED)) {
+            return slot;
+        }
     }
-    size_t len = strnlen(peer, sizeof own_slot->peer - 1);
-    memcpy(own_slot->peer, peer, len);
-    own_slot->peer[len] = '\0';
-    own_slot->port = port;
-    atomic_store_explicit(&own_slot->deadline_ms, flk_mono_ms() + watch->deadline_ms, memory_order_release);
-    return own_slot;
+    return NULL;
+}
+
+flk_body_slot_t *flk_slow_body_begin(flk_slow_body_t *watch, const char *peer, int peer_port) {
+    flk_body_slot_t *slot = claim(watch);
+    if (slot == NULL) {
+        return NULL;
+    }
+    size_t len = strcspn(peer, "%");
+    len = len < PEER_BYTES ? len : PEER_BYTES - 1;
+    memcpy(slot->peer, peer, len);
+    slot->peer[len] = '\0';
+    slot->peer_port = peer_port;
+    atomic_store_explicit(&slot->deadline_ms, flk_mono_ms() + watch->deadline_ms, memory_order_release);
+    return slot;
 }
 
 void flk_slow_body_end(flk_body_slot_t *slot) {
+    if (slot == NULL) {
+        return;
+    }
     uint64_t deadline_ms = atomic_load_explicit(&slot->deadline_ms, memory_order_acquire);
     while (deadline_ms == CUTTING ||
-           !atomic_compare_exchange_weak_explicit(&slot->deadline_ms, &deadline_ms, 0, memory_order_acq_rel,
+           !atomic_compare_exchange_weak_explicit(&slot->deadline_ms, &deadline_ms, FREE, memory_order_acq_rel,
                                                   memory_order_acquire)) {
         sched_yield(); /* the watch is looking for our socket */
         deadline_ms = atomic_load_explicit(&slot->deadline_ms, memory_order_acquire);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/submission.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,11 @@ void flk_submission_parse(flk_submission_t *submission, flk_pcs_reader_t *reader
     submission->parse_err = err;
 }
 
+void flk_submission_drop_json(flk_submission_t *submission) {
+    free(submission->json);
+    submission->json = NULL;
+}
+
 bool flk_submission_pass(flk_submission_t *submission) {
     return atomic_fetch_sub_explicit(&submission->gates, 1, memory_order_acq_rel) == 1;
 }
@@ -98,11 +104,8 @@ bool flk_submission_claim(flk_submission_t *submission) {
 
 void flk_answer_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
                         uint32_t retry_ms) {
-    answer->status = status;
-    answer->flags = 0;
-    answer->retry_ms = retry_ms;
-    strncpy(answer->problem.field, field, sizeof answer->problem.field - 1);
-    strncpy(answer->problem.detail, detail, sizeof answer->problem.detail - 1);
-    answer->problem.field[sizeof answer->problem.field - 1] = '\0';
-    answer->problem.detail[sizeof answer->problem.detail - 1] = '\0';
+    *answer = (flk_answer_t){.status = status, .retry_ms = retry_ms};
+    zmq_msg_init(&answer->outcome);
+    snprintf(answer->problem.field, sizeof answer->problem.field, "%s", field);
+    snprintf(answer->problem.detail, sizeof answer->problem.detail, "%s", detail);
 }

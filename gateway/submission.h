@@ -5,20 +5,21 @@
  *   ───────────            ────────────           ────────────
  *   new ── append ───────▶ synced ──┐
  *    └──── parse ── gate ◀── gate ──┘
- *                     └── the last one through ─▶ ARRIVED ─▶ PENDING ─▶ SENT ─▶ settled (log acked, answered)
- *                                                   │           ▲         │
- *                                                   │           └─ link lost, WELCOME
- *                                                   ├─ malformed, not durable: answered
- *                                                   └─ BURYING: dead letter on its way into its own log
+ *                     └── the last one ──▶ ARRIVING ─▶ PENDING ◀─▶ SENT ─▶ SETTLED (log acked, answered)
+ *                                             │    link lost, WELCOME │        ▲ ▲
+ *                                             │                       └─ BURYING │ a dead letter, until its own
+ *                                             └─ malformed, not durable: answered┘ log has it
  *
  * Parsing runs beside the sync, so an HTTP thread sleeps and wakes once. After the gates only the relay thread touches
- * a submission; the door's thread reads the answer when it is told. */
+ * a submission; the door's thread reads the answer when it is told. PENDING, SENT and BURYING ones are in the in-flight
+ * table; a submission that is let go of before its end (503) goes to SETTLED too, and its record stays in the log. */
 #ifndef FLK_GATEWAY_SUBMISSION_H
 #define FLK_GATEWAY_SUBMISSION_H
 
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "common/list.h"
 #include "common/wal.h"
 #include "proto/body.h"
 #include "proto/link.h"
@@ -29,7 +30,7 @@ typedef enum flk_door { FLK_DOOR_HTTP, FLK_DOOR_ZMQ, FLK_DOOR_LOG } flk_door_t;
 typedef enum flk_body_kind { FLK_BODY_JSON = 1, FLK_BODY_MSGPACK = 2 } flk_body_kind_t;
 
 typedef enum flk_submission_state {
-    FLK_SUBMISSION_ARRIVING, /* before the gates */
+    FLK_SUBMISSION_ARRIVING, /* not yet in the in-flight table */
     FLK_SUBMISSION_PENDING,  /* waits for a broker with credit */
     FLK_SUBMISSION_SENT,     /* a broker has it */
     FLK_SUBMISSION_BURYING,  /* a dead letter that its log does not hold yet */
@@ -52,7 +53,7 @@ typedef struct flk_submission {
     flk_door_t door;
     flk_submission_state_t state;
 
-    char *json;    /* HTTP and re-driven JSON: the body as it came; heap */
+    char *json;    /* HTTP and re-driven JSON: the body as it came; heap; until the gates are passed */
     zmq_msg_t pcs; /* the body as msgpack: what is sent to a broker */
     flk_err_t parse_err;
     flk_pcs_fault_t fault; /* when parse_err says so */
@@ -67,12 +68,11 @@ typedef struct flk_submission {
     uint64_t began_ns, deadline_ms; /* monotonic */
 
     /* The relay's. */
-    unsigned link;                      /* SENT: index of the broker link */
-    struct flk_submission *hash_next;   /* in-flight table, by LSN */
-    struct flk_submission *prev, *next; /* the list of its state */
-    struct flk_ages *ages;              /* the list that it is on by age: watched, detached, or none */
-    struct flk_submission *age_prev, *age_next;
     struct flk_submission *queue_next; /* on its way to the relay */
+    struct flk_submission *hash_next;  /* in-flight table, by LSN */
+    flk_node_t by_state;               /* PENDING; SENT: what that broker has; BURYING: to be tried again */
+    flk_node_t by_age;                 /* watched, detached or driven; see relay_internal.h */
+    flk_err_t buried_err;              /* BURYING: how that went */
 } flk_submission_t;
 
 /* Out of memory gives NULL. Starts with one reference and both gates shut. */
@@ -89,13 +89,16 @@ void flk_submission_set_msgpack(flk_submission_t *submission, zmq_msg_t *body);
  * that belongs to it are the calling thread's own. */
 void flk_submission_parse(flk_submission_t *submission, flk_pcs_reader_t *reader);
 
+/* Frees the JSON text once both gates are passed: nobody reads it any more. */
+void flk_submission_drop_json(flk_submission_t *submission);
+
 /* Passes one gate. True: it was the last. */
 FLK_MUST_CHECK bool flk_submission_pass(flk_submission_t *submission);
 
 /* True for the one caller that may answer. */
 FLK_MUST_CHECK bool flk_submission_claim(flk_submission_t *submission);
 
-/* Fills the answer of a submission that ends with a problem. */
+/* Fills an answer that is a problem. `answer->outcome` is left empty. */
 void flk_answer_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
                         uint32_t retry_ms);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The door for internal agents: a ROUTER on the relay's thread. A SUBMIT takes the same way as an HTTP request: admitted,
- * appended, parsed beside the sync; its answer carries the id that the agent chose. Malformed and unknown frames are counted
- * and ignored: whoever sends them has no id to be answered under. */
+/* The door for internal agents: a ROUTER on the relay's thread. A SUBMIT takes the same way as an HTTP request:
+ * admitted, appended, parsed beside the sync; its answer carries the id that the agent chose.
+ *
+ * Malformed and unknown frames are counted and ignored: whoever sends them has no id to be answered under. Who has as
+ * many submissions unanswered as his credit is told BUSY. An answer for an agent that is gone, or does not read, is
+ * dropped: it sends again and finds the outcome. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +13,16 @@
 #include "gateway/ingest.h"
 #include "gateway/relay_internal.h"
 
+enum { CREDIT_MAX = 1024, OVER_CREDIT_RETRY_MS = 100 };
+
+static uint32_t credit(const flk_gateway_t *gateway) {
+    return gateway->inflight_max < CREDIT_MAX ? (uint32_t)gateway->inflight_max : CREDIT_MAX;
+}
+
 flk_err_t flk_zmq_door_init(flk_relay_t *relay, char *errmsg) {
     const flk_settings_t *settings = relay->gateway->settings;
     const char *endpoint = flk_settings_str(settings, FLK_SET_ZMQ_LISTEN);
-    relay->agents = flk_agents_new();
+    relay->agents = flk_agents_new(credit(relay->gateway));
     flk_id_random(&relay->door_instance);
     if (strcmp(endpoint, "off") == 0) {
         return FLK_OK;
@@ -26,75 +35,115 @@ flk_err_t flk_zmq_door_init(flk_relay_t *relay, char *errmsg) {
     return err;
 }
 
+/* ---- answering ---- */
+
 static void send(flk_relay_t *relay, const flk_route_t *route, const flk_frame_t *frame, zmq_msg_t *body) {
     if (flk_link_send(relay->door, route, frame, body) != FLK_OK) {
-        flk_counter_add(relay->gateway->metrics.door_unroutable, 1); /* gone: it will ask again, and find the outcome */
+        flk_counter_add(relay->gateway->metrics.unroutable, 1);
     }
 }
 
-void flk_zmq_door_answer(flk_relay_t *relay, const flk_submission_t *submission, flk_answer_t *answer) {
-    flk_frame_t frame = {
-        .kind = FLK_VERDICT, .id = submission->client_id, .status = answer->status, .flags = answer->flags};
-    if (answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED) {
-        send(relay, &submission->route, &frame, &answer->outcome);
-        return;
+static void send_problem(flk_relay_t *relay, const flk_route_t *route, const flk_frame_t *frame,
+                         const flk_problem_t *problem) {
+    uint8_t body[FLK_PROBLEM_BYTES];
+    size_t body_bytes = flk_problem_encode(problem, body);
+    if (flk_link_send_copy(relay->door, route, frame, body, body_bytes) != FLK_OK) {
+        flk_counter_add(relay->gateway->metrics.unroutable, 1);
     }
-    if (answer->status == 503 || answer->status == 429) {
+}
+
+static void answer_agent(flk_relay_t *relay, const flk_route_t *route, const flk_id_t *id, flk_answer_t *answer) {
+    flk_frame_t frame = {.kind = FLK_VERDICT, .id = *id, .status = answer->status, .flags = answer->flags};
+    if (answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED) {
+        send(relay, route, &frame, &answer->outcome);
+    } else if (answer->status == 503 || answer->status == 429) {
         frame.kind = answer->status == 503 ? FLK_UNAVAILABLE : FLK_BUSY;
         frame.retry_ms = answer->retry_ms;
         memcpy(frame.name, answer->problem.detail, strnlen(answer->problem.detail, FLK_NAME_MAX));
-        send(relay, &submission->route, &frame, NULL);
-        return;
+        send(relay, route, &frame, NULL);
+    } else {
+        send_problem(relay, route, &frame, &answer->problem);
     }
-    uint8_t body[FLK_PROBLEM_BYTES];
-    size_t body_bytes = flk_problem_encode(&answer->problem, body);
-    if (flk_link_send_copy(relay->door, &submission->route, &frame, body, body_bytes) != FLK_OK) {
-        flk_counter_add(relay->gateway->metrics.door_unroutable, 1);
+}
+
+void flk_zmq_door_tell(flk_relay_t *relay, const flk_submission_t *submission, flk_answer_t *answer) {
+    flk_agents_give(relay->agents, &submission->route);
+    answer_agent(relay, &submission->route, &submission->client_id, answer);
+}
+
+/* ---- submissions ---- */
+
+static flk_submission_t *new_submission(flk_relay_t *relay, flk_message_t *message) {
+    flk_submission_t *submission = flk_submission_new(FLK_DOOR_ZMQ);
+    if (submission != NULL) {
+        submission->route = message->route;
+        submission->client_id = message->frame.id;
+        submission->began_ns = flk_mono_ns();
+        submission->deadline_ms = relay->now_ms + relay->gateway->request_timeout_ms;
+        flk_submission_set_msgpack(submission, &message->body);
     }
+    return submission;
+}
+
+/* Out of memory for the submission itself; its place was taken. */
+static void refuse_for_memory(flk_gateway_t *gateway, size_t body_bytes, flk_answer_t *answer) {
+    flk_ingest_leave(gateway, body_bytes);
+    flk_ingest_refuse(gateway, 503, "out of memory", FLK_RETRY_MS, answer);
+}
+
+/* FLK_OK: *submission is on its way. Otherwise `answer` tells why not. */
+static flk_err_t let_in(flk_relay_t *relay, flk_message_t *message, flk_submission_t **submission,
+                        flk_answer_t *answer) {
+    size_t body_bytes = zmq_msg_size(&message->body);
+    flk_err_t err = flk_ingest_admit(relay->gateway, body_bytes, answer);
+    if (err == FLK_OK) {
+        *submission = new_submission(relay, message);
+        if (*submission == NULL) {
+            refuse_for_memory(relay->gateway, body_bytes, answer);
+            err = FLK_E_NOMEM;
+        }
+    }
+    return err;
 }
 
 static void submit(flk_relay_t *relay, flk_message_t *message) {
-    flk_gateway_t *gateway = relay->gateway;
-    flk_submission_t refused = {.route = message->route, .client_id = message->frame.id};
     flk_answer_t answer;
-    if (flk_ingest_admit(gateway, &answer) != FLK_OK) {
-        flk_zmq_door_answer(relay, &refused, &answer);
-        return;
+    flk_submission_t *submission;
+    if (flk_agents_take(relay->agents, &message->route, relay->now_ms) != FLK_OK) {
+        flk_ingest_observe(relay->gateway);
+        flk_ingest_refuse(relay->gateway, 429, "over credit", OVER_CREDIT_RETRY_MS, &answer);
+        answer_agent(relay, &message->route, &message->frame.id, &answer);
+    } else if (let_in(relay, message, &submission, &answer) != FLK_OK) {
+        flk_agents_give(relay->agents, &message->route);
+        answer_agent(relay, &message->route, &message->frame.id, &answer);
+    } else {
+        flk_list_push(&relay->watched, &submission->by_age);
+        flk_ingest_start(relay->gateway, submission, relay->reader);
     }
-    flk_submission_t *submission = flk_submission_new(FLK_DOOR_ZMQ);
-    if (submission == NULL) {
-        flk_ingest_leave(gateway);
-        flk_answer_problem(&answer, 503, "", "out of memory", 1000);
-        flk_zmq_door_answer(relay, &refused, &answer);
-        return;
+}
+
+/* ---- receiving ---- */
+
+static void welcome(flk_relay_t *relay, const flk_route_t *route) {
+    const flk_gateway_t *gateway = relay->gateway;
+    flk_frame_t frame = {.kind = FLK_WELCOME,
+                         .id = relay->door_instance,
+                         .credit = credit(gateway),
+                         .heartbeat_ms = (uint32_t)flk_settings_uint(gateway->settings, FLK_SET_HEARTBEAT_MS)};
+    if (flk_agents_introduce(relay->agents, route, relay->now_ms) == FLK_OK) { /* else it asks again */
+        send(relay, route, &frame, NULL);
     }
-    submission->route = message->route;
-    submission->client_id = message->frame.id;
-    submission->began_ns = flk_mono_ns();
-    submission->deadline_ms = relay->now_ms + gateway->request_timeout_ms;
-    flk_submission_set_msgpack(submission, &message->body);
-    flk_ages_move(&relay->watched, submission);
-    flk_ingest_start(gateway, submission, relay->reader);
 }
 
 static void take(flk_relay_t *relay, flk_message_t *message) {
-    const flk_frame_t *frame = &message->frame;
     bool known = flk_agents_heard(relay->agents, &message->route, relay->now_ms);
-    switch (frame->kind) {
+    switch (message->frame.kind) {
     case FLK_SUBMIT:
         submit(relay, message);
         break;
-    case FLK_HELLO: {
-        flk_frame_t welcome = {.kind = FLK_WELCOME,
-                               .id = relay->door_instance,
-                               .credit = FLK_DOOR_CREDIT,
-                               .heartbeat_ms =
-                                   (uint32_t)flk_settings_uint(relay->gateway->settings, FLK_SET_HEARTBEAT_MS)};
-        if (flk_agents_add(relay->agents, &message->route, relay->now_ms) == FLK_OK) {
-            send(relay, &message->route, &welcome, NULL);
-        }
+    case FLK_HELLO:
+        welcome(relay, &message->route);
         break;
-    }
     case FLK_PING:
         send(relay, &message->route, &(flk_frame_t){.kind = FLK_PONG, .id = relay->door_instance, .known = known},
              NULL);
@@ -105,16 +154,15 @@ static void take(flk_relay_t *relay, flk_message_t *message) {
     case FLK_PONG:
         break;
     default:
-        flk_counter_add(relay->gateway->metrics.door_unknown, 1);
+        flk_counter_add(relay->gateway->metrics.unknown, 1);
         break;
     }
 }
 
 size_t flk_zmq_door_receive(flk_relay_t *relay) {
-    char errmsg[FLK_ERRMSG_BYTES];
     size_t taken = 0;
     while (relay->door != NULL && taken < FLK_RELAY_BATCH) {
-        flk_err_t err = flk_link_recv(relay->door, true, &relay->message, errmsg);
+        flk_err_t err = flk_link_recv(relay->door, true, &relay->message, NULL);
         if (err == FLK_E_AGAIN || err == FLK_E_CLOSED) {
             break;
         }
@@ -122,9 +170,7 @@ size_t flk_zmq_door_receive(flk_relay_t *relay) {
         if (err == FLK_OK) {
             take(relay, &relay->message);
         } else {
-            flk_counter_add(err == FLK_E_NOT_FOUND ? relay->gateway->metrics.door_unknown
-                                                   : relay->gateway->metrics.door_malformed,
-                            1);
+            flk_gateway_count_unread(relay->gateway, err);
         }
     }
     return taken;

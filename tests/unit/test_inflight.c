@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/agents.h"
 #include "gateway/inflight.h"
@@ -40,56 +41,6 @@ START_TEST(test_inflight_finds_by_lsn) {
 }
 END_TEST
 
-/* A list keeps its order under pushes at both ends and removal from the middle. */
-START_TEST(test_submissions_order) {
-    flk_submission_t *all[4];
-    flk_submissions_t list = {0};
-    for (unsigned i = 0; i < 4; i++) {
-        all[i] = with_lsn(i);
-    }
-    flk_submissions_push(&list, all[1]);
-    flk_submissions_push(&list, all[2]);
-    flk_submissions_push_front(&list, all[0]);
-    flk_submissions_push(&list, all[3]);
-    flk_submissions_remove(&list, all[2]);
-    ck_assert_ptr_eq(list.first, all[0]);
-    ck_assert_ptr_eq(list.first->next, all[1]);
-    ck_assert_ptr_eq(list.first->next->next, all[3]);
-    ck_assert_ptr_eq(list.last, all[3]);
-    ck_assert_ptr_eq(list.last->prev, all[1]);
-    ck_assert_uint_eq(list.len, 3);
-    flk_submissions_remove(&list, all[0]);
-    flk_submissions_remove(&list, all[3]);
-    flk_submissions_remove(&list, all[1]);
-    ck_assert_ptr_null(list.first);
-    ck_assert_ptr_null(list.last);
-    for (unsigned i = 0; i < 4; i++) {
-        flk_submission_unref(&all[i]);
-    }
-}
-END_TEST
-
-/* Moving between age lists takes a submission off the one that it was on. */
-START_TEST(test_ages_move) {
-    flk_ages_t watched = {0}, detached = {0};
-    flk_submission_t *a = with_lsn(1), *b = with_lsn(2);
-    flk_ages_move(&watched, a);
-    flk_ages_move(&watched, b);
-    flk_ages_move(&detached, a);
-    ck_assert_ptr_eq(watched.oldest, b);
-    ck_assert_ptr_eq(watched.newest, b);
-    ck_assert_ptr_eq(detached.oldest, a);
-    flk_ages_remove(a);
-    flk_ages_remove(a);
-    flk_ages_remove(b);
-    ck_assert_ptr_null(watched.oldest);
-    ck_assert_ptr_null(watched.newest);
-    ck_assert_ptr_null(detached.oldest);
-    flk_submission_unref(&a);
-    flk_submission_unref(&b);
-}
-END_TEST
-
 /* Only the first claim may answer, and the last of two gates passes a submission on. */
 START_TEST(test_submission_claim_and_gates) {
     flk_submission_t *submission = with_lsn(1);
@@ -103,12 +54,12 @@ END_TEST
 
 /* An agent is known from its HELLO until its GOODBYE or a minute of silence. */
 START_TEST(test_agents_known) {
-    flk_agents_t *agents = flk_agents_new();
+    flk_agents_t *agents = flk_agents_new(4);
     flk_route_t a = {.bytes = 5, .id = {1, 2, 3, 4, 5}}, b = {.bytes = 5, .id = {1, 2, 3, 4, 6}};
     ck_assert(!flk_agents_heard(agents, &a, 1000));
-    ck_assert_int_eq(flk_agents_add(agents, &a, 1000), FLK_OK);
-    ck_assert_int_eq(flk_agents_add(agents, &b, 1000), FLK_OK);
-    ck_assert_int_eq(flk_agents_add(agents, &a, 1500), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &a, 1000), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &b, 1000), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &a, 1500), FLK_OK);
     ck_assert_uint_eq(flk_agents_len(agents), 2);
     flk_agents_remove(agents, &b);
     ck_assert(!flk_agents_heard(agents, &b, 2000));
@@ -121,14 +72,56 @@ START_TEST(test_agents_known) {
 }
 END_TEST
 
+/* An agent may have as many submissions unanswered as its credit, introduced or not; one that waits for answers is not
+ * forgotten, however silent it is; and answers after its GOODBYE give nothing back to nobody. */
+START_TEST(test_agents_credit) {
+    flk_agents_t *agents = flk_agents_new(2);
+    flk_route_t a = {.bytes = 1, .id = {1}}, b = {.bytes = 1, .id = {2}};
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_E_FULL);
+    ck_assert_int_eq(flk_agents_take(agents, &b, 0), FLK_OK);
+    ck_assert(!flk_agents_heard(agents, &a, 0));
+    flk_agents_give(agents, &a);
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    flk_agents_give(agents, &b);
+    flk_agents_sweep(agents, 10 * FLK_AGENT_SILENCE_MS_MAX);
+    ck_assert_uint_eq(flk_agents_len(agents), 1);
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_E_FULL);
+    flk_agents_remove(agents, &a);
+    flk_agents_give(agents, &a);
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    flk_agents_give(agents, &a);
+    flk_agents_give(agents, &a);
+    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    flk_agents_destroy(&agents);
+}
+END_TEST
+
+/* However many routes say HELLO, no more than FLK_AGENTS_MAX are kept. */
+START_TEST(test_agents_bound) {
+    flk_agents_t *agents = flk_agents_new(1);
+    flk_route_t route = {.bytes = sizeof(uint32_t)};
+    for (uint32_t i = 0; i < FLK_AGENTS_MAX; i++) {
+        memcpy(route.id, &i, sizeof i);
+        ck_assert_int_eq(flk_agents_introduce(agents, &route, 0), FLK_OK);
+    }
+    route.bytes = 2;
+    ck_assert_int_eq(flk_agents_introduce(agents, &route, 0), FLK_E_FULL);
+    ck_assert_int_eq(flk_agents_take(agents, &route, 0), FLK_E_FULL);
+    ck_assert_uint_eq(flk_agents_len(agents), FLK_AGENTS_MAX);
+    flk_agents_destroy(&agents);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("inflight");
     TCase *tcase = tcase_create("inflight");
     tcase_add_test(tcase, test_inflight_finds_by_lsn);
-    tcase_add_test(tcase, test_submissions_order);
-    tcase_add_test(tcase, test_ages_move);
     tcase_add_test(tcase, test_submission_claim_and_gates);
     tcase_add_test(tcase, test_agents_known);
+    tcase_add_test(tcase, test_agents_credit);
+    tcase_add_test(tcase, test_agents_bound);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* How a submission ends. The record is acked first, then its verdict is counted, then the client is told, and last the
+ * memory is let go.
+ *
+ * A verdict may come twice (the submission was sent to two brokers), late (its client was told 503), or for a record that is not in
+ * memory any more. The log decides: the ack that settles the record counts, every other one does not. So each record is counted
+ * once in the life of the process that acks it. */
+#include "gateway/ingest.h"
+#include "gateway/relay_internal.h"
+
+static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
+    flk_counter_t *counter = metrics->rejected_400;
+    if (answer->flags & FLK_FLAG_DUPLICATE) {
+        counter = metrics->dedup_hits;
+    } else if (answer->status == FLK_STATUS_ACCEPTED) {
+        counter = metrics->accepted;
+    } else if (answer->status == FLK_STATUS_ESCALATED) {
+        counter = metrics->escalated;
+    } else if (answer->status == 401) {
+        counter = metrics->rejected_401;
+    } else if (answer->status == 413) {
+        counter = metrics->rejected_413;
+    }
+    flk_counter_add(counter, 1);
+    if (answer->flags & FLK_FLAG_CONFLICT) {
+        flk_counter_add(metrics->conflicts, 1);
+    }
+}
+
+bool flk_relay_ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
+    flk_wal_mark_t mark = {.status = answer->status, .flags = (uint16_t)answer->flags};
+    bool settled = flk_wal_ack(relay->gateway->inbox, lsn, mark);
+    if (settled) {
+        count(&relay->gateway->metrics, answer);
+    }
+    return settled;
+}
+
+bool flk_relay_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
+    if (submission->door == FLK_DOOR_LOG || !flk_submission_claim(submission)) {
+        return false;
+    }
+    atomic_fetch_sub_explicit(&relay->gateway->awaited, 1, memory_order_relaxed);
+    if (submission->door == FLK_DOOR_ZMQ) {
+        double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
+        flk_histogram_observe(relay->gateway->metrics.request_seconds_zmq, seconds);
+        flk_zmq_door_tell(relay, submission, answer);
+        return true;
+    }
+    submission->answer.status = answer->status;
+    submission->answer.flags = answer->flags;
+    submission->answer.retry_ms = answer->retry_ms;
+    submission->answer.problem = answer->problem;
+    zmq_msg_move(&submission->answer.outcome, &answer->outcome);
+    FLK_ASSERT(sem_post(&submission->done) == 0);
+    return true;
+}
+
+/* Off every list, out of the table, and out of memory unless an HTTP thread still reads the answer. */
+void flk_relay_forget(flk_relay_t *relay, flk_submission_t *submission) {
+    flk_list_remove(&submission->by_state);
+    flk_list_remove(&submission->by_age);
+    if (submission->state != FLK_SUBMISSION_ARRIVING) {
+        flk_inflight_remove(relay->table, submission);
+        atomic_store_explicit(&relay->inflight, flk_inflight_len(relay->table), memory_order_relaxed);
+    }
+    submission->state = FLK_SUBMISSION_SETTLED;
+    if (submission->door != FLK_DOOR_LOG) {
+        flk_ingest_release(relay->gateway, submission->entry.body_bytes);
+    }
+    flk_submission_unref(&submission);
+}
+
+void flk_relay_settle(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
+    flk_relay_ack(relay, submission->entry.lsn, answer);
+    flk_relay_tell(relay, submission, answer);
+    flk_relay_forget(relay, submission);
+    zmq_msg_close(&answer->outcome);
+}
+
+void flk_relay_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why) {
+    flk_answer_t answer;
+    flk_counter_add(relay->gateway->metrics.unavailable, 1);
+    flk_answer_problem(&answer, 503, "", why, retry_ms == 0 ? FLK_RETRY_MS : retry_ms);
+    flk_relay_tell(relay, submission, &answer);
+    flk_relay_forget(relay, submission);
+}
