@@ -416,6 +416,78 @@ START_TEST(test_program_one_per_directory) {
 }
 END_TEST
 
+/* ---- TLS ---- */
+
+/* Makes a key and a certificate of "localhost" that is its own CA; false: no openssl here. */
+static bool make_certificate(void) {
+    char command[512];
+    snprintf(command, sizeof command,
+             "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out "
+             "cert.pem -days 2 -subj /CN=localhost "
+             "-addext subjectAltName=DNS:localhost >/dev/null 2>&1",
+             data_dir);
+    return system(command) == 0;
+}
+
+/* Starts a TLS server that answers nothing and writes what it gets to data_dir/got. */
+static pid_t start_tls_server(int port) {
+    char accept[32], path[128];
+    snprintf(accept, sizeof accept, "%d", port);
+    snprintf(path, sizeof path, "%s/got", data_dir);
+    static int quiet[2]; /* its standard input, which must not end */
+    ck_assert_int_eq(pipe2(quiet, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int got = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), null = open("/dev/null", O_RDWR);
+        dup2(quiet[0], 0);
+        dup2(got, 1);
+        dup2(null, 2);
+        (void)!chdir(data_dir);
+        execlp("openssl", "openssl", "s_server", "-quiet", "-accept", accept, "-cert", "cert.pem", "-key", "key.pem",
+               NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static bool got_post(void) {
+    char path[128], text[4096] = "";
+    snprintf(path, sizeof path, "%s/got", data_dir);
+    FILE *file = fopen(path, "r");
+    size_t bytes = file == NULL ? 0 : fread(text, 1, sizeof text - 1, file);
+    text[bytes] = '\0';
+    if (file != NULL) {
+        fclose(file);
+    }
+    return strstr(text, "POST /v1/pcs/submit") != NULL;
+}
+
+/* https: nothing is said to a server whose certificate does not verify; with its CA (--cacert) the PCS goes out. */
+START_TEST(test_program_https) {
+    if (!make_certificate()) {
+        printf("SKIP test_program_https: no openssl program\n");
+        return;
+    }
+    int port = 20000 + (int)(flk_random_u64() % 20000);
+    char url[64], line[256];
+    snprintf(url, sizeof url, "https://localhost:%d/v1/pcs/submit", port);
+    endpoint = url;
+    pid_t server = start_tls_server(port);
+    uint64_t deadline_ms = flk_mono_ms() + 20000;
+    do { /* until the server listens */
+        check_run("submit --tries 1 --timeout 1s --window 2000 " DATA, 3);
+        run("status");
+    } while (strstr(agent.out_text, "certificate") == NULL && flk_mono_ms() < deadline_ms);
+    ck_assert_msg(strstr(agent.out_text, "certificate") != NULL, "%s", agent.out_text);
+    ck_assert(!got_post());
+    snprintf(line, sizeof line, "submit --cacert %s/cert.pem --tries 1 --timeout 1s --window 2000 " DATA, data_dir);
+    check_run(line, 3);
+    ck_assert(got_post());
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+END_TEST
+
 /* ---- input ---- */
 
 static void write_rows(const char *text) {
@@ -579,6 +651,7 @@ int main(void) {
     tcase_add_test(tests, test_program_nobody_listens);
     tcase_add_loop_test(tests, test_program_disk_full, 0, 2);
     tcase_add_test(tests, test_program_one_per_directory);
+    tcase_add_test(tests, test_program_https);
     tcase_add_loop_test(tests, test_program_stream, 0, 2);
     tcase_add_test(tests, test_program_bad_row);
     tcase_add_loop_test(tests, test_program_ready_pcs, 0, 2);
