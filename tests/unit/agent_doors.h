@@ -25,7 +25,8 @@ typedef enum step {
     STEP_SIGNATURE, /* 401 */
     STEP_BUSY,      /* HTTP 429 with Retry-After: 1; BUSY with retry_ms 300 */
     STEP_DOWN,      /* HTTP 503 without Retry-After; UNAVAILABLE with retry_ms 10 */
-    STEP_FOREIGN,   /* 200 with a body that is no verdict on this PCS */
+    STEP_FOREIGN,   /* 200 with a body that is no verdict */
+    STEP_MIXED_UP,  /* 200 with a verdict on another PCS */
     STEP_HANG_UP,   /* HTTP: closes without an answer; ZeroMQ: forgets the peer and what it sent */
     STEP_SILENT,    /* never answers */
 } step_t;
@@ -83,15 +84,17 @@ static inline void http_answer(struct mg_connection *connection, int status, con
 
 static inline void http_step(struct mg_connection *connection, step_t step, const char *pcs_id) {
     char body[512];
+    static const char nobody[] = "0000000000000000000000000000000000000000000000000000000000000000";
     bool accepted = step != STEP_ESCALATE;
     switch (step) {
     case STEP_ACCEPT:
     case STEP_ESCALATE:
     case STEP_DUPLICATE:
+    case STEP_MIXED_UP:
         snprintf(body, sizeof body,
                  "{\"accepted\":%s,\"escalated\":%s,\"pcs_id\":\"%s\",\"reasons\":[%s],\"duplicate\":%s}",
-                 accepted ? "true" : "false", accepted ? "false" : "true", pcs_id, accepted ? "" : "\"degraded\"",
-                 step == STEP_DUPLICATE ? "true" : "false");
+                 accepted ? "true" : "false", accepted ? "false" : "true", step == STEP_MIXED_UP ? nobody : pcs_id,
+                 accepted ? "" : "\"degraded\"", step == STEP_DUPLICATE ? "true" : "false");
         http_answer(connection, accepted ? 200 : 202, "", body);
         break;
     case STEP_REFUSE:
@@ -176,11 +179,11 @@ static inline void zmq_verdict(door_t *door, const flk_message_t *message, const
     if (step == STEP_ESCALATE) {
         record.outcome.reasons = 1u << FLK_REASON_DEGRADED;
     }
-    if (step == STEP_FOREIGN) {
+    if (step == STEP_MIXED_UP) {
         memset(record.pcs_id, '0', FLK_PCS_ID_HEX);
     }
     frame.flags = step == STEP_DUPLICATE ? FLK_FLAG_DUPLICATE : 0;
-    size_t body_bytes = flk_outcome_encode(&record, body);
+    size_t body_bytes = step == STEP_FOREIGN ? 0 : flk_outcome_encode(&record, body);
     FLK_ASSERT(flk_link_send_copy(door->router, &message->route, &frame, body, body_bytes) == FLK_OK);
 }
 

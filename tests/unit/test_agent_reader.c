@@ -97,6 +97,7 @@ START_TEST(test_cell_time) {
                  {"1900-02-29T00:00:00Z", -1},
                  {"2018-13-01T00:00:00Z", -1},
                  {"2018-02-30T00:00:00Z", -1},
+                 {"2000-04-31T00:00:00Z", -1},
                  {"2018-02-07T24:00:00Z", -1},
                  {"2018-02-07T01:49:00", -1},
                  {"2018-02-07T01:49:00+0200", -1},
@@ -161,7 +162,9 @@ static const flk_reader_options_t any;
 /* Header, quotes with commas and line ends inside, CRLF, a byte-order mark, blank lines, no line end at the end. */
 START_TEST(test_csv_forms) {
     check_read(".csv", "time,x,y\n10,1,2\n20,3,4\n", &any, "10.0,1.0,2.0\n20.0,3.0,4.0\n");
+    flk_reader_options_t x = {.columns = "x"};
     check_read(".csv", "\xEF\xBB\xBFx,y\r\n1,2\r\n\r\n3,4", &any, "1.0,2.0\n3.0,4.0\n");
+    check_read(".csv", "\xEF\xBB\xBFx,y\n1,2\n", &x, "1.0\n");
     check_read(".csv", "x,name,y\n1,\"a, \"\"b\"\"\nc\",2\n\"3\",d,\"4\"\r\n", &any, "1.0,2.0\n3.0,4.0\n");
     check_read(".csv", "x\n1\n", &any, "1.0\n");
     check_read(".csv", "x,y\n", &any, "");

@@ -34,7 +34,13 @@ static double wild_number(uint64_t *random) {
     return ldexp(agent_real(random), (int)agent_below(random, 40) - 20);
 }
 
-static cloud_number_fn *const cloud_numbers[] = {any_number, coarse_number, wild_number};
+/* All on one side of zero. */
+static double far_number(uint64_t *random) {
+    return agent_real(random) + 1000;
+}
+
+enum { CLOUDS = 4 };
+static cloud_number_fn *const cloud_numbers[CLOUDS] = {any_number, coarse_number, wild_number, far_number};
 
 static cloud_t cloud_new(uint64_t *random, size_t len, size_t dims, cloud_number_fn *number) {
     cloud_t cloud = {.points = {.len = len, .dims = dims}, .numbers = calloc(len * dims + 1, sizeof(double))};
@@ -89,7 +95,7 @@ START_TEST(test_boxcount_equals_brute_force) {
     flk_boxcount_t *boxcount = flk_boxcount_new();
     for (int round = 0; round < 600; round++) {
         size_t len = 1 + agent_below(&random, 120), dims = 1 + agent_below(&random, round % 10 == 0 ? FLK_DIMS_MAX : 5);
-        cloud_t cloud = cloud_new(&random, len, dims, cloud_numbers[agent_below(&random, 3)]);
+        cloud_t cloud = cloud_new(&random, len, dims, cloud_numbers[agent_below(&random, CLOUDS)]);
         uint64_t scale = scales[agent_below(&random, FLK_COUNT_OF(scales))], cells;
         flk_grid_t grid = agent_below(&random, 2) == 0 ? FLK_GRID_UNIT : FLK_GRID_ABSOLUTE;
         ck_assert_int_eq(flk_box_count(boxcount, &cloud.points, grid, scale, &cells), FLK_OK);
@@ -117,13 +123,15 @@ END_TEST
 
 /* An absolute grid whose cells a double cannot number is refused, not guessed. */
 START_TEST(test_boxcount_grid_too_fine) {
-    static const double far[] = {1e15, 1e16};
+    static const double far[] = {0, 1e16}, minus_far[] = {-1e16, 0};
     flk_boxcount_t *boxcount = flk_boxcount_new();
     flk_points_t points = {.len = 2, .dims = 1, .axis = {far}};
     uint64_t cells;
     ck_assert_int_eq(flk_box_count(boxcount, &points, FLK_GRID_ABSOLUTE, 16, &cells), FLK_E_INVALID);
     ck_assert_int_eq(flk_box_count(boxcount, &points, FLK_GRID_UNIT, 16, &cells), FLK_OK);
     ck_assert_uint_eq(cells, 2);
+    points.axis[0] = minus_far;
+    ck_assert_int_eq(flk_box_count(boxcount, &points, FLK_GRID_ABSOLUTE, 16, &cells), FLK_E_INVALID);
     flk_boxcount_destroy(&boxcount);
 }
 END_TEST
@@ -173,7 +181,7 @@ START_TEST(test_coherence_equals_reference) {
     for (int round = 0; round < 200; round++) {
         size_t len = 1 + agent_below(&random, round % 10 == 0 ? 5000 : 60);
         size_t dims = 1 + agent_below(&random, 5);
-        cloud_t cloud = cloud_new(&random, len, dims, cloud_numbers[agent_below(&random, 3)]);
+        cloud_t cloud = cloud_new(&random, len, dims, cloud_numbers[agent_below(&random, CLOUDS)]);
         flk_coherence_options_t options = {.seed = agent_random(&random) & FLK_PCS_INTEGER_MAX,
                                            .directions = 1 + (uint32_t)agent_below(&random, 30),
                                            .bins = 1 + (uint32_t)agent_below(&random, 40)};

@@ -97,8 +97,30 @@ END_TEST
 START_TEST(test_window_disorder) {
     static const double disorder[] = {12, 18, 11, 18, 21, 19, 22, 31};
     check_windows(true, 10, 10, disorder, 8, "10:2,0,1,3 late 20:4,6 30:7 ");
+    static const double overlapping[] = {12, 16, 21, 18, 31};
+    check_windows(true, 10, 5, overlapping, 5, "10:0,1 late 15:1,2 20:2 30:4 ");
     static const double before_first[] = {12, 9, 13};
     check_windows(true, 10, 10, before_first, 3, "late 10:0,2 ");
+}
+END_TEST
+
+/* A window is there as soon as the row that completes it, by time the first one at its end, and not before. */
+START_TEST(test_window_completes) {
+    static const double times[] = {10, 19, 20, 31};
+    for (int by_time = 0; by_time < 2; by_time++) {
+        flk_window_options_t options = {
+            .by_time = by_time == 1, .length = by_time == 1 ? 10 : 3, .slide = 1, .dims = 1};
+        options.slide = options.length;
+        flk_windows_t *windows = flk_windows_new(&options);
+        for (size_t i = 0; i < 3; i++) {
+            flk_window_t window;
+            flk_row_t row = make_row(times[i], 0);
+            double late_s;
+            ck_assert_int_eq(flk_windows_push(windows, &row, &late_s), FLK_OK);
+            ck_assert_int_eq(flk_windows_next(windows, &window), i == 2);
+        }
+        flk_windows_destroy(&windows);
+    }
 }
 END_TEST
 
@@ -327,6 +349,7 @@ int main(void) {
     tcase_add_test(tests, test_window_by_count);
     tcase_add_test(tests, test_window_by_time);
     tcase_add_test(tests, test_window_disorder);
+    tcase_add_test(tests, test_window_completes);
     tcase_add_test(tests, test_window_equals_reference);
     tcase_add_test(tests, test_builder_worked_pcs);
     tcase_add_test(tests, test_builder_missing_cells);
