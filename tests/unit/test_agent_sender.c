@@ -154,12 +154,13 @@ START_TEST(test_sender_busy) {
 }
 END_TEST
 
-/* Passing trouble of every kind is tried again until it passes: 503, no answer, a hung-up connection, a stranger's 200. */
+/* Passing trouble of every kind is tried again until it passes: 503, no answer, a hung-up connection, a
+ * stranger's 200, a verdict on another PCS. */
 START_TEST(test_sender_passing_trouble) {
-    static const step_t script[] = {STEP_DOWN, STEP_FOREIGN, STEP_HANG_UP, STEP_SILENT, STEP_DOWN};
-    deliver_to(_i == 0 ? HTTP : ZMQ, script, 5, 8, 3, &door, &run);
+    static const step_t script[] = {STEP_DOWN, STEP_FOREIGN, STEP_MIXED_UP, STEP_HANG_UP, STEP_SILENT, STEP_DOWN};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 6, 8, 3, &door, &run);
     ck_assert_uint_eq(run.accepted, 3);
-    ck_assert_uint_ge(door.seen, 8);
+    ck_assert_uint_ge(door.seen, 9);
 }
 END_TEST
 
@@ -179,8 +180,8 @@ START_TEST(test_sender_random_trouble) {
     uint64_t random = agent_seed();
     static step_t script[60];
     for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
-        static const step_t steps[] = {STEP_ACCEPT, STEP_DUPLICATE, STEP_ESCALATE,
-                                       STEP_DOWN,   STEP_FOREIGN,   STEP_HANG_UP};
+        static const step_t steps[] = {STEP_ACCEPT,  STEP_DUPLICATE, STEP_ESCALATE, STEP_DOWN,
+                                       STEP_FOREIGN, STEP_MIXED_UP,  STEP_HANG_UP};
         script[i] = steps[agent_below(&random, FLK_COUNT_OF(steps))];
     }
     deliver_to(_i == 0 ? HTTP : ZMQ, script, FLK_COUNT_OF(script), 0, 100, &door, &run);
