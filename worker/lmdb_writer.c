@@ -138,7 +138,9 @@ static int write_once(flk_lmdb_writer_t *writer, flk_lmdb_request_t *group, bool
     size_t sweep_records = asked_to_sweep ? SWEEP_ASKED : SWEEP_BESIDE;
     for (flk_lmdb_request_t *request = group; rc == MDB_SUCCESS && request != NULL; request = request->next) {
         for (size_t i = 0; rc == MDB_SUCCESS && i < request->items_len; i++) {
-            rc = put_item(env, txn, &request->items[i], request->now_ms, request->expires_ms);
+            flk_store_item_t *item = &request->items[i];
+            int64_t expires_ms = item->ttl_ms != 0 ? request->now_ms + (int64_t)item->ttl_ms : request->expires_ms;
+            rc = put_item(env, txn, item, request->now_ms, expires_ms);
         }
         if (rc == MDB_SUCCESS && request->probe) {
             rc = put_probe(env, txn, request->now_ms);

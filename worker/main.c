@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; store and its backends.
+/* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; store and its backends, store_tool.
  *
  * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the rules
  * anew, SIGTERM and SIGINT drain. Every thread but this one has them blocked. */
@@ -12,9 +12,13 @@
 
 #include "common/admin.h"
 #include "common/log.h"
+#include "worker/store_tool.h"
 #include "worker/worker.h"
 
 enum { DRAIN_MS = 5000, VOUCH_MS = 30000, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+
+static const char summary[] = "verifies PCS: takes them from brokers, answers each one way for ever\n\n"
+                              "Commands about the store:\n\n" FLK_STORE_TOOL_USAGE;
 
 struct program {
     flk_settings_t *settings;
@@ -142,9 +146,11 @@ static void block_signals(struct program *program) {
 
 int main(int argc, char **argv) {
     struct program program = {0};
-    int status =
-        flk_settings_start(FLK_PROGRAM_WORKER, "verifies PCS: takes them from brokers, answers each one way for ever",
-                           argc, argv, &program.settings);
+    int status;
+    if (flk_store_tool(argc, argv, &status)) {
+        return status;
+    }
+    status = flk_settings_start(FLK_PROGRAM_WORKER, summary, argc, argv, &program.settings);
     if (status >= 0) {
         return status;
     }

@@ -210,7 +210,7 @@ uint64_t flk_table_changes(flk_table_t *table) {
     return changes;
 }
 
-bool flk_table_visit(flk_table_t *table, size_t index, flk_table_visit_fn *visit, void *arg) {
+bool flk_table_visit(flk_table_t *table, size_t index, flk_store_visit_fn *visit, void *arg) {
     struct shard *shard = &table->shards[index];
     bool go_on = true;
     pthread_mutex_lock(&shard->mutex);

@@ -26,8 +26,6 @@ size_t flk_table_len(flk_table_t *table);       /* entries, expired ones too */
 uint64_t flk_table_changes(flk_table_t *table); /* rises with each put that stored something */
 
 /* Calls `visit` for each entry of one shard under its lock; stops early when it returns false. */
-typedef bool flk_table_visit_fn(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value,
-                                size_t value_bytes, int64_t expires_ms);
-bool flk_table_visit(flk_table_t *table, size_t shard, flk_table_visit_fn *visit, void *arg);
+bool flk_table_visit(flk_table_t *table, size_t shard, flk_store_visit_fn *visit, void *arg);
 
 #endif

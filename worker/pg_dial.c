@@ -39,8 +39,8 @@ static const struct {
     /* In the order of ids, so that two batches never wait for each other. */
     {FLK_PG_PUT,
      "INSERT INTO flk.outcomes AS o (pcs_id, generation, outcome, expires_at)"
-     " SELECT n.pcs_id, c.generation, n.outcome, now() + $3::bigint * interval '1 millisecond'"
-     " FROM unnest($1::bytea[], $2::bytea[]) AS n (pcs_id, outcome),"
+     " SELECT n.pcs_id, c.generation, n.outcome, now() + n.ttl_ms * interval '1 millisecond'"
+     " FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS n (pcs_id, outcome, ttl_ms),"
      " (SELECT max(generation) AS generation FROM flk.generations) AS c"
      " WHERE NOT EXISTS (SELECT FROM flk.outcomes AS e WHERE e.pcs_id = n.pcs_id AND e.generation < c.generation"
      " AND e.expires_at > now())"
@@ -51,6 +51,10 @@ static const struct {
     {FLK_PG_COMMIT, "COMMIT"},
     {FLK_PG_ROLLBACK, "ROLLBACK"},
     {FLK_PG_PROBE, "UPDATE flk.meta SET probed_at = now()"},
+    {FLK_PG_PAGE, "SELECT pcs_id, outcome, (extract(epoch FROM expires_at) * 1000)::bigint FROM flk.outcomes"
+                  " WHERE pcs_id > $1::bytea AND expires_at > now() ORDER BY pcs_id LIMIT 1000"},
+    {FLK_PG_MEASURE, "SELECT o.generation, count(*), max(pg_total_relation_size(o.tableoid)) FROM flk.outcomes AS o"
+                     " GROUP BY o.generation ORDER BY o.generation"},
 };
 
 /* ---- target ---- */

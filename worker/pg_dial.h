@@ -33,9 +33,11 @@ extern const flk_dialer_ops_t flk_pg_dial_ops;
 #define FLK_PG_LOOKUP   "flk_lookup" /* ids bytea[] -> pcs_id, outcome */
 #define FLK_PG_BEGIN    "flk_begin"  /* -> */
 #define FLK_PG_LOCK     "flk_lock"   /* -> void */
-#define FLK_PG_PUT      "flk_put" /* ids bytea[], outcomes bytea[], ttl_ms bigint -> pcs_id of those that were first */
+#define FLK_PG_PUT      "flk_put" /* ids bytea[], outcomes bytea[], ttls_ms bigint[] -> pcs_id of those that were first */
 #define FLK_PG_COMMIT   "flk_commit"   /* -> */
 #define FLK_PG_ROLLBACK "flk_rollback" /* -> */
 #define FLK_PG_PROBE    "flk_probe"    /* -> */
+#define FLK_PG_PAGE     "flk_page" /* id bytea -> pcs_id, outcome, expiry in ms bigint of those behind it, in order */
+#define FLK_PG_MEASURE  "flk_measure" /* -> generation int, rows bigint, bytes bigint */
 
 #endif

@@ -86,6 +86,14 @@ flk_err_t flk_store_health(flk_store_t *store, char *errmsg) {
     return store->ops->health(store, errmsg);
 }
 
+flk_err_t flk_store_visit(flk_store_t *store, flk_store_visit_fn *visit, void *arg, char *errmsg) {
+    return store->ops->visit(store, visit, arg, errmsg);
+}
+
+flk_err_t flk_store_measure(flk_store_t *store, flk_store_part_fn *part, void *arg, char *errmsg) {
+    return store->ops->measure(store, part, arg, errmsg);
+}
+
 void flk_store_tick(flk_store_t *store, uint64_t mono_ms) {
     store->ops->tick(store, mono_ms);
 }

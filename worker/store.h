@@ -17,6 +17,7 @@ typedef struct flk_store_item {
     uint8_t key[FLK_STORE_KEY_BYTES];
     bool found; /* lookup: there is one; put: there was one before, and value is now that one */
     uint16_t value_bytes;
+    uint64_t ttl_ms;                          /* put: how long it is kept; 0 = as long as the store's others */
     uint8_t value[FLK_STORE_VALUE_BYTES_MAX]; /* any bytes */
 } flk_store_item_t;
 
@@ -38,6 +39,7 @@ typedef struct flk_store_options {
     const char *pg_conn;         /* postgres: libpq's connection string */
     bool pg_auto_migrate;        /* bring the schema up to date when connecting */
     uint64_t connect_timeout_ms; /* redis, postgres: how long one attempt to connect may take */
+    bool read_only;              /* memory: look at the last snapshot, beside the process that owns it */
     flk_store_clock_fn *clock;   /* NULL: flk_wall_ms */
     flk_metrics_t *metrics;      /* NULL: none. Registers at open, so open stores from one thread. */
 } flk_store_options_t;
@@ -69,6 +71,16 @@ FLK_MUST_CHECK flk_err_t flk_store_put(flk_store_t *store, flk_store_item_t *con
 /* FLK_OK when a put would work now. May write. */
 FLK_MUST_CHECK flk_err_t flk_store_health(flk_store_t *store, char *errmsg);
 
+/* Shows each outcome that is there all the while at least once, in no order. Takes its time: for tools, not between
+ * batches; each exchange with a server is within the store timeout. `visit` returns false to stop. */
+typedef bool flk_store_visit_fn(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value,
+                                size_t value_bytes, int64_t expires_ms);
+FLK_MUST_CHECK flk_err_t flk_store_visit(flk_store_t *store, flk_store_visit_fn *visit, void *arg, char *errmsg);
+
+/* Tells how much is kept, part by part (a file, a shard, a generation); expired outcomes that were not swept yet count. */
+typedef void flk_store_part_fn(void *arg, const char *part, uint64_t outcomes, uint64_t bytes);
+FLK_MUST_CHECK flk_err_t flk_store_measure(flk_store_t *store, flk_store_part_fn *part, void *arg, char *errmsg);
+
 /* Does a bounded step of the TTL sweep, or asks for one; called between batches, as often as one likes. */
 void flk_store_tick(flk_store_t *store, uint64_t mono_ms);
 
@@ -81,6 +93,8 @@ typedef struct flk_store_ops {
     flk_err_t (*put)(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg);
     flk_err_t (*health)(flk_store_t *store, char *errmsg);
     void (*tick)(flk_store_t *store, uint64_t mono_ms);
+    flk_err_t (*visit)(flk_store_t *store, flk_store_visit_fn *visit, void *arg, char *errmsg);
+    flk_err_t (*measure)(flk_store_t *store, flk_store_part_fn *part, void *arg, char *errmsg);
 } flk_store_ops_t;
 
 /* First member of each backend's own struct; the backend sets ops, store.c the rest. */
@@ -91,6 +105,11 @@ struct flk_store {
     flk_store_metrics_t metrics;
     flk_store_fault_t fault; /* what the backend knows of the call's error beyond its code; reset before each call */
 };
+
+/* How long the item is to be kept. */
+static inline uint64_t flk_store_ttl_ms(const flk_store_t *store, const flk_store_item_t *item) {
+    return item->ttl_ms != 0 ? item->ttl_ms : store->ttl_ms;
+}
 
 FLK_MUST_CHECK flk_err_t flk_store_memory_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);

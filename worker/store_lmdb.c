@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "worker/lmdb_page.h"
 #include "worker/lmdb_writer.h"
 
 enum { SWEEP_MS = 1000 };
@@ -214,6 +215,36 @@ static void lmdb_tick(flk_store_t *base, uint64_t mono_ms) {
     }
 }
 
+static flk_err_t lmdb_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {
+    struct lmdb_store *store = (struct lmdb_store *)base;
+    flk_lmdb_page_t *page = calloc(1, sizeof *page);
+    if (page == NULL) {
+        flk_errmsg(errmsg, "out of memory");
+        return FLK_E_NOMEM;
+    }
+    flk_err_t err = FLK_OK;
+    bool go_on = true;
+    while (err == FLK_OK && go_on && !page->end) {
+        err = flk_lmdb_err(flk_lmdb_read_page(&store->home->env, &store->reader, base->clock(), page), "read", errmsg);
+        for (size_t i = 0; err == FLK_OK && go_on && i < page->len; i++) {
+            const flk_lmdb_record_t *record = &page->records[i];
+            go_on = visit(arg, record->key, record->value, record->value_bytes, record->expires_ms);
+        }
+    }
+    free(page);
+    return err;
+}
+
+static flk_err_t lmdb_measure(flk_store_t *base, flk_store_part_fn *part, void *arg, char *errmsg) {
+    struct lmdb_store *store = (struct lmdb_store *)base;
+    uint64_t outcomes, bytes;
+    int rc = flk_lmdb_measure(&store->home->env, &store->reader, &outcomes, &bytes);
+    if (rc == MDB_SUCCESS) {
+        part(arg, "environment", outcomes, bytes);
+    }
+    return flk_lmdb_err(rc, "read", errmsg);
+}
+
 static void lmdb_close(flk_store_t *base) {
     struct lmdb_store *store = (struct lmdb_store *)base;
     flk_lmdb_reader_remove(&store->home->env, &store->reader);
@@ -229,6 +260,8 @@ static const flk_store_ops_t lmdb_ops = {
     .put = lmdb_put,
     .health = lmdb_health,
     .tick = lmdb_tick,
+    .visit = lmdb_visit,
+    .measure = lmdb_measure,
 };
 
 flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **out, char *errmsg) {

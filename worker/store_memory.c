@@ -29,6 +29,7 @@ enum { SWEEP_BUCKETS = 256 };
 struct home {
     struct home *next;
     unsigned stores;
+    bool read_only; /* neither lock nor thread: another process owns the directory */
     int lock_fd;
     uint64_t snapshot_ms;
     uint64_t changes_written; /* flk_table_changes that the file holds */
@@ -154,17 +155,18 @@ static flk_err_t home_open(const flk_store_options_t *options, const char *dir, 
     home->table = table;
     home->lock_fd = -1;
     home->snapshot_ms = options->snapshot_ms;
+    home->read_only = options->read_only;
     snprintf(home->dir, sizeof home->dir, "%s", dir);
     snprintf(home->path, sizeof home->path, "%s/memory.snapshot", dir);
     snprintf(home->lock_path, sizeof home->lock_path, "%s/memory.lock", dir);
-    flk_err_t err = flk_io_mkdirs(dir, errmsg);
-    if (err == FLK_OK) {
+    flk_err_t err = home->read_only ? FLK_OK : flk_io_mkdirs(dir, errmsg);
+    if (err == FLK_OK && !home->read_only) {
         err = take_lock(home, options->data_dir, errmsg);
     }
     if (err == FLK_OK) {
         err = load(home, options->clock != NULL ? options->clock() : flk_wall_ms(), errmsg);
     }
-    if (err == FLK_OK) {
+    if (err == FLK_OK && !home->read_only) {
         err = start_thread(home, errmsg);
     }
     if (err != FLK_OK) {
@@ -199,6 +201,16 @@ static flk_err_t home_acquire(const flk_store_options_t *options, struct home **
     return err;
 }
 
+static void stop_thread(struct home *home) {
+    pthread_mutex_lock(&home->mutex);
+    home->stop = true;
+    pthread_cond_signal(&home->wake);
+    pthread_mutex_unlock(&home->mutex);
+    pthread_join(home->thread, NULL);
+    pthread_cond_destroy(&home->wake);
+    pthread_mutex_destroy(&home->mutex);
+}
+
 static void home_release(struct home *home) {
     pthread_mutex_lock(&homes_mutex);
     if (--home->stores == 0) {
@@ -207,14 +219,10 @@ static void home_release(struct home *home) {
             at = &(*at)->next;
         }
         *at = home->next;
-        pthread_mutex_lock(&home->mutex);
-        home->stop = true;
-        pthread_cond_signal(&home->wake);
-        pthread_mutex_unlock(&home->mutex);
-        pthread_join(home->thread, NULL);
-        snapshot(home);
-        pthread_cond_destroy(&home->wake);
-        pthread_mutex_destroy(&home->mutex);
+        if (!home->read_only) {
+            stop_thread(home);
+            snapshot(home);
+        }
         home_free(home);
     }
     pthread_mutex_unlock(&homes_mutex);
@@ -235,8 +243,13 @@ static flk_err_t memory_lookup(flk_store_t *base, flk_store_item_t *const *items
 static flk_err_t memory_put(flk_store_t *base, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     struct memory_store *store = (struct memory_store *)base;
     int64_t now_ms = base->clock();
+    if (store->home->read_only) {
+        flk_errmsg(errmsg, "memory: this is a look at another process's snapshot");
+        return FLK_E_UNAVAILABLE;
+    }
     for (size_t i = 0; i < items_len; i++) {
-        flk_err_t err = flk_table_put(store->home->table, items[i], now_ms, now_ms + (int64_t)base->ttl_ms);
+        flk_err_t err =
+            flk_table_put(store->home->table, items[i], now_ms, now_ms + (int64_t)flk_store_ttl_ms(base, items[i]));
         if (err != FLK_OK) {
             flk_errmsg(errmsg, "out of memory");
             return err;
@@ -260,6 +273,47 @@ static void memory_tick(flk_store_t *base, uint64_t mono_ms) {
     }
 }
 
+struct view {
+    flk_store_visit_fn *visit;
+    void *arg;
+    int64_t now_ms;
+};
+
+static bool visit_entry(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                        int64_t expires_ms) {
+    const struct view *view = arg;
+    return expires_ms <= view->now_ms || view->visit(view->arg, key, value, value_bytes, expires_ms);
+}
+
+static flk_err_t memory_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {
+    struct view view = {.visit = visit, .arg = arg, .now_ms = base->clock()};
+    flk_table_t *table = ((struct memory_store *)base)->home->table;
+    (void)errmsg;
+    for (size_t shard = 0; shard < FLK_TABLE_SHARDS && flk_table_visit(table, shard, visit_entry, &view); shard++) {
+    }
+    return FLK_OK;
+}
+
+static bool add_bytes(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                      int64_t expires_ms) {
+    (void)key;
+    (void)value;
+    (void)expires_ms;
+    *(uint64_t *)arg += FLK_STORE_KEY_BYTES + value_bytes;
+    return true;
+}
+
+static flk_err_t memory_measure(flk_store_t *base, flk_store_part_fn *part, void *arg, char *errmsg) {
+    flk_table_t *table = ((struct memory_store *)base)->home->table;
+    uint64_t bytes = 0;
+    (void)errmsg;
+    for (size_t shard = 0; shard < FLK_TABLE_SHARDS; shard++) {
+        (void)flk_table_visit(table, shard, add_bytes, &bytes);
+    }
+    part(arg, "table", flk_table_len(table), bytes);
+    return FLK_OK;
+}
+
 static void memory_close(flk_store_t *base) {
     struct memory_store *store = (struct memory_store *)base;
     home_release(store->home);
@@ -273,6 +327,8 @@ static const flk_store_ops_t memory_ops = {
     .put = memory_put,
     .health = memory_health,
     .tick = memory_tick,
+    .visit = memory_visit,
+    .measure = memory_measure,
 };
 
 flk_err_t flk_store_memory_open(const flk_store_options_t *options, flk_store_t **out, char *errmsg) {

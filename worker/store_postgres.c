@@ -13,6 +13,7 @@
  * again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts; otherwise the
  * transaction is rolled back and the connection stays. A key that expires between INSERT and SELECT is put again. */
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@
 #include "worker/pg_janitor.h"
 #include "worker/store.h"
 
-enum { PUT_ROUNDS = 4, BYTEA_OID = 17, ARRAY_HEADER_BYTES = 20 };
+enum { PUT_ROUNDS = 4, ARRAY_HEADER_BYTES = 20 };
+enum { BIGINT_OID = 20, BYTEA_OID = 17 };
 
 /* A key of the batch, once. */
 struct entry {
@@ -41,7 +43,7 @@ struct postgres_store {
     uint64_t deadline_ms;
     struct entry *entries; /* sorted by key */
     size_t entries_len, entries_cap;
-    uint8_t *ids, *values; /* arrays in PostgreSQL's binary format */
+    uint8_t *ids, *values, *ttls; /* arrays in PostgreSQL's binary format */
 };
 
 /* ---- batches ---- */
@@ -52,6 +54,13 @@ static int compare_entries(const void *left, const void *right) {
     return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
 }
 
+static void free_buffers(struct postgres_store *store) {
+    free(store->entries);
+    free(store->ids);
+    free(store->values);
+    free(store->ttls);
+}
+
 static flk_err_t reserve(struct postgres_store *store, size_t len, char *errmsg) {
     if (len <= store->entries_cap) {
         return FLK_OK;
@@ -59,20 +68,20 @@ static flk_err_t reserve(struct postgres_store *store, size_t len, char *errmsg)
     size_t ids_bytes = ARRAY_HEADER_BYTES + len * (4 + FLK_STORE_KEY_BYTES);
     size_t values_bytes = ARRAY_HEADER_BYTES + len * (4 + FLK_STORE_VALUE_BYTES_MAX);
     struct entry *entries = malloc(len * sizeof *entries);
-    uint8_t *ids = malloc(ids_bytes), *values = malloc(values_bytes);
-    if (entries == NULL || ids == NULL || values == NULL) {
+    uint8_t *ids = malloc(ids_bytes), *values = malloc(values_bytes), *ttls = malloc(ids_bytes);
+    if (entries == NULL || ids == NULL || values == NULL || ttls == NULL) {
         free(entries);
         free(ids);
         free(values);
+        free(ttls);
         flk_errmsg(errmsg, "out of memory");
         return FLK_E_NOMEM;
     }
-    free(store->entries);
-    free(store->ids);
-    free(store->values);
+    free_buffers(store);
     store->entries = entries;
     store->ids = ids;
     store->values = values;
+    store->ttls = ttls;
     store->entries_cap = len;
     return FLK_OK;
 }
@@ -118,10 +127,10 @@ static uint8_t *put_int(uint8_t *at, size_t value) {
 
 /* dimensions (4) = 1 · has nulls (4) = 0 · element type (4) · length (4) · lower bound (4) = 1, then for each element
  * bytes (4) · data; all big-endian. */
-static uint8_t *put_array_header(uint8_t *at, size_t len) {
+static uint8_t *put_array_header(uint8_t *at, size_t type, size_t len) {
     at = put_int(at, 1);
     at = put_int(at, 0);
-    at = put_int(at, BYTEA_OID);
+    at = put_int(at, type);
     at = put_int(at, len);
     return put_int(at, 1);
 }
@@ -133,7 +142,7 @@ static uint8_t *put_element(uint8_t *at, const void *data, size_t bytes) {
 }
 
 struct arrays {
-    int ids_bytes, values_bytes;
+    int ids_bytes, values_bytes, ttls_bytes;
 };
 
 /* Of the open entries. */
@@ -142,15 +151,21 @@ static struct arrays write_arrays(struct postgres_store *store) {
     for (size_t i = 0; i < store->entries_len; i++) {
         len += store->entries[i].open;
     }
-    uint8_t *id = put_array_header(store->ids, len), *value = put_array_header(store->values, len);
+    uint8_t *id = put_array_header(store->ids, BYTEA_OID, len);
+    uint8_t *value = put_array_header(store->values, BYTEA_OID, len);
+    uint8_t *ttl = put_array_header(store->ttls, BIGINT_OID, len);
     for (size_t i = 0; i < store->entries_len; i++) {
         const flk_store_item_t *item = store->entries[i].item;
         if (store->entries[i].open) {
             id = put_element(id, item->key, sizeof item->key);
             value = put_element(value, item->value, item->value_bytes);
+            uint64_t ttl_ms = htobe64(flk_store_ttl_ms(&store->base, item));
+            ttl = put_element(ttl, &ttl_ms, sizeof ttl_ms);
         }
     }
-    return (struct arrays){.ids_bytes = (int)(id - store->ids), .values_bytes = (int)(value - store->values)};
+    return (struct arrays){.ids_bytes = (int)(id - store->ids),
+                           .values_bytes = (int)(value - store->values),
+                           .ttls_bytes = (int)(ttl - store->ttls)};
 }
 
 /* ---- one round trip ---- */
@@ -248,14 +263,13 @@ static flk_err_t look_up_open(struct postgres_store *store, char *errmsg) {
 
 static flk_err_t insert_open(struct postgres_store *store, char *errmsg) {
     struct arrays arrays = write_arrays(store);
-    uint64_t ttl_ms = htobe64(store->base.ttl_ms);
     flk_pg_call_t calls[] = {
         {.statement = FLK_PG_BEGIN},
         {.statement = FLK_PG_LOCK},
         {.statement = FLK_PG_PUT,
          .params_len = 3,
-         .params = (const char *[]){(const char *)store->ids, (const char *)store->values, (const char *)&ttl_ms},
-         .params_bytes = (int[]){arrays.ids_bytes, arrays.values_bytes, sizeof ttl_ms}},
+         .params = (const char *[]){(const char *)store->ids, (const char *)store->values, (const char *)store->ttls},
+         .params_bytes = (int[]){arrays.ids_bytes, arrays.values_bytes, arrays.ttls_bytes}},
         {.statement = FLK_PG_COMMIT},
     };
     flk_err_t err = exchange(store, calls, FLK_COUNT_OF(calls), errmsg);
@@ -341,6 +355,68 @@ static flk_err_t postgres_health(flk_store_t *base, char *errmsg) {
     return err;
 }
 
+/* ---- looking through ---- */
+
+static int64_t get_int64(const PGresult *result, int row, int column) {
+    uint64_t big = 0;
+    if (PQgetlength(result, row, column) == sizeof big) {
+        memcpy(&big, PQgetvalue(result, row, column), sizeof big);
+    }
+    return (int64_t)be64toh(big);
+}
+
+/* Shows a page, and moves `last` to its end. */
+static flk_err_t show_page(const PGresult *result, uint8_t last[FLK_STORE_KEY_BYTES], flk_store_visit_fn *visit,
+                           void *arg, bool *go_on, char *errmsg) {
+    for (int row = 0; *go_on && row < PQntuples(result); row++) {
+        int bytes = PQgetlength(result, row, 1);
+        if (PQgetlength(result, row, 0) != FLK_STORE_KEY_BYTES || bytes > FLK_STORE_VALUE_BYTES_MAX) {
+            return senseless(errmsg);
+        }
+        memcpy(last, PQgetvalue(result, row, 0), FLK_STORE_KEY_BYTES);
+        *go_on =
+            visit(arg, last, (const uint8_t *)PQgetvalue(result, row, 1), (size_t)bytes, get_int64(result, row, 2));
+    }
+    *go_on = *go_on && PQntuples(result) > 0;
+    return FLK_OK;
+}
+
+static flk_err_t postgres_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {
+    struct postgres_store *store = (struct postgres_store *)base;
+    uint8_t last[FLK_STORE_KEY_BYTES];
+    int last_bytes = 0; /* the empty string is before every id */
+    bool go_on = true;
+    flk_err_t err = FLK_OK;
+    while (err == FLK_OK && go_on) {
+        flk_pg_call_t call = {.statement = FLK_PG_PAGE,
+                              .params_len = 1,
+                              .params = (const char *[]){(const char *)last},
+                              .params_bytes = &last_bytes};
+        store->deadline_ms = flk_mono_ms() + base->timeout_ms;
+        err = exchange(store, &call, 1, errmsg);
+        err = err != FLK_OK ? err : show_page(call.result, last, visit, arg, &go_on, errmsg);
+        flk_pg_clear(&call, 1);
+        last_bytes = sizeof last;
+    }
+    return err;
+}
+
+static flk_err_t postgres_measure(flk_store_t *base, flk_store_part_fn *part, void *arg, char *errmsg) {
+    struct postgres_store *store = (struct postgres_store *)base;
+    flk_pg_call_t call = {.statement = FLK_PG_MEASURE};
+    store->deadline_ms = flk_mono_ms() + base->timeout_ms;
+    flk_err_t err = exchange(store, &call, 1, errmsg);
+    for (int row = 0; err == FLK_OK && row < PQntuples(call.result); row++) {
+        uint32_t generation;
+        char name[32];
+        memcpy(&generation, PQgetvalue(call.result, row, 0), sizeof generation);
+        snprintf(name, sizeof name, "generation %u", be32toh(generation));
+        part(arg, name, (uint64_t)get_int64(call.result, row, 1), (uint64_t)get_int64(call.result, row, 2));
+    }
+    flk_pg_clear(&call, 1);
+    return err;
+}
+
 /* The janitor sweeps. */
 static void postgres_tick(flk_store_t *base, uint64_t mono_ms) {
     (void)base;
@@ -352,9 +428,7 @@ static void postgres_close(flk_store_t *base) {
     flk_dialer_destroy(&store->dialer, base->timeout_ms);
     flk_pg_janitor_leave(&store->janitor, base->timeout_ms);
     flk_pg_target_release(store->target);
-    free(store->entries);
-    free(store->ids);
-    free(store->values);
+    free_buffers(store);
     free(store);
 }
 
@@ -365,6 +439,8 @@ static const flk_store_ops_t postgres_ops = {
     .put = postgres_put,
     .health = postgres_health,
     .tick = postgres_tick,
+    .visit = postgres_visit,
+    .measure = postgres_measure,
 };
 
 static flk_err_t open_parts(struct postgres_store *store, const flk_store_options_t *options, char *errmsg) {

@@ -23,12 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/redis_browse.h"
 #include "worker/redis_tls.h"
 #include "worker/redis_watch.h"
 #include "worker/redis_wave.h"
 #include "worker/store.h"
 
-enum { KEY_PREFIX = 4, KEY_BYTES = KEY_PREFIX + 2 * FLK_STORE_KEY_BYTES, LINKS_MAX = 2 * FLK_REDIS_SHARDS_MAX };
+enum { LINKS_MAX = 2 * FLK_REDIS_SHARDS_MAX };
 enum { PUT_ROUNDS = 4 }; /* a key expires under us at most once in its time to live */
 
 #define TAG_GENERATION UINT32_MAX
@@ -57,15 +58,6 @@ struct redis_store {
     size_t places_cap;
     uint64_t deadline_ms;
 };
-
-static void key_of(const flk_store_item_t *item, char key[KEY_BYTES]) {
-    static const char hex[] = "0123456789abcdef";
-    memcpy(key, "flk:", KEY_PREFIX);
-    for (size_t i = 0; i < FLK_STORE_KEY_BYTES; i++) {
-        key[KEY_PREFIX + 2 * i] = hex[item->key[i] >> 4];
-        key[KEY_PREFIX + 2 * i + 1] = hex[item->key[i] & 15];
-    }
-}
 
 /* ---- replies ---- */
 
@@ -163,9 +155,9 @@ static flk_err_t run_wave(struct redis_store *store, pick_fn *pick, add_fn *add,
 }
 
 static void add_get(struct redis_store *store, flk_redis_wave_t *wave, flk_redis_link_t *link, size_t i) {
-    char key[KEY_BYTES];
-    key_of(store->items[i], key);
-    flk_redis_wave_add(wave, link, (uint32_t)i, 2, (const char *[]){"GET", key}, (size_t[]){3, KEY_BYTES});
+    char key[FLK_REDIS_KEY_BYTES];
+    flk_redis_key(store->items[i]->key, key);
+    flk_redis_wave_add(wave, link, (uint32_t)i, 2, (const char *[]){"GET", key}, (size_t[]){3, FLK_REDIS_KEY_BYTES});
 }
 
 /* The link's first GET of a lookup brings the one for the server's mark along. */
@@ -178,12 +170,12 @@ static void add_lookup(struct redis_store *store, flk_redis_wave_t *wave, flk_re
 
 static void add_set(struct redis_store *store, flk_redis_wave_t *wave, flk_redis_link_t *link, size_t i) {
     const flk_store_item_t *item = store->items[i];
-    char key[KEY_BYTES], ttl[24];
-    key_of(item, key);
-    int ttl_bytes = snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)store->base.ttl_ms);
+    char key[FLK_REDIS_KEY_BYTES], ttl[24];
+    flk_redis_key(item->key, key);
+    int ttl_bytes = snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)flk_store_ttl_ms(&store->base, item));
     flk_redis_wave_add(wave, link, (uint32_t)i, 6,
                        (const char *[]){"SET", key, (const char *)item->value, "NX", "PX", ttl},
-                       (size_t[]){3, KEY_BYTES, item->value_bytes, 2, 2, (size_t)ttl_bytes});
+                       (size_t[]){3, FLK_REDIS_KEY_BYTES, item->value_bytes, 2, 2, (size_t)ttl_bytes});
 }
 
 static flk_redis_link_t *pick_home(const struct redis_store *store, size_t i) {
@@ -324,6 +316,29 @@ static flk_err_t redis_health(flk_store_t *base, char *errmsg) {
     return flk_redis_wave_end(&wave);
 }
 
+static flk_err_t redis_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {
+    struct redis_store *store = (struct redis_store *)base;
+    flk_err_t err = FLK_OK;
+    bool go_on = true;
+    for (size_t i = 0; err == FLK_OK && go_on && i < store->links_len; i++) {
+        err = flk_redis_visit(&store->links[i], base, visit, arg, &go_on, errmsg);
+    }
+    return err;
+}
+
+static flk_err_t redis_measure(flk_store_t *base, flk_store_part_fn *part, void *arg, char *errmsg) {
+    struct redis_store *store = (struct redis_store *)base;
+    for (size_t i = 0; i < store->links_len; i++) {
+        uint64_t keys, bytes;
+        flk_err_t err = flk_redis_measure(&store->links[i], base, &keys, &bytes, errmsg);
+        if (err != FLK_OK) {
+            return err;
+        }
+        part(arg, store->links[i].shard->name, keys, bytes);
+    }
+    return FLK_OK;
+}
+
 /* Redis expires by itself. */
 static void redis_tick(flk_store_t *base, uint64_t mono_ms) {
     (void)base;
@@ -347,6 +362,8 @@ static const flk_store_ops_t redis_ops = {
     .put = redis_put,
     .health = redis_health,
     .tick = redis_tick,
+    .visit = redis_visit,
+    .measure = redis_measure,
 };
 
 /* ---- opening ---- */

@@ -14,6 +14,7 @@ static const char help[] = "flk - verifies Proof-of-Computation Summaries: a gat
                            "  up        start and supervise a local cluster in the foreground\n"
                            "  status    one screen about the cluster that runs\n"
                            "  demo      a cluster, real events, a killed worker, a report\n"
+                           "  store     look into the store of outcomes, export, import\n"
                            "  agent     turn events into PCS and submit them\n"
                            "  gateway   run one gateway\n"
                            "  broker    run one broker\n"
@@ -45,13 +46,23 @@ static int command_settings(int argc, char **argv) {
     return FLK_FRONT_OK;
 }
 
+/* The store is the worker's: `flk store X` is `flk-worker store X`. */
+static int command_store(int argc, char **argv) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    (void)argc;
+    flk_sibling_exec("worker", argv - 1, errmsg);
+    fprintf(stderr, "flk: %s\n", errmsg);
+    return FLK_FRONT_FAILED;
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"up", flk_command_up},         {"status", flk_command_status}, {"demo", flk_command_demo},
-    {"settings", command_settings}, {"version", command_version},   {"--version", command_version},
-    {"help", command_help},         {"--help", command_help},       {"-h", command_help},
+    {"store", command_store},       {"settings", command_settings}, {"version", command_version},
+    {"--version", command_version}, {"help", command_help},         {"--help", command_help},
+    {"-h", command_help},
 };
 
 int main(int argc, char **argv) {

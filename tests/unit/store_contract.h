@@ -213,11 +213,98 @@ START_TEST(test_store_many_ids) {
 }
 END_TEST
 
+struct seen {
+    unsigned count[3]; /* of the keys 0, 1, 2 */
+    int64_t expires_ms[3];
+    unsigned others, stop_after;
+};
+
+static bool see(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                int64_t expires_ms) {
+    struct seen *seen = arg;
+    bool ours = key[0] < 3 && value_bytes == 1 && value[0] == 'a' + key[0];
+    if (ours) {
+        seen->count[key[0]]++;
+        seen->expires_ms[key[0]] = expires_ms;
+    }
+    seen->others += !ours;
+    return seen->count[0] + seen->count[1] + seen->count[2] != seen->stop_after;
+}
+
+static void add_part(void *arg, const char *part, uint64_t outcomes, uint64_t bytes) {
+    ck_assert_ptr_nonnull(part);
+    ck_assert_uint_gt(bytes, 0);
+    *(uint64_t *)arg += outcomes;
+}
+
+/* All outcomes can be looked through, each with its value and its expiry, for which an item may have a time to live of its
+ * own; and measured. */
+START_TEST(test_store_shows_all) {
+    flk_store_t *store = open_backend(_i);
+    flk_store_options_t options = backend_options(_i);
+    bool server = strcmp(options.backend, "memory") != 0 && strcmp(options.backend, "lmdb") != 0;
+    flk_store_item_t items[] = {item_of(0, "a"), item_of(1, "b"), item_of(2, "c")};
+    flk_store_item_t *batch[] = {&items[0], &items[1], &items[2]};
+    items[1].ttl_ms = 3600000;
+    int64_t before_ms = server ? flk_wall_ms() : test_clock();
+    ck_assert_int_eq(flk_store_put(store, batch, 3, errmsg), FLK_OK);
+    struct seen seen = {0};
+    ck_assert_msg(flk_store_visit(store, see, &seen, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_uint_eq(seen.others, 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_ge(seen.count[i], 1); /* twice where it is on two shards */
+        int64_t left_ms = seen.expires_ms[i] - before_ms, ttl_ms = i == 1 ? 3600000 : 60000;
+        ck_assert_msg(left_ms >= ttl_ms - 10 && left_ms < ttl_ms + 20000, "%lld", (long long)left_ms);
+    }
+    uint64_t outcomes = 0;
+    ck_assert_msg(flk_store_measure(store, add_part, &outcomes, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_uint_ge(outcomes, 3);
+    ck_assert_uint_le(outcomes, 3 + 6); /* Redis has two keys more a server */
+    seen = (struct seen){.stop_after = 1};
+    ck_assert_int_eq(flk_store_visit(store, see, &seen, errmsg), FLK_OK);
+    ck_assert_uint_eq(seen.count[0] + seen.count[1] + seen.count[2], 1);
+    flk_store_close(&store);
+}
+END_TEST
+
+static bool see_each(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                     int64_t expires_ms) {
+    uint8_t *seen = arg;
+    uint64_t n = key[0] | (uint64_t)key[1] << 8;
+    ck_assert_uint_lt(n, 5000);
+    ck_assert(value_bytes > 2 && value[1] == ':');
+    ck_assert_int_gt(expires_ms, 0);
+    seen[n] = 1;
+    return true;
+}
+
+/* Looking through goes on from page to page until the last outcome. */
+START_TEST(test_store_shows_many) {
+    static flk_store_item_t items[BATCH], *batch[BATCH];
+    static uint8_t seen[5000];
+    memset(seen, 0, sizeof seen);
+    flk_store_t *store = open_backend(_i);
+    for (uint64_t n = 0; n + BATCH <= sizeof seen; n += BATCH) {
+        fill_batch(items, n, 1);
+        for (int i = 0; i < BATCH; i++) {
+            batch[i] = &items[i];
+        }
+        ck_assert_int_eq(flk_store_put(store, batch, BATCH, errmsg), FLK_OK);
+    }
+    ck_assert_msg(flk_store_visit(store, see_each, seen, errmsg) == FLK_OK, "%s", errmsg);
+    for (uint64_t n = 0; n < sizeof seen / BATCH * BATCH; n++) {
+        ck_assert_uint_eq(seen[n], 1);
+    }
+    flk_store_close(&store);
+}
+END_TEST
+
 static inline void add_store_contract(TCase *tcase, int backends_len) {
     const TTest *const cases[] = {
         test_store_finds_what_was_put, test_store_first_write_wins, test_store_repeats_in_a_batch,
         test_store_empty_batch,        test_store_is_binary_safe,   test_store_race_on_one_id,
-        test_store_many_ids,           test_store_counts,
+        test_store_many_ids,           test_store_counts,           test_store_shows_all,
+        test_store_shows_many,
     };
     for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
         tcase_add_loop_test(tcase, cases[i], 0, backends_len);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* flk-worker's commands about the store: beside workers that serve, or without any.
+ *
+ *   flk-worker --migrate         brings the PostgreSQL schema to this program's version
+ *   flk-worker store get ID      prints the outcome of a pcs_id
+ *   flk-worker store stats       prints how much is kept, a line a part
+ *   flk-worker store export      prints every outcome, a line each
+ *   flk-worker store import      puts what export printed, if absent; from standard input
+ *
+ * A line of export, in any order, and the same outcome may come twice:
+ *   {"pcs_id":"64 hex digits","expires_ms":1700000000000,"outcome":"base64 of the outcome's bytes (proto/body.h)"}
+ */
+#ifndef FLK_WORKER_STORE_TOOL_H
+#define FLK_WORKER_STORE_TOOL_H
+
+#include "common/err.h"
+
+/* For --help. */
+#define FLK_STORE_TOOL_USAGE                                                                                           \
+    "  flk-worker --migrate        make or update the PostgreSQL schema\n"                                             \
+    "  flk-worker store get ID     print the outcome of a pcs_id\n"                                                    \
+    "  flk-worker store stats      print how much the store keeps\n"                                                   \
+    "  flk-worker store export     print every outcome, one JSON object a line\n"                                      \
+    "  flk-worker store import     put exported outcomes if absent, from standard input"
+
+/* True when the arguments are one of the commands above, or begin like one; then *status is what to exit with. */
+bool flk_store_tool(int argc, char **argv, int *status);
+
+#endif
