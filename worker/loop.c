@@ -22,7 +22,7 @@
 #include "common/log.h"
 #include "proto/uplink.h"
 
-enum { HEALTH_MS = 1000, RETRY_MS = 1000 };
+enum { HEALTH_MS = 1000, HEALTH_IDLE_MS = 10000, RETRY_MS = 1000 };
 
 struct flk_loop {
     flk_id_t instance;
@@ -40,7 +40,7 @@ struct flk_loop {
     size_t uplinks_len, first_uplink; /* whose messages are taken first; moves on each turn */
     flk_uplink_t uplinks[FLK_BROKERS_MAX];
     int wake_fd;
-    bool draining;
+    bool draining, store_failed; /* failed: at least once */
     uint64_t drain_until_ms, health_at_ms;
 
     pthread_t thread;
@@ -148,25 +148,27 @@ static void send_answers(flk_loop_t *loop) {
 static void note_store(flk_loop_t *loop, flk_err_t err, const char *errmsg) {
     bool was_ok = atomic_load(&loop->store_ok);
     if (err == FLK_OK) {
-        if (!was_ok) {
+        if (!was_ok && loop->store_failed) {
             flk_log(FLK_LOG_INFO, "store_back", FLK_S("store", loop->store->ops->name));
         }
     } else {
         pthread_mutex_lock(&loop->why_mutex);
         snprintf(loop->why, sizeof loop->why, "store %s", errmsg);
         pthread_mutex_unlock(&loop->why_mutex);
-        if (was_ok) {
+        if (was_ok || !loop->store_failed) {
             flk_log(FLK_LOG_ERROR, "store_unavailable", FLK_S("store", loop->store->ops->name), FLK_S("error", errmsg));
         }
     }
+    loop->store_failed = loop->store_failed || err != FLK_OK;
     atomic_store(&loop->store_ok, err == FLK_OK);
-    loop->health_at_ms = flk_mono_ms() + HEALTH_MS;
+    loop->health_at_ms = flk_mono_ms() + (err == FLK_OK ? HEALTH_IDLE_MS : HEALTH_MS);
 }
 
-/* A batch of duplicates needs no put, so only a probe tells that a store which failed takes writes again. */
+/* A batch of duplicates needs no put, so only a probe tells that a store which failed takes writes again. While nothing
+ * comes, a probe now and then tells that it fails. */
 static void look_after_store(flk_loop_t *loop, uint64_t now_ms) {
     flk_store_tick(loop->store, now_ms);
-    if (!atomic_load(&loop->store_ok) && now_ms >= loop->health_at_ms) {
+    if (now_ms >= loop->health_at_ms) {
         char errmsg[FLK_ERRMSG_BYTES] = "";
         flk_err_t err = flk_store_health(loop->store, errmsg);
         note_store(loop, err, errmsg);
@@ -188,6 +190,8 @@ static void run_batch(flk_loop_t *loop) {
     flk_err_t err = flk_batch_run(loop->batch, loop->rules, loop->store, errmsg);
     if (err != FLK_OK) {
         note_store(loop, err, errmsg);
+    } else if (atomic_load(&loop->store_ok)) {
+        loop->health_at_ms = flk_mono_ms() + HEALTH_IDLE_MS;
     }
     send_answers(loop);
     flk_batch_clear(loop->batch);
@@ -303,7 +307,8 @@ flk_err_t flk_loop_new(const flk_loop_options_t *options, flk_store_t *store, fl
     loop->book = options->book;
     flk_message_init(&loop->message);
     pthread_mutex_init(&loop->why_mutex, NULL);
-    atomic_init(&loop->store_ok, true);
+    atomic_init(&loop->store_ok, false);
+    snprintf(loop->why, sizeof loop->why, "store not reached yet");
     atomic_init(&loop->turn_ms, flk_mono_ms());
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->batch = flk_batch_new(options->metrics);

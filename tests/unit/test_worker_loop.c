@@ -488,8 +488,7 @@ START_TEST(test_worker_drain_without_broker) {
         flk_link_close(&brokers[i].socket);
     }
     start_worker(2, PATIENCE_MS, 30000);
-    ck_assert(!flk_worker_ready(worker, errmsg));
-    ck_assert_ptr_nonnull(strstr(errmsg, "broker"));
+    WAIT_FOR(!flk_worker_ready(worker, errmsg) && strstr(errmsg, "broker") != NULL);
     ck_assert_uint_lt(drain(), PATIENCE_MS / 4);
 }
 END_TEST
