@@ -27,8 +27,19 @@ static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
     }
 }
 
+/* The reasons of a 202 as bits, for audit; nothing else has any. An outcome that cannot be read has none recorded. */
+static uint32_t reasons_of(const flk_answer_t *answer) {
+    flk_outcome_record_t record;
+    zmq_msg_t *body = (zmq_msg_t *)&answer->outcome; /* libzmq's getters take no const */
+    if (answer->status != FLK_STATUS_ESCALATED ||
+        flk_outcome_decode(zmq_msg_data(body), zmq_msg_size(body), &record, NULL) != FLK_OK) {
+        return 0;
+    }
+    return record.outcome.reasons;
+}
+
 bool flk_relay_ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
-    flk_wal_mark_t mark = {.status = answer->status, .flags = (uint16_t)answer->flags};
+    flk_wal_mark_t mark = {.status = answer->status, .flags = (uint16_t)answer->flags, .detail = reasons_of(answer)};
     bool settled = flk_wal_ack(relay->gateway->inbox, lsn, mark);
     if (settled) {
         count(&relay->gateway->metrics, answer);
