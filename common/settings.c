@@ -24,6 +24,7 @@ enum { /* short names for the table */
        W = FLK_PROGRAM_WORKER,
        A = FLK_PROGRAM_AGENT,
        F = FLK_PROGRAM_FLK,
+       R = FLK_PROGRAM_REPLAY,
 };
 
 const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT] = {
@@ -50,6 +51,8 @@ const char *flk_program_name(flk_program_t program) {
         return "flk-worker";
     case FLK_PROGRAM_AGENT:
         return "flk-agent";
+    case FLK_PROGRAM_REPLAY:
+        return "flk-replay";
     case FLK_PROGRAM_FLK:
         break;
     }

@@ -15,6 +15,7 @@ typedef enum flk_program {
     FLK_PROGRAM_WORKER = 4,
     FLK_PROGRAM_AGENT = 8,
     FLK_PROGRAM_FLK = 16,
+    FLK_PROGRAM_REPLAY = 32,
 } flk_program_t;
 
 typedef enum flk_setting_id {

@@ -3,7 +3,7 @@
 #ifndef FLK_COMMON_SETTINGS_TABLE_H
 #define FLK_COMMON_SETTINGS_TABLE_H
 
-/* G gateway, B broker, W worker, A agent, F flk; types STR, UINT, BOOL, ENUM (values in `limits`, separated by |),
+/* G gateway, B broker, W worker, A agent, R replay, F flk; types STR, UINT, BOOL, ENUM (values in `limits`, separated by |),
  * SECRET (a STR that is masked).
  * id, name, type, programs, default, unit, limits (UINT: "min..max"), help */
 #define FLK_SETTINGS(X)                                                                                                \
@@ -12,7 +12,7 @@
     X(HTTP_BEHIND_PROXY, "FLK_HTTP_BEHIND_PROXY", BOOL, G, "0", "", "",                                                \
       "TLS ends in front of the HTTP door: no warning when it listens beyond loopback")                                \
     X(HTTP_THREADS, "FLK_HTTP_THREADS", UINT, G, "128", "threads", "4..4096", "HTTP connections served at once")       \
-    X(ZMQ_LISTEN, "FLK_ZMQ_LISTEN", STR, G, "tcp://127.0.0.1:5550", "endpoint or off", "",                             \
+    X(ZMQ_LISTEN, "FLK_ZMQ_LISTEN", STR, G | R, "tcp://127.0.0.1:5550", "endpoint or off", "",                         \
       "ZeroMQ door for internal agents")                                                                               \
     X(FRONTENDS, "FLK_FRONTENDS", STR, G | B, "tcp://127.0.0.1:5555", "endpoint[,...]", "",                            \
       "broker's side towards gateways: the broker binds one, a gateway connects to all")                               \
@@ -20,8 +20,9 @@
       "broker's side towards workers: the broker binds one, a worker connects to all")                                 \
     X(ADMIN_LISTEN, "FLK_ADMIN_LISTEN", STR, B | W, "", "host:port or off", "",                                        \
       "/metrics, /healthz and /readyz; default broker 127.0.0.1:8081, worker 127.0.0.1:8082")                          \
-    X(PLAINTEXT, "FLK_PLAINTEXT", BOOL, G | B | W | A, "0", "", "", "allow ZeroMQ without encryption beyond loopback") \
-    X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | F, "./flk-data", "directory", "", "logs and the embedded store")      \
+    X(PLAINTEXT, "FLK_PLAINTEXT", BOOL, G | B | W | A | R, "0", "", "",                                                \
+      "allow ZeroMQ without encryption beyond loopback")                                                               \
+    X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | R | F, "./flk-data", "directory", "", "logs and the embedded store")  \
     X(REQUEST_TIMEOUT_MS, "FLK_REQUEST_TIMEOUT_MS", UINT, G, "5000", "ms", "100..600000",                              \
       "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \
     X(INFLIGHT_MAX, "FLK_INFLIGHT_MAX", UINT, G, "16384", "submissions", "1..1000000",                                 \
@@ -73,11 +74,11 @@
       "PostgreSQL's, e.g. host=db1,db2 dbname=flk user=flk or postgresql://flk@db1,db2/flk")                           \
     X(PG_AUTO_MIGRATE, "FLK_PG_AUTO_MIGRATE", BOOL, W, "0", "", "",                                                    \
       "make or update the PostgreSQL schema when connecting; else flk-worker --migrate does")                          \
-    X(POLICY_FILE, "FLK_POLICY_FILE", STR, W, "", "file", "", "policy as JSON; without it the defaults")               \
-    X(SIGN_ALG, "PCS_SIGN_ALG", ENUM, W | A, "none", "", "none|hmac|ed25519", "how PCS are signed")                    \
-    X(HMAC_KEY, "PCS_HMAC_KEY", SECRET, W | A, "", "", "", "HMAC key")                                                 \
-    X(HMAC_KEYS, "PCS_HMAC_KEYS", SECRET, W, "", "key[,...]", "", "further HMAC keys that verify, for rotation")       \
-    X(ED25519_PUB, "PCS_ED25519_PUB_B64", STR, W, "", "base64[,...]", "", "Ed25519 public keys that verify")           \
+    X(POLICY_FILE, "FLK_POLICY_FILE", STR, W | R, "", "file", "", "policy as JSON; without it the defaults")           \
+    X(SIGN_ALG, "PCS_SIGN_ALG", ENUM, W | A | R, "none", "", "none|hmac|ed25519", "how PCS are signed")                \
+    X(HMAC_KEY, "PCS_HMAC_KEY", SECRET, W | A | R, "", "", "", "HMAC key")                                             \
+    X(HMAC_KEYS, "PCS_HMAC_KEYS", SECRET, W | R, "", "key[,...]", "", "further HMAC keys that verify, for rotation")   \
+    X(ED25519_PUB, "PCS_ED25519_PUB_B64", STR, W | R, "", "base64[,...]", "", "Ed25519 public keys that verify")       \
     X(ED25519_SECRET, "PCS_ED25519_SECRET_B64", SECRET, A, "", "base64", "", "Ed25519 seed or secret key that signs")  \
     X(METRICS_USER, "METRICS_USER", STR, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_PASS")      \
     X(METRICS_PASS, "METRICS_PASS", SECRET, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_USER")   \

@@ -154,6 +154,7 @@ static void surroundings(const reader_t *reader, size_t index, uint64_t *void_ls
 
 static void visit(reader_t *reader, const file_t *file, flk_wal_item_t *item) {
     item->segment = file->name;
+    item->log_id = log_id_of(reader, file);
     reader->stopped = !reader->visit(reader->arg, item);
 }
 

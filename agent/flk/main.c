@@ -19,6 +19,8 @@ static const char help[] = "flk - verifies Proof-of-Computation Summaries: a gat
                            "  gateway   run one gateway\n"
                            "  broker    run one broker\n"
                            "  worker    run one worker\n"
+                           "  wal       a gateway's log: list, show, verify, stats, export, audit, replay\n"
+                           "  dlq       a gateway's dead letters: list, show, purge, replay\n"
                            "  settings  print every setting of every program as a Markdown table\n"
                            "  version   print the version\n"
                            "  help      this page; flk COMMAND --help tells more\n\n"
@@ -46,13 +48,30 @@ static int command_settings(int argc, char **argv) {
     return FLK_FRONT_OK;
 }
 
-/* The store is the worker's: `flk store X` is `flk-worker store X`. */
-static int command_store(int argc, char **argv) {
+/* Becomes flk-`name`. */
+static int become(const char *name, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES];
-    (void)argc;
-    flk_sibling_exec("worker", argv - 1, errmsg);
+    flk_sibling_exec(name, argv, errmsg);
     fprintf(stderr, "flk: %s\n", errmsg);
     return FLK_FRONT_FAILED;
+}
+
+/* The store is the worker's: `flk store X` is `flk-worker store X`. */
+static int command_store(int argc, char **argv) {
+    (void)argc;
+    return become("worker", argv - 1);
+}
+
+/* `flk wal X` is `flk-replay X`. */
+static int command_wal(int argc, char **argv) {
+    (void)argc;
+    return become("replay", argv);
+}
+
+/* `flk dlq X` is `flk-replay dlq X`. */
+static int command_dlq(int argc, char **argv) {
+    (void)argc;
+    return become("replay", argv - 1);
 }
 
 static const struct {
@@ -60,9 +79,9 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"up", flk_command_up},         {"status", flk_command_status}, {"demo", flk_command_demo},
-    {"store", command_store},       {"settings", command_settings}, {"version", command_version},
-    {"--version", command_version}, {"help", command_help},         {"--help", command_help},
-    {"-h", command_help},
+    {"store", command_store},       {"wal", command_wal},           {"dlq", command_dlq},
+    {"settings", command_settings}, {"version", command_version},   {"--version", command_version},
+    {"help", command_help},         {"--help", command_help},       {"-h", command_help},
 };
 
 int main(int argc, char **argv) {

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-PROGRAMS = {"G": "flk-gateway", "B": "flk-broker", "W": "flk-worker", "A": "flk-agent", "F": "flk"}
+PROGRAMS = {"G": "flk-gateway", "B": "flk-broker", "W": "flk-worker", "A": "flk-agent", "R": "flk-replay", "F": "flk"}
 ROW = re.compile(r'X\(\w+, "(\w+)", \w+, ([A-Z |]+), "([^"]*)"')
 
 

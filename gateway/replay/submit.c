@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* replay: for each record that matches, oldest first, wait for its turn by the rate, submit it, note how far it got. What is no
+ * valid PCS is left out: it could only be refused again.
+ *
+ * The state file names the log and the last LSN up to which everything has an answer. A run that ends early (signal, no gateway)
+ * leaves it so that the next one submits at most the few again that were under way; they are duplicates. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "gateway/replay/print.h"
+#include "gateway/replay/resend.h"
+#include "gateway/replay/verbs.h"
+
+enum { STATE_BYTES = 128, SAVE_MS = 1000, PROGRESS_MS = 200 };
+
+typedef struct replay {
+    const flk_replay_options_t *options;
+    flk_resend_t *resend; /* NULL: dry run */
+    uint64_t log_id, done_lsn, seen_lsn;
+    uint64_t matched, malformed, passed; /* passed: done by an earlier run */
+    uint64_t next_ns, saved_ms, shown_ms;
+    flk_err_t err;
+    char *errmsg;
+} replay_t;
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal_number) {
+    stop = signal_number;
+}
+
+/* ---- state ---- */
+
+static flk_err_t load_state(replay_t *replay, char *errmsg) {
+    const char *path = replay->options->state;
+    char *text;
+    size_t bytes;
+    uint64_t log_id;
+    flk_err_t err = path == NULL ? FLK_E_NOT_FOUND : flk_io_read_file(path, STATE_BYTES, &text, &bytes, errmsg);
+    if (err != FLK_OK) {
+        return err == FLK_E_NOT_FOUND ? FLK_OK : err;
+    }
+    int read = sscanf(text, "{\"log_id\":\"%16" SCNx64 "\",\"lsn\":%20" SCNu64 "}", &log_id, &replay->done_lsn);
+    free(text);
+    if (read != 2 || log_id != replay->log_id) {
+        flk_errmsg(errmsg, "%s %s; remove it to begin anew", path,
+                   read != 2 ? "is no state of a replay" : "belongs to another log");
+        return FLK_E_INVALID;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t save_state(replay_t *replay, char *errmsg) {
+    if (replay->options->state == NULL || replay->resend == NULL) {
+        return FLK_OK;
+    }
+    uint64_t oldest = flk_resend_oldest(replay->resend);
+    uint64_t lsn = oldest == UINT64_MAX ? replay->seen_lsn : oldest - 1;
+    char text[STATE_BYTES];
+    replay->done_lsn = lsn > replay->done_lsn ? lsn : replay->done_lsn;
+    int bytes = snprintf(text, sizeof text, "{\"log_id\":\"%016" PRIx64 "\",\"lsn\":%" PRIu64 "}\n", replay->log_id,
+                         replay->done_lsn);
+    replay->saved_ms = flk_mono_ms();
+    return flk_io_replace(replay->options->state, text, (size_t)bytes, errmsg);
+}
+
+/* ---- one record ---- */
+
+static void show_progress(replay_t *replay) {
+    uint64_t now_ms = flk_mono_ms();
+    if (!isatty(STDERR_FILENO) || now_ms - replay->shown_ms < PROGRESS_MS) {
+        return;
+    }
+    flk_resend_counts_t counts = flk_resend_counts(replay->resend);
+    fprintf(stderr, "\rreplay: %" PRIu64 " sent, %" PRIu64 " answered, %" PRIu64 " duplicates ", counts.sent,
+            counts.answered, counts.duplicates);
+    replay->shown_ms = now_ms;
+}
+
+static flk_err_t wait_for_rate(replay_t *replay) {
+    if (replay->options->rate == 0) {
+        return FLK_OK;
+    }
+    flk_err_t err = FLK_OK;
+    uint64_t now_ns;
+    while (err == FLK_OK && (now_ns = flk_mono_ns()) < replay->next_ns) {
+        err = flk_resend_turn(replay->resend, (uint32_t)((replay->next_ns - now_ns) / 1000000 + 1), replay->errmsg);
+        show_progress(replay);
+    }
+    now_ns = flk_mono_ns();
+    uint64_t since_ns = replay->next_ns == 0 || now_ns - replay->next_ns > 1000000000 ? now_ns : replay->next_ns;
+    replay->next_ns = since_ns + 1000000000 / replay->options->rate;
+    return err;
+}
+
+static bool take(void *arg, const flk_journal_record_t *record) {
+    replay_t *replay = arg;
+    if (record->lsn <= replay->done_lsn) {
+        replay->passed++;
+        return true;
+    }
+    replay->matched++;
+    replay->malformed += record->pcs == NULL;
+    if (replay->resend == NULL) {
+        if (record->pcs != NULL && replay->options->json) {
+            replay->err = flk_print_json(record, false);
+        } else if (record->pcs != NULL) {
+            flk_print_row(record);
+        }
+        return replay->err == FLK_OK;
+    }
+    if (record->pcs != NULL) {
+        replay->err = wait_for_rate(replay);
+        if (replay->err == FLK_OK) {
+            replay->err = flk_resend_put(replay->resend, record->lsn, record->pcs, replay->errmsg);
+        }
+    }
+    if (replay->err == FLK_OK) {
+        replay->seen_lsn = record->lsn;
+        show_progress(replay);
+    }
+    if (replay->err == FLK_OK && flk_mono_ms() - replay->saved_ms >= SAVE_MS) {
+        replay->err = save_state(replay, replay->errmsg);
+    }
+    return replay->err == FLK_OK;
+}
+
+/* ---- the whole ---- */
+
+static void print_summary(const replay_t *replay) {
+    flk_resend_counts_t counts = {0};
+    const bool json = replay->options->json;
+    if (replay->resend != NULL) {
+        counts = flk_resend_counts(replay->resend);
+    }
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"matched", replay->matched},    {"malformed", replay->malformed}, {"passed_over", replay->passed},
+        {"sent", counts.sent},           {"answered", counts.answered},    {"accepted", counts.accepted},
+        {"escalated", counts.escalated}, {"refused", counts.refused},      {"duplicates", counts.duplicates},
+        {"conflicts", counts.conflicts}, {"put_off", counts.put_off},
+    };
+    printf(json ? "{\"type\":\"summary\",\"dry_run\":%s" : "%s",
+           json ? (replay->resend == NULL ? "true" : "false") : (replay->resend == NULL ? "dry run:" : "replay:"));
+    for (size_t i = 0; i < FLK_COUNT_OF(rows); i++) {
+        printf(json ? ",\"%s\":%" PRIu64 : " %s %" PRIu64, rows[i].name, rows[i].value);
+    }
+    puts(json ? "}" : "");
+}
+
+static flk_err_t submit_all(replay_t *replay, flk_journal_t *journal) {
+    flk_err_t err = flk_journal_each(journal, &replay->options->filter, true, take, replay, replay->errmsg);
+    err = err == FLK_OK ? replay->err : err;
+    if (err == FLK_OK && replay->resend != NULL) {
+        err = flk_resend_drain(replay->resend, replay->errmsg);
+    }
+    if (err == FLK_OK) {
+        return save_state(replay, replay->errmsg);
+    }
+    if (save_state(replay, NULL) != FLK_OK) { /* the first fault is the one to tell */
+        fprintf(stderr, "flk-replay: the state file was not written\n");
+    }
+    return err;
+}
+
+int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t *settings, const char *dir) {
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    flk_journal_t *journal;
+    const char *to = options->to != NULL ? options->to : flk_settings_str(settings, FLK_SET_ZMQ_LISTEN);
+    replay_t replay = {.options = options, .errmsg = errmsg, .saved_ms = flk_mono_ms()};
+    const struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    flk_err_t err = flk_journal_open(dir, &journal, errmsg);
+    if (err == FLK_OK) {
+        replay.log_id = flk_journal_log_id(journal);
+        err = load_state(&replay, errmsg);
+        replay.seen_lsn = replay.done_lsn;
+    }
+    if (err == FLK_OK && !options->dry_run) {
+        err = flk_resend_open(to, flk_settings_bool(settings, FLK_SET_PLAINTEXT), &stop, &replay.resend, errmsg);
+    }
+    if (err == FLK_OK) {
+        err = submit_all(&replay, journal);
+        if (replay.shown_ms != 0) {
+            fputc('\n', stderr);
+        }
+        print_summary(&replay);
+    }
+    flk_resend_close(&replay.resend);
+    flk_journal_close(&journal);
+    if (err == FLK_E_CONFIG) {
+        fprintf(stderr, "flk-replay: %s\n", errmsg);
+        return FLK_REPLAY_USAGE;
+    }
+    return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_REPLAY_OK;
+}

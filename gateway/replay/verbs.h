@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The verbs of flk-replay. Each prints to standard output, complains on standard error, and returns the exit status. `dir` is the
+ * log's directory. */
+#ifndef FLK_GATEWAY_REPLAY_VERBS_H
+#define FLK_GATEWAY_REPLAY_VERBS_H
+
+#include "common/settings.h"
+#include "gateway/replay/options.h"
+
+/* inspect.c */
+FLK_MUST_CHECK int flk_replay_list(const flk_replay_options_t *options, const char *dir); /* list, export, dlq list */
+FLK_MUST_CHECK int flk_replay_show(const flk_replay_options_t *options, const char *dir);
+FLK_MUST_CHECK int flk_replay_stats(const flk_replay_options_t *options, const char *dir);
+/* verify.c: FLK_REPLAY_FAILED on damage */
+FLK_MUST_CHECK int flk_replay_verify(const flk_replay_options_t *options, const char *dir);
+/* audit.c: FLK_REPLAY_FAILED on a difference */
+FLK_MUST_CHECK int flk_replay_audit(const flk_replay_options_t *options, const flk_settings_t *settings,
+                                    const char *dir);
+
+/* submit.c: FLK_REPLAY_FAILED when some have no answer */
+FLK_MUST_CHECK int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t *settings,
+                                     const char *dir);
+/* graves.c: dlq purge, dlq replay */
+FLK_MUST_CHECK int flk_replay_graves(const flk_replay_options_t *options, const char *dir);
+
+/* Prints "flk-replay: errmsg" and gives FLK_REPLAY_FAILED. */
+FLK_MUST_CHECK int flk_replay_failed(const char *errmsg);
+
+#endif

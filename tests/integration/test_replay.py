@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""flk-replay over the log of a real gateway: what it tells is what the clients saw."""
+import json
+import shutil
+
+import pytest
+from harness import doors, pcs as reference
+from harness.cluster import Cluster
+from harness.process import run, wait_for
+
+SIGNING = {"PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY": reference.HMAC_KEY}
+GOOD, WRONG, REPEATED = 30, 10, 5
+
+
+def replay(*args, env=None, status=0):
+    done = run("flk-replay", *args, env={**SIGNING, **(env or {})}, seconds=60)
+    assert done.returncode == status, f"{args} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def lines(*args, **options):
+    return [json.loads(line) for line in replay(*args, "--json", **options).stdout.splitlines()]
+
+
+def unacked(cluster):
+    return cluster.gateway.metrics().total("flk_wal_unacked")
+
+
+class Written:
+    """A gateway's log of every kind of answer, and the cluster that wrote it, still running."""
+
+    def __init__(self, cluster, seed):
+        self.cluster, factory = cluster, reference.Factory(seed, "replay")
+        self.inbox = cluster.gateway.env["FLK_DATA_DIR"] / "inbox"
+        self.good = [factory.make() for _ in range(GOOD)]
+        self.wrong = [factory.make(ft={"degraded": True}) for _ in range(WRONG)]
+        self.answers = []
+        with cluster.http() as http, cluster.zmq() as zmq:
+            for number, pcs in enumerate(self.good + self.wrong + self.good[:REPEATED]):
+                self.answers.append((http if number % 2 else zmq).submit(pcs))
+            assert http.post(b"{").status == 400
+            assert http.submit(factory.make(sig="A" * 44)).status == 401
+        wait_for(lambda: unacked(cluster) == 0, 10, "all is acked")
+
+    def ids(self):
+        return {pcs["pcs_id"] for pcs in self.good + self.wrong}
+
+
+@pytest.fixture
+def written(seed):
+    with Cluster() as cluster:
+        yield Written(cluster, seed)
+
+
+RECORDS = GOOD + WRONG + REPEATED + 2
+
+
+# list, stats and export agree with what was submitted; each filter gives its share; all of it beside the running gateway.
+def test_counts_agree(written):
+    rows = lines("list", "--dir", written.inbox)
+    accepted = sum(answer.status == 200 for answer in written.answers)
+    escalated = len(written.answers) - accepted
+    assert len(rows) == RECORDS and all(row["acked"] for row in rows)
+    assert [row["lsn"] for row in rows] == sorted(row["lsn"] for row in rows)
+    stats = lines("stats", env={"FLK_DATA_DIR": written.inbox.parent})[0]
+    assert stats["records"] == RECORDS and stats["unacked"] == 0 and stats["duplicates"] == REPEATED
+    assert stats["statuses"] == {"200": accepted, "202": escalated, "400": 1, "401": 1}
+    assert len(lines("list", "--dir", written.inbox, "--status", 202)) == escalated
+    assert len(lines("list", "--dir", written.inbox, "--reason", "degraded")) == WRONG
+    assert len(lines("list", "--dir", written.inbox, "--status", "unacked")) == 0
+    assert len(lines("list", "--dir", written.inbox, "--id", written.good[0]["pcs_id"][:20])) == 2
+    assert len(lines("list", "--dir", written.inbox, "--shard", "nowhere")) == 0
+    assert len(lines("list", "--dir", written.inbox, "--since", "1h")) == RECORDS
+    assert len(lines("list", "--dir", written.inbox, "--until", "2020-01-01T00:00:00Z")) == 0
+    assert len(lines("list", "--dir", written.inbox, "--segment", rows[0]["segment"])) == RECORDS
+    shown = lines("show", written.wrong[0]["pcs_id"], "--dir", written.inbox)
+    assert [row["reasons"] for row in shown] == [["degraded"]] and shown[0]["status"] == 202
+    assert written.wrong[0]["pcs_id"] in replay("show", shown[0]["lsn"], "--dir", written.inbox).stdout
+    replay("show", "f" * 64, "--dir", written.inbox, status=1)
+    assert "STATUS" in run("flk", "wal", "list", "--dir", written.inbox).stdout
+
+
+# What export gives is what was sent: each PCS has the same signature and content, and a gateway knows it as a duplicate.
+def test_export_round_trip(written):
+    exported = [json.loads(line) for line in replay("export", "--bare", "--dir", written.inbox).stdout.splitlines()]
+    sent = {pcs["pcs_id"]: pcs for pcs in written.good + written.wrong}
+    assert {pcs["pcs_id"] for pcs in exported} >= set(sent)
+    with written.cluster.http() as http:
+        for pcs in exported:
+            if pcs["pcs_id"] in sent:
+                assert {key: pcs[key] for key in reference.SIGNED} == {key: sent[pcs["pcs_id"]][key] for key in reference.SIGNED}
+                answer = http.submit(pcs)
+                assert answer.body["duplicate"] is True and answer.outcome() == doors.predicted(sent[pcs["pcs_id"]])
+    whole = lines("export", "--dir", written.inbox)
+    assert sum("body_base64" in row for row in whole) == 1 and all("pcs" in row or "fault" in row for row in whole)
+
+
+# A sound log verifies; one flipped byte in the middle is named by segment and offset; so is one in a copy's every record.
+def test_verify_names_damage(written, tmp_path):
+    assert lines("verify", "--dir", written.inbox)[-1]["damaged"] == 0
+    rows = lines("list", "--dir", written.inbox)
+    for number, row in enumerate((rows[0], rows[len(rows) // 2])):
+        copy = tmp_path / str(number)
+        shutil.copytree(written.inbox, copy)
+        data = bytearray((copy / row["segment"]).read_bytes())
+        data[row["offset"] + 45] ^= 1
+        (copy / row["segment"]).write_bytes(data)
+        *damage, summary = lines("verify", "--dir", copy, status=1)
+        assert summary["damaged"] == 1 and damage[0]["segment"] == row["segment"]
+        assert damage[0]["offset"] == row["offset"] and damage[0]["type"] == "damage"
+        assert len(lines("list", "--dir", copy)) == RECORDS - 1
+
+
+# The audit of a real run finds nothing. Another policy, another key, and one wrong record in the middle each turn it red.
+def test_audit(written, tmp_path):
+    summary = lines("audit", "--dir", written.inbox)[-1]
+    assert summary["records"] == summary["agree"] == RECORDS
+    assert (summary["differences"], summary["unproven"], summary["unacked"]) == (0, 0, 0)
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"version": "other", "base": 0.9}))
+    *differences, summary = lines("audit", "--dir", written.inbox, env={"FLK_POLICY_FILE": policy}, status=1)
+    assert summary["differences"] == len(differences) > 0 and summary["policy_version"] == "other"
+    assert differences[0]["pcs_id"] in written.ids() and "budget_mismatch" in differences[0]["verified"]["reasons"]
+    *differences, summary = lines("audit", "--dir", written.inbox, env={"PCS_HMAC_KEY": "another"}, status=1)
+    assert {difference["verified"]["status"] for difference in differences} == {401}
+    few = lines("audit", "--dir", written.inbox, "--status", "202", env={"FLK_POLICY_FILE": policy}, status=1)[-1]
+    assert few["records"] < RECORDS
+
+
+# A dry run submits nothing. A replay gets a duplicate for everything that had an outcome, only for what its filter says, and goes on
+# where the state file says that it stopped.
+def test_replay(written, tmp_path):
+    state, door = tmp_path / "state", written.cluster.gateway.zmq
+    rows = lines("replay", "--dir", written.inbox, "--to", door, "--dry-run", "--state", state)
+    assert rows[-1]["dry_run"] is True and len(rows) == RECORDS and rows[-1]["sent"] == 0
+    assert not state.exists() and len(lines("list", "--dir", written.inbox)) == RECORDS
+    done = lines("replay", "--dir", written.inbox, "--to", door, "--state", state)[-1]
+    assert done["matched"] == RECORDS and done["malformed"] == 1 and done["sent"] == done["answered"] == RECORDS - 1
+    assert done["duplicates"] == GOOD + WRONG + REPEATED and done["refused"] == 1 and done["conflicts"] == 0
+    wait_for(lambda: unacked(written.cluster) == 0, 10, "all is acked")
+    assert lines("audit", "--dir", written.inbox)[-1]["differences"] == 0
+    again = lines("replay", "--dir", written.inbox, "--to", door, "--state", state, "--until", "1s")[-1]
+    assert again["passed_over"] >= RECORDS - 2
+    few = lines("replay", "--dir", written.inbox, "--to", door, "--id", written.wrong[0]["pcs_id"], "--rate", "50/s")[-1]
+    assert few["sent"] == few["duplicates"] == few["escalated"] >= 1
+    (tmp_path / "other").write_text('{"log_id":"0000000000000001","lsn":1}\n')
+    assert "another log" in replay("replay", "--dir", written.inbox, "--to", door, "--state", tmp_path / "other", status=1).stderr
+
+
+# The live dead-letter queue is not changed behind its gateway's back.
+def test_dlq_of_a_running_gateway(written):
+    queue = written.inbox.parent / "dlq"
+    assert lines("dlq", "list", "--dir", queue) == []
+    assert "runs" in replay("dlq", "purge", "--all", "--dir", queue, status=1).stderr
+    assert "--all" in replay("dlq", "purge", "--dir", queue, status=2).stderr
+
+
+# Wrong arguments end with 2 and one line; no log there with 1.
+@pytest.mark.parametrize("args", [[], ["lost"], ["dlq"], ["dlq", "lost"], ["list", "--since", "soon"], ["list", "--rate", "1"],
+                                  ["replay", "--rate", "0"], ["show"], ["show", "xyz"], ["list", "--id", "xyz"],
+                                  ["list", "--status", "2000"], ["list", "--reason", "bad"], ["verify", "one"]], ids=str)
+def test_wrong_arguments(args, tmp_path):
+    assert len(replay(*args, status=2).stderr.splitlines()) == 1
+    assert "no log" in replay("list", "--dir", tmp_path, status=1).stderr
