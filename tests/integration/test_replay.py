@@ -6,6 +6,7 @@ import shutil
 import pytest
 from harness import doors, pcs as reference
 from harness.cluster import Cluster
+from harness.fakes import FakeWorker
 from harness.process import run, wait_for
 
 SIGNING = {"PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY": reference.HMAC_KEY}
@@ -153,6 +154,38 @@ def test_dlq_of_a_running_gateway(written):
     assert lines("dlq", "list", "--dir", queue) == []
     assert "runs" in replay("dlq", "purge", "--all", "--dir", queue, status=1).stderr
     assert "--all" in replay("dlq", "purge", "--dir", queue, status=2).stderr
+
+
+# A dead letter is listed; put back while its gateway is stopped, it gets its verdict from a worker that bears it, and the audit agrees.
+def test_dlq_replay(seed):
+    pcs = reference.Factory(seed, "poison").make()
+    with Cluster(workers=0, env={"FLK_HEARTBEAT_MS": 300}, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 60000}) as cluster:
+        data_dir, worker = cluster.gateway.env["FLK_DATA_DIR"], FakeWorker(cluster.broker.backend)
+        with cluster.zmq(seconds=30) as door:
+            identity = door.post(pcs)
+            for _ in range(5):
+                wait_for(lambda: worker.work(0.1), 10, "the poison is handed out")
+                worker.crash()
+                worker.enter()
+            assert door.wait(identity).body["reasons"] == ["dead_letter"]
+        worker.crash()
+        wait_for(lambda: unacked(cluster) == 0, 10, "it is acked")
+        listed = lines("dlq", "list", "--reason", "dead_letter", env={"FLK_DATA_DIR": data_dir})
+        assert [row["pcs_id"] for row in listed] == [pcs["pcs_id"]]
+        assert lines("dlq", "show", pcs["pcs_id"], "--dir", data_dir / "dlq")[0]["pcs"]["pcs_id"] == pcs["pcs_id"]
+        cluster.gateway.stop()
+        assert lines("dlq", "replay", "--all", "--dry-run", "--dir", data_dir / "dlq")[-1] == {"type": "summary", "matched": 1}
+        done = run("flk", "dlq", "replay", "--all", "--json", env={"FLK_DATA_DIR": data_dir})
+        assert json.loads(done.stdout.splitlines()[-1]) == {"type": "summary", "replayed": 1}
+        worker.enter()
+        cluster.gateway.start()
+        worker.answer(wait_for(lambda: worker.work(0.1), 20, "it is handed out again"))
+        worker.crash()
+        cluster.gateway.wait_ready()
+        wait_for(lambda: unacked(cluster) == 0, 10, "it has its verdict")
+        assert lines("dlq", "list", "--dir", data_dir / "dlq") == []
+        assert [row["status"] for row in lines("list", "--id", pcs["pcs_id"], "--dir", data_dir / "inbox")] == [202, reference.verdict(pcs)["status"]]
+        assert lines("audit", "--dir", data_dir / "inbox")[-1]["differences"] == 0
 
 
 # Wrong arguments end with 2 and one line; no log there with 1.
