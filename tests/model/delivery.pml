@@ -23,7 +23,7 @@
  *   worker crash    its job, before or after its put; its earlier answers may still arrive
  *   worker taken for dead   its delivery goes to the other one, then it answers after all
  *   link cut        what is under way is lost, both ends learn of it. ZeroMQ loses in no other way
- *   message twice   a SUBMIT, WORK or answer
+ *   message twice   a SUBMIT, or an answer to the gateway
  *   store failing   before a put, or after one that took place
  *   relay forgets   a record that nobody waits for (make_room)
  * Beside these, with POISON, each worker that takes the PCS dies. The two workers judge by different policies (a reload
