@@ -117,7 +117,8 @@ static flk_err_t read_body(struct mg_connection *connection, long long announced
         if (!make_room(body, &room)) {
             return FLK_E_NOMEM;
         }
-        int got = mg_read(connection, body->text + body->bytes, room - body->bytes - 1);
+        size_t wanted = room - body->bytes - 1, allowed = FLK_PCS_BODY_BYTES_MAX + 1 - body->bytes;
+        int got = mg_read(connection, body->text + body->bytes, wanted < allowed ? wanted : allowed);
         if (got == 0 && chunked) {
             break;
         }

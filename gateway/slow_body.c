@@ -78,7 +78,7 @@ static void cut(const flk_slow_body_t *watch, const flk_body_slot_t *slot) {
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         int fd = atoi(entry->d_name);
         if (entry->d_name[0] != '.' && is_connection(fd, watch->port, slot)) {
-            shutdown(fd, SHUT_RDWR);
+            shutdown(fd, SHUT_RD); /* its reader sees the end, and can still answer */
             break;
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Cuts off clients whose body takes longer than its deadline. civetweb's read of a body goes on for as long as a byte
  * comes now and then, and its thread with it; it does not tell the socket either. So a thread that reads a body says so
- * here, and one watching thread finds the sockets of those that are late, by their two ends, and shuts them down. */
+ * here, and one watching thread finds the sockets of those that are late, by their two ends, and ends their reading. */
 #ifndef FLK_GATEWAY_SLOW_BODY_H
 #define FLK_GATEWAY_SLOW_BODY_H
 

@@ -6,7 +6,7 @@
 
 #include "tests/unit/suite.h"
 
-enum { ITEMS = 24, MOVES = 20000 };
+enum { ITEMS = 24, MOVES = 3000 };
 
 typedef struct item {
     unsigned number;

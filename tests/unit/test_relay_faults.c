@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The relay when the log fails or hangs, when places run out, when a door is slow, and when it must stop in the middle. */
+#include <pthread.h>
+
 #include "tests/unit/gateway_rig.h"
 
 enum { CREDIT = 1000 };
@@ -183,13 +185,21 @@ START_TEST(test_relay_slow_door) {
 }
 END_TEST
 
+static bool drained;
+
+static void *drain_in_thread(void *arg) {
+    flk_gateway_drain(&rig.gateway);
+    __atomic_store_n(&drained, true, __ATOMIC_SEQ_CST);
+    return arg;
+}
+
 /* Stopped with submissions in every state, the gateway answers those who wait with 503 and keeps all records; the next start
  * verifies them without anybody's help. */
 START_TEST(test_relay_stops_in_the_middle) {
     enum { EACH = 3 };
     flk_submission_t *clients[2 * EACH];
     agent_t agent;
-    rig_set("FLK_REQUEST_TIMEOUT_MS", 300);
+    rig_set("FLK_REQUEST_TIMEOUT_MS", 2000);
     played_t *broker = rig_start_met(EACH);
     agent_open(&agent);
     for (unsigned i = 0; i < 2 * EACH; i++) { /* sent, and pending; after their deadline nobody waits */
@@ -198,16 +208,8 @@ START_TEST(test_relay_stops_in_the_middle) {
     for (unsigned i = 0; i < 2 * EACH; i++) {
         http_wait(clients[i], 503);
     }
-    rig.gateway.request_timeout_ms = RIG_TIMEOUT_MS;
     agent_submit(&agent, 7);
     RIG_WAIT(rig_unacked() == 2 * EACH + 1);
-    flk_answer_t answer;
-    rig.gateway.request_timeout_ms = 50;
-    flk_gateway_drain(&rig.gateway);
-    ck_assert(!flk_gateway_ready(&rig.gateway, errmsg));
-    ck_assert_str_eq(errmsg, "draining");
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
-    ck_assert_uint_eq(answer.status, 503);
     rig_check_books();
     rig_stop();
     agent_expect(&agent, FLK_UNAVAILABLE);
@@ -222,6 +224,26 @@ START_TEST(test_relay_stops_in_the_middle) {
     }
     RIG_WAIT(rig_unacked() == 0);
     ck_assert_uint_eq(RIG_COUNT(accepted), 2 * EACH + 1);
+}
+END_TEST
+
+/* A drain lets nothing more in and says so, and lasts until those who wait have their answer. */
+START_TEST(test_relay_drains) {
+    flk_answer_t answer;
+    pthread_t drain;
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker);
+    ck_assert_int_eq(pthread_create(&drain, NULL, drain_in_thread, NULL), 0);
+    RIG_WAIT(!flk_gateway_ready(&rig.gateway, errmsg));
+    ck_assert_str_eq(errmsg, "draining");
+    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
+    ck_assert_uint_eq(answer.status, 503);
+    ck_assert_uint_ge(answer.retry_ms, 1);
+    ck_assert(!__atomic_load_n(&drained, __ATOMIC_SEQ_CST));
+    played_verdict(broker, lsn, 200, 0);
+    http_wait(client, 200);
+    pthread_join(drain, NULL);
 }
 END_TEST
 
@@ -327,6 +349,7 @@ int main(void) {
     tcase_add_test(tcase, test_relay_places_by_bytes);
     tcase_add_test(tcase, test_relay_slow_door);
     tcase_add_test(tcase, test_relay_stops_in_the_middle);
+    tcase_add_test(tcase, test_relay_drains);
     tcase_add_test(tcase, test_relay_throttle);
     tcase_add_test(tcase, test_relay_agent_credit);
     tcase_add_test(tcase, test_relay_door);
