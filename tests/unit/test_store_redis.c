@@ -460,6 +460,75 @@ START_TEST(test_redis_step_by_step) {
 }
 END_TEST
 
+/* ---- TLS ---- */
+
+#ifdef FLK_HAVE_REDIS_TLS
+
+/* A CA in dir, a certificate of it for the name localhost alone, and another CA that signed nothing. */
+static void make_certificates(void) {
+    char command[1024];
+    snprintf(
+        command, sizeof command,
+        "cd %s && for ca in ca other; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+        "-subj /CN=$ca -keyout $ca.key -out $ca.crt; done && openssl req -newkey ec -pkeyopt "
+        "ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout server.key -out server.csr && printf "
+        "subjectAltName=DNS:localhost > ext && openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key "
+        "-CAcreateserial -days 2 -extfile ext -out server.crt",
+        dir);
+    const char *argv[] = {"sh", "-c", command, NULL};
+    rig_run("/dev/null", 0, 0, argv);
+}
+
+static flk_store_t *open_tls(const char *host, unsigned port, const char *ca) {
+    char address[64], ca_file[96];
+    snprintf(address, sizeof address, "rediss://%s:%u", host, port);
+    snprintf(ca_file, sizeof ca_file, "%s/%s", dir, ca);
+    flk_store_options_t options = redis_options(address, "");
+    options.timeout_ms = 2000;
+    options.redis_ca_file = ca_file;
+    return open_with(&options);
+}
+
+/* Over TLS the store works, with batches of any size, if the server's certificate is of a CA that we trust and for the name that
+ * we asked for; otherwise it says which of these is wrong and sends nothing. */
+START_TEST(test_redis_tls) {
+    char port[16], files[3][96];
+    unsigned tls_port = rig_free_port();
+    make_certificates();
+    snprintf(port, sizeof port, "%u", tls_port);
+    snprintf(files[0], sizeof files[0], "%s/server.crt", dir);
+    snprintf(files[1], sizeof files[1], "%s/server.key", dir);
+    snprintf(files[2], sizeof files[2], "%s/ca.crt", dir);
+    redis_rig_t rig = {.extra = {"--tls-port", port, "--tls-cert-file", files[0], "--tls-key-file", files[1],
+                                 "--tls-ca-cert-file", files[2], "--tls-auth-clients", "no"}};
+    redis_rig_start(&rig, dir);
+    flk_store_t *store = open_tls("localhost", tls_port, "ca.crt");
+    unsigned first;
+    put_ids(store, "old", &first);
+    ck_assert_uint_ge(first, IDS);
+    ck_assert_uint_eq(look_for_ids(store), first);
+    ck_assert_int_ge(redis_rig_do(&rig, "DBSIZE"), IDS);
+    flk_store_close(&store);
+
+    store = open_tls("127.0.0.1", tls_port, "ca.crt");
+    ck_unavailable(try_put(store, 1, "x"), 2000);
+    ck_assert_msg(strstr(errmsg, "mismatch") != NULL, "%s", errmsg);
+    flk_store_close(&store);
+    store = open_tls("localhost", tls_port, "other.crt");
+    ck_unavailable(try_put(store, 1, "x"), 2000);
+    ck_assert_msg(strstr(errmsg, "certificate") != NULL, "%s", errmsg);
+    ck_assert_uint_ge(figure("flk_store_errors_total{kind=\"auth\"}"), 2);
+    flk_store_close(&store);
+    store = open_tls("localhost", tls_port, "missing.crt");
+    ck_assert_int_ne(try_put(store, 1, "x"), FLK_OK);
+    ck_assert_msg(strstr(errmsg, "FLK_REDIS_CA_FILE") != NULL, "%s", errmsg);
+    flk_store_close(&store);
+    redis_rig_kill(&rig);
+}
+END_TEST
+
+#endif
+
 int main(void) {
     signal(SIGPIPE, SIG_IGN);
     Suite *suite = suite_create("store_redis");
@@ -488,6 +557,9 @@ int main(void) {
     }
     tcase_add_loop_test(tcase, test_redis_third_shard, 0, 2);
     tcase_add_loop_test(tcase, test_redis_step_by_step, 0, 2);
+#ifdef FLK_HAVE_REDIS_TLS
+    tcase_add_test(tcase, test_redis_tls);
+#endif
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
