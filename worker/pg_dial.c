@@ -120,7 +120,7 @@ flk_err_t flk_pg_target_new(const flk_store_options_t *options, flk_pg_target_t 
     }
     atomic_init(&target->references, 1);
     target->auto_migrate = options->pg_auto_migrate;
-    target->statement_timeout_ms = options->timeout_ms;
+    target->statement_timeout_ms = options->timeout_ms - options->timeout_ms / 5; /* its error comes in time */
     set_params(target, options);
     *out = target;
     return FLK_OK;

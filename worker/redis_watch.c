@@ -49,16 +49,6 @@ bool flk_redis_watch_generation(const char *name, const char *generation) {
     return lost;
 }
 
-void flk_redis_watch_seen(const char *name, char generation[FLK_REDIS_GENERATION_HEX + 1]) {
-    generation[0] = '\0';
-    pthread_mutex_lock(&mutex);
-    struct watched *watched = find(name);
-    if (watched != NULL) {
-        snprintf(generation, FLK_REDIS_GENERATION_HEX + 1, "%s", watched->generation);
-    }
-    pthread_mutex_unlock(&mutex);
-}
-
 void flk_redis_watch_config(const char *name, const char *maxmemory_policy, const char *appendonly, const char *save) {
     bool known = maxmemory_policy != NULL && appendonly != NULL && save != NULL;
     bool evicts = known && strcmp(maxmemory_policy, "noeviction") != 0;

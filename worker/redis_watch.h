@@ -13,9 +13,6 @@ enum { FLK_REDIS_GENERATION_HEX = 16 };
  * once a process for each loss; logs a warning. `name` is a shard's. */
 bool flk_redis_watch_generation(const char *name, const char *generation);
 
-/* The generation that this process last saw there; "" before the first. */
-void flk_redis_watch_seen(const char *name, char generation[FLK_REDIS_GENERATION_HEX + 1]);
-
 /* Warns when the server may drop outcomes by itself, or loses them when it stops; again only after a change. NULL: the
  * server does not say. */
 void flk_redis_watch_config(const char *name, const char *maxmemory_policy, const char *appendonly, const char *save);

@@ -24,12 +24,10 @@
 #include <string.h>
 
 #include "worker/redis_browse.h"
-#include "worker/redis_tls.h"
+#include "worker/redis_cluster.h"
 #include "worker/redis_watch.h"
-#include "worker/redis_wave.h"
 #include "worker/store.h"
 
-enum { LINKS_MAX = 2 * FLK_REDIS_SHARDS_MAX };
 enum { PUT_ROUNDS = 4 }; /* a key expires under us at most once in its time to live */
 
 #define TAG_GENERATION UINT32_MAX
@@ -45,11 +43,7 @@ struct place {
 
 struct redis_store {
     flk_store_t base;
-    flk_redis_link_t links[LINKS_MAX];
-    size_t links_len;
-    const flk_redis_shard_t *shards[FLK_REDIS_SHARDS_MAX], *former[FLK_REDIS_SHARDS_MAX];
-    flk_redis_link_t *shard_links[FLK_REDIS_SHARDS_MAX], *former_links[FLK_REDIS_SHARDS_MAX];
-    size_t shards_len, former_len; /* former_len 0: nothing has moved */
+    flk_redis_cluster_t cluster;
 
     /* The batch under way. */
     flk_store_item_t *const *items;
@@ -135,8 +129,8 @@ typedef void add_fn(struct redis_store *store, flk_redis_wave_t *wave, flk_redis
 static flk_err_t run_wave(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_reply_fn *on_reply,
                           char *errmsg) {
     flk_redis_wave_t wave;
-    flk_redis_wave_begin(&wave, store->links, store->links_len, store->deadline_ms, &store->base.metrics, on_reply,
-                         store, errmsg);
+    flk_redis_wave_begin(&wave, store->cluster.links, store->cluster.links_len, store->deadline_ms,
+                         &store->base.metrics, on_reply, store, errmsg);
     for (size_t i = 0; i < store->items_len; i++) {
         flk_redis_link_t *link = pick(store, i);
         if (link != NULL) {
@@ -192,11 +186,6 @@ static flk_redis_link_t *pick_claim(const struct redis_store *store, size_t i) {
 
 /* ---- batches ---- */
 
-static flk_redis_link_t *link_for(const flk_redis_shard_t *const *shards, flk_redis_link_t *const *links, size_t len,
-                                  const flk_store_item_t *item) {
-    return links[flk_redis_shard_pick(shards, len, item->key, sizeof item->key)];
-}
-
 static flk_err_t begin_batch(struct redis_store *store, flk_store_item_t *const *items, size_t items_len,
                              char *errmsg) {
     if (items_len > store->places_cap) {
@@ -212,12 +201,9 @@ static flk_err_t begin_batch(struct redis_store *store, flk_store_item_t *const 
     store->items_len = items_len;
     store->deadline_ms = flk_mono_ms() + store->base.timeout_ms;
     for (size_t i = 0; i < items_len; i++) {
-        struct place *place = &store->places[i];
-        *place = (struct place){.home = link_for(store->shards, store->shard_links, store->shards_len, items[i])};
-        if (store->former_len > 0) {
-            place->former = link_for(store->former, store->former_links, store->former_len, items[i]);
-            place->former = place->former != place->home ? place->former : NULL;
-        }
+        flk_redis_link_t *home = flk_redis_cluster_home(&store->cluster, items[i]->key);
+        store->places[i] =
+            (struct place){.home = home, .former = flk_redis_cluster_former(&store->cluster, items[i]->key, home)};
         items[i]->found = false;
     }
     return FLK_OK;
@@ -265,7 +251,7 @@ static flk_err_t redis_lookup(flk_store_t *base, flk_store_item_t *const *items,
     struct redis_store *store = (struct redis_store *)base;
     flk_err_t err = begin_batch(store, items, items_len, errmsg);
     err = err != FLK_OK ? err : run_wave(store, pick_home, add_lookup, on_get, errmsg);
-    return err != FLK_OK || store->former_len == 0 ? err : honour_former(store, errmsg);
+    return err != FLK_OK || store->cluster.former.len == 0 ? err : honour_former(store, errmsg);
 }
 
 static flk_err_t redis_put(flk_store_t *base, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
@@ -274,7 +260,7 @@ static flk_err_t redis_put(flk_store_t *base, flk_store_item_t *const *items, si
     for (size_t i = 0; err == FLK_OK && i < items_len; i++) {
         store->places[i].claim = store->places[i].former;
     }
-    if (err == FLK_OK && store->former_len > 0) {
+    if (err == FLK_OK && store->cluster.former.len > 0) {
         err = settle_claims(store, errmsg);
     }
     for (size_t i = 0; err == FLK_OK && i < items_len; i++) {
@@ -304,14 +290,14 @@ static flk_err_t on_health(void *arg, flk_redis_link_t *link, uint32_t tag, cons
 static flk_err_t redis_health(flk_store_t *base, char *errmsg) {
     struct redis_store *store = (struct redis_store *)base;
     flk_redis_wave_t wave;
-    flk_redis_wave_begin(&wave, store->links, store->links_len, flk_mono_ms() + base->timeout_ms, &base->metrics,
-                         on_health, NULL, errmsg);
-    for (size_t i = 0; i < store->links_len; i++) {
-        flk_redis_wave_use(&wave, &store->links[i]);
+    flk_redis_wave_begin(&wave, store->cluster.links, store->cluster.links_len, flk_mono_ms() + base->timeout_ms,
+                         &base->metrics, on_health, NULL, errmsg);
+    for (size_t i = 0; i < store->cluster.links_len; i++) {
+        flk_redis_wave_use(&wave, &store->cluster.links[i]);
     }
-    for (size_t i = 0; i < store->links_len; i++) {
-        flk_redis_wave_add(&wave, &store->links[i], 0, 5, (const char *[]){"SET", "flk:health", "1", "PX", "10000"},
-                           NULL);
+    for (size_t i = 0; i < store->cluster.links_len; i++) {
+        flk_redis_wave_add(&wave, &store->cluster.links[i], 0, 5,
+                           (const char *[]){"SET", "flk:health", "1", "PX", "10000"}, NULL);
     }
     return flk_redis_wave_end(&wave);
 }
@@ -320,21 +306,21 @@ static flk_err_t redis_visit(flk_store_t *base, flk_store_visit_fn *visit, void 
     struct redis_store *store = (struct redis_store *)base;
     flk_err_t err = FLK_OK;
     bool go_on = true;
-    for (size_t i = 0; err == FLK_OK && go_on && i < store->links_len; i++) {
-        err = flk_redis_visit(&store->links[i], base, visit, arg, &go_on, errmsg);
+    for (size_t i = 0; err == FLK_OK && go_on && i < store->cluster.links_len; i++) {
+        err = flk_redis_visit(&store->cluster.links[i], base, visit, arg, &go_on, errmsg);
     }
     return err;
 }
 
 static flk_err_t redis_measure(flk_store_t *base, flk_store_part_fn *part, void *arg, char *errmsg) {
     struct redis_store *store = (struct redis_store *)base;
-    for (size_t i = 0; i < store->links_len; i++) {
+    for (size_t i = 0; i < store->cluster.links_len; i++) {
         uint64_t keys, bytes;
-        flk_err_t err = flk_redis_measure(&store->links[i], base, &keys, &bytes, errmsg);
+        flk_err_t err = flk_redis_measure(&store->cluster.links[i], base, &keys, &bytes, errmsg);
         if (err != FLK_OK) {
             return err;
         }
-        part(arg, store->links[i].shard->name, keys, bytes);
+        part(arg, store->cluster.links[i].shard->name, keys, bytes);
     }
     return FLK_OK;
 }
@@ -347,10 +333,7 @@ static void redis_tick(flk_store_t *base, uint64_t mono_ms) {
 
 static void redis_close(flk_store_t *base) {
     struct redis_store *store = (struct redis_store *)base;
-    for (size_t i = 0; i < store->links_len; i++) {
-        flk_dialer_destroy(&store->links[i].dialer, base->timeout_ms);
-        free(store->links[i].tags);
-    }
+    flk_redis_cluster_close(&store->cluster, base->timeout_ms);
     free(store->places);
     free(store);
 }
@@ -366,125 +349,13 @@ static const flk_store_ops_t redis_ops = {
     .measure = redis_measure,
 };
 
-/* ---- opening ---- */
-
-struct opening {
-    struct redis_store *store;
-    const flk_store_options_t *options;
-    const flk_redis_shard_t **shards;
-    flk_redis_link_t **links;
-    size_t *len;
-    const char *setting;
-    flk_err_t err; /* the first */
-    char *errmsg;
-};
-
-static flk_redis_link_t *find_link(struct redis_store *store, const char *name) {
-    for (size_t i = 0; i < store->links_len; i++) {
-        if (strcmp(store->links[i].shard->name, name) == 0) {
-            return &store->links[i];
-        }
-    }
-    return NULL;
-}
-
-/* Takes target. */
-static flk_err_t add_link(struct opening *o, flk_redis_target_t *target) {
-    flk_redis_link_t *link = &o->store->links[o->store->links_len];
-    flk_dialer_options_t dialer = {.ops = &flk_redis_dial_ops,
-                                   .arg = target,
-                                   .store = "redis",
-                                   .server = target->shard.name,
-                                   .timeout_ms = o->options->connect_timeout_ms};
-    flk_err_t err = flk_dialer_new(&dialer, &link->dialer, o->errmsg);
-    if (err == FLK_OK) {
-        link->shard = &target->shard;
-        o->store->links_len++;
-    }
-    return err;
-}
-
-static flk_err_t add_shard(struct opening *o, const char *address) {
-    const flk_store_options_t *options = o->options;
-    flk_redis_defaults_t defaults = {
-        .user = options->redis_user, .password = options->redis_password, .database = (uint32_t)options->redis_db};
-    if (*o->len == FLK_REDIS_SHARDS_MAX) {
-        flk_errmsg(o->errmsg, "more than %d shards", FLK_REDIS_SHARDS_MAX);
-        return FLK_E_CONFIG;
-    }
-    flk_redis_target_t *target = calloc(1, sizeof *target);
-    if (target == NULL) {
-        flk_errmsg(o->errmsg, "out of memory");
-        return FLK_E_NOMEM;
-    }
-    flk_err_t err = flk_redis_shard_parse(address, &defaults, &target->shard, o->errmsg);
-    if (err == FLK_OK && target->shard.tls) {
-        err = flk_redis_tls_check(o->errmsg);
-    }
-    if (err != FLK_OK) {
-        flk_redis_dial_ops.free_arg(target);
-        return err;
-    }
-    snprintf(target->ca_file, sizeof target->ca_file, "%s", options->redis_ca_file);
-    flk_redis_link_t *link = find_link(o->store, target->shard.name);
-    if (link != NULL) {
-        flk_redis_dial_ops.free_arg(target);
-    } else if ((err = add_link(o, target)) == FLK_OK) {
-        link = &o->store->links[o->store->links_len - 1];
-    } else {
-        return err;
-    }
-    for (size_t i = 0; i < *o->len; i++) {
-        if (o->links[i] == link) {
-            flk_errmsg(o->errmsg, "%s is there twice", link->shard->name);
-            return FLK_E_CONFIG;
-        }
-    }
-    o->links[*o->len] = link;
-    o->shards[(*o->len)++] = link->shard;
-    return FLK_OK;
-}
-
-static void add_item(void *arg, const char *address, size_t index) {
-    struct opening *o = arg;
-    if (o->err != FLK_OK) {
-        return;
-    }
-    o->err = add_shard(o, address);
-    if (o->err != FLK_OK) {
-        char step[64];
-        snprintf(step, sizeof step, "%s: address %zu", o->setting, index + 1);
-        flk_errmsg_prefix(o->errmsg, step);
-    }
-}
-
-static flk_err_t add_shards(struct redis_store *store, const flk_store_options_t *options, char *errmsg) {
-    struct opening o = {.store = store,
-                        .options = options,
-                        .shards = store->shards,
-                        .links = store->shard_links,
-                        .len = &store->shards_len,
-                        .setting = "REDIS_ADDR",
-                        .errmsg = errmsg};
-    if (flk_settings_each(options->redis_addr, add_item, &o) == 0) {
-        flk_errmsg(errmsg, "REDIS_ADDR is empty");
-        return FLK_E_CONFIG;
-    }
-    o.shards = store->former;
-    o.links = store->former_links;
-    o.len = &store->former_len;
-    o.setting = "FLK_REDIS_FORMER";
-    (void)flk_settings_each(options->redis_former, add_item, &o);
-    return o.err;
-}
-
 flk_err_t flk_store_redis_open(const flk_store_options_t *options, flk_store_t **out, char *errmsg) {
     struct redis_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
         flk_errmsg(errmsg, "store redis: out of memory");
         return FLK_E_NOMEM;
     }
-    flk_err_t err = add_shards(store, options, errmsg);
+    flk_err_t err = flk_redis_cluster_open(&store->cluster, options, errmsg);
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, "store redis");
         redis_close(&store->base);

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "tests/unit/cut_proxy.h"
 #include "tests/unit/pg_rig.h"
 #include "tests/unit/store_probe.h"
 #include "worker/pg_schema.h"
@@ -60,6 +61,14 @@ static flk_store_t *open_ready(void) {
     flk_store_t *store = open_hasty();
     wait_until(flk_store_health(store, errmsg) == FLK_OK);
     return store;
+}
+
+static flk_store_t *open_through(unsigned port) {
+    char conn[96];
+    snprintf(conn, sizeof conn, "host=127.0.0.1 port=%u dbname=postgres user=postgres", port);
+    flk_store_options_t options = pg_options(conn);
+    options.timeout_ms = TIMEOUT_MS;
+    return open_with(&options);
 }
 
 /* ---- the life of an outcome ---- */
@@ -398,6 +407,40 @@ START_TEST(test_pg_wrong_password) {
 }
 END_TEST
 
+/* Wherever the connection breaks in a put, the batch is answered in time as unknown or with the truth, and asking again gives
+ * what the server kept if it kept the first, and the second otherwise. */
+START_TEST(test_pg_cut_anywhere) {
+    cut_direction_t direction = _i == 0 ? CUT_REQUEST : CUT_REPLY;
+    unsigned kept = 0, lost = 0;
+    flk_store_t *direct = open_ready();
+    for (uint64_t n = 0;; n += 7) {
+        cut_proxy_t proxy;
+        cut_proxy_start(&proxy, rig.port);
+        flk_store_t *store = open_through(proxy.port);
+        flk_store_item_t item;
+        wait_until(try_lookup(store, n) == FLK_OK);
+        cut_proxy_arm(&proxy, direction, (long)n);
+        flk_err_t err = try_put(store, n, "first");
+        bool was_cut = atomic_load(&proxy.was_cut);
+        ck_assert(err == FLK_OK || (was_cut && err == FLK_E_UNAVAILABLE));
+        flk_store_close(&store);
+        cut_proxy_stop(&proxy);
+        bool is_first = put_one(direct, n, "second", &item);
+        ck_assert(err != FLK_OK || !is_first);
+        ck_assert(item_is(&item, is_first ? "second" : "first"));
+        ck_assert(lookup_one(direct, n, &item) && item_is(&item, is_first ? "second" : "first"));
+        kept += err != FLK_OK && !is_first;
+        lost += is_first;
+        if (!was_cut) {
+            break;
+        }
+    }
+    printf("pg, %s cut: %u unknown puts were kept, %u were not\n", _i == 0 ? "request" : "reply", kept, lost);
+    ck_assert(direction == CUT_REQUEST ? lost > 0 : kept > 0);
+    flk_store_close(&direct);
+}
+END_TEST
+
 /* POSTGRES_CONN that is empty or cannot be read stops the start with one line that does not quote it. */
 START_TEST(test_pg_refuses_bad_settings) {
     static const char *const bad[] = {"", "password=hidden host", "postgresql://u:hidden@h/?nonsense=1"};
@@ -552,6 +595,7 @@ int main(void) {
     for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
         tcase_add_test(tcase, cases[i]);
     }
+    tcase_add_loop_test(tcase, test_pg_cut_anywhere, 0, 2);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK); /* the server is made once, and is this process's child */
