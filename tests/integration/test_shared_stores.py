@@ -115,6 +115,23 @@ def test_two_clusters_agree(store, seed):
         print(f"{trips / len(sent):.3f} store round trips a submission")
 
 
+# The same id with other signed content gets the stored outcome of whichever cluster was first, flagged and counted, on both.
+def test_conflict_over_clusters(store, seed):
+    first = reference.Factory(seed, escalate_every=0).make()
+    other = dict(first, r=reference.round9(first["r"] / 2))
+    other["sig"] = reference.sign_hmac(other)
+    with Cluster(workers=1, env=store.env) as one, Cluster(workers=1, env=store.env) as two:
+        with one.http() as here, two.zmq() as there:
+            assert here.submit(first).body["duplicate"] is False
+            for door in (there, here):
+                answer = door.submit(other)
+                assert answer.outcome() == doors.predicted(first), answer
+                assert answer.body["duplicate"] is True and answer.body["conflict"] is True, answer
+                assert "conflict" not in door.submit(first).body
+        for cluster in (one, two):
+            assert cluster.gateway.metrics().total("flk_dedup_conflicts_total") == 1
+
+
 # ---- outages under load
 
 def redis_stopped(server, pause):

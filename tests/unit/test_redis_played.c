@@ -29,12 +29,13 @@ static struct {
 } server;
 
 static void say(const char *reply) {
-    size_t bytes = strlen(reply), step = script.pause_ms != 0 ? 1 : bytes;
+    unsigned pause_ms = script.pause_ms; /* once the reply is out, the test may change the script */
+    size_t bytes = strlen(reply), step = pause_ms != 0 ? 1 : bytes;
     for (size_t at = 0; at < bytes && !atomic_load(&server.stop); at += step) {
         if (send(server.client, reply + at, step, MSG_NOSIGNAL) < 0) {
             return;
         }
-        poll(NULL, 0, (int)script.pause_ms);
+        poll(NULL, 0, (int)pause_ms);
     }
 }
 
