@@ -100,7 +100,7 @@ static void settle(flk_broker_t *broker, flk_delivery_t *delivery, const flk_wor
     if (delivery->worker != NULL) {
         flk_dispatch_release(broker, delivery);
     } else {
-        flk_queue_remove(flk_dispatch_queue(broker, delivery), delivery);
+        flk_dispatch_unqueue(broker, delivery);
     }
     flk_deliveries_remove(&broker->deliveries, delivery);
 }

@@ -79,13 +79,10 @@ static void read_clock(flk_broker_t *broker) {
     broker->now_ms = now_ms;
 }
 
-static uint64_t received_ms_of(const flk_queue_t *queue) {
-    return queue->head == NULL ? 0 : queue->head->received_ms;
-}
-
 static void publish(flk_broker_t *broker) {
     flk_broker_stats_t *stats = &broker->stats;
-    uint64_t waiting_ms = received_ms_of(&broker->waiting), suspects_ms = received_ms_of(&broker->suspects);
+    uint64_t waiting_ms = flk_turns_oldest_ms(&broker->waiting);
+    uint64_t suspects_ms = broker->suspects.head == NULL ? 0 : broker->suspects.head->received_ms;
     uint64_t oldest_ms = waiting_ms == 0 || (suspects_ms != 0 && suspects_ms < waiting_ms) ? suspects_ms : waiting_ms;
     atomic_store_explicit(&stats->oldest_ms, oldest_ms, memory_order_relaxed);
     flk_gauge_set(stats->queue_depth, (int64_t)(broker->waiting.count + broker->suspects.count));

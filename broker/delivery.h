@@ -10,7 +10,7 @@
  *      │                      SETTLED ── the holder answers, or is lost ──▶ gone
  *      └── from losses = 2 on it waits among the suspects; at 5 it is a dead letter: gone
  *
- * WAITING: in a queue, worker == NULL. IN HAND: in worker->hand. SETTLED: the gateway has its answer; it only takes
+ * WAITING: in the turns of its gateway or among the suspects, worker == NULL. IN HAND: in worker->hand. SETTLED: the gateway has its answer; it only takes
  * up the holder's credit until the holder lets go of it. */
 #ifndef FLK_BROKER_DELIVERY_H
 #define FLK_BROKER_DELIVERY_H
@@ -56,7 +56,7 @@ flk_delivery_t *flk_deliveries_find(const flk_deliveries_t *table, const flk_id_
 /* The very delivery that a worker answers; may be settled. NULL: gone. */
 flk_delivery_t *flk_deliveries_find_number(const flk_deliveries_t *table, const flk_id_t *id, uint64_t number);
 
-/* Sends its answer to another gateway from now on: it was submitted again. */
+/* Sends its answer to another gateway from now on: it was submitted again. It must not wait in the turns. */
 void flk_delivery_set_gateway(flk_delivery_t *delivery, flk_gateway_t *gateway);
 /* Marks it as answered and frees its body. */
 void flk_deliveries_settle(flk_deliveries_t *table, flk_delivery_t *delivery);

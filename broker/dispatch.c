@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Handing out: suspects first, each to a worker that holds nothing else; then the rest to whoever has least in hand.
+/* Handing out: suspects first, each to a worker that holds nothing else; then the rest, gateway by gateway in turn, to whoever has
+ * least in hand.
  *
  * A worker that is lost takes nothing with it: its deliveries go back to the front in their order. Any of them may have
  * been what killed it, so each counts a loss. After two losses a delivery is a suspect and travels alone: an innocent one is
@@ -33,6 +34,10 @@ void flk_dispatch_release(flk_broker_t *broker, flk_delivery_t *delivery) {
     list(broker, worker);
 }
 
+bool flk_dispatch_in_turns(const flk_delivery_t *delivery) {
+    return delivery->worker == NULL && delivery->losses < FLK_BROKER_SUSPECT_LOSSES;
+}
+
 /* Hands over one delivery that is in no queue. FLK_E_UNAVAILABLE: the worker is gone; the delivery is untouched. */
 static flk_err_t hand_over(flk_broker_t *broker, flk_worker_t *worker, flk_delivery_t *delivery) {
     flk_frame_t frame = {
@@ -56,14 +61,22 @@ static flk_err_t hand_over(flk_broker_t *broker, flk_worker_t *worker, flk_deliv
     return FLK_OK;
 }
 
-/* Takes the first of `queue` to `worker`. False: nothing more can be handed out in this turn. */
-static bool hand_over_first(flk_broker_t *broker, flk_queue_t *queue, flk_worker_t *worker) {
-    flk_delivery_t *delivery = flk_queue_pop(queue);
+/* Puts a delivery that is in no queue to the front of where it waits. */
+static void wait_first(flk_broker_t *broker, flk_delivery_t *delivery) {
+    if (flk_dispatch_in_turns(delivery)) {
+        flk_turns_push_front(&broker->waiting, delivery);
+    } else {
+        flk_queue_push_front(&broker->suspects, delivery);
+    }
+}
+
+/* Takes what was just taken off its queue to `worker`. False: nothing more can be handed out in this turn. */
+static bool hand_over_or_wait(flk_broker_t *broker, flk_worker_t *worker, flk_delivery_t *delivery) {
     flk_err_t err = hand_over(broker, worker, delivery);
     if (err == FLK_OK) {
         return true;
     }
-    flk_queue_push_front(queue, delivery);
+    wait_first(broker, delivery);
     if (err == FLK_E_UNAVAILABLE) {
         flk_backend_lose(broker, worker, true, "connection gone");
         return true;
@@ -104,7 +117,7 @@ static void dispatch_suspects(flk_broker_t *broker) {
         }
         if (broker->suspects.count == 0) {
             flk_dispatch_unreserve(broker, worker);
-        } else if (!hand_over_first(broker, &broker->suspects, worker)) {
+        } else if (!hand_over_or_wait(broker, worker, flk_queue_pop(&broker->suspects))) {
             return;
         }
     }
@@ -118,10 +131,11 @@ size_t flk_dispatch(flk_broker_t *broker) {
         if (worker == NULL) {
             break;
         }
-        if (is_abandoned(broker, broker->waiting.head)) {
-            flk_deliveries_remove(&broker->deliveries, flk_queue_pop(&broker->waiting));
+        flk_delivery_t *delivery = flk_turns_pop(&broker->waiting);
+        if (is_abandoned(broker, delivery)) {
+            flk_deliveries_remove(&broker->deliveries, delivery);
             flk_counter_add(broker->stats.abandoned, 1);
-        } else if (!hand_over_first(broker, &broker->waiting, worker)) {
+        } else if (!hand_over_or_wait(broker, worker, delivery)) {
             break;
         }
         done++;
@@ -131,8 +145,12 @@ size_t flk_dispatch(flk_broker_t *broker) {
 
 /* ---- losses ---- */
 
-flk_queue_t *flk_dispatch_queue(flk_broker_t *broker, const flk_delivery_t *delivery) {
-    return delivery->losses >= FLK_BROKER_SUSPECT_LOSSES ? &broker->suspects : &broker->waiting;
+void flk_dispatch_unqueue(flk_broker_t *broker, flk_delivery_t *delivery) {
+    if (flk_dispatch_in_turns(delivery)) {
+        flk_turns_remove(&broker->waiting, delivery);
+    } else {
+        flk_queue_remove(&broker->suspects, delivery);
+    }
 }
 
 static void log_dead_letter(const flk_delivery_t *delivery) {
@@ -182,7 +200,7 @@ void flk_dispatch_return(flk_broker_t *broker, flk_worker_t *worker, bool blame)
         } else if (delivery->losses >= FLK_BROKER_DEAD_LOSSES) {
             bury(broker, delivery);
         } else {
-            flk_queue_push_front(flk_dispatch_queue(broker, delivery), delivery);
+            wait_first(broker, delivery);
             flk_counter_add(broker->stats.redeliveries, 1);
         }
     }

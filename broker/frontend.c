@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Gateways: HELLO is answered by WELCOME with credit; SUBMIT goes to the end of the queue; its answer goes back over the route that
- * it, or its last repetition, came from.
+/* Gateways: HELLO is answered by WELCOME with credit; SUBMIT goes behind what its gateway submitted before; its answer goes back over
+ * the route that it, or its last repetition, came from.
  *
  * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway lost
  * sight of it, and only the way back changes. A gateway that is gone keeps what it submitted in its log; what is queued for it
@@ -65,6 +65,21 @@ static void refuse(flk_broker_t *broker, const char *reason) {
     flk_counter_add(broker->stats.busy, 1);
 }
 
+/* From now on its answer, and its turn, are another gateway's. */
+static void move(flk_broker_t *broker, flk_delivery_t *delivery, flk_gateway_t *gateway) {
+    if (delivery->gateway == gateway) {
+        return;
+    }
+    bool in_turns = flk_dispatch_in_turns(delivery);
+    if (in_turns) {
+        flk_turns_remove(&broker->waiting, delivery);
+    }
+    flk_delivery_set_gateway(delivery, gateway);
+    if (in_turns) {
+        flk_turns_push(&broker->waiting, delivery);
+    }
+}
+
 static void on_submit(flk_broker_t *broker) {
     const flk_id_t *id = &broker->message.frame.id;
     if (zmq_msg_size(&broker->message.body) == 0) {
@@ -78,13 +93,13 @@ static void on_submit(flk_broker_t *broker) {
     }
     flk_delivery_t *delivery = flk_deliveries_find(&broker->deliveries, id);
     if (delivery != NULL) {
-        flk_delivery_set_gateway(delivery, gateway);
+        move(broker, delivery, gateway);
         flk_counter_add(broker->stats.resubmitted, 1);
         return;
     }
     switch (flk_deliveries_add(&broker->deliveries, id, gateway, &broker->message.body, broker->now_ms, &delivery)) {
     case FLK_OK:
-        flk_queue_push(&broker->waiting, delivery);
+        flk_turns_push(&broker->waiting, delivery);
         flk_counter_add(broker->stats.submitted, 1);
         break;
     case FLK_E_FULL:

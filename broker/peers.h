@@ -21,7 +21,9 @@ typedef struct flk_peer {
 typedef struct flk_gateway {
     flk_peer_t peer;
     uint64_t deliveries; /* that answer to it */
-    uint64_t gone_ms;    /* 0: there. Else: since when its route leads nowhere; freed with its last delivery */
+    flk_queue_t waiting; /* of them, what waits for a worker: turns.h */
+    struct flk_gateway *turn_prev, *turn_next;
+    uint64_t gone_ms; /* 0: there. Else: since when its route leads nowhere; freed with its last delivery */
 } flk_gateway_t;
 
 typedef struct flk_worker {

@@ -14,6 +14,7 @@
 #include "broker/delivery.h"
 #include "broker/roster.h"
 #include "broker/stats.h"
+#include "broker/turns.h"
 
 enum {
     FLK_BROKER_BATCH = 256,               /* messages read from one socket before the other gets its turn */
@@ -38,7 +39,7 @@ struct flk_broker {
     uint64_t tick_at; /* next tick */
 
     flk_deliveries_t deliveries;
-    flk_queue_t waiting;  /* first come, first served */
+    flk_turns_t waiting;  /* by gateway */
     flk_queue_t suspects; /* handed out one at a time, alone */
     flk_peers_t gateways, workers;
     flk_roster_t roster;
@@ -87,8 +88,10 @@ void flk_backend_lose(flk_broker_t *broker, flk_worker_t *worker, bool blame, co
 size_t flk_dispatch(flk_broker_t *broker);
 /* Puts what a lost worker holds back to the front. */
 void flk_dispatch_return(flk_broker_t *broker, flk_worker_t *worker, bool blame);
-/* The queue that a delivery waits in. */
-flk_queue_t *flk_dispatch_queue(flk_broker_t *broker, const flk_delivery_t *delivery);
+/* Takes a delivery that waits off wherever it waits. */
+void flk_dispatch_unqueue(flk_broker_t *broker, flk_delivery_t *delivery);
+/* Whether a delivery waits in the turns of its gateway, and not among the suspects or in a worker's hand. */
+bool flk_dispatch_in_turns(const flk_delivery_t *delivery);
 /* Takes a delivery out of its worker's hand. */
 void flk_dispatch_release(flk_broker_t *broker, flk_delivery_t *delivery);
 /* Ends what a worker was set aside for; it may be listed again. */

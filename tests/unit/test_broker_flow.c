@@ -67,6 +67,55 @@ START_TEST(test_broker_hands_out_in_order) {
 }
 END_TEST
 
+/* A gateway that submitted a flood takes turns with one that submits little. */
+START_TEST(test_broker_is_fair_to_gateways) {
+    peer_t flood = gateway_open(), little = gateway_open();
+    for (uint64_t i = 0; i < 300; i++) {
+        submit(&flood, i);
+    }
+    ck_assert(peer_ping(&flood, NULL));
+    for (uint64_t i = 1000; i < 1003; i++) {
+        submit(&little, i);
+    }
+    ck_assert(peer_ping(&little, NULL));
+    peer_t worker = worker_open(1);
+    static const uint64_t order[] = {0, 1000, 1, 1001, 2, 1002, 3, 4};
+    for (size_t i = 0; i < FLK_COUNT_OF(order); i++) {
+        flk_frame_t work = expect_work(&worker, order[i], 1);
+        answer(&worker, &work);
+        expect_verdict(order[i] < 1000 ? &flood : &little, order[i]);
+    }
+    peer_kill(&flood);
+    peer_kill(&little);
+    peer_kill(&worker);
+}
+END_TEST
+
+/* What is submitted again over another connection while it waits takes its turn among what came over that one. */
+START_TEST(test_broker_moves_what_is_submitted_again) {
+    peer_t before = gateway_open(), after = gateway_open();
+    for (uint64_t i = 0; i < 3; i++) {
+        submit(&before, i);
+    }
+    ck_assert(peer_ping(&before, NULL));
+    submit(&after, 10);
+    for (uint64_t i = 0; i < 3; i++) {
+        submit(&after, i);
+    }
+    ck_assert(peer_ping(&after, NULL));
+    peer_kill(&before);
+    peer_t worker = worker_open(1);
+    static const uint64_t order[] = {10, 0, 1, 2};
+    for (size_t i = 0; i < FLK_COUNT_OF(order); i++) {
+        flk_frame_t work = expect_work(&worker, order[i], 1);
+        answer(&worker, &work);
+        expect_verdict(&after, order[i]);
+    }
+    peer_kill(&after);
+    peer_kill(&worker);
+}
+END_TEST
+
 /* A worker never holds more than its credit, however much waits; an answer gives one back. */
 START_TEST(test_broker_never_exceeds_credit) {
     peer_t gateway = gateway_open(), worker = worker_open(4);
@@ -326,6 +375,8 @@ int main(void) {
     tcase_add_test(tc, test_broker_carries_a_submission_there_and_back);
     tcase_add_test(tc, test_broker_welcomes_with_credit_and_heartbeat);
     tcase_add_test(tc, test_broker_hands_out_in_order);
+    tcase_add_test(tc, test_broker_is_fair_to_gateways);
+    tcase_add_test(tc, test_broker_moves_what_is_submitted_again);
     tcase_add_test(tc, test_broker_never_exceeds_credit);
     tcase_add_test(tc, test_broker_spreads_work);
     tcase_add_test(tc, test_broker_is_busy_by_count);
