@@ -6,6 +6,9 @@
  * nearest multiple of a billionth reads back as the double itself. Below it the number of billionths is below 2^53,
  * so that dividing it by 10^9 rounds once and correctly.
  *
+ * Reading: a number without exponent of at most 15 digits, divided by a power of ten up to 22, is right after that one
+ * operation, since both are exact doubles (Clinger 1990). All others are read by glibc.
+ *
  * Printing knows two ways. A double below 10^6 that is its own rounding has at most 15 significant digits; decimals of
  * up to 15 digits are told apart by doubles, so these digits are the shortest, and the number of billionths has them.
  * All others are printed by glibc, which is exact, with 15, 16 and 17 digits until they read back. */
@@ -92,12 +95,44 @@ static void make_c_locale(void) {
 }
 
 /* strtod of another locale would want another decimal point. */
-static double read_back(const decimal_t *decimal) {
+static double read_exactly(const char *text) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_c_locale);
+    return strtod_l(text, NULL, c_locale);
+}
+
+static double read_back(const decimal_t *decimal) {
     char text[DIGITS_MAX + 16];
     snprintf(text, sizeof text, "0.%.*se%d", decimal->len, decimal->digits, decimal->point);
-    return strtod_l(text, NULL, c_locale);
+    return read_exactly(text);
+}
+
+double flk_number_read(const char *text) {
+    enum { EXACT_DIGITS = 15, EXACT_POWER = 22 };
+    static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const char *at = text + (*text == '-');
+    uint64_t digits = 0;
+    int digits_len = 0, places = 0;
+    bool behind_point = false;
+    for (; (*at >= '0' && *at <= '9') || *at == '.'; at++) {
+        if (*at == '.') {
+            behind_point = true;
+            continue;
+        }
+        digits = digits * 10 + (uint64_t)(*at - '0');
+        digits_len += digits != 0;
+        places += behind_point;
+        if (digits_len > EXACT_DIGITS || places > EXACT_POWER) {
+            return read_exactly(text);
+        }
+    }
+    if (*at == 'e' || *at == 'E') {
+        return read_exactly(text);
+    }
+    double value = (double)digits / powers[places];
+    return *text == '-' ? -value : value;
 }
 
 /* The closest decimal of `precision` digits, by glibc; the decimal point of the locale is passed over. */

@@ -190,6 +190,44 @@ START_TEST(test_canonical_number_round_trips_shortest) {
 }
 END_TEST
 
+/* A number is read to the nearest double, by the quick way and by glibc's. */
+START_TEST(test_canonical_number_read) {
+    static const char *const fixed[] = {"0",
+                                        "-0.0",
+                                        "0.1",
+                                        "1e5",
+                                        "1E-5",
+                                        "5e-324",
+                                        "1e400",
+                                        "-1e400",
+                                        "0.0000000000000000000001",
+                                        "9007199254740993.0",
+                                        "123456789012345.0",
+                                        "999999999999999.9",
+                                        "1.7976931348623157e308",
+                                        "0.00000000000000000000000000000000000000001",
+                                        "179769313486231580793.5"};
+    uint64_t seed = 20260105, state = seed;
+    for (size_t i = 0; i < 100000 + FLK_COUNT_OF(fixed); i++) {
+        char text[64];
+        double value = any_double(&state), expected;
+        int precision = (int)(i % 18);
+        if (i < FLK_COUNT_OF(fixed)) {
+            snprintf(text, sizeof text, "%s", fixed[i]);
+        } else if (fabs(value) < 1e20 && i % 2 == 0) {
+            snprintf(text, sizeof text, "%.*f", precision, value);
+        } else {
+            snprintf(text, sizeof text, "%.*e", precision, value);
+        }
+        expected = strtod(text, NULL);
+        strcat(text, ",");
+        double read = flk_number_read(text);
+        ck_assert_msg(memcmp(&read, &expected, sizeof read) == 0, "seed %lu: %s read as %a, not %a", seed, text, read,
+                      expected);
+    }
+}
+END_TEST
+
 /* A locale with a decimal comma changes neither print nor reading back. */
 START_TEST(test_canonical_ignores_locale) {
     static const char *const locales[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "es_ES.UTF-8", "ru_RU.UTF-8"};
@@ -201,6 +239,7 @@ START_TEST(test_canonical_ignores_locale) {
         printf("skipped test_canonical_ignores_locale: no locale with a decimal comma is installed\n");
         return;
     }
+    ck_assert_double_eq(flk_number_read("0.12345678901234567"), 0x1.f9add3746f65fp-4);
     check_print(1.0 / 3, "0.3333333333333333", "0.3333333333333333");
     check_print(1234567.123456789, "1234567.123456789", "1234567.123456789");
     ck_assert_double_eq(flk_round9(0.1234567894), 0.123456789);
@@ -216,6 +255,7 @@ int main(void) {
     tcase_add_test(tcase, test_canonical_number_layout);
     tcase_add_test(tcase, test_canonical_round9_equals_glibc);
     tcase_add_test(tcase, test_canonical_number_round_trips_shortest);
+    tcase_add_test(tcase, test_canonical_number_read);
     tcase_add_test(tcase, test_canonical_ignores_locale);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

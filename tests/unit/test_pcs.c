@@ -381,7 +381,7 @@ START_TEST(test_pcs_limits) {
     expect_valid(body_with("later", repeated("[", "1", 16000, 0, "]")));
     expect_fault(body_with("later", repeated("[", "1", 16384, 0, "]")), "", "16384");
     expect_fault(body_with("later", repeated("[", "[]", 60000, 0, "]")), "", "16384");
-    expect_fault(body_with("v_star", repeated("[", "[]", 60000, 0, "]")), "v_star", "16384");
+    expect_fault(body_with("v_star", repeated("[", "[]", 60000, 0, "]")), "v_star[0]", "finite");
     expect_valid(body_with("sig", long_string(128, 'A')));
     expect_fault(body_with("sig", long_string(129, 'A')), "sig", "128");
     expect_fault(body_with("shard_id", long_string(129, 'A')), "shard_id", "128");
@@ -393,17 +393,18 @@ END_TEST
 
 /* Maps and arrays may nest 16 deep, in unknown members too; much deeper nesting costs no stack. */
 START_TEST(test_pcs_depth) {
-    char nested[64];
-    for (int depth = 2; depth <= 20; depth++) {
+    char nested[64], inside[96];
+    for (int depth = 3; depth <= 20; depth++) {
         int inner = depth - 1; /* the PCS itself is the first */
         memset(nested, '[', (size_t)inner);
         memset(nested + inner, ']', (size_t)inner);
         nested[2 * inner] = '\0';
+        snprintf(inside, sizeof inside, "{\"later\":%.*s}", 2 * (inner - 1), nested + 1);
         if (depth <= FLK_PCS_DEPTH_MAX) {
             expect_valid(body_with("later", nested));
         } else {
             expect_fault(body_with("later", nested), "", "deeper than 16");
-            expect_fault(body_with("ft", nested), "ft", "deeper than 16");
+            expect_fault(body_with("ft", inside), "ft", "deeper than 16");
         }
     }
     static char deep[200001];
@@ -411,7 +412,7 @@ START_TEST(test_pcs_depth) {
         deep[i] = '[';
         deep[100000 + i] = ']';
     }
-    expect_fault(deep, "", "deeper than 16");
+    expect_fault(deep, "", "one object");
     expect_fault(body_with("later", deep), "", "deeper than 16");
 }
 END_TEST
@@ -419,7 +420,7 @@ END_TEST
 /* A key that occurs twice is refused at every level, in unknown members too, and however it is escaped. */
 START_TEST(test_pcs_duplicate_keys) {
     expect_fault(body_with("later\":1,\"epoch", "1"), "epoch", "twice");
-    expect_fault(body_with("later\":1,\"\\u0065poch", "1"), "", "twice"); /* escaped: named by no one */
+    expect_fault(body_with("later\":1,\"\\u0065poch", "1"), "epoch", "twice"); /* escaped */
     expect_fault(body_with("later\":1,\"later", "1"), "", "twice");
     expect_fault(body_with("N_j", "{\"2\":1,\"4\":2,\"2\":1}"), "N_j", "twice");
     expect_fault(body_with("ft", "{\"degraded\":true,\"degraded\":false}"), "ft", "twice");
@@ -451,6 +452,8 @@ START_TEST(test_pcs_json_grammar) {
         "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
         "\"\\u00e9\"",
         "\"\\ud83d\\ude00\"",
+        "\"\\\\ud83d\"",
+        "\"\\uD83D\\uDE00\\u0041\"",
         "\"\xc3\xa9\"",
         "\"\xf0\x9f\x98\x80\"",
         "\"\xef\xbf\xbf\"",
@@ -509,6 +512,12 @@ START_TEST(test_pcs_json_grammar) {
         "\"\\ud800\\u0041\"",
         "\"\\udc00\"",
         "\"\\ude00\\ud83d\"",
+        "\"\\ud83d\\ud83d\"",
+        "\"\\ud83d",
+        "\"\\ud83d\\n\"",
+        "{\"\\ud83d\":1}",
+        "[1,\v2]",
+        "\f1",
         "\"\\u0000\"",
         "{\"\\u0000\":1}",
         "/*c*/1",
@@ -587,6 +596,11 @@ START_TEST(test_pcs_body) {
     expect_fault(body, "", "end after the PCS");
     snprintf(body, sizeof body, "%s]", plain);
     expect_fault(body, "", "end after the PCS");
+    static const char *const behind[] = {"\"abc", "\"", "-", "tru", "/", "\f", "\v"}; /* to yajl the end, or white */
+    for (size_t i = 0; i < FLK_COUNT_OF(behind); i++) {
+        snprintf(body, sizeof body, "%s %s", plain, behind[i]);
+        expect_fault(body, "", NULL);
+    }
     snprintf(body, sizeof body, "\xef\xbb\xbf%s", plain);
     expect_fault(body, "", "not valid JSON");
     expect_bytes(plain, bytes + 1, FLK_E_INVALID, ""); /* with its NUL */
@@ -612,6 +626,28 @@ START_TEST(test_pcs_body_size) {
     memcpy(body, plain, bytes);
     expect_bytes(body, FLK_PCS_BODY_BYTES_MAX, FLK_OK, "");
     expect_bytes(body, FLK_PCS_BODY_BYTES_MAX + 1, FLK_E_TOO_LARGE, "1048576");
+    free(body);
+}
+END_TEST
+
+/* However long a string with escapes is, and wherever it is cut, yajl has the memory for it. */
+START_TEST(test_pcs_long_strings) {
+    const char *plain = body_with("later", "\"\\n\"");
+    const char *string = strstr(plain, "\"\\n\"");
+    size_t before = (size_t)(string - plain);
+    char *body = malloc(FLK_PCS_BODY_BYTES_MAX);
+    static const size_t sizes[] = {2040, 2050, 4090, 4100, 65536, 500000, FLK_PCS_BODY_BYTES_MAX - 2048};
+    for (size_t i = 0; i < FLK_COUNT_OF(sizes); i++) {
+        memcpy(body, plain, before + 1);
+        memset(body + before + 1, 'a', sizes[i]);
+        memcpy(body + before + 1 + sizes[i], string + 1, strlen(string)); /* \n, and what follows */
+        size_t bytes = before + sizes[i] + strlen(string);
+        expect_bytes(body, bytes, FLK_OK, "");
+        expect_bytes(body, before + sizes[i], FLK_E_INVALID, "too early");
+        memmove(body + before + 3, body + before + 1, bytes - before - 3);
+        memcpy(body + before + 1, "\\n", 2);
+        expect_bytes(body, before + sizes[i], FLK_E_INVALID, "too early");
+    }
     free(body);
 }
 END_TEST
@@ -858,12 +894,14 @@ END_TEST
 /* ---- faults of the machine ---- */
 
 static _Thread_local long allocations_left = -1; /* -1: no limit */
-static void *countdown_malloc(size_t bytes) {
+void *__real_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes) { /* the linker gives it all calls of our own code */
     if (allocations_left == 0) {
         return NULL;
     }
     allocations_left -= allocations_left > 0;
-    return malloc(bytes);
+    return __real_malloc(bytes);
 }
 
 /* Whichever allocation fails, the answer is "out of memory", never "the sender is wrong", and nothing leaks. */
@@ -883,7 +921,7 @@ START_TEST(test_pcs_json_every_allocation_fails) {
         }
         ck_assert_msg(err == FLK_E_NOMEM, "allocation %ld: %s: %s", allowed, flk_err_name(err), fault.reason);
     }
-    ck_assert_int_gt(allowed, 50);
+    ck_assert_int_eq(allowed, 3); /* what yajl needs, the reader, v_star */
 }
 END_TEST
 
@@ -894,10 +932,11 @@ static uint64_t next_random(uint64_t *state) {
     return *state;
 }
 
-/* Random damage to a valid body is answered, never crashes, and what is still accepted reads back as itself. */
+/* Random damage to a valid body is answered, never crashes, and what is still accepted reads back as itself. What is
+ * valid JSON is the same to us as to jansson. */
 START_TEST(test_pcs_json_random_damage) {
     uint64_t seed = 20260104, state = seed;
-    char plain[4096], body[4096];
+    char plain[4096], body[4096] = "";
     strcpy(plain, body_with("later", "{\"a\":[1,2,{\"b\":\"\\u00e9\"}]}"));
     size_t bytes = strlen(plain), accepted = 0;
     static const char interesting[] = "{}[],:\"\\0123456789.eE+-truefalsn \xff\xc3\xa9";
@@ -909,6 +948,11 @@ START_TEST(test_pcs_json_random_damage) {
         flk_pcs_t pcs;
         flk_pcs_fault_t fault;
         flk_err_t err = flk_pcs_from_json(body, bytes, &pcs, &fault);
+        json_t *tree = json_loadb(body, bytes, JSON_REJECT_DUPLICATES, NULL);
+        ck_assert_msg(tree != NULL || err != FLK_OK, "jansson refuses %.*s", (int)bytes, body);
+        bool zero = memchr(body, '\0', bytes) != NULL; /* jansson passes over a zero byte behind a number */
+        ck_assert_msg(tree == NULL || zero || strstr(fault.reason, "valid JSON") == NULL, "jansson takes %s", body);
+        json_decref(tree);
         if (err == FLK_OK) {
             accepted++;
             expect_round_trip(&pcs);
@@ -951,7 +995,6 @@ START_TEST(test_pcs_json_threads) {
 END_TEST
 
 int main(void) {
-    json_set_alloc_funcs(countdown_malloc, free);
     make_valid_id();
     Suite *suite = suite_create("pcs");
     TCase *tcase = tcase_create("all");
@@ -967,6 +1010,7 @@ int main(void) {
     tcase_add_test(tcase, test_pcs_json_faults_name_the_member);
     tcase_add_test(tcase, test_pcs_body);
     tcase_add_test(tcase, test_pcs_body_size);
+    tcase_add_test(tcase, test_pcs_long_strings);
     tcase_add_test(tcase, test_pcs_faults_echo_nothing);
     tcase_add_test(tcase, test_pcs_id);
     tcase_add_test(tcase, test_pcs_print_round_trip);
