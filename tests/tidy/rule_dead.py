@@ -5,7 +5,7 @@ import re
 
 BY_CONVENTION = {"CMakeLists.txt", "README.md", "LICENSE", "CHANGELOG.md", "CMakePresets.json", ".gitignore", ".clang-format",
                  ".clang-tidy", "conftest.py", "pytest.ini", "__init__.py"}
-BY_GLOB = re.compile(r"tests/(integration/test_|tidy/rule_)\w+\.py")
+BY_GLOB = re.compile(r"tests/(integration/test_|tidy/rule_|chaos/trials/t\d)\w+\.py")
 ENTRY = {"run", ".ci/run"}
 
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""One trial: a cluster, clients, faults, drain, harvest, verdict."""
+import json
+import random
+import shutil
+import time
+
+from harness.cluster import Cluster
+from harness.process import SLOW
+
+from . import ledger as books
+from .clients import Clients
+from .judge import judge
+from .nemesis import Nemesis
+from .payload import Payload
+from .recorder import Recorder, read
+
+WARM_S = 0.8
+AGAIN = 300  # ids that are asked for once more at the end, over both doors
+
+
+class Trial:
+    """What a file in trials/ defines, as TRIAL. Its docstring says what is done and what must hold."""
+
+    name = None
+    cluster = dict(workers=4, threads=1)   # harness.cluster.Cluster
+    rate = 1000                            # operations/s at most; else `load` of what the clients were seen to get through
+    load = 0.7
+    seconds, short_seconds = 20, 5         # of faults; as long again is spent before, after, and on starting and draining
+    limits = {}                            # over judge.LIMITS
+    drain_s = 60
+    clients = {}                           # over those of Clients
+
+    def missing(self):
+        """Why this trial cannot run here; None when it can."""
+        return None
+
+    def settings(self, run):
+        """Arguments of the Cluster."""
+        return self.cluster
+
+    def prepare(self, run):
+        """Before the cluster starts; `run.cluster` is there. Servers go into run.stack."""
+
+    def plan(self, random, seconds):
+        """Faults as the nemesis takes them."""
+        return []
+
+    def faults(self, run):
+        """The fault phase, while the clients go on. Override it for what a plan cannot say."""
+        run.nemesis.execute(run.plan)
+
+    def finish(self, run):
+        """After the drain, before the cluster stops; what it adds to run.ledger is for extra()."""
+
+    def extra(self, run, history, ledger):
+        """Verdicts of this trial alone: {name: judge.verdict(faults)}."""
+        return {}
+
+
+class Run:
+    """One execution of a trial. Everything random comes from the seed."""
+
+    def __init__(self, trial, seed, short, directory):
+        self.trial, self.seed, self.short, self.directory = trial, seed, short, directory
+        self.random, self.seconds = random.Random(seed), trial.short_seconds if short else trial.seconds
+        self.plan = trial.plan(random.Random(seed), self.seconds)
+        self.ledger, self.extra_figures, self.at_end = {}, {}, []
+
+    def execute(self):
+        """The result as it goes into results.ndjson."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        self.cluster = Cluster(**self.trial.settings(self))
+        try:
+            self._operate()
+            return self._judge()
+        finally:
+            self.cluster.keep_directory = False
+            self.cluster.abandon()
+            for cleanup in reversed(self.at_end):
+                cleanup()
+
+    def _operate(self):
+        self.recorder, self.nemesis = Recorder(self.directory / "history.ndjson"), Nemesis(self)
+        self.trial.prepare(self)
+        self.cluster.start()
+        self.clients = Clients(self.cluster, self.recorder, self.seed, random.Random(self.seed), **self.trial.clients).start()
+        try:
+            self._load()
+        finally:
+            self.clients.stop()
+        self._settle()
+        self.trial.finish(self)
+        self.ledger["counters"] = books.counters(self.cluster)
+        self.ledger["reports"] = self._stop()
+        self.ledger.update(ended=sorted(self.nemesis.ended), **books.harvest(self.cluster))
+        self.ledger.setdefault("syscalls", None)
+        self.recorder.close()
+        (self.directory / "ledger.json").write_text(json.dumps(self.ledger))
+
+    def _phase(self, name, seconds=0):
+        self.recorder.phase(name)
+        time.sleep(seconds)  # a phase's length, not a wait for something
+
+    def _load(self):
+        self.clients.set_rate(float("inf"))
+        self._phase("warm", WARM_S)
+        capacity = sum(self.recorder.results.values()) / WARM_S
+        self.rate = min(self.trial.rate, self.trial.load * capacity)
+        self.clients.set_rate(self.rate)
+        self._phase("base", 1 if self.short else 4)
+        before = books.resources(self.cluster)
+        self.recorder.phase("faults")
+        self.trial.faults(self)
+        self.nemesis.heal()
+        self._phase("after", 1.5 if self.short else 5)
+        self.recorder.phase("drain")
+        self.clients.set_rate(0)
+        drained = books.drain(self.cluster, self.trial.drain_s, self.recorder.now)
+        self.ledger.update(drained=drained, resources=dict(before=before, after=books.resources(self.cluster)))
+
+    def _settle(self):
+        """What was promised is asked for again; then the last stragglers of the clients' retries are settled too."""
+        self.recorder.phase("again")
+        if self.ledger["drained"]["in_time"]:
+            self._ask_again()
+            again = books.drain(self.cluster, self.trial.drain_s, self.recorder.now)
+            if not again["in_time"]:
+                self.ledger["drained"] = again
+
+    def _ask_again(self):
+        known = {payload.id: payload for source in self.clients.sources for payload in source.earlier}
+        sample = self.random.sample(sorted(known), min(AGAIN, len(known)))
+        for gate in range(len(self.cluster.gateways)):
+            with self.cluster.zmq(gate) as zmq, self.cluster.http(gate) as http:
+                for number, name in enumerate(sample[gate::len(self.cluster.gateways)]):
+                    door = http if number % 2 else zmq
+                    op = self.recorder.send(known[name], door.name, gate)
+                    self.recorder.done(op, door.submit(known[name].pcs))
+
+    def _stop(self):
+        """Every process must end on SIGTERM, with nothing ugly in its log."""
+        reports = []
+        for step in ("check", "stop", "check"):
+            for daemon in self.cluster.daemons():
+                try:
+                    getattr(daemon, step)()
+                except AssertionError as error:
+                    reports.append(str(error)[:2000])
+        return reports
+
+    def _judge(self):
+        history = read(self.recorder.path)
+        limits = dict(self.trial.limits)
+        limits["gap_s"] = limits.get("gap_s", 60) * SLOW
+        verdicts, measured = judge(history, self.ledger, limits)
+        verdicts.update(self.trial.extra(self, history, self.ledger))
+        after = self.ledger["resources"]["after"]
+        return dict(trial=self.trial.name, seed=self.seed, short=self.short, holds=all(v["holds"] is not False for v in verdicts.values()),
+                    verdicts=verdicts, faults=self.nemesis.count, rate=round(self.rate), left_out=self.clients.left_out(),
+                    drain_s=self.ledger["drained"]["seconds"], disk_bytes=self.ledger["disk_bytes"],
+                    rss_mib={name: round(found["rss"] / 2**20, 1) for name, found in after.items()}, **measured, **self.extra_figures)
+
+
+__all__ = ["Trial", "Run", "Payload"]
