@@ -21,7 +21,11 @@
     X(ADMIN_LISTEN, "FLK_ADMIN_LISTEN", STR, B | W, "", "host:port or off", "",                                        \
       "/metrics, /healthz and /readyz; default broker 127.0.0.1:8081, worker 127.0.0.1:8082")                          \
     X(PLAINTEXT, "FLK_PLAINTEXT", BOOL, G | B | W | A | R, "0", "", "",                                                \
-      "allow ZeroMQ without encryption beyond loopback")                                                               \
+      "allow ZeroMQ without encryption beyond loopback; without effect when there is a key")                           \
+    X(CURVE_KEY_FILE, "FLK_CURVE_KEY_FILE", STR, G | B | W | A | R, "", "file", "",                                    \
+      "secret CURVE key of this process, by flk keygen; with it every ZeroMQ link over TCP is encrypted")              \
+    X(CURVE_DIR, "FLK_CURVE_DIR", STR, G | B | W | A | R | F, "", "directory", "",                                     \
+      "public keys of its peers: brokers/ gateways/ workers/ agents/ admins/, each with a NAME.pub a peer")            \
     X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | R | F, "./flk-data", "directory", "", "logs and the embedded store")  \
     X(REQUEST_TIMEOUT_MS, "FLK_REQUEST_TIMEOUT_MS", UINT, G, "5000", "ms", "100..600000",                              \
       "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \

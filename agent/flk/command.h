@@ -10,5 +10,6 @@ enum { FLK_FRONT_OK = 0, FLK_FRONT_FAILED = 1, FLK_FRONT_USAGE = 2 };
 int flk_command_up(int argc, char **argv);
 int flk_command_status(int argc, char **argv);
 int flk_command_demo(int argc, char **argv);
+int flk_command_keygen(int argc, char **argv);
 
 #endif

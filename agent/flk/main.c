@@ -14,6 +14,7 @@ static const char help[] = "flk - verifies Proof-of-Computation Summaries: a gat
                            "  up        start and supervise a local cluster in the foreground\n"
                            "  status    one screen about the cluster that runs\n"
                            "  demo      a cluster, real events, a killed worker, a report\n"
+                           "  keygen    a key pair for the ZeroMQ links\n"
                            "  store     look into the store of outcomes, export, import\n"
                            "  agent     turn events into PCS and submit them\n"
                            "  gateway   run one gateway\n"
@@ -79,9 +80,10 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"up", flk_command_up},         {"status", flk_command_status}, {"demo", flk_command_demo},
-    {"store", command_store},       {"wal", command_wal},           {"dlq", command_dlq},
-    {"settings", command_settings}, {"version", command_version},   {"--version", command_version},
-    {"help", command_help},         {"--help", command_help},       {"-h", command_help},
+    {"keygen", flk_command_keygen}, {"store", command_store},       {"wal", command_wal},
+    {"dlq", command_dlq},           {"settings", command_settings}, {"version", command_version},
+    {"--version", command_version}, {"help", command_help},         {"--help", command_help},
+    {"-h", command_help},
 };
 
 int main(int argc, char **argv) {

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* flk keygen: a pair of CURVE keys as files, where the programs look for them. Never prints a secret, never overwrites. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "agent/flk/command.h"
+#include "common/settings.h"
+#include "proto/curve.h"
+
+static const char usage[] =
+    "Usage: flk keygen [--role ROLE] [--dir DIR] NAME\n\n"
+    "Makes a key pair for the ZeroMQ links of one process, or of all that share it:\n\n"
+    "  DIR/NAME.key        the secret key (mode 0600): what FLK_CURVE_KEY_FILE of that process names\n"
+    "  DIR/ROLES/NAME.pub  the public key: copy it to wherever it is let in; without --role DIR/NAME.pub\n\n"
+    "  --role ROLE  broker, gateway, worker, agent or admin\n"
+    "  --dir DIR    what FLK_CURVE_DIR of the processes names; default that variable's value, else the current\n"
+    "               directory\n\n"
+    "A key that exists is never overwritten. Exit codes: 0 done, 1 failed, 2 wrong argument.\n";
+
+typedef struct keygen {
+    const char *dir, *name;
+    bool has_role;
+    flk_role_t role;
+} keygen_t;
+
+/* -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, keygen_t *keygen) {
+    static const struct option known[] = {{"role", required_argument, NULL, 'r'},
+                                          {"dir", required_argument, NULL, 'd'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        switch (option) {
+        case 'r':
+            keygen->has_role = true;
+            if (!flk_role_parse(optarg, &keygen->role)) {
+                fprintf(stderr, "flk: --role: '%s' is not broker, gateway, worker, agent or admin\n", optarg);
+                return FLK_FRONT_USAGE;
+            }
+            break;
+        case 'd':
+            keygen->dir = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return FLK_FRONT_OK;
+        default:
+            return FLK_FRONT_USAGE;
+        }
+    }
+    if (optind + 1 != argc || !flk_curve_name_valid(argv[optind])) {
+        fprintf(stderr, optind + 1 != argc ? "flk: keygen: give one NAME; see flk keygen --help\n"
+                                           : "flk: keygen: a NAME has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a "
+                                             "letter or digit\n");
+        return FLK_FRONT_USAGE;
+    }
+    keygen->name = argv[optind];
+    return -1;
+}
+
+/* Everybody may look into the directories: they hold public keys, and a secret key's own mode protects it. */
+static flk_err_t make_directory(const char *path, char *errmsg) {
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+        flk_errmsg(errmsg, "cannot create directory %.200s: %s", path, strerror(errno));
+        return FLK_E_IO;
+    }
+    return FLK_OK;
+}
+
+static flk_err_t make(const char *dir, const flk_role_t *role, const char *name, char *errmsg) {
+    char keys[PATH_MAX], secret[PATH_MAX], public[PATH_MAX], text[FLK_CURVE_TEXT_BYTES];
+    if (strlen(dir) + FLK_CURVE_NAME_MAX + sizeof "/gateways/.pub" > sizeof keys) {
+        flk_errmsg(errmsg, "the directory's name is too long");
+        return FLK_E_CONFIG;
+    }
+    snprintf(keys, sizeof keys, "%s%s%s", dir, role != NULL ? "/" : "", role != NULL ? flk_role_dir(*role) : "");
+    snprintf(secret, sizeof secret, "%.4000s/%s.key", dir, name);
+    snprintf(public, sizeof public, "%.4000s/%s.pub", keys, name);
+    flk_err_t err = make_directory(dir, errmsg);
+    if (err == FLK_OK) {
+        err = make_directory(keys, errmsg);
+    }
+    if (err == FLK_OK) {
+        err = flk_curve_make_files(secret, public, text, errmsg);
+    }
+    if (err == FLK_OK) {
+        printf("secret key  %s\npublic key  %s  %s\n", secret, public, text);
+    }
+    return err;
+}
+
+int flk_command_keygen(int argc, char **argv) {
+    keygen_t keygen = {0};
+    char errmsg[FLK_ERRMSG_BYTES];
+    int status = parse(argc, argv, &keygen);
+    if (status >= 0) {
+        return status;
+    }
+    flk_settings_t *settings;
+    if (flk_settings_load(FLK_PROGRAM_FLK, &settings, errmsg) != FLK_OK) {
+        fprintf(stderr, "flk: %s\n", errmsg);
+        return FLK_FRONT_USAGE;
+    }
+    if (keygen.dir == NULL) {
+        const char *dir = flk_settings_str(settings, FLK_SET_CURVE_DIR);
+        keygen.dir = dir[0] != '\0' ? dir : ".";
+    }
+    flk_err_t err = make(keygen.dir, keygen.has_role ? &keygen.role : NULL, keygen.name, errmsg);
+    flk_settings_destroy(&settings);
+    if (err != FLK_OK) {
+        fprintf(stderr, "flk: keygen: %s\n", errmsg);
+        return FLK_FRONT_FAILED;
+    }
+    return FLK_FRONT_OK;
+}
