@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of the write-ahead log share. Read in this order: wal_format.c (bytes), wal_scan.c (finding items),
- * wal_segment.c (what memory keeps), wal_file.c (making and replacing files), wal_checkpoint.c, wal_recover.c with
+ * wal_segment.c (what memory keeps), wal_file.c and wal_rewrite.c (making and replacing files), wal_checkpoint.c, wal_recover.c with
  * wal_inventory.c and wal_replay.c (opening), wal_group.c, wal_active.c, wal_writer.c (committing), wal_retain.c
  * (forgetting), wal_cursor.c, wal_read.c, wal.c (the API).
  *
@@ -81,7 +81,8 @@ typedef struct flk_wal_scan {
     uint64_t last_lsn; /* items must be above it */
     uint8_t *buffer;
     size_t buffer_capacity, buffer_bytes;
-    uint64_t buffer_offset; /* of buffer[0] in the file */
+    uint64_t buffer_offset;                  /* of buffer[0] in the file */
+    uint64_t unreadable_from, unreadable_to; /* around all that the disk did not give since the open; to 0: nothing */
 } flk_wal_scan_t;
 
 typedef struct flk_wal_found {
@@ -95,7 +96,10 @@ typedef struct flk_wal_found {
 void flk_wal_scan_init(flk_wal_scan_t *scan);
 /* Opens the file for reading and drops what the page cache has of it, so that the disk is what is read. */
 FLK_MUST_CHECK flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg);
-/* The next valid item at or behind `offset`. FLK_E_NOT_FOUND: none before `limit`. FLK_E_IO, FLK_E_NOMEM. */
+/* Back to the first item of the open file. */
+void flk_wal_scan_rewind(flk_wal_scan_t *scan);
+/* The next valid item at or behind `offset`, over whatever cannot be read. FLK_E_NOT_FOUND: none before `limit`.
+ * FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_wal_scan_next(flk_wal_scan_t *scan, flk_wal_found_t *found, char *errmsg);
 void flk_wal_scan_close(flk_wal_scan_t *scan); /* keeps the buffer */
 void flk_wal_scan_fini(flk_wal_scan_t *scan);
@@ -179,6 +183,7 @@ typedef struct flk_wal_waiter {
 } flk_wal_waiter_t;
 
 struct flk_wal_frames;
+struct flk_wal_rewrite;
 
 struct flk_wal {
     /* set by open, then only read */
@@ -225,8 +230,11 @@ struct flk_wal {
     bool space_low, has_reserve;
     uint64_t space_checked_ms;
     bool checkpoint_due;
-    uint64_t upkeep_mono_ms;  /* when it is due */
-    uint64_t compact_mono_ms; /* not before */
+    uint64_t upkeep_mono_ms;            /* when it is due */
+    struct flk_wal_rewrite *compaction; /* on its way, or NULL */
+    uint64_t compact_records;           /* un-settled in its segment when it began */
+    uint64_t compact_step_ms;           /* its next step is not before */
+    uint64_t compact_mono_ms;           /* no other one is begun before */
 };
 
 static inline void flk_wal_path(const flk_wal_t *wal, const char *name, char out[FLK_WAL_PATH_BYTES]) {
@@ -248,11 +256,29 @@ FLK_MUST_CHECK flk_err_t flk_wal_file_create(flk_wal_t *wal, const flk_wal_heade
                                              uint64_t *file_bytes, int *fd, char *errmsg);
 /* Sets space aside for the time when the disk is full. */
 FLK_MUST_CHECK flk_err_t flk_wal_file_make_reserve(flk_wal_t *wal, char *errmsg);
-/* Replaces the segment's file by one without what is not needed: with `live_only` the records that are not acked,
- * else every valid item. */
-FLK_MUST_CHECK flk_err_t flk_wal_file_rewrite(flk_wal_t *wal, flk_wal_segment_t *segment, bool live_only, char *errmsg);
+/* Makes a temporary file of that name anew and opens it for writing. */
+FLK_MUST_CHECK flk_err_t flk_wal_file_temporary(const flk_wal_t *wal, const char *name, char path[FLK_WAL_PATH_BYTES],
+                                                int *fd, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_wal_file_write_header(int fd, const char *path, const flk_wal_header_t *header,
+                                                   char *errmsg);
 /* Gives the file a second name, *.damaged, under which it stays when the first one is replaced or removed. */
 FLK_MUST_CHECK flk_err_t flk_wal_file_quarantine(flk_wal_t *wal, const char *name, char *errmsg);
+
+/* ---- wal_rewrite.c: a segment's file replaced by one without what is not needed ---- */
+
+#define FLK_WAL_REWRITE_NAME "rewrite.tmp"
+
+typedef struct flk_wal_rewrite flk_wal_rewrite_t; /* Opaque; fields are commented in wal_rewrite.c. */
+
+/* Begins one: with `live_only` the records that are not acked are kept, else every valid item. Caller frees with
+ * flk_wal_rewrite_destroy, which leaves the old file in place unless the rewrite has ended. */
+FLK_MUST_CHECK flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, bool live_only,
+                                             flk_wal_rewrite_t **rewrite, char *errmsg);
+/* Copies some more and syncs it: a few milliseconds of disk time. FLK_E_AGAIN: there is more to do. FLK_OK: the new
+ * file is the segment's. */
+FLK_MUST_CHECK flk_err_t flk_wal_rewrite_step(flk_wal_rewrite_t *rewrite, char *errmsg);
+const flk_wal_segment_t *flk_wal_rewrite_segment(const flk_wal_rewrite_t *rewrite);
+void flk_wal_rewrite_destroy(flk_wal_rewrite_t **rewrite); /* NULL is allowed */
 
 /* ---- wal_checkpoint.c: what a start needs to know of sealed segments without reading them ---- */
 
@@ -284,6 +310,7 @@ enum {
     FLK_WAL_SPACE_CHECK_MS = 100,
     FLK_WAL_RETRY_MS_MIN = 50,
     FLK_WAL_RETRY_MS_MAX = 1000,
+    FLK_WAL_COMPACT_MS = 20, /* between two steps: appends come first */
 };
 
 /* Opens the first segment, or leaves the log unhealthy, to try again. FLK_E_NOMEM. */
@@ -323,8 +350,9 @@ void flk_wal_group_publish(flk_wal_t *wal, flk_wal_group_t *group);
 
 /* ---- wal_retain.c: what settled, what may go ---- */
 
-/* Notes what settled, keeps the checkpoint, removes what is too old, compacts what stands in the way. */
+/* Notes what settled, keeps the checkpoint, removes what is too old, begins to compact what stands in the way. */
 void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms);
+void flk_wal_upkeep_compact(flk_wal_t *wal); /* one step of the compaction that is on its way, if there is one */
 void flk_wal_upkeep_reserve(flk_wal_t *wal); /* makes the reserve again when it was used and there is space */
 
 #endif

@@ -20,6 +20,15 @@ flk_err_t flk_wal_recovery_nomem(const flk_wal_t *wal, char *errmsg) {
     return FLK_E_NOMEM;
 }
 
+static void rewrite_segment(flk_wal_t *wal, flk_wal_segment_t *segment) {
+    flk_wal_rewrite_t *rewrite;
+    flk_err_t err = flk_wal_rewrite_new(wal, segment, false, &rewrite, NULL);
+    for (err = err == FLK_OK ? FLK_E_AGAIN : err; err == FLK_E_AGAIN;) {
+        err = flk_wal_rewrite_step(rewrite, NULL);
+    }
+    flk_wal_rewrite_destroy(&rewrite);
+}
+
 /* A failure leaves the file as it is: it can be read, and the next start tries again. */
 static void repair_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate) {
     flk_wal_t *wal = recovery->wal;
@@ -29,7 +38,7 @@ static void repair_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *ca
         err = flk_wal_file_quarantine(wal, candidate->name, NULL);
     }
     if (err == FLK_OK) {
-        (void)!flk_wal_file_rewrite(wal, candidate->segment, false, NULL);
+        rewrite_segment(wal, candidate->segment);
     }
 }
 
@@ -82,6 +91,13 @@ static void repair(flk_wal_recovery_t *recovery) {
     }
 }
 
+/* Of a rewrite that a crash cut short; it may be as large as a segment. */
+static void remove_leftover(const flk_wal_t *wal) {
+    char path[FLK_WAL_PATH_BYTES];
+    flk_wal_path(wal, FLK_WAL_REWRITE_NAME, path);
+    (void)!flk_io_unlink(path, NULL);
+}
+
 flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
     flk_wal_recovery_t recovery = {.wal = wal};
     flk_wal_scan_init(&recovery.scan);
@@ -99,6 +115,7 @@ flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
         }
         wal->stats.next_lsn = wal->next_lsn;
         wal->checkpoint_due = flk_wal_checkpoint_store(wal, NULL) != FLK_OK;
+        remove_leftover(wal);
     }
     flk_wal_scan_fini(&recovery.scan);
     free(recovery.checkpoint.rows);

@@ -7,8 +7,8 @@
  *
  * Acks lie behind the records that they settle, so a segment may go only when no older one holds a settled record
  * that would come back to life without it. An older one that does, because one record in it is stuck, is compacted:
- * rewritten with its live records alone, under the same number and LSNs. So a stuck record holds its own bytes, not the
- * disk. A failure of any step leaves it for the next second.
+ * rewritten with its live records alone, under the same number and LSNs, a step at a time between the groups. So a
+ * stuck record holds its own bytes, not the disk. A failure of any step leaves it for the next second.
  * The checkpoint comes before the removal: it names what is settled, so that a missing file is no surprise at a start. */
 #include <stdlib.h>
 
@@ -27,12 +27,42 @@ static void settle(flk_wal_t *wal, flk_wal_segment_t *segment) {
     wal->checkpoint_due = true;
 }
 
+static void begin_compaction(flk_wal_t *wal, flk_wal_segment_t *segment, uint64_t now_ms) {
+    wal->compact_mono_ms = now_ms + FLK_WAL_UPKEEP_MS * (segment->bytes / COMPACT_BYTES_PER_UPKEEP);
+    wal->compact_records = segment->unsettled;
+    (void)!flk_wal_rewrite_new(wal, segment, true, &wal->compaction, NULL);
+}
+
+void flk_wal_upkeep_compact(flk_wal_t *wal) {
+    if (wal->compaction == NULL) {
+        return;
+    }
+    flk_err_t err = flk_wal_rewrite_step(wal->compaction, NULL);
+    if (err == FLK_OK) {
+        flk_wal_segment_t *segment =
+            flk_wal_segments_numbered(&wal->segments, flk_wal_rewrite_segment(wal->compaction)->number);
+        segment->records = wal->compact_records; /* settled since then: it is compacted again before their acks go */
+        wal->checkpoint_due = true;
+    }
+    if (err != FLK_E_AGAIN) {
+        flk_wal_rewrite_destroy(&wal->compaction);
+    }
+}
+
+/* Its last records settled meanwhile: there is nothing to keep. */
+static void end_compaction_of(flk_wal_t *wal, const flk_wal_segment_t *segment) {
+    if (wal->compaction != NULL && flk_wal_rewrite_segment(wal->compaction) == segment) {
+        flk_wal_rewrite_destroy(&wal->compaction);
+    }
+}
+
 static uint64_t settle_all(flk_wal_t *wal) {
     uint64_t settled_bytes = 0;
     for (size_t i = 0; i < wal->segments.len; i++) {
         flk_wal_segment_t *segment = wal->segments.at[i];
         if (segment->sealed && segment->unsettled == 0) {
             if (segment->acked != NULL) {
+                end_compaction_of(wal, segment);
                 settle(wal, segment);
             }
             settled_bytes += segment->file_bytes;
@@ -62,17 +92,10 @@ static flk_err_t release_older(flk_wal_t *wal, size_t index, uint64_t now_ms) {
         if (segment->records == segment->unsettled) {
             continue;
         }
-        if (now_ms < wal->compact_mono_ms) {
-            return FLK_E_AGAIN;
+        if (wal->compaction == NULL && now_ms >= wal->compact_mono_ms) {
+            begin_compaction(wal, segment, now_ms);
         }
-        uint64_t bytes = segment->bytes, unsettled = segment->unsettled;
-        flk_err_t err = flk_wal_file_rewrite(wal, segment, true, NULL);
-        if (err != FLK_OK) {
-            return err;
-        }
-        segment->records = unsettled;
-        wal->checkpoint_due = true;
-        wal->compact_mono_ms = now_ms + FLK_WAL_UPKEEP_MS * bytes / COMPACT_BYTES_PER_UPKEEP;
+        return FLK_E_AGAIN;
     }
     return FLK_OK;
 }

@@ -3,7 +3,8 @@
  * 2. If it does not check, try again 8 bytes further on, up to the limit: a single bad item hides nothing behind it.
  * 3. No item before the limit: say how much of the rest is not zero, since preallocated space is.
  *
- * A length is believed only when it fits before the limit, so damage cannot make the buffer larger than the file. */
+ * A length is believed only when it fits before the limit, so damage cannot make the buffer larger than the file.
+ * A block that the disk refuses to give (EIO) counts as zeros and is noted: what lies around it is still found. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "common/io.h"
 #include "common/wal_internal.h"
 
-enum { BUFFER_BYTES = 256 << 10 };
+enum { BUFFER_BYTES = 256 << 10, BLOCK_BYTES = 4096 };
 
 void flk_wal_scan_init(flk_wal_scan_t *scan) {
     *scan = (flk_wal_scan_t){.fd = -1};
@@ -29,10 +30,16 @@ flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t sal
                         POSIX_FADV_DONTNEED); /* after a failed write-back the cache shows what never arrived */
     strcpy(scan->path, path);
     scan->salt = salt;
-    scan->offset = FLK_WAL_SEGMENT_HEADER_BYTES;
-    scan->limit = scan->last_lsn = scan->buffer_offset = 0;
-    scan->buffer_bytes = 0;
+    scan->limit = 0;
+    scan->unreadable_from = scan->unreadable_to = 0;
+    flk_wal_scan_rewind(scan);
     return FLK_OK;
+}
+
+void flk_wal_scan_rewind(flk_wal_scan_t *scan) {
+    scan->offset = FLK_WAL_SEGMENT_HEADER_BYTES;
+    scan->last_lsn = scan->buffer_offset = 0;
+    scan->buffer_bytes = 0;
 }
 
 void flk_wal_scan_close(flk_wal_scan_t *scan) {
@@ -47,6 +54,37 @@ void flk_wal_scan_fini(flk_wal_scan_t *scan) {
     free(scan->buffer);
     scan->buffer = NULL;
     scan->buffer_capacity = 0;
+}
+
+static void note_unreadable(flk_wal_scan_t *scan, uint64_t from, uint64_t to) {
+    if (scan->unreadable_to == 0 || from < scan->unreadable_from) {
+        scan->unreadable_from = from;
+    }
+    scan->unreadable_to = to > scan->unreadable_to ? to : scan->unreadable_to;
+}
+
+/* Block by block, since one bad block fails the whole of a larger read. */
+static flk_err_t fetch_around(flk_wal_scan_t *scan, size_t fetch, uint64_t offset, char *errmsg) {
+    scan->buffer_bytes = 0;
+    while (scan->buffer_bytes < fetch) {
+        const uint64_t at = offset + scan->buffer_bytes;
+        size_t part = BLOCK_BYTES - (size_t)(at % BLOCK_BYTES), got;
+        part = part < fetch - scan->buffer_bytes ? part : fetch - scan->buffer_bytes;
+        uint8_t *into = scan->buffer + scan->buffer_bytes;
+        flk_err_t err = flk_io_pread(scan->fd, scan->path, into, part, at, &got, errmsg);
+        if (err == FLK_E_IO) {
+            memset(into, 0, part);
+            note_unreadable(scan, at, at + part);
+            got = part;
+        } else if (err != FLK_OK) {
+            return err;
+        }
+        scan->buffer_bytes += got;
+        if (got < part) {
+            break; /* the file is shorter than it was */
+        }
+    }
+    return FLK_OK;
 }
 
 /* Points *data at what the file holds from `offset` on: at least `want` bytes, fewer only at the limit or the end. */
@@ -70,8 +108,8 @@ static flk_err_t look(flk_wal_scan_t *scan, uint64_t offset, size_t want, const 
         scan->buffer_bytes = 0;
         fetch = fetch < left ? fetch : (size_t)left;
         flk_err_t err = flk_io_pread(scan->fd, scan->path, scan->buffer, fetch, offset, &scan->buffer_bytes, errmsg);
-        if (err == FLK_E_IO && want < fetch) { /* the bad block may lie behind what is wanted */
-            err = flk_io_pread(scan->fd, scan->path, scan->buffer, want, offset, &scan->buffer_bytes, errmsg);
+        if (err == FLK_E_IO) {
+            err = fetch_around(scan, fetch, offset, errmsg);
         }
         if (err != FLK_OK) {
             scan->buffer_bytes = 0;

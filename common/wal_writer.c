@@ -210,6 +210,9 @@ static uint64_t deadline_of(const flk_wal_t *wal) {
     } else if (wal->pending_acks.len > 0 && wal->acks_since_ms + FLK_WAL_ACK_DELAY_MS < deadline) {
         deadline = wal->acks_since_ms + FLK_WAL_ACK_DELAY_MS;
     }
+    if (wal->compaction != NULL && wal->compact_step_ms < deadline) {
+        deadline = wal->compact_step_ms;
+    }
     if (wal->space_low && wal->space_checked_ms + FLK_WAL_SPACE_CHECK_MS < deadline) {
         deadline = wal->space_checked_ms + FLK_WAL_SPACE_CHECK_MS;
     }
@@ -314,6 +317,10 @@ void *flk_wal_writer_run(void *arg) {
             flk_wal_upkeep(wal, now_ms);
             flk_wal_upkeep_reserve(wal);
         }
+        if (wal->compaction != NULL && now_ms >= wal->compact_step_ms) {
+            flk_wal_upkeep_compact(wal);
+            wal->compact_step_ms = flk_mono_ms() + FLK_WAL_COMPACT_MS;
+        }
         bool written = wal->pending_acks.len == 0 || wal->failure != FLK_OK;
         if (turn.stopping && wal->backlog == NULL && atomic_load(&wal->incoming) == NULL && written) {
             return NULL;
@@ -324,6 +331,13 @@ void *flk_wal_writer_run(void *arg) {
 void flk_wal_writer_fini(flk_wal_t *wal) {
     flk_wal_active_seal(wal);
     flk_wal_upkeep(wal, flk_mono_ms());
+    if (wal->compaction != NULL) {
+        while (wal->compaction != NULL) {
+            flk_wal_upkeep_compact(wal);
+        }
+        flk_wal_upkeep(wal, flk_mono_ms()); /* what waited for it may go */
+        flk_wal_rewrite_destroy(&wal->compaction);
+    }
     (void)!flk_wal_checkpoint_store(wal, NULL); /* else the next start reads more segments */
     while (wal->pending_acks.first != NULL) {
         flk_wal_ack_node_t *ack = wal->pending_acks.first;
