@@ -38,6 +38,8 @@ static flk_err_t err_from_errno(int code) {
         return FLK_E_NOT_FOUND;
     case EEXIST:
         return FLK_E_EXISTS;
+    case ENOMEM:
+        return FLK_E_NOMEM;
     default:
         return FLK_E_IO;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every system call that touches the disk, and the one place where tests inject its faults.
- * All return FLK_OK, FLK_E_NO_SPACE (ENOSPC, EDQUOT), FLK_E_NOT_FOUND, FLK_E_EXISTS or FLK_E_IO, with path and
- * strerror in errmsg (may be NULL). Short reads and writes and EINTR are handled here. */
+ * All return FLK_OK, FLK_E_NO_SPACE (ENOSPC, EDQUOT), FLK_E_NOT_FOUND, FLK_E_EXISTS, FLK_E_NOMEM or FLK_E_IO,
+ * with path and strerror in errmsg (may be NULL). Short reads and writes and EINTR are handled here. */
 #ifndef FLK_COMMON_IO_H
 #define FLK_COMMON_IO_H
 

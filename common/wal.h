@@ -89,7 +89,7 @@ typedef struct flk_wal_stats {
     uint64_t segments, bytes;                                      /* on disk now, quarantined ones not counted */
     uint64_t sync_failures, write_failures;
     uint64_t torn_bytes;        /* cut from the tail at open */
-    uint64_t damaged_records;   /* places in the middle that failed their check at open; what lay behind was salvaged */
+    uint64_t damaged_records;   /* places that failed their check or could not be read at open; the rest was salvaged */
     uint64_t quarantined;       /* segments set aside as *.damaged at open */
     uint64_t oldest_unacked_ms; /* age of the oldest un-acked record; 0 without one */
     uint64_t recovered;         /* un-acked records found at open */
@@ -124,22 +124,26 @@ typedef enum flk_wal_item_type {
     FLK_WAL_ITEM_RECORD,
     FLK_WAL_ITEM_ACK,
     FLK_WAL_ITEM_DAMAGE,
-    FLK_WAL_ITEM_TORN
+    FLK_WAL_ITEM_TORN,
+    FLK_WAL_ITEM_MISSING,  /* a whole segment is gone, and the retention cannot have been it */
+    FLK_WAL_ITEM_STRANGER, /* a file that is no segment of this log, or a second copy: a start sets it aside */
+    FLK_WAL_ITEM_MISNAMED, /* a segment under another one's name: it is used all the same */
 } flk_wal_item_type_t;
 
 typedef struct flk_wal_item {
     flk_wal_item_type_t type;
-    const char *segment;     /* file name; kept until the callback returns, as `record.body` is */
+    const char *
+        segment; /* file name, for MISSING the one it should have; kept until the callback returns, as `record.body` is */
     uint64_t log_id;         /* flk_wal_id of the log that the segment belongs to */
     uint64_t offset;         /* of the item in its segment, bytes */
     uint64_t bytes;          /* its length on disk; for damage and torn tails, how much was passed over */
-    flk_wal_record_t record; /* RECORD; for ACK lsn and time_ms of the ack itself */
+    flk_wal_record_t record; /* RECORD; for ACK lsn and time_ms of the ack itself; for MISSING the first lsn */
     uint64_t acked_lsn;      /* ACK */
     flk_wal_mark_t mark;     /* ACK */
 } flk_wal_item_t;
 
 /* Calls `visit` for each item of each segment, in order, quarantined segments last; stops early when it returns
- * false. Works on a live log and on a copy. Errors: FLK_E_IO, FLK_E_NOT_FOUND (no log there), FLK_E_NOMEM. */
+ * false. The items of strangers are not visited. Works on a live log and on a copy. Errors: FLK_E_IO, FLK_E_NOT_FOUND (no log there), FLK_E_NOMEM. */
 typedef bool flk_wal_visit_fn(void *arg, const flk_wal_item_t *item);
 FLK_MUST_CHECK flk_err_t flk_wal_read(const char *dir, flk_wal_visit_fn *visit, void *arg, char *errmsg);
 

@@ -18,8 +18,6 @@ struct flk_wal_cursor {
     uint64_t next_lsn;   /* nothing below it is handed out any more */
 };
 
-enum { UNREADABLE_BYTES = 4096 }; /* passed over after a failed read */
-
 flk_err_t flk_wal_cursor_new(flk_wal_t *wal, flk_wal_cursor_t **cursor) {
     *cursor = calloc(1, sizeof **cursor);
     if (*cursor == NULL) {
@@ -170,9 +168,6 @@ static flk_err_t step(flk_wal_cursor_t *cursor, flk_wal_record_t *record, bool *
     flk_err_t err = flk_wal_scan_next(&cursor->scan, &found, errmsg);
     if (err == FLK_E_NOT_FOUND) {
         return go_on(cursor, &found, errmsg);
-    }
-    if (err == FLK_E_IO) {
-        cursor->scan.offset = (cursor->scan.offset / UNREADABLE_BYTES + 1) * UNREADABLE_BYTES;
     }
     if (err != FLK_OK) {
         return err;

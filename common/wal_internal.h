@@ -2,7 +2,7 @@
 /* What the files of the write-ahead log share. Read in this order: wal_format.c (bytes), wal_scan.c (finding items),
  * wal_segment.c (what memory keeps), wal_file.c and wal_rewrite.c (making and replacing files), wal_checkpoint.c, wal_recover.c with
  * wal_inventory.c and wal_replay.c (opening), wal_group.c, wal_active.c, wal_writer.c (committing), wal_retain.c
- * (forgetting), wal_cursor.c, wal_read.c, wal.c (the API).
+ * (forgetting), wal_cursor.c, wal_catalog.c and wal_read.c (tools), wal.c (the API).
  *
  * Words. Item: what a segment holds, a record or an ack. LSN: number of an item, +1 each. Durable: covered by a
  * successful fdatasync. Settled: a record whose ack is durable; a segment without any other record. Sealed: a segment
@@ -237,12 +237,16 @@ struct flk_wal {
     uint64_t compact_mono_ms;           /* no other one is begun before */
 };
 
-static inline void flk_wal_path(const flk_wal_t *wal, const char *name, char out[FLK_WAL_PATH_BYTES]) {
-    size_t dir_len = strlen(wal->dir), name_len = strlen(name);
+static inline void flk_wal_path_in(const char *dir, const char *name, char out[FLK_WAL_PATH_BYTES]) {
+    size_t dir_len = strlen(dir), name_len = strlen(name);
     FLK_ASSERT(dir_len + 1 + name_len < FLK_WAL_PATH_BYTES);
-    memcpy(out, wal->dir, dir_len);
+    memcpy(out, dir, dir_len);
     out[dir_len] = '/';
     memcpy(out + dir_len + 1, name, name_len + 1);
+}
+
+static inline void flk_wal_path(const flk_wal_t *wal, const char *name, char out[FLK_WAL_PATH_BYTES]) {
+    flk_wal_path_in(wal->dir, name, out);
 }
 
 /* ---- wal_file.c: making, replacing and cutting segment files ---- */

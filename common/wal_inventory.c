@@ -87,11 +87,11 @@ static flk_err_t read_header(flk_wal_recovery_t *recovery, flk_wal_candidate_t *
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     err = flk_io_pread(fd, path, bytes, sizeof bytes, 0, &got, errmsg);
     (void)!flk_io_close(fd, path, NULL);
-    if (err != FLK_OK) {
+    if (err != FLK_OK && err != FLK_E_IO) { /* a block that cannot be read is damage like any other */
         return err;
     }
     FLK_ASSERT(flk_wal_file_number(candidate->name, &name_number));
-    candidate->header_ok = got == sizeof bytes && flk_wal_header_decode(bytes, &candidate->header);
+    candidate->header_ok = err == FLK_OK && got == sizeof bytes && flk_wal_header_decode(bytes, &candidate->header);
     if (candidate->header_ok && candidate->header.version != FLK_WAL_VERSION) {
         flk_errmsg(errmsg, "%s has format %u, this program reads %d: use the program that wrote it", path,
                    candidate->header.version, FLK_WAL_VERSION);

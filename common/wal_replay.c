@@ -147,6 +147,11 @@ static flk_err_t read_items(flk_wal_recovery_t *recovery, size_t index, char *er
         add_hole(&holes, segment->end_lsn, err == FLK_E_NOT_FOUND ? found.skipped_bytes : 0);
     }
     resolve_holes(recovery, candidate, &holes, promised);
+    if (recovery->scan.unreadable_to > 0 && !candidate->lost_items) { /* nobody knows what was there */
+        recovery->wal->stats.damaged_records++;
+        candidate->lost_items = true;
+        holes = (holes_t){0};
+    }
     recovery->wal->stats.torn_bytes += holes.bytes;
     if (candidate->header.sparse) {
         if (flk_wal_segment_reserve(segment, candidate->header.end_lsn) != FLK_OK) {

@@ -55,9 +55,9 @@ static bool add_ack(flk_journal_t *journal, const flk_wal_item_t *item) {
 static bool take_ack(void *arg, const flk_wal_item_t *item) {
     flk_journal_t *journal = arg;
     journal->log_id = item->log_id;
-    if (item->type == FLK_WAL_ITEM_DAMAGE) {
-        journal->damage++;
-    } else if (item->type != FLK_WAL_ITEM_TORN && item->record.lsn > journal->last_lsn) {
+    const bool sound = item->type == FLK_WAL_ITEM_RECORD || item->type == FLK_WAL_ITEM_ACK;
+    journal->damage += !sound && item->type != FLK_WAL_ITEM_TORN;
+    if (sound && item->record.lsn > journal->last_lsn) {
         journal->last_lsn = item->record.lsn;
     }
     journal->out_of_memory = item->type == FLK_WAL_ITEM_ACK && !add_ack(journal, item);

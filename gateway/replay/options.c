@@ -70,7 +70,8 @@ static const struct {
 } verbs[] = {
     [FLK_VERB_LIST] = {"list", "", "one line a record"},
     [FLK_VERB_SHOW] = {"show", "LSN|PCS_ID", "all about a record, PCS included"},
-    [FLK_VERB_VERIFY] = {"verify", "", "check every byte; name each damage by segment and offset"},
+    [FLK_VERB_VERIFY] = {"verify", "",
+                         "check every byte; name each damage by segment and offset, and segments that are gone"},
     [FLK_VERB_STATS] = {"stats", "", "how many, of which status, how large, from when to when"},
     [FLK_VERB_EXPORT] = {"export", "", "records with their PCS as NDJSON"},
     [FLK_VERB_AUDIT] = {"audit", "", "verify each record again and compare with what was answered"},

@@ -8,7 +8,7 @@
 
 typedef struct verified {
     bool json;
-    uint64_t records, acks, damaged, torn;
+    uint64_t records, acks, damaged, torn, missing, strangers; /* strangers: and misnamed ones */
 } verified_t;
 
 static void print_place(const verified_t *verified, const char *what, const flk_wal_item_t *item) {
@@ -20,6 +20,19 @@ static void print_place(const verified_t *verified, const char *what, const flk_
     printf("{\"type\":\"%s\",\"segment\":", what);
     flk_print_string_json(item->segment);
     printf(",\"offset\":%llu,\"bytes\":%llu}\n", (unsigned long long)item->offset, (unsigned long long)item->bytes);
+}
+
+static void print_file(const verified_t *verified, const char *type, const char *text, const flk_wal_item_t *item) {
+    if (!verified->json) {
+        printf("%s %s\n", item->segment, text);
+        return;
+    }
+    printf("{\"type\":\"%s\",\"segment\":", type);
+    flk_print_string_json(item->segment);
+    if (item->type == FLK_WAL_ITEM_MISSING) {
+        printf(",\"lsn\":%llu", (unsigned long long)item->record.lsn);
+    }
+    puts("}");
 }
 
 static bool take_item(void *arg, const flk_wal_item_t *item) {
@@ -39,6 +52,19 @@ static bool take_item(void *arg, const flk_wal_item_t *item) {
         verified->torn++;
         print_place(verified, "torn", item);
         break;
+    case FLK_WAL_ITEM_MISSING:
+        verified->missing++;
+        print_file(verified, "missing", "is missing: put it back, or its un-acked records are lost", item);
+        break;
+    case FLK_WAL_ITEM_STRANGER:
+        verified->strangers++;
+        print_file(verified, "stranger", "is no segment of this log, or a second copy: the next start sets it aside",
+                   item);
+        break;
+    case FLK_WAL_ITEM_MISNAMED:
+        verified->strangers++;
+        print_file(verified, "misnamed", "has another segment's name: it is used all the same", item);
+        break;
     }
     return true;
 }
@@ -49,9 +75,13 @@ int flk_replay_verify(const flk_replay_options_t *options, const char *dir) {
     if (flk_wal_read(dir, take_item, &verified, errmsg) != FLK_OK) {
         return flk_replay_failed(errmsg);
     }
-    printf(options->json ? "{\"type\":\"summary\",\"records\":%llu,\"acks\":%llu,\"damaged\":%llu,\"torn\":%llu}\n"
-                         : "%llu records and %llu acks are sound; damaged places %llu, torn tails %llu\n",
+    printf(options->json
+               ? "{\"type\":\"summary\",\"records\":%llu,\"acks\":%llu,\"damaged\":%llu,\"torn\":%llu,"
+                 "\"missing\":%llu,\"strangers\":%llu}\n"
+               : "%llu records and %llu acks are sound; damaged places %llu, torn tails %llu, missing segments "
+                 "%llu, files that do not belong %llu\n",
            (unsigned long long)verified.records, (unsigned long long)verified.acks,
-           (unsigned long long)verified.damaged, (unsigned long long)verified.torn);
-    return verified.damaged > 0 ? FLK_REPLAY_FAILED : FLK_REPLAY_OK;
+           (unsigned long long)verified.damaged, (unsigned long long)verified.torn,
+           (unsigned long long)verified.missing, (unsigned long long)verified.strangers);
+    return verified.damaged + verified.missing + verified.strangers > 0 ? FLK_REPLAY_FAILED : FLK_REPLAY_OK;
 }
