@@ -21,6 +21,7 @@ from .recorder import from_frame
 ATTEMPTS = 6
 STALE_S = 2.0      # what could not be sent for so long is left out of the schedule
 HTTP_SECONDS = 12  # above the gateway's own deadline
+SENT_AT_ONCE = 64  # then a ZeroMQ client listens again
 SILENCE_S = 3.0    # a ZeroMQ door that says nothing for so long is connected to anew
 
 
@@ -57,6 +58,9 @@ class Source:
         """Operations a second from now on; 0 is none, infinity as fast as they are taken."""
         with self.lock:
             self.rate, self.next_due = rate, time.monotonic()
+
+    def is_idle(self):
+        return self.rate == 0 or self.next_due > time.monotonic()
 
     def take(self):
         """(due, payload, attempt) of what is due now, or None."""
@@ -196,14 +200,14 @@ class Link:
                 self.socket.send(doors.pack(doors.PING, self.instance, b""), zmq.DONTWAIT)
             if now - self.heard > SILENCE_S * SLOW:
                 self.lost = "the door is silent"
-            if self.socket.poll(4):
+            if self.socket.poll(4 if self.source.is_idle() or len(self.flying) >= self.window else 0):
                 self._receive()
         for op, payload, attempt in self.flying.values():
             self.clients._end(op, payload, attempt, error=self.lost or "no answer in time")
         self.socket.close()
 
     def _submit(self):
-        while len(self.flying) < self.window:
+        for _ in range(min(SENT_AT_ONCE, self.window - len(self.flying))):
             item = self.source.take()
             if item is None:
                 return
