@@ -36,7 +36,7 @@ enum { C = 1, S = 2, D = 4, T = 8 }; /* compute, submit, drain, status */
     X(TIMEOUT, "timeout", "DURATION", S | D, "of one try; default 15s")                                                \
     X(CACERT, "cacert", "FILE", S | D, "CA certificates that https:// is checked against; default the system's")       \
     X(RESULTS, "results", "FILE", S | D, "one line of JSON for each PCS and its answer")                               \
-    X(JSON, "json", NULL, S | D | T, "summary or status as one line of JSON on standard output")                       \
+    X(JSON, "json", NULL, C | S | D | T, "summary or status as one line of JSON on standard output; PCS are JSON")     \
     X(QUIET, "quiet", NULL, C | S | D, "no progress bar and no summary line")
 
 enum option_id {

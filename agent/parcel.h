@@ -9,9 +9,10 @@
 
 typedef struct flk_parcel {
     uint64_t lsn; /* of its record in the outbox, or in the dead-letter queue */
-    flk_id_t id;  /* its submission id at the ZeroMQ door: the same however often it is sent */
-    bool ready;   /* ready-made: its bytes are not touched */
-    bool resent;  /* tried by an earlier run, so its first try here is not its first */
+    flk_id_t
+        id; /* its submission id at the ZeroMQ door: the same however often it is sent, no other's; the owner sets it */
+    bool ready;  /* ready-made: its bytes are not touched */
+    bool resent; /* tried by an earlier run, so its first try here is not its first */
     flk_pcs_t pcs;
     char *json; /* the same as text; heap */
     size_t json_bytes;

@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "common/admin.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "common/settings.h"
 
 static flk_broker_t *broker; /* for the signal handler */
@@ -29,7 +30,9 @@ static void run(void) {
     handle_signal(SIGINT, on_signal);
     flk_log(FLK_LOG_INFO, "broker_started", FLK_S("frontend", flk_broker_frontend(broker)),
             FLK_S("backend", flk_broker_backend(broker)));
+    flk_notify(FLK_NOTIFY_READY);
     flk_broker_run(broker);
+    flk_notify(FLK_NOTIFY_STOPPING);
     handle_signal(SIGTERM, SIG_IGN); /* it is ending already, and the handler must not meet a freed broker */
     handle_signal(SIGINT, SIG_IGN);
 }

@@ -44,8 +44,8 @@ flk_program_t flk_settings_program(const flk_settings_t *settings);
 typedef void flk_settings_item_fn(void *arg, const char *item, size_t index);
 size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg);
 
-/* The start that all daemons share. Handles --help, --version, --check (load, print effective settings with secrets
- * masked) and refuses other arguments; loads settings, starts log. Returns -1 to go on with *settings filled, or the
+/* The start that all daemons share. Handles --help, --version, --check [--json] (load, print effective settings
+ * with secrets masked) and refuses other arguments; loads settings, starts log. Returns -1 to go on with *settings filled, or the
  * exit status (0 or 2) to end with. */
 FLK_MUST_CHECK int flk_settings_start(flk_program_t program, const char *summary, int argc, char **argv,
                                       flk_settings_t **settings);
@@ -55,5 +55,7 @@ FLK_MUST_CHECK int flk_settings_start(flk_program_t program, const char *summary
 void flk_settings_print(flk_program_t program, FILE *out);
 void flk_settings_print_effective(const flk_settings_t *settings, FILE *out);
 void flk_settings_print_markdown(FILE *out);
+void flk_settings_print_json(FILE *out);                                           /* the table: an array of rows */
+void flk_settings_print_effective_json(const flk_settings_t *settings, FILE *out); /* name -> value, secrets masked */
 
 #endif

@@ -45,10 +45,11 @@ void flk_settings_print(flk_program_t program, FILE *out) {
 static void print_help(flk_program_t program, const char *summary) {
     const char *name = flk_program_name(program);
     printf("%s - %s\n\n"
-           "Usage: %s [--help | --version | --check]\n\n"
+           "Usage: %s [--help | --version | --check [--json]]\n\n"
            "  --help     this page\n"
            "  --version  the version\n"
-           "  --check    check the settings and print those in effect, secrets masked\n\n",
+           "  --check    check the settings and print those in effect, secrets masked\n"
+           "  --json     print them as one JSON document\n\n",
            name, summary, name);
     flk_settings_print(program, stdout);
     printf("\nSignals: SIGTERM and SIGINT finish what is in hand, then end with 0.\n"
@@ -133,10 +134,11 @@ int flk_settings_start(flk_program_t program, const char *summary, int argc, cha
         printf("%s %s\n", name, FLK_VERSION);
         return 0;
     }
-    if (argc == 2 && strcmp(argv[1], "--check") == 0) {
+    bool json = argc == 3 && strcmp(argv[2], "--json") == 0;
+    if ((argc == 2 || json) && strcmp(argv[1], "--check") == 0) {
         int status = load_or_complain(program, settings);
         if (status == -1) {
-            flk_settings_print_effective(*settings, stdout);
+            (json ? flk_settings_print_effective_json : flk_settings_print_effective)(*settings, stdout);
             flk_settings_destroy(settings);
             status = 0;
         }

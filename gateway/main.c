@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "gateway/http_door.h"
 
 enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
@@ -40,7 +41,9 @@ static flk_err_t serve(const flk_settings_t *settings, const sigset_t *signals, 
     if (err == FLK_OK) {
         flk_log(FLK_LOG_INFO, "ready", FLK_S("http", flk_settings_str(settings, FLK_SET_HTTP_LISTEN)),
                 FLK_S("zmq", flk_settings_str(settings, FLK_SET_ZMQ_LISTEN)));
+        flk_notify(FLK_NOTIFY_READY);
         wait_for_signal(signals);
+        flk_notify(FLK_NOTIFY_STOPPING);
         flk_gateway_drain(&gateway);
     }
     flk_http_door_stop(&door);

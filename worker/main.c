@@ -12,6 +12,7 @@
 
 #include "common/admin.h"
 #include "common/log.h"
+#include "common/notify.h"
 #include "worker/store_tool.h"
 #include "worker/worker.h"
 
@@ -166,7 +167,9 @@ int main(int argc, char **argv) {
         flk_log(FLK_LOG_INFO, "worker_started", FLK_U("threads", threads_wanted(program.settings)),
                 FLK_S("store", program.store.backend),
                 FLK_U("admin_port", program.admin != NULL ? flk_admin_port(program.admin) : 0));
+        flk_notify(FLK_NOTIFY_READY); /* with its store down it answers "unavailable": it serves, and /readyz tells */
         serve(&program);
+        flk_notify(FLK_NOTIFY_STOPPING);
     } else {
         fprintf(stderr, "flk-worker: %s\n", errmsg);
         status = err == FLK_E_CONFIG ? EXIT_CONFIG : EXIT_FAILED;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -19,7 +20,7 @@
 
 /* Exit codes, as of every program. */
 enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_WRONG = 2 };
-enum { PATIENCE_MS = 60000, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
+enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
 struct tool {
     flk_settings_t *settings;
@@ -214,6 +215,22 @@ static int import_all(struct tool *tool) {
     return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
 }
 
+/* ---- check ---- */
+
+/* A store that connects with its first call may be there only a moment later. */
+static int check(struct tool *tool) {
+    uint64_t deadline_ms = flk_mono_ms() + flk_settings_uint(tool->settings, FLK_SET_STORE_CONNECT_TIMEOUT_MS) +
+                           flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
+    flk_err_t err;
+    while ((err = flk_store_health(tool->store, tool->errmsg)) == FLK_E_UNAVAILABLE && flk_mono_ms() < deadline_ms) {
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+    }
+    if (err == FLK_OK) {
+        printf("{\"store\":\"%s\",\"healthy\":true}\n", tool->options.backend);
+    }
+    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+}
+
 /* ---- migrate ---- */
 
 static int migrate(struct tool *tool) {
@@ -260,9 +277,13 @@ static flk_err_t check_there(struct tool *tool) {
 static int run_on_store(struct tool *tool, int argc, char **argv) {
     const char *verb = argc > 2 ? argv[2] : "";
     bool getting = strcmp(verb, "get") == 0, importing = strcmp(verb, "import") == 0;
+    bool checking = strcmp(verb, "check") == 0;
     tool->options.read_only = !importing;
+    if (checking) {
+        tool->options.timeout_ms = flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
+    }
     if (argc != (getting ? 4 : 3) ||
-        (!getting && !importing && strcmp(verb, "stats") != 0 && strcmp(verb, "export") != 0)) {
+        (!getting && !importing && !checking && strcmp(verb, "stats") != 0 && strcmp(verb, "export") != 0)) {
         fputs("Usage:\n" FLK_STORE_TOOL_USAGE "\n", stderr);
         return TOOL_WRONG;
     }
@@ -271,7 +292,8 @@ static int run_on_store(struct tool *tool, int argc, char **argv) {
     if (err != FLK_OK) {
         return fail(tool, err == FLK_E_CONFIG ? TOOL_WRONG : TOOL_FAILED);
     }
-    int status = getting                      ? get(tool, argv[3])
+    int status = checking                     ? check(tool)
+                 : getting                    ? get(tool, argv[3])
                  : importing                  ? import_all(tool)
                  : strcmp(verb, "stats") == 0 ? stats(tool)
                                               : export(tool);
@@ -292,12 +314,24 @@ static flk_err_t prepare(struct tool *tool) {
     return FLK_OK;
 }
 
+/* --json is what the store's commands print anyway: taken out of the arguments, wherever it stands. */
+static int drop_json(int argc, char **argv) {
+    int kept = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") != 0) {
+            argv[kept++] = argv[i];
+        }
+    }
+    return kept;
+}
+
 bool flk_store_tool(int argc, char **argv, int *status) {
     bool migrates = argc == 2 && strcmp(argv[1], "--migrate") == 0;
     if (!migrates && (argc < 2 || strcmp(argv[1], "store") != 0)) {
         return false;
     }
     struct tool tool = {0};
+    argc = drop_json(argc, argv);
     FLK_ASSERT(sodium_init() >= 0);
     signal(SIGPIPE, SIG_IGN);
     if (prepare(&tool) != FLK_OK) {

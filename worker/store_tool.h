@@ -2,6 +2,7 @@
 /* flk-worker's commands about the store: beside workers that serve, or without any.
  *
  *   flk-worker --migrate         brings the PostgreSQL schema to this program's version
+ *   flk-worker store check       tells whether a put would work now
  *   flk-worker store get ID      prints the outcome of a pcs_id
  *   flk-worker store stats       prints how much is kept, a line a part
  *   flk-worker store export      prints every outcome, a line each
@@ -18,6 +19,7 @@
 /* For --help. */
 #define FLK_STORE_TOOL_USAGE                                                                                           \
     "  flk-worker --migrate        make or update the PostgreSQL schema\n"                                             \
+    "  flk-worker store check      try whether the store takes outcomes now\n"                                         \
     "  flk-worker store get ID     print the outcome of a pcs_id\n"                                                    \
     "  flk-worker store stats      print how much the store keeps\n"                                                   \
     "  flk-worker store export     print every outcome, one JSON object a line\n"                                      \

@@ -23,7 +23,7 @@
 enum { WORKERS = 3, FIRST_PORT = 18080, EVENTS_BYTES_MAX = 64 << 20, STEP_MS_MAX = 60000, POLL_MS = 2, KEY_BYTES = 32 };
 
 static const char usage[] =
-    "Usage: flk demo EVENTS.csv\n\n"
+    "Usage: flk demo [--json] EVENTS.csv\n\n"
     "Shows the whole of flk on real events (tests/data/earthquakes.csv): a cluster of three worker processes, signed "
     "PCS\n"
     "over both doors, a worker killed in the middle, everything sent twice, a report. Ends with 0 when nothing was "
@@ -51,15 +51,17 @@ static flk_err_t write_in(const demo_t *demo, const char *name, const void *data
     return flk_io_replace(path, data, data_bytes, errmsg);
 }
 
+static FILE *steps; /* where they are told: standard output, but for --json */
+
 static void step(const char *format, ...) FLK_PRINTF(1, 2);
 static void step(const char *format, ...) {
-    flk_style_t style = flk_style_for(stdout);
+    flk_style_t style = flk_style_for(steps);
     va_list args;
     va_start(args, format);
-    printf("  %s✓%s ", style.green, style.end);
-    vprintf(format, args);
-    printf("\n");
-    fflush(stdout);
+    fprintf(steps, "  %s✓%s ", style.green, style.end);
+    vfprintf(steps, format, args);
+    fprintf(steps, "\n");
+    fflush(steps);
     va_end(args);
 }
 
@@ -417,7 +419,9 @@ static void fini(demo_t *demo) {
 }
 
 int flk_command_demo(int argc, char **argv) {
-    if (argc != 2 || argv[1][0] == '-') {
+    bool json = argc == 3 && strcmp(argv[1], "--json") == 0;
+    const char *events = argv[argc - 1];
+    if ((argc != 2 && !json) || events[0] == '-') {
         bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
         fputs(usage, help ? stdout : stderr);
         return help ? FLK_FRONT_OK : FLK_FRONT_USAGE;
@@ -426,9 +430,10 @@ int flk_command_demo(int argc, char **argv) {
     demo_t *demo = flk_start_alloc(sizeof *demo);
     bool good = false;
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    printf("\n");
-    if (run(demo, argv[1], errmsg) == FLK_OK) {
-        good = flk_demo_report(&demo->facts, argv[1]);
+    steps = json ? stderr : stdout;
+    fprintf(steps, "\n");
+    if (run(demo, events, errmsg) == FLK_OK) {
+        good = (json ? flk_demo_report_json : flk_demo_report)(&demo->facts, events);
     } else {
         fprintf(stderr, "flk: demo: %s (everything it made is in %s)\n", errmsg, demo->facts.dir);
     }

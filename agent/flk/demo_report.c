@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/flk/demo_report.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/flk/json_out.h"
 #include "common/io.h"
 
 enum { LOG_BYTES_MAX = 1 << 20, LINE_WIDTH = 100, INDENT = 14 };
@@ -80,14 +80,39 @@ static void print_table(const flk_demo_facts_t *facts, size_t lost, size_t chang
            style.end);
 }
 
+/* What had a verdict and lost it, and what never got one. */
+static size_t count_lost(const flk_demo_facts_t *facts, const flk_answers_diff_t *diff) {
+    flk_answers_count_t first;
+    flk_answers_count(&facts->rounds[0].answers, &first);
+    size_t answered = first.accepted + first.escalated;
+    return diff->lost + (facts->sent > answered ? facts->sent - answered : 0);
+}
+
+static json_t *round_to_json(const flk_demo_round_t *round) {
+    flk_answers_count_t count;
+    flk_answers_count(&round->answers, &count);
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "accepted", (json_int_t)count.accepted, "escalated",
+                     (json_int_t)count.escalated, "duplicates", (json_int_t)count.duplicates, "seconds", round->took_s,
+                     "http_p50_ms", round->latency[0].p50_ms, "http_p99_ms", round->latency[0].p99_ms, "zmq_p50_ms",
+                     round->latency[1].p50_ms, "zmq_p99_ms", round->latency[1].p99_ms);
+}
+
+bool flk_demo_report_json(const flk_demo_facts_t *facts, const char *events) {
+    flk_answers_diff_t diff;
+    flk_answers_compare(&facts->rounds[0].answers, &facts->rounds[1].answers, &diff);
+    size_t lost = count_lost(facts, &diff);
+    flk_json_out(json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:f, s:I, s:I}", "events_file", events, "directory",
+                           facts->dir, "events", (json_int_t)facts->events, "sent", (json_int_t)facts->sent, "first",
+                           round_to_json(&facts->rounds[0]), "again", round_to_json(&facts->rounds[1]), "redelivered",
+                           facts->redeliveries, "lost", (json_int_t)lost, "changed", (json_int_t)diff.changed));
+    return lost == 0 && diff.changed == 0 && facts->example_answer != NULL;
+}
+
 bool flk_demo_report(const flk_demo_facts_t *facts, const char *events) {
     flk_style_t style = flk_style_for(stdout);
     flk_answers_diff_t diff;
     flk_answers_compare(&facts->rounds[0].answers, &facts->rounds[1].answers, &diff);
-    flk_answers_count_t first;
-    flk_answers_count(&facts->rounds[0].answers, &first);
-    size_t answered = first.accepted + first.escalated;
-    size_t lost = diff.lost + (facts->sent > answered ? facts->sent - answered : 0);
+    size_t lost = count_lost(facts, &diff);
 
     print_table(facts, lost, diff.changed);
     if (facts->example != NULL && facts->example_answer != NULL) {

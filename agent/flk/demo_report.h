@@ -35,5 +35,6 @@ FLK_MUST_CHECK flk_err_t flk_demo_read_summary(const char *log_path, flk_demo_la
 
 /* Prints the report. True when nothing was lost and no answer changed. `events` is the file as the user named it. */
 bool flk_demo_report(const flk_demo_facts_t *facts, const char *events);
+bool flk_demo_report_json(const flk_demo_facts_t *facts, const char *events); /* the same as one JSON document */
 
 #endif

@@ -8,22 +8,24 @@
 #include <sys/stat.h>
 
 #include "agent/flk/command.h"
+#include "agent/flk/json_out.h"
 #include "common/settings.h"
 #include "proto/curve.h"
 
 static const char usage[] =
-    "Usage: flk keygen [--role ROLE] [--dir DIR] NAME\n\n"
+    "Usage: flk keygen [--role ROLE] [--dir DIR] [--json] NAME\n\n"
     "Makes a key pair for the ZeroMQ links of one process, or of all that share it:\n\n"
     "  DIR/NAME.key        the secret key (mode 0600): what FLK_CURVE_KEY_FILE of that process names\n"
     "  DIR/ROLES/NAME.pub  the public key: copy it to wherever it is let in; without --role DIR/NAME.pub\n\n"
     "  --role ROLE  broker, gateway, worker, agent or admin\n"
     "  --dir DIR    what FLK_CURVE_DIR of the processes names; default that variable's value, else the current\n"
-    "               directory\n\n"
+    "               directory\n"
+    "  --json       the paths and the public key as one JSON document\n\n"
     "A key that exists is never overwritten. Exit codes: 0 done, 1 failed, 2 wrong argument.\n";
 
 typedef struct keygen {
     const char *dir, *name;
-    bool has_role;
+    bool has_role, json;
     flk_role_t role;
 } keygen_t;
 
@@ -31,6 +33,7 @@ typedef struct keygen {
 static int parse(int argc, char **argv, keygen_t *keygen) {
     static const struct option known[] = {{"role", required_argument, NULL, 'r'},
                                           {"dir", required_argument, NULL, 'd'},
+                                          {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
     int option;
@@ -45,6 +48,9 @@ static int parse(int argc, char **argv, keygen_t *keygen) {
             break;
         case 'd':
             keygen->dir = optarg;
+            break;
+        case 'j':
+            keygen->json = true;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -72,7 +78,9 @@ static flk_err_t make_directory(const char *path, char *errmsg) {
     return FLK_OK;
 }
 
-static flk_err_t make(const char *dir, const flk_role_t *role, const char *name, char *errmsg) {
+static flk_err_t make(const keygen_t *keygen, char *errmsg) {
+    const char *dir = keygen->dir, *name = keygen->name;
+    const flk_role_t *role = keygen->has_role ? &keygen->role : NULL;
     char keys[PATH_MAX], secret[PATH_MAX], public[PATH_MAX], text[FLK_CURVE_TEXT_BYTES];
     if (strlen(dir) + FLK_CURVE_NAME_MAX + sizeof "/gateways/.pub" > sizeof keys) {
         flk_errmsg(errmsg, "the directory's name is too long");
@@ -88,7 +96,10 @@ static flk_err_t make(const char *dir, const flk_role_t *role, const char *name,
     if (err == FLK_OK) {
         err = flk_curve_make_files(secret, public, text, errmsg);
     }
-    if (err == FLK_OK) {
+    if (err == FLK_OK && keygen->json) {
+        flk_json_out(
+            json_pack("{s:s, s:s, s:s}", "secret_key_file", secret, "public_key_file", public, "public_key", text));
+    } else if (err == FLK_OK) {
         printf("secret key  %s\npublic key  %s  %s\n", secret, public, text);
     }
     return err;
@@ -110,7 +121,7 @@ int flk_command_keygen(int argc, char **argv) {
         const char *dir = flk_settings_str(settings, FLK_SET_CURVE_DIR);
         keygen.dir = dir[0] != '\0' ? dir : ".";
     }
-    flk_err_t err = make(keygen.dir, keygen.has_role ? &keygen.role : NULL, keygen.name, errmsg);
+    flk_err_t err = make(&keygen, errmsg);
     flk_settings_destroy(&settings);
     if (err != FLK_OK) {
         fprintf(stderr, "flk: keygen: %s\n", errmsg);

@@ -1,52 +1,100 @@
 /* SPDX-License-Identifier: MIT */
 /* flk: the front door for people. A command of our own is a function; any other NAME is the program flk-NAME beside
- * this one. Reading order: up, cluster, supervisor, child; status, snapshot, probe. */
+ * this one. Reading order: up, cluster, supervisor, child; status, snapshot, probe; submit, door; doctor, findings,
+ * check_*. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/flk/command.h"
+#include "agent/flk/json_out.h"
 #include "agent/flk/sibling.h"
 #include "common/settings.h"
 
-static const char help[] = "flk - verifies Proof-of-Computation Summaries: a gateway, a broker, workers, an agent\n\n"
-                           "Usage: flk COMMAND [ARGUMENT...]\n\n"
-                           "  up        start and supervise a local cluster in the foreground\n"
-                           "  status    one screen about the cluster that runs\n"
-                           "  demo      a cluster, real events, a killed worker, a report\n"
-                           "  keygen    a key pair for the ZeroMQ links\n"
-                           "  store     look into the store of outcomes, export, import\n"
-                           "  agent     turn events into PCS and submit them\n"
-                           "  gateway   run one gateway\n"
-                           "  broker    run one broker\n"
-                           "  worker    run one worker\n"
-                           "  wal       a gateway's log: list, show, verify, stats, export, audit, replay\n"
-                           "  dlq       a gateway's dead letters: list, show, purge, replay\n"
-                           "  settings  print every setting of every program as a Markdown table\n"
-                           "  version   print the version\n"
-                           "  help      this page; flk COMMAND --help tells more\n\n"
-                           "Exit codes: 0 done, 1 failed, 2 wrong setting or argument.\n\n";
+typedef int command_fn(int argc, char **argv);
+
+static command_fn command_store, command_wal, command_dlq, command_settings, command_version, command_help;
+
+/* In the order of help. A command without a function is the program flk-NAME. */
+static const struct {
+    const char *name;
+    command_fn *run;
+    const char *summary;
+} commands[] = {
+    {"up", flk_command_up, "start and supervise a local cluster in the foreground"},
+    {"status", flk_command_status, "one screen about the cluster that runs"},
+    {"demo", flk_command_demo, "a cluster, real events, a killed worker, a report"},
+    {"submit", flk_command_submit, "send PCS from a file and print the answers"},
+    {"doctor", flk_command_doctor, "look for what is wrong here, and say what to do"},
+    {"healthcheck", flk_command_healthcheck, "ask the program that runs here whether it is ready"},
+    {"bench", flk_command_bench, "load a door and tell how fast it answers"},
+    {"keygen", flk_command_keygen, "a key pair for the ZeroMQ links"},
+    {"store", command_store, "look into the store of outcomes, export, import"},
+    {"agent", NULL, "turn events into PCS and submit them"},
+    {"gateway", NULL, "run one gateway"},
+    {"broker", NULL, "run one broker"},
+    {"worker", NULL, "run one worker"},
+    {"wal", command_wal, "a gateway's log: list, show, verify, stats, export, audit, replay"},
+    {"dlq", command_dlq, "a gateway's dead letters: list, show, purge, replay"},
+    {"settings", command_settings, "print every setting of every program as a Markdown table"},
+    {"version", command_version, "print the version"},
+    {"help", command_help, "this page; flk COMMAND --help tells more"},
+};
+
+static void print_help(FILE *out) {
+    fputs("flk - verifies Proof-of-Computation Summaries: a gateway, a broker, workers, an agent\n\n"
+          "Usage: flk COMMAND [ARGUMENT...]\n\n",
+          out);
+    for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    }
+    fputs("\nWith --json a command prints JSON on standard output: one document, or one object a line.\n"
+          "Exit codes: 0 done, 1 failed, 2 wrong setting or argument.\n\n",
+          out);
+}
+
+/* The commands without options of their own take --json and nothing else: 1 with it, 0 without, -1 for a mistake. */
+static int only_json(int argc, char **argv) {
+    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+    if (argc > 1 && !json) {
+        fprintf(stderr, "flk: %s: '%s' is not an option: it takes --json\n", argv[0], argv[argc - 1]);
+        return -1;
+    }
+    return json;
+}
 
 static int command_help(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    fputs(help, stdout);
-    flk_settings_print(FLK_PROGRAM_FLK, stdout);
-    return FLK_FRONT_OK;
+    int json = only_json(argc, argv);
+    if (json == 0) {
+        print_help(stdout);
+        flk_settings_print(FLK_PROGRAM_FLK, stdout);
+    } else if (json > 0) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:s}", "name", commands[i].name, "summary", commands[i].summary));
+        }
+        flk_json_out(json_pack("{s:o}", "commands", list));
+    }
+    return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
 }
 
 static int command_version(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    printf("flk %s\n", FLK_VERSION);
-    return FLK_FRONT_OK;
+    int json = only_json(argc, argv);
+    if (json == 0) {
+        printf("flk %s\n", FLK_VERSION);
+    } else if (json > 0) {
+        flk_json_out(json_pack("{s:s}", "version", FLK_VERSION));
+    }
+    return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
 }
 
 static int command_settings(int argc, char **argv) {
-    (void)argc;
-    (void)argv;
-    flk_settings_print_markdown(stdout);
-    return FLK_FRONT_OK;
+    int json = only_json(argc, argv);
+    if (json >= 0) {
+        (json > 0 ? flk_settings_print_json : flk_settings_print_markdown)(stdout);
+    }
+    return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
 }
 
 /* Becomes flk-`name`. */
@@ -75,25 +123,22 @@ static int command_dlq(int argc, char **argv) {
     return become("replay", argv - 1);
 }
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-    {"up", flk_command_up},         {"status", flk_command_status}, {"demo", flk_command_demo},
-    {"keygen", flk_command_keygen}, {"store", command_store},       {"wal", command_wal},
-    {"dlq", command_dlq},           {"settings", command_settings}, {"version", command_version},
-    {"--version", command_version}, {"help", command_help},         {"--help", command_help},
-    {"-h", command_help},
-};
+/* The options that people expect to work like commands. */
+static const char *command_name(const char *argument) {
+    return strcmp(argument, "--version") == 0                               ? "version"
+           : strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0 ? "help"
+                                                                            : argument;
+}
 
 int main(int argc, char **argv) {
     if (argc < 2) {
-        fputs(help, stderr);
+        print_help(stderr);
         return FLK_FRONT_USAGE;
     }
     FLK_ASSERT(sodium_init() >= 0);
+    const char *name = command_name(argv[1]);
     for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
-        if (strcmp(argv[1], commands[i].name) == 0) {
+        if (commands[i].run != NULL && strcmp(name, commands[i].name) == 0) {
             return commands[i].run(argc - 1, argv + 1);
         }
     }

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,68 @@ flk_err_t flk_port_check(const char *address, char *errmsg) {
         return FLK_E_LOCKED;
     }
     return FLK_OK;
+}
+
+/* Host and port of what an URL or endpoint names, as "host:port"; an URL's scheme gives its port. */
+static void address_of(const char *url, char *out, size_t out_bytes) {
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme != NULL ? scheme + 3 : url;
+    const char *at = strchr(host, '@');
+    size_t len = strcspn(host, "/?");
+    if (at != NULL && at < host + len) {
+        len -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    const char *bracket = memrchr(host, ']', len), *colon = memrchr(host, ':', len);
+    bool has_port = colon != NULL && (bracket == NULL || colon > bracket);
+    const char *port = has_port ? "" : strncmp(url, "https", 5) == 0 ? ":443" : ":80";
+    char address[HOST_BYTES];
+    snprintf(address, sizeof address, "%.*s%s", (int)len, host, port);
+    flk_port_connectable(address, out, out_bytes);
+}
+
+/* 0 or an errno. */
+static int try_connect(const struct addrinfo *address, unsigned timeout_ms) {
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return errno;
+    }
+    int failure = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    socklen_t len = sizeof failure;
+    if (failure == EINPROGRESS &&
+        (poll(&wait, 1, (int)timeout_ms) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &len) != 0)) {
+        failure = ETIMEDOUT;
+    }
+    close(fd);
+    return failure;
+}
+
+flk_err_t flk_port_reach(const char *address, unsigned timeout_ms, char *errmsg) {
+    char host[HOST_BYTES], target[HOST_BYTES];
+    const char *port;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *found;
+    if (strncmp(address, "ipc://", 6) == 0) {
+        flk_errmsg(errmsg, "%.200s: %s", address, strerror(ENOENT));
+        return access(address + 6, W_OK) == 0 ? FLK_OK : FLK_E_UNAVAILABLE;
+    }
+    address_of(address, target, sizeof target);
+    if (!split(target, host, &port)) {
+        flk_errmsg(errmsg, "%.200s is not an address", address);
+        return FLK_E_INVALID;
+    }
+    int status = getaddrinfo(host, port, &hints, &found);
+    if (status != 0) {
+        flk_errmsg(errmsg, "%.200s: %s", address, gai_strerror(status));
+        return FLK_E_UNAVAILABLE;
+    }
+    int failure = ENOENT;
+    for (const struct addrinfo *at = found; at != NULL && failure != 0; at = at->ai_next) {
+        failure = try_connect(at, timeout_ms);
+    }
+    freeaddrinfo(found);
+    flk_errmsg(errmsg, "%.200s: %s", address, strerror(failure));
+    return failure == 0 ? FLK_OK : FLK_E_UNAVAILABLE;
 }
 
 unsigned flk_port_pick(unsigned from) {

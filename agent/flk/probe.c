@@ -2,6 +2,7 @@
 #include "agent/flk/probe.h"
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static size_t on_data(char *data, size_t unit, size_t count, void *arg) {
 static flk_err_t fetch(CURL *curl, const char *address, const char *path, unsigned timeout_ms, flk_probe_t *probe) {
     char url[512];
     size_t body_bytes;
-    *probe = (flk_probe_t){0};
+    *probe = (flk_probe_t){.date_s = -1};
     FILE *body = open_memstream(&probe->body, &body_bytes);
     if (curl != NULL && body != NULL) {
         snprintf(url, sizeof url, "http://%s%s", address, path);
@@ -30,7 +31,11 @@ static flk_err_t fetch(CURL *curl, const char *address, const char *path, unsign
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
         if (curl_easy_perform(curl) == CURLE_OK) {
+            struct curl_header *date;
             curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &probe->status);
+            if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK) {
+                probe->date_s = curl_getdate(date->value, NULL);
+            }
         }
     }
     curl_easy_cleanup(curl);
@@ -67,6 +72,13 @@ flk_err_t flk_probe_post(const char *address, const char *path, const char *body
 void flk_probe_fini(flk_probe_t *probe) {
     free(probe->body);
     probe->body = NULL;
+}
+
+void flk_probe_reason(const flk_probe_t *probe, char *why) {
+    json_t *page = json_loads(probe->body, 0, NULL);
+    const char *reason = json_string_value(json_object_get(page, "reason"));
+    flk_errmsg(why, "%s", probe->status == 0 ? "no answer" : reason != NULL ? reason : "");
+    json_decref(page);
 }
 
 /* The value of `line` when it is a sample of `name` with `label`. */

@@ -6,8 +6,9 @@
 #include "common/err.h"
 
 typedef struct flk_probe {
-    long status; /* HTTP; 0 = no answer */
-    char *body;  /* NUL-terminated, "" without one; freed by flk_probe_fini */
+    long status;    /* HTTP; 0 = no answer */
+    int64_t date_s; /* the answer's Date, seconds since the Unix epoch; -1 without one */
+    char *body;     /* NUL-terminated, "" without one; freed by flk_probe_fini */
 } flk_probe_t;
 
 /* GET http://address/path within timeout_ms. `user` "" sends no credentials. Blocks. No answer is not an error:
@@ -18,6 +19,9 @@ FLK_MUST_CHECK flk_err_t flk_probe_get(const char *address, const char *path, co
 FLK_MUST_CHECK flk_err_t flk_probe_post(const char *address, const char *path, const char *body, unsigned timeout_ms,
                                         flk_probe_t *probe);
 void flk_probe_fini(flk_probe_t *probe);
+
+/* Why a page said no: the `reason` of its JSON, or "no answer"; "" for a page that says yes. `why` has FLK_ERRMSG_BYTES. */
+void flk_probe_reason(const flk_probe_t *probe, char *why);
 
 /* Sum over the series of `name` in a metrics page, those only that have `label` (`status="200"`; NULL = all).
  * False when there is none. */

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/flk/snapshot.h"
 
-#include <jansson.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "agent/flk/probe.h"
 
 enum { PAGE_MS_MAX = 1000 };
@@ -23,18 +19,11 @@ const char *flk_member_state_name(flk_member_state_t state) {
     return names[state];
 }
 
-static void read_reason(const char *body, char *why, size_t why_bytes) {
-    json_t *page = json_loads(body, 0, NULL);
-    const char *reason = json_string_value(json_object_get(page, "reason"));
-    snprintf(why, why_bytes, "%s", reason != NULL ? reason : "");
-    json_decref(page);
-}
-
 static void take_ready(const char *address, flk_member_snapshot_t *snapshot) {
     flk_probe_t page;
     if (flk_probe_get(address, "/readyz", "", "", PAGE_MS_MAX, &page) == FLK_OK && page.status != 0) {
         snapshot->state = page.status == 200 ? FLK_MEMBER_READY : FLK_MEMBER_NOT_READY;
-        read_reason(page.body, snapshot->why, sizeof snapshot->why);
+        flk_probe_reason(&page, snapshot->why);
     }
     flk_probe_fini(&page);
 }

@@ -42,9 +42,9 @@ typedef enum flk_member_state {
 const char *flk_member_state_name(flk_member_state_t state); /* "down", "not ready", "no access", "ready" */
 
 typedef struct flk_member_snapshot {
-    flk_member_state_t state; /* LOCKED: ready, but /metrics refused METRICS_USER and METRICS_PASS */
-    char why[96];             /* NOT_READY */
-    uint64_t taken_ns;        /* of /metrics; monotonic */
+    flk_member_state_t state;   /* LOCKED: ready, but /metrics refused METRICS_USER and METRICS_PASS */
+    char why[FLK_ERRMSG_BYTES]; /* NOT_READY */
+    uint64_t taken_ns;          /* of /metrics; monotonic */
     bool has[FLK_SNAPSHOT_LEN];
     double value[FLK_SNAPSHOT_LEN];
 } flk_member_snapshot_t;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/flk/command.h"
+#include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
 #include "agent/flk/supervisor.h"
 #include "common/log.h"
@@ -15,14 +16,15 @@
 enum { WORKERS_DEFAULT = 2 };
 
 static const char usage[] =
-    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT]\n\n"
+    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT] [--json]\n\n"
     "Starts a broker, N workers (2) and a gateway on this host and supervises them in the foreground: what ends is\n"
     "started again. Ctrl-C (SIGINT) or SIGTERM stops all in order, a second one at once. SIGHUP without a terminal "
     "goes on\n"
     "to all: they reload keys and policy.\n\n"
     "  --workers N       worker processes, 1 to 64; they share the cores unless FLK_WORKER_THREADS is set\n"
     "  --data-dir DIR    logs, the inbox log, the store (FLK_DATA_DIR)\n"
-    "  --http HOST:PORT  HTTP door (FLK_HTTP_LISTEN)\n\n"
+    "  --http HOST:PORT  HTTP door (FLK_HTTP_LISTEN)\n"
+    "  --json            one JSON object a line: when it is ready, when it stops, when it has stopped\n\n"
     "All programs take their other settings from the environment; see flk-gateway --help and so on.\n"
     "Exit codes: 0 stopped as asked, 1 failed, 2 wrong setting or argument, or an address in use.\n\n";
 
@@ -34,12 +36,12 @@ static bool parse_workers(const char *text, unsigned *workers) {
 }
 
 /* -1 to go on, or the exit status. */
-static int parse(int argc, char **argv, flk_cluster_options_t *options) {
-    static const struct option known[] = {{"workers", required_argument, NULL, 'w'},
-                                          {"data-dir", required_argument, NULL, 'd'},
-                                          {"http", required_argument, NULL, 'p'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *json) {
+    static const struct option known[] = {
+        {"workers", required_argument, NULL, 'w'}, {"data-dir", required_argument, NULL, 'd'},
+        {"http", required_argument, NULL, 'p'},    {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
+    *json = false;
     *options = (flk_cluster_options_t){.workers = WORKERS_DEFAULT};
     int option;
     while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
@@ -55,6 +57,9 @@ static int parse(int argc, char **argv, flk_cluster_options_t *options) {
             break;
         case 'p':
             options->http = optarg;
+            break;
+        case 'j':
+            *json = true;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -88,7 +93,27 @@ static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
     fflush(stdout);
 }
 
-static int run(flk_cluster_t *cluster, char *errmsg) {
+static void say_where_json(const flk_cluster_t *cluster, uint64_t took_ms) {
+    json_t *members = json_array();
+    for (size_t i = 0; i < cluster->children_len; i++) {
+        const flk_child_t *child = &cluster->children[i];
+        json_array_append_new(members, json_pack("{s:s, s:s, s:I, s:s}", "name", child->name, "program", child->program,
+                                                 "pid", (json_int_t)child->pid, "address", child->address));
+    }
+    flk_json_out(json_pack("{s:s, s:I, s:s, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms, "http",
+                           cluster->http, "zmq", cluster->zmq, "data_dir", cluster->data_dir, "members", members));
+}
+
+static void say_stopping(bool json) {
+    if (json) {
+        flk_json_out(json_pack("{s:s}", "event", "stopping"));
+    } else {
+        printf("\nstopping: gateway, workers, broker\n");
+        fflush(stdout);
+    }
+}
+
+static int run(flk_cluster_t *cluster, bool json, char *errmsg) {
     flk_supervisor_t *supervisor;
     if (flk_supervisor_new(cluster, &supervisor, errmsg) != FLK_OK) {
         return FLK_FRONT_FAILED;
@@ -96,12 +121,14 @@ static int run(flk_cluster_t *cluster, char *errmsg) {
     uint64_t start_ms = flk_mono_ms();
     flk_err_t err = flk_supervisor_start(supervisor, errmsg);
     if (err == FLK_OK) {
-        say_where(cluster, flk_mono_ms() - start_ms);
+        (json ? say_where_json : say_where)(cluster, flk_mono_ms() - start_ms);
         flk_supervisor_run(supervisor);
-        printf("\nstopping: gateway, workers, broker\n");
-        fflush(stdout);
+        say_stopping(json);
     }
     bool clean = flk_supervisor_stop(supervisor);
+    if (json) {
+        flk_json_out(json_pack("{s:s, s:b}", "event", "stopped", "clean", clean));
+    }
     flk_supervisor_destroy(&supervisor);
     if (err == FLK_E_CLOSED) {
         err = FLK_OK;
@@ -123,7 +150,8 @@ static void start_log(void) {
 
 int flk_command_up(int argc, char **argv) {
     flk_cluster_options_t options;
-    int status = parse(argc, argv, &options);
+    bool json;
+    int status = parse(argc, argv, &options, &json);
     if (status >= 0) {
         return status;
     }
@@ -132,7 +160,7 @@ int flk_command_up(int argc, char **argv) {
     start_log();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (flk_cluster_plan(&options, &cluster, errmsg) == FLK_OK) {
-        status = run(cluster, errmsg);
+        status = run(cluster, json, errmsg);
     } else {
         status = FLK_FRONT_USAGE;
     }

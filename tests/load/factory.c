@@ -1,40 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "agent/flk/specimen.h"
 #include "common/keys.h"
-#include "common/signals.h"
 #include "tests/load/load.h"
-
-/* Counts of a set of dimension about 1.5, the scales that the agent has by default. */
-static void fill(flk_pcs_t *pcs, uint64_t number, uint64_t seed) {
-    static const uint64_t scales[] = {2, 4, 8, 16, 32};
-    static const uint64_t cells[] = {3, 8, 23, 64, 181};
-    flk_policy_t policy;
-    flk_policy_default(&policy);
-    flk_pcs_init(pcs);
-    strcpy(pcs->version, FLK_PCS_VERSION);
-    snprintf(pcs->shard_id, sizeof pcs->shard_id, "load-%llx", (unsigned long long)seed);
-    snprintf(pcs->merkle_root, sizeof pcs->merkle_root, "%016llx%016llx%032x", (unsigned long long)seed,
-             (unsigned long long)number, 0);
-    snprintf(pcs->sent_at, sizeof pcs->sent_at, "2026-01-01T00:00:00Z");
-    pcs->epoch = number;
-    pcs->scales_len = pcs->counts_len = (uint32_t)FLK_COUNT_OF(scales);
-    for (size_t i = 0; i < FLK_COUNT_OF(scales); i++) {
-        pcs->scales[i] = scales[i];
-        pcs->counts[i] = (flk_pcs_count_t){scales[i], cells[i]};
-    }
-    FLK_ASSERT(flk_theil_sen(scales, FLK_COUNT_OF(scales), pcs->counts, pcs->counts_len, &pcs->d_hat));
-    pcs->coh_star = flk_round9(0.2 + (double)(number % 500) * 0.001);
-    pcs->r = flk_round9(0.3 + (double)(number % 600) * 0.001);
-    pcs->regime = flk_regime(pcs->coh_star, pcs->d_hat);
-    pcs->budget = flk_budget(&policy, pcs->d_hat, pcs->coh_star, pcs->r);
-    pcs->has_seed = pcs->has_attempt = true;
-    pcs->seed = number;
-    pcs->attempt = 1;
-    flk_pcs_set_id(pcs);
-}
 
 load_body_t *load_make(const load_options_t *options, bool msgpack) {
     char errmsg[FLK_ERRMSG_BYTES];
@@ -47,7 +17,7 @@ load_body_t *load_make(const load_options_t *options, bool msgpack) {
     }
     for (size_t i = 0; i < options->distinct; i++) {
         static flk_pcs_t pcs;
-        fill(&pcs, i, options->seed);
+        flk_specimen_fill(&pcs, i, options->seed);
         flk_signer_sign(signer, &pcs);
         if (msgpack) {
             bodies[i].bytes = flk_start_alloc(flk_pcs_msgpack_bound(&pcs));

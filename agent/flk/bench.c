@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* flk bench: make PCS -> keep a number of them under way at a door -> count answers and their time, until the time or
+ * the count is over. Each is tried once, so that what a door puts off shows. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/courier.h"
+#include "agent/flk/command.h"
+#include "agent/flk/door.h"
+#include "agent/flk/json_out.h"
+#include "agent/flk/specimen.h"
+#include "agent/flk/style.h"
+#include "agent/report.h"
+#include "agent/stop.h"
+#include "common/log.h"
+
+enum { TURN_MS = 100, SECONDS = 5, SECONDS_MAX = 600, COUNT_MAX = 10000000, PARALLEL = 64, PARALLEL_MAX = 1024 };
+
+static const char usage[] = "Usage: flk bench [--seconds N] [--count N] [--parallel N] [--cacert FILE] [--json]\n\n"
+                            "Loads the door that ENDPOINT names with valid PCS of its own, signed when PCS_SIGN_ALG "
+                            "and a key are set, and tells\n"
+                            "how many were answered and how fast. They are real submissions: the log and the store "
+                            "keep them (shard bench-...).\n\n"
+                            "  --seconds N    how long, 1 to 600 (5)\n"
+                            "  --count N      end after so many PCS, 1 to 10000000\n"
+                            "  --parallel N   under way at once, 1 to 1024 (64)\n"
+                            "  --cacert FILE  CA certificates that https:// is checked against (the system's)\n"
+                            "  --json         one JSON document\n\n"
+                            "Exit codes: 0 every PCS got its verdict, 1 some did not, 2 wrong setting or argument.\n\n";
+
+typedef struct bench {
+    unsigned long seconds, count, parallel;
+    const char *ca_file;
+    bool json;
+    flk_door_t *door;
+    flk_courier_t *courier;
+    flk_report_t report;
+    uint64_t seed, sent, by_other[6]; /* without a verdict, by status / 100; 0 = no answer */
+    double took_s;
+} bench_t;
+
+static bool parse_number(const char *option, const char *text, unsigned long max, unsigned long *value) {
+    char *end;
+    *value = strtoul(text, &end, 10);
+    bool good = text[0] >= '0' && text[0] <= '9' && *end == '\0' && *value >= 1 && *value <= max;
+    if (!good) {
+        fprintf(stderr, "flk: bench: --%s: '%s' is not a number from 1 to %lu\n", option, text, max);
+    }
+    return good;
+}
+
+/* -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, bench_t *bench) {
+    static const struct option known[] = {{"seconds", required_argument, NULL, 's'},
+                                          {"count", required_argument, NULL, 'n'},
+                                          {"parallel", required_argument, NULL, 'p'},
+                                          {"cacert", required_argument, NULL, 'c'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    bench->seconds = SECONDS;
+    bench->count = COUNT_MAX;
+    bench->parallel = PARALLEL;
+    bool good = true;
+    for (int option; good && (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (option) {
+        case 's':
+            good = parse_number("seconds", optarg, SECONDS_MAX, &bench->seconds);
+            break;
+        case 'n':
+            good = parse_number("count", optarg, COUNT_MAX, &bench->count);
+            break;
+        case 'p':
+            good = parse_number("parallel", optarg, PARALLEL_MAX, &bench->parallel);
+            break;
+        case 'c':
+            bench->ca_file = optarg;
+            break;
+        case 'j':
+            bench->json = true;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            flk_settings_print(FLK_PROGRAM_AGENT, stdout);
+            return FLK_FRONT_OK;
+        default:
+            return FLK_FRONT_USAGE;
+        }
+    }
+    if (good && optind < argc) {
+        fprintf(stderr, "flk: bench: '%s' is not an option; see flk bench --help\n", argv[optind]);
+        good = false;
+    }
+    return good ? -1 : FLK_FRONT_USAGE;
+}
+
+static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
+    bench_t *bench = arg;
+    flk_report_add(&bench->report, parcel, reply);
+    if (reply->kind != FLK_REPLY_VERDICT) {
+        bench->by_other[reply->status < 600 ? reply->status / 100 : 0]++;
+    }
+    flk_parcel_destroy(&parcel);
+}
+
+static flk_err_t send_one(bench_t *bench, char *errmsg) {
+    static flk_pcs_t pcs;
+    char *json;
+    size_t json_bytes;
+    flk_parcel_t *parcel;
+    flk_specimen_fill(&pcs, bench->sent, bench->seed);
+    flk_signer_sign(bench->door->signer, &pcs);
+    flk_err_t err = flk_pcs_to_json(&pcs, &json, &json_bytes);
+    flk_pcs_fini(&pcs);
+    if (err != FLK_OK) {
+        flk_errmsg(errmsg, "%s", flk_err_text(err));
+        return err;
+    }
+    err = flk_parcel_new(json, json_bytes, &parcel, errmsg);
+    free(json);
+    if (err == FLK_OK) {
+        flk_id_random(&parcel->id);
+        parcel->ready = true;
+        flk_courier_take(bench->courier, parcel);
+        bench->sent++;
+    }
+    return err;
+}
+
+static flk_err_t load(bench_t *bench, char *errmsg) {
+    uint64_t start_ns = flk_mono_ns();
+    uint64_t end_ns = start_ns + bench->seconds * UINT64_C(1000000000);
+    flk_err_t err = FLK_OK;
+    bool over = false;
+    while (err == FLK_OK && (!over || flk_courier_held(bench->courier) > 0)) {
+        over = over || flk_stop_asked() || flk_mono_ns() >= end_ns || bench->sent >= bench->count;
+        while (!over && err == FLK_OK && bench->sent < bench->count &&
+               flk_courier_held(bench->courier) < bench->parallel) {
+            err = send_one(bench, errmsg);
+        }
+        flk_courier_turn(bench->courier, TURN_MS, NULL, 0);
+    }
+    bench->took_s = (double)(flk_mono_ns() - start_ns) * 1e-9;
+    return err;
+}
+
+static void tell_json(const bench_t *bench, double rate) {
+    const flk_report_t *report = &bench->report;
+    flk_json_out(json_pack(
+        "{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "endpoint", bench->door->sender.endpoint,
+        "seconds", bench->took_s, "sent", (json_int_t)bench->sent, "answered", (json_int_t)flk_report_answered(report),
+        "accepted", (json_int_t)report->accepted, "escalated", (json_int_t)report->escalated, "no_answer",
+        (json_int_t)bench->by_other[0], "status_4xx", (json_int_t)bench->by_other[4], "status_5xx",
+        (json_int_t)bench->by_other[5], "rate_per_s", rate, "p50_ms", flk_report_latency_ms(report, 0.50), "p95_ms",
+        flk_report_latency_ms(report, 0.95), "p99_ms", flk_report_latency_ms(report, 0.99)));
+}
+
+static void tell_text(const bench_t *bench, double rate) {
+    const flk_report_t *report = &bench->report;
+    char answered[FLK_GROUPED_BYTES], rate_text[FLK_GROUPED_BYTES];
+    printf("%s answers in %.1f s: %s/s; p50 %.2f ms, p95 %.2f ms, p99 %.2f ms\n",
+           flk_style_grouped((double)flk_report_answered(report), answered), bench->took_s,
+           flk_style_grouped(rate, rate_text), flk_report_latency_ms(report, 0.50), flk_report_latency_ms(report, 0.95),
+           flk_report_latency_ms(report, 0.99));
+    if (report->dead > 0) {
+        printf("without a verdict: %llu (%llu no answer, %llu 4xx, %llu 5xx)\n", (unsigned long long)report->dead,
+               (unsigned long long)bench->by_other[0], (unsigned long long)bench->by_other[4],
+               (unsigned long long)bench->by_other[5]);
+    }
+}
+
+static int run(bench_t *bench, char *errmsg) {
+    flk_door_options_t options = {.parallel = (uint32_t)bench->parallel, .ca_file = bench->ca_file};
+    flk_err_t err = flk_door_open(&options, &bench->door, errmsg);
+    if (err == FLK_OK) {
+        err = flk_courier_new(&bench->door->sender, 1, on_done, bench, &bench->courier, errmsg);
+    }
+    if (err != FLK_OK) {
+        return FLK_FRONT_USAGE;
+    }
+    bench->seed = flk_random_u64();
+    if (load(bench, errmsg) != FLK_OK) {
+        return FLK_FRONT_FAILED;
+    }
+    double rate = (double)flk_report_answered(&bench->report) / bench->took_s;
+    (bench->json ? tell_json : tell_text)(bench, rate);
+    return flk_report_answered(&bench->report) == bench->sent ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+}
+
+int flk_command_bench(int argc, char **argv) {
+    bench_t *bench = flk_start_alloc(sizeof *bench);
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    int status = parse(argc, argv, bench);
+    if (status < 0) {
+        flk_log_init("flk", FLK_LOG_ERROR, FLK_LOG_TEXT);
+        flk_stop_install();
+        status = run(bench, errmsg);
+    }
+    if (errmsg[0] != '\0') {
+        fprintf(stderr, "flk: bench: %s\n", errmsg);
+    }
+    flk_courier_destroy(&bench->courier);
+    flk_door_close(&bench->door);
+    free(bench);
+    return status;
+}

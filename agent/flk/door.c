@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/flk/door.h"
+
+#include <stdlib.h>
+
+enum { TIMEOUT_MS = 15000 };
+
+flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, char *errmsg) {
+    flk_door_t *door = *out = flk_start_alloc(sizeof *door);
+    flk_err_t err = flk_settings_load(FLK_PROGRAM_AGENT, &door->settings, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_sign_alg_t alg;
+    FLK_ASSERT(flk_sign_alg_parse(flk_settings_str(door->settings, FLK_SET_SIGN_ALG), &alg));
+    door->signs = alg != FLK_SIGN_NONE;
+    door->sender = (flk_sender_options_t){
+        .endpoint = flk_settings_str(door->settings, FLK_SET_ENDPOINT),
+        .ca_file = options->ca_file,
+        .plaintext = flk_settings_bool(door->settings, FLK_SET_PLAINTEXT),
+        .heartbeat_ms = (uint32_t)flk_settings_uint(door->settings, FLK_SET_HEARTBEAT_MS),
+        .parallel = options->parallel,
+        .timeout_ms = TIMEOUT_MS,
+    };
+    return flk_signer_new(alg, flk_settings_str(door->settings, FLK_SET_HMAC_KEY),
+                          flk_settings_str(door->settings, FLK_SET_ED25519_SECRET), &door->signer, errmsg);
+}
+
+void flk_door_close(flk_door_t **door) {
+    if (*door != NULL) {
+        flk_signer_destroy(&(*door)->signer);
+        flk_settings_destroy(&(*door)->settings);
+        free(*door);
+        *door = NULL;
+    }
+}

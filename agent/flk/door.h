@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What the agent's settings say about sending: the door (ENDPOINT), and the key to sign with. One thread. */
+#ifndef FLK_AGENT_FLK_DOOR_H
+#define FLK_AGENT_FLK_DOOR_H
+
+#include "agent/sender.h"
+#include "common/keys.h"
+#include "common/settings.h"
+
+typedef struct flk_door_options {
+    uint32_t parallel;
+    const char *ca_file; /* https: NULL = the system's */
+} flk_door_options_t;
+
+typedef struct flk_door {
+    flk_settings_t *settings;    /* the agent's */
+    flk_sender_options_t sender; /* strings are the settings' */
+    flk_signer_t *signer;
+    bool signs; /* PCS_SIGN_ALG is not none */
+} flk_door_t;
+
+/* Errors: FLK_E_CONFIG, FLK_E_NOMEM, with a line in errmsg. Caller frees with flk_door_close also after an error. */
+FLK_MUST_CHECK flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **door, char *errmsg);
+void flk_door_close(flk_door_t **door);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* flk submit: read PCS, one a line -> sign those without a signature when there is a key -> send -> print each answer.
+ *
+ * For people and scripts: nothing is kept on the disk, unlike with `flk agent submit`, whose outbox outlives a crash. What
+ * got no answer within its tries is told, and the exit status says so. A line that is no PCS is told with its number and
+ * left out; the others go on. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/courier.h"
+#include "agent/flk/command.h"
+#include "agent/flk/door.h"
+#include "agent/report.h"
+#include "agent/source.h"
+#include "agent/stop.h"
+#include "common/log.h"
+
+enum { TURN_MS = 100, TRIES = 4, PARALLEL = 16, EXIT_UNANSWERED = 3 };
+
+static const char usage[] =
+    "Usage: flk submit [--json] [--cacert FILE] FILE|-\n\n"
+    "Sends the PCS of FILE, one a line, to ENDPOINT and prints the answers as they come. A PCS without a signature is\n"
+    "signed when PCS_SIGN_ALG and a key are set. Each is tried 4 times; for submissions that must outlive this\n"
+    "process use flk agent submit.\n\n"
+    "  --json         one JSON object a PCS\n"
+    "  --cacert FILE  CA certificates that https:// is checked against (the system's)\n\n"
+    "Exit codes: 0 all answered, 1 some line is no PCS or cannot be read, 2 wrong setting or argument, 3 some PCS\n"
+    "was refused or got no answer.\n\n";
+
+typedef struct submit {
+    const char *file, *ca_file;
+    bool json, signs;
+    flk_door_t *door;
+    flk_courier_t *courier;
+    flk_source_t *source;
+    flk_report_t report;
+    bool input_ended, input_awaited;
+    int status;
+} submit_t;
+
+/* -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, submit_t *submit) {
+    static const struct option known[] = {{"json", no_argument, NULL, 'j'},
+                                          {"cacert", required_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        switch (option) {
+        case 'j':
+            submit->json = true;
+            break;
+        case 'c':
+            submit->ca_file = optarg;
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            flk_settings_print(FLK_PROGRAM_AGENT, stdout);
+            return FLK_FRONT_OK;
+        default:
+            return FLK_FRONT_USAGE;
+        }
+    }
+    if (optind + 1 != argc) {
+        fprintf(stderr, "flk: submit: give one FILE, or - for standard input; see flk submit --help\n");
+        return FLK_FRONT_USAGE;
+    }
+    submit->file = argv[optind];
+    return -1;
+}
+
+static void say_answer(const flk_parcel_t *parcel, const flk_reply_t *reply) {
+    printf("%s  ", parcel->pcs.id);
+    if (reply->kind == FLK_REPLY_VERDICT) {
+        const char *separator = ": ";
+        printf("%u %s", reply->status, reply->status == FLK_STATUS_ACCEPTED ? "accepted" : "escalated");
+        for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
+            if ((reply->reasons >> reason & 1) != 0) {
+                printf("%s%s", separator, flk_reason_name((flk_reason_t)reason));
+                separator = ", ";
+            }
+        }
+        printf("%s\n", reply->duplicate ? " (answered before)" : "");
+    } else {
+        printf("%u %s: %s\n", reply->status, reply->kind == FLK_REPLY_REFUSED ? "refused" : "no verdict", reply->text);
+    }
+}
+
+static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
+    submit_t *submit = arg;
+    flk_report_add(&submit->report, parcel, reply); /* prints the JSON line, when that was asked for */
+    if (!submit->json) {
+        say_answer(parcel, reply);
+    }
+    if (reply->kind != FLK_REPLY_VERDICT && submit->status == FLK_FRONT_OK) {
+        submit->status = EXIT_UNANSWERED;
+    }
+    fflush(stdout);
+    flk_parcel_destroy(&parcel);
+}
+
+/* Signs the PCS of `line` in place when it has no signature and there is a key to sign with. */
+static flk_err_t sign(submit_t *submit, flk_source_pcs_t *line) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    flk_err_t err = submit->signs ? flk_pcs_from_json(line->json, line->json_bytes, &pcs, &fault) : FLK_E_INVALID;
+    if (err != FLK_OK) {
+        return FLK_OK; /* not ours to judge: it goes as it is */
+    }
+    if (pcs.sig[0] == '\0') {
+        flk_signer_sign(submit->door->signer, &pcs);
+        free(line->json);
+        line->json = NULL;
+        err = flk_pcs_to_json(&pcs, &line->json, &line->json_bytes);
+    }
+    flk_pcs_fini(&pcs);
+    return err;
+}
+
+static flk_err_t take(submit_t *submit, flk_source_pcs_t *line, char *errmsg) {
+    flk_parcel_t *parcel = NULL;
+    flk_err_t err = sign(submit, line);
+    if (err == FLK_OK) {
+        err = flk_parcel_new(line->json, line->json_bytes, &parcel, errmsg);
+    }
+    free(line->json);
+    if (err == FLK_OK) {
+        flk_id_random(&parcel->id);
+        parcel->ready = true; /* attempt and sent_at are the sender's own */
+        flk_courier_take(submit->courier, parcel);
+    }
+    return err;
+}
+
+/* Reads until the courier has enough, the input ends, or it must be waited for. */
+static void fill(submit_t *submit) {
+    submit->input_awaited = false;
+    while (!submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->courier)) {
+        char errmsg[FLK_ERRMSG_BYTES];
+        flk_source_pcs_t line;
+        flk_err_t err = flk_source_next(submit->source, &line, errmsg);
+        if (err == FLK_OK) {
+            err = take(submit, &line, errmsg);
+        }
+        submit->input_awaited = err == FLK_E_AGAIN;
+        submit->input_ended = err != FLK_OK && err != FLK_E_AGAIN;
+        if (submit->input_ended && err != FLK_E_NOT_FOUND) {
+            fprintf(stderr, "flk: submit: %s\n", errmsg);
+            submit->status = FLK_FRONT_FAILED;
+        }
+    }
+}
+
+static void loop(submit_t *submit) {
+    while (!flk_stop_asked()) {
+        fill(submit);
+        if (submit->input_ended && flk_courier_held(submit->courier) == 0) {
+            return;
+        }
+        int fd = submit->input_awaited ? flk_source_fd(submit->source) : -1;
+        bool more = !submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->courier);
+        flk_courier_turn(submit->courier, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
+    }
+    submit->status = FLK_FRONT_FAILED;
+}
+
+static int run(submit_t *submit, char *errmsg) {
+    char *const files[] = {(char *)submit->file};
+    flk_agent_options_t input = {
+        .command = FLK_COMMAND_SUBMIT, .files = files, .files_len = 1, .ready = true, .skip_bad_rows = true};
+    flk_door_options_t options = {.parallel = PARALLEL, .ca_file = submit->ca_file};
+    flk_err_t err = flk_door_open(&options, &submit->door, errmsg);
+    if (err == FLK_OK) {
+        submit->signs = submit->door->signs;
+        err = flk_courier_new(&submit->door->sender, TRIES, on_done, submit, &submit->courier, errmsg);
+    }
+    if (err != FLK_OK) {
+        return FLK_FRONT_USAGE;
+    }
+    err = flk_report_init(&submit->report, submit->json ? "-" : NULL, errmsg);
+    FLK_ASSERT(err == FLK_OK); /* no file is opened */
+    submit->source = flk_source_new(&input, submit->door->signer);
+    loop(submit);
+    flk_source_stats_t stats;
+    flk_source_stats(submit->source, &stats);
+    if (stats.bad_rows > 0) {
+        submit->status = FLK_FRONT_FAILED;
+    }
+    flk_source_destroy(&submit->source);
+    if (flk_report_fini(&submit->report, errmsg) != FLK_OK) {
+        submit->status = FLK_FRONT_FAILED;
+        return submit->status;
+    }
+    errmsg[0] = '\0';
+    return submit->status;
+}
+
+int flk_command_submit(int argc, char **argv) {
+    submit_t *submit = flk_start_alloc(sizeof *submit);
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    int status = parse(argc, argv, submit);
+    if (status < 0) {
+        flk_log_init("flk", FLK_LOG_WARN, FLK_LOG_TEXT);
+        flk_stop_install();
+        status = run(submit, errmsg);
+    }
+    if (errmsg[0] != '\0') {
+        fprintf(stderr, "flk: submit: %s\n", errmsg);
+    }
+    flk_courier_destroy(&submit->courier);
+    flk_door_close(&submit->door);
+    free(submit);
+    return status;
+}

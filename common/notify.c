@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/notify.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+/* The length to pass to sendto; 0 when `name` is neither a path nor abstract, or too long. */
+static socklen_t fill_address(const char *name, struct sockaddr_un *address) {
+    size_t len = strlen(name);
+    if ((name[0] != '/' && name[0] != '@') || len < 2 || len >= sizeof address->sun_path) {
+        return 0;
+    }
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(address->sun_path, name, len);
+    if (name[0] == '@') {
+        address->sun_path[0] = '\0'; /* an abstract name is as long as it is: no NUL belongs to it */
+    }
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (name[0] == '/'));
+}
+
+void flk_notify(const char *state) {
+    const char *name = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address;
+    if (name == NULL || name[0] == '\0') {
+        return;
+    }
+    socklen_t address_len = fill_address(name, &address);
+    int fd = address_len > 0 ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+    if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, address_len) < 0) {
+        flk_log(FLK_LOG_WARN, "notify_failed", FLK_S("socket", name),
+                FLK_S("error", address_len > 0 ? strerror(errno) : "not a path or @name"));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}

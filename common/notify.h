@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Tells the service manager how this process does (systemd's Type=notify, sd_notify(3)), without its library. */
+#ifndef FLK_COMMON_NOTIFY_H
+#define FLK_COMMON_NOTIFY_H
+
+#define FLK_NOTIFY_READY    "READY=1\nSTATUS=ready"
+#define FLK_NOTIFY_STOPPING "STOPPING=1\nSTATUS=draining"
+
+/* Sends `state`, lines of NAME=VALUE, as one datagram to the socket that NOTIFY_SOCKET names, a path or "@abstract".
+ * Without a manager, nothing. Any thread. A manager that cannot be told is no reason to stop: logged, and that is all. */
+void flk_notify(const char *state);
+
+#endif
