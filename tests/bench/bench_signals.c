@@ -114,11 +114,13 @@ static double best_ms(step_fn *step, size_t len) {
     return best;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    size_t len_max = argc > 1 ? strtoull(argv[1], NULL, 10) : POINTS_MAX;
+    FLK_ASSERT(len_max <= POINTS_MAX);
     close(mkstemps(csv_path, 4));
     make_points();
     printf("%9s %12s %12s %12s %12s %12s\n", "points", "coherence", "boxcount", "compress", "merkle", "read");
-    for (size_t len = 100; len <= POINTS_MAX; len *= 10) {
+    for (size_t len = 100; len <= len_max; len *= 10) {
         write_csv(len);
         printf("%9zu %9.3f ms %9.3f ms %9.3f ms %9.3f ms %9.3f ms\n", len, best_ms(step_coherence, len),
                best_ms(step_boxcount, len), best_ms(step_compress, len), best_ms(step_merkle, len),

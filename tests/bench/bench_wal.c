@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_wal [directory [seconds a round]]: records a second that the log makes durable with so many outstanding, beside
+/* bench_wal [directory [seconds a round [records [rounds]]]]: records a second that the log makes durable with so many outstanding, beside
  * a bare loop that writes as many records in one pwrite and syncs them: the most that the disk allows. Both in one run,
  * in turn, and the medians of many short rounds, since other users of the disk change its speed by the second.
- * Then the time and memory of a start with a million un-acked records. */
+ * Then the time and memory of a start with a million un-acked records, or so many. */
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -17,10 +17,12 @@
 #include "common/io.h"
 #include "common/wal.h"
 
-enum { BODY_BYTES = 1000, OUTSTANDING_MAX = 256, ROUNDS = 11, SEGMENT_BYTES = 64 << 20, MILLION = 1000000 };
+enum { BODY_BYTES = 1000, OUTSTANDING_MAX = 256, ROUNDS_MAX = 11, SEGMENT_BYTES = 64 << 20 };
 
 static const char *parent = "/tmp";
 static double seconds = 0.3;
+static size_t unacked = 1000000;
+static int rounds = ROUNDS_MAX;
 static uint8_t body[BODY_BYTES];
 static char errmsg[FLK_ERRMSG_BYTES];
 
@@ -192,15 +194,16 @@ static int by_value(const void *a, const void *b) {
     return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b;
 }
 
-static double median(double values[ROUNDS]) {
-    qsort(values, ROUNDS, sizeof values[0], by_value);
-    return values[ROUNDS / 2];
+static double median(double values[ROUNDS_MAX]) {
+    qsort(values, (size_t)rounds, sizeof values[0], by_value);
+    return values[rounds / 2];
 }
 
 static void compare(unsigned outstanding) {
-    double bares[ROUNDS], loops[ROUNDS], threads[ROUNDS], loop_ratios[ROUNDS], thread_ratios[ROUNDS];
+    double bares[ROUNDS_MAX], loops[ROUNDS_MAX], threads[ROUNDS_MAX], loop_ratios[ROUNDS_MAX],
+        thread_ratios[ROUNDS_MAX];
     double loop_group = 0, threads_group = 0;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < rounds; round++) {
         bares[round] = bare(outstanding);
         loops[round] = event_loop(outstanding, &loop_group);
         threads[round] = with_threads(outstanding, &threads_group);
@@ -220,7 +223,7 @@ static void count_commits(void *arg, flk_wal_entry_t *group) {
     }
 }
 
-static void start_with_a_million(void) {
+static void start_with_unacked(void) {
     static flk_wal_entry_t entries[1024];
     static uint8_t small[200];
     const char *dir = make_dir();
@@ -228,8 +231,8 @@ static void start_with_a_million(void) {
     flk_wal_options_t options = {.dir = dir, .on_commit = count_commits, .on_commit_arg = &commits};
     flk_wal_t *wal;
     must(flk_wal_open(&options, &wal, errmsg));
-    for (size_t done = 0; done < MILLION;) {
-        size_t batch = MILLION - done < 1024 ? MILLION - done : 1024;
+    for (size_t done = 0; done < unacked;) {
+        size_t batch = unacked - done < 1024 ? unacked - done : 1024;
         for (size_t i = 0; i < batch; i++) {
             entries[i] = (flk_wal_entry_t){.body = small, .body_bytes = sizeof small};
             flk_wal_append(wal, &entries[i]);
@@ -248,8 +251,8 @@ static void start_with_a_million(void) {
     double took = now() - start;
     struct mallinfo2 after = mallinfo2();
     size_t bytes = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd;
-    printf("start with %d un-acked records: %.2f s, %.1f million records/s, %.0f MB/s, %.2f MB of memory\n", MILLION,
-           took, 1 / took, (double)stats.bytes_total / took / 1e6, (double)bytes / 1e6);
+    printf("start with %zu un-acked records: %.2f s, %.1f million records/s, %.0f MB/s, %.2f MB of memory\n", unacked,
+           took, (double)unacked * 1e-6 / took, (double)stats.bytes_total / took / 1e6, (double)bytes / 1e6);
     flk_wal_close(&wal);
     remove_dir(dir);
 }
@@ -258,12 +261,14 @@ int main(int argc, char **argv) {
     static const unsigned outstanding[] = {1, 64, 256};
     parent = argc > 1 ? argv[1] : parent;
     seconds = argc > 2 ? atof(argv[2]) : seconds;
+    unacked = argc > 3 ? strtoull(argv[3], NULL, 10) : unacked;
+    rounds = argc > 4 && atoi(argv[4]) > 0 && atoi(argv[4]) < ROUNDS_MAX ? atoi(argv[4]) : ROUNDS_MAX;
     printf("records/s of %d bytes; ratio to the bare loop; records a group\n", BODY_BYTES);
     printf("%11s %12s %12s %6s %7s %12s %6s %7s\n", "outstanding", "bare", "event loop", "ratio", "group", "threads",
            "ratio", "group");
     for (size_t i = 0; i < FLK_COUNT_OF(outstanding); i++) {
         compare(outstanding[i]);
     }
-    start_with_a_million();
+    start_with_unacked();
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keep-alive connections, one request outstanding on each, all in one epoll loop. */
+/* Keep-alive connections, at most one request outstanding on each, all in one epoll loop. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -14,7 +14,7 @@
 
 typedef struct connection {
     int fd;
-    uint64_t sent_ns;
+    uint64_t due_ns;
     char in[8192];
     size_t in_bytes;
 } connection_t;
@@ -39,14 +39,14 @@ static int dial(const char *host_port) {
     return fd;
 }
 
-static bool request(connection_t *connection, const load_body_t *body) {
+static bool request(connection_t *connection, uint64_t due_ns, const load_body_t *body) {
     char out[4096];
     int len = snprintf(out, sizeof out,
                        "POST /v1/pcs/submit HTTP/1.1\r\nHost: load\r\nContent-Type: application/json\r\n"
                        "Content-Length: %u\r\n\r\n%s",
                        body->bytes_len, body->bytes);
     FLK_ASSERT(len > 0 && len < (int)sizeof out);
-    connection->sent_ns = flk_mono_ns();
+    connection->due_ns = due_ns;
     connection->in_bytes = 0;
     return send(connection->fd, out, (size_t)len, MSG_NOSIGNAL) == len;
 }
@@ -69,11 +69,48 @@ static int response(connection_t *connection) {
     return connection->in_bytes >= whole ? atoi(connection->in + 9) : 0;
 }
 
+/* Those without a request, as a stack. */
+typedef struct idle {
+    connection_t **connections;
+    unsigned len;
+} idle_t;
+
+/* False when a connection has ended. */
+static bool send_due(idle_t *idle, const load_options_t *options, const load_body_t *bodies, size_t *next) {
+    uint64_t due_ns;
+    while (idle->len > 0 && window_due(&due_ns)) {
+        if (!request(idle->connections[--idle->len], due_ns, &bodies[(*next)++ % options->distinct])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_answers(int epoll, idle_t *idle) {
+    struct epoll_event events[64];
+    uint64_t wait_ns = window_wait_ns();
+    struct timespec wait = {.tv_nsec = (long)wait_ns};
+    int ready = epoll_pwait2(epoll, events, FLK_COUNT_OF(events), &wait, NULL);
+    for (int i = 0; i < ready; i++) {
+        connection_t *connection = events[i].data.ptr;
+        int status = response(connection);
+        if (status < 0) {
+            return false;
+        }
+        if (status > 0) {
+            window_count(connection->due_ns, (unsigned)status);
+            idle->connections[idle->len++] = connection;
+        }
+    }
+    return true;
+}
+
 int http_run(const load_options_t *options, const load_body_t *bodies) {
     connection_t *connections = flk_start_alloc(options->outstanding * sizeof *connections);
+    idle_t idle = {.connections = flk_start_alloc(options->outstanding * sizeof(connection_t *))};
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     size_t next = 0;
-    int status = 0;
+    bool alive = true;
     for (unsigned i = 0; i < options->outstanding; i++) {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
         connections[i].fd = dial(options->http);
@@ -81,35 +118,21 @@ int http_run(const load_options_t *options, const load_body_t *bodies) {
             fprintf(stderr, "flk-load: cannot connect to %s: %s\n", options->http, strerror(errno));
             return 1;
         }
+        idle.connections[idle.len++] = &connections[i];
     }
     window_open(options);
-    for (unsigned i = 0; i < options->outstanding; i++) {
-        (void)request(&connections[i], &bodies[next++ % options->distinct]);
+    while (alive && window_running()) {
+        alive = send_due(&idle, options, bodies, &next) && take_answers(epoll, &idle);
     }
-    while (window_running() && status == 0) {
-        struct epoll_event events[64];
-        int ready = epoll_wait(epoll, events, FLK_COUNT_OF(events), 10);
-        for (int i = 0; i < ready; i++) {
-            connection_t *connection = events[i].data.ptr;
-            int answer = response(connection);
-            if (answer == 0) {
-                continue;
-            }
-            if (answer > 0) {
-                window_count(connection->sent_ns, (unsigned)answer);
-            }
-            if (answer < 0 || !request(connection, &bodies[next++ % options->distinct])) {
-                fprintf(stderr, "flk-load: %s ended a connection\n", options->http);
-                status = 1;
-                break;
-            }
-        }
+    if (!alive) {
+        fprintf(stderr, "flk-load: %s ended a connection\n", options->http);
     }
-    window_print();
+    int status = window_print();
     for (unsigned i = 0; i < options->outstanding; i++) {
         close(connections[i].fd);
     }
     close(epoll);
+    free(idle.connections);
     free(connections);
-    return status;
+    return alive ? status : 1;
 }

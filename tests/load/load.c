@@ -9,9 +9,11 @@
 
 static const char usage[] = "usage: flk-load --http HOST:PORT | --zmq ENDPOINT [options]\n"
                             "  --outstanding N   submissions outstanding; connections at the HTTP door (64)\n"
+                            "  --rate R          open loop: R submissions/s fall due, latencies count from then\n"
                             "  --seconds S       measured (5)   --warm S  before that (1)\n"
                             "  --distinct N      distinct PCS made before the start (200000)\n"
                             "  --key KEY         sign by HMAC   --seed N  another set of PCS\n"
+                            "  --json            print a JSON object with the distribution of latencies\n"
                             "Prints: rate_per_s p50_us p99_us answered other_than_2xx\n";
 
 int main(int argc, char **argv) {
@@ -20,6 +22,8 @@ int main(int argc, char **argv) {
         {"zmq", required_argument, 0, 'z'},
         {"key", required_argument, 0, 'k'},
         {"outstanding", required_argument, 0, 'o'},
+        {"rate", required_argument, 0, 'r'},
+        {"json", no_argument, 0, 'j'},
         {"seconds", required_argument, 0, 's'},
         {"warm", required_argument, 0, 'w'},
         {"distinct", required_argument, 0, 'd'},
@@ -41,6 +45,12 @@ int main(int argc, char **argv) {
             break;
         case 'o':
             options.outstanding = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'r':
+            options.rate = strtod(optarg, NULL);
+            break;
+        case 'j':
+            options.json = true;
             break;
         case 's':
             options.seconds = strtod(optarg, NULL);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Closed-loop load on one door: a number of submissions outstanding, each answered one replaced by the next. The PCS are made
- * and signed before the clock starts. One thread. */
+/* Load on one door, by one thread. The PCS are made and signed before the clock starts.
+ *
+ * Closed loop: a number of submissions outstanding, each answered one replaced by the next. It finds the highest rate; its latencies
+ * are those of a client that waits politely whenever the door is slow.
+ * Open loop: submissions fall due at even distances, whatever the door does, and a latency counts from that moment, also when
+ * all connections were busy and the submission had to wait in the client. So no stall is left out ("coordinated omission"). */
 #ifndef FLK_TESTS_LOAD_H
 #define FLK_TESTS_LOAD_H
 
@@ -16,19 +20,26 @@ typedef struct load_options {
     const char *zmq;  /* endpoint, or NULL */
     const char *key;  /* HMAC; NULL = unsigned */
     unsigned outstanding;
+    double rate; /* open loop, submissions/s; 0 = closed loop */
     double seconds, warm_seconds;
     size_t distinct; /* PCS made before the start; sent round robin when they run out */
     uint64_t seed;
+    bool json; /* print a JSON object with the latencies' distribution */
 } load_options_t;
 
 /* Makes `count` distinct valid PCS, as JSON or msgpack. Ends the process when memory runs out. */
 load_body_t *load_make(const load_options_t *options, bool msgpack);
 
-/* The measured window: counts what is answered between warm-up and end, with latencies. */
+/* The measured window, after the warm-up. Closed loop: what is answered in it. Open loop: what falls due in it. */
 void window_open(const load_options_t *options);
+/* False when all is counted, or when an open loop's answers have been missing for two seconds. */
 bool window_running(void);
-void window_count(uint64_t sent_ns, unsigned status);
-void window_print(void); /* rate_per_s p50_us p99_us answered other_than_2xx */
+/* True when a submission is due; *due_ns is the moment from which its latency counts. */
+bool window_due(uint64_t *due_ns);
+uint64_t window_wait_ns(void); /* until the next one is due; at most 10 ms */
+void window_count(uint64_t due_ns, unsigned status);
+/* rate_per_s p50_us p99_us answered other_than_2xx, or an object. Returns 0, or 1 when nothing was answered. */
+int window_print(void);
 
 int http_run(const load_options_t *options, const load_body_t *bodies);
 int zmq_run(const load_options_t *options, const load_body_t *bodies);

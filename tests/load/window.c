@@ -1,48 +1,90 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "tests/load/histogram.h"
 #include "tests/load/load.h"
 
-enum { LATENCIES_MAX = 4000000 };
+enum { WAIT_MS_MAX = 10, LATE_S_MAX = 2 };
 
-static uint64_t begin_ns, end_ns, answered, failed;
-static uint32_t *latencies_us;
+static const load_options_t *load;
+static uint64_t begin_ns, end_ns, next_ns, failed;
+static uint64_t due_in_window; /* open loop: submissions that fell due in the window */
+static histogram_t latencies;
+
+static uint64_t as_ns(double seconds) {
+    return (uint64_t)(seconds * 1e9);
+}
 
 void window_open(const load_options_t *options) {
-    begin_ns = flk_mono_ns() + (uint64_t)(options->warm_seconds * 1e9);
-    end_ns = begin_ns + (uint64_t)(options->seconds * 1e9);
-    latencies_us = flk_start_alloc(LATENCIES_MAX * sizeof *latencies_us);
+    load = options;
+    next_ns = flk_mono_ns();
+    begin_ns = next_ns + as_ns(options->warm_seconds);
+    end_ns = begin_ns + as_ns(options->seconds);
 }
 
 bool window_running(void) {
-    return flk_mono_ns() < end_ns;
+    uint64_t now_ns = flk_mono_ns();
+    if (now_ns < end_ns) {
+        return true;
+    }
+    return load->rate > 0 && latencies.count < due_in_window && now_ns < end_ns + as_ns(LATE_S_MAX);
 }
 
-void window_count(uint64_t sent_ns, unsigned status) {
+bool window_due(uint64_t *due_ns) {
     uint64_t now_ns = flk_mono_ns();
-    if (now_ns < begin_ns || now_ns >= end_ns) {
+    if (load->rate <= 0) {
+        *due_ns = now_ns;
+        return true;
+    }
+    if (now_ns < next_ns || next_ns >= end_ns) {
+        return false;
+    }
+    *due_ns = next_ns;
+    due_in_window += next_ns >= begin_ns;
+    next_ns += as_ns(1 / load->rate);
+    return true;
+}
+
+uint64_t window_wait_ns(void) {
+    uint64_t now_ns = flk_mono_ns(), max_ns = as_ns(WAIT_MS_MAX * 1e-3);
+    if (load->rate <= 0 || next_ns >= end_ns || next_ns > now_ns + max_ns) {
+        return max_ns;
+    }
+    return next_ns > now_ns ? next_ns - now_ns : 0;
+}
+
+void window_count(uint64_t due_ns, unsigned status) {
+    uint64_t now_ns = flk_mono_ns(), counted_ns = load->rate > 0 ? due_ns : now_ns;
+    if (counted_ns < begin_ns || counted_ns >= end_ns) {
         return;
     }
-    if (status != 200 && status != 202) {
-        failed++;
-    }
-    if (answered < LATENCIES_MAX) {
-        latencies_us[answered] = (uint32_t)((now_ns - sent_ns) / 1000);
-    }
-    answered++;
+    failed += status != 200 && status != 202;
+    histogram_add(&latencies, now_ns - due_ns);
 }
 
-static int by_value(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
+static double us(double quantile) {
+    return (double)histogram_ns(&latencies, quantile) * 1e-3;
 }
 
-void window_print(void) {
-    size_t len = answered < LATENCIES_MAX ? answered : LATENCIES_MAX;
-    double seconds = (double)(end_ns - begin_ns) * 1e-9;
-    qsort(latencies_us, len, sizeof *latencies_us, by_value);
-    printf("%.0f %u %u %llu %llu\n", (double)answered / seconds, len ? latencies_us[len / 2] : 0,
-           len ? latencies_us[len * 99 / 100] : 0, (unsigned long long)answered, (unsigned long long)failed);
-    free(latencies_us);
+static void print_json(double rate) {
+    static const double quantiles[] = {0.001, 0.01, 0.05, 0.1,   0.25,  0.5,    0.75,   0.9,
+                                       0.95,  0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 1};
+    printf("{\"rate\":%.1f,\"answered\":%llu,\"failed\":%llu,\"missing\":%llu,\"us\":[", rate,
+           (unsigned long long)latencies.count, (unsigned long long)failed,
+           (unsigned long long)(load->rate > 0 ? due_in_window - latencies.count : 0));
+    for (size_t i = 0; i < FLK_COUNT_OF(quantiles); i++) {
+        printf("%s[%g,%.1f]", i == 0 ? "" : ",", quantiles[i], us(quantiles[i]));
+    }
+    printf("]}\n");
+}
+
+int window_print(void) {
+    double rate = (double)latencies.count / load->seconds;
+    if (load->json) {
+        print_json(rate);
+    } else {
+        printf("%.0f %.0f %.0f %llu %llu\n", rate, us(0.5), us(0.99), (unsigned long long)latencies.count,
+               (unsigned long long)failed);
+    }
+    return latencies.count > 0 ? 0 : 1;
 }

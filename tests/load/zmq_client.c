@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* One DEALER with up to `outstanding` submissions under way. It waits on the socket's file descriptor, whose wait can be
+ * shorter than the milliseconds of zmq_poll; that one tells of changes only, so each turn first sends, then receives until
+ * nothing is left, then waits. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,58 +10,91 @@
 #include "proto/uplink.h"
 #include "tests/load/load.h"
 
+typedef struct client {
+    const load_options_t *options;
+    const load_body_t *bodies;
+    flk_uplink_t uplink;
+    flk_message_t message;
+    uint64_t *due_ns; /* a slot each; 0: free */
+    size_t next;
+    unsigned busy, slot;
+} client_t;
+
+static void send_due(client_t *client) {
+    const load_options_t *options = client->options;
+    uint64_t due_ns;
+    while (client->uplink.state == FLK_UPLINK_UP && client->busy < options->outstanding && window_due(&due_ns)) {
+        while (client->due_ns[client->slot] != 0) {
+            client->slot = (client->slot + 1) % options->outstanding;
+        }
+        const load_body_t *body = &client->bodies[client->next++ % options->distinct];
+        flk_frame_t submit = {.kind = FLK_SUBMIT};
+        memcpy(submit.id.bytes, &client->slot, sizeof client->slot);
+        if (flk_link_send_copy(client->uplink.socket, NULL, &submit, body->bytes, body->bytes_len) != FLK_OK) {
+            return;
+        }
+        client->due_ns[client->slot] = due_ns;
+        client->busy++;
+    }
+}
+
+static void take_answers(client_t *client) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    uint64_t now_ms = flk_mono_ms();
+    while (client->uplink.socket != NULL &&
+           flk_link_recv(client->uplink.socket, false, &client->message, errmsg) == FLK_OK) {
+        const flk_frame_t *frame = &client->message.frame;
+        if (flk_uplink_heard(&client->uplink, frame, now_ms) != FLK_UPLINK_YOURS) {
+            continue;
+        }
+        unsigned slot;
+        memcpy(&slot, frame->id.bytes, sizeof slot);
+        window_count(client->due_ns[slot], frame->kind == FLK_VERDICT ? frame->status : 503);
+        client->due_ns[slot] = 0;
+        client->busy--;
+    }
+}
+
+static void wait_for_more(const client_t *client) {
+    struct pollfd item = {.fd = -1, .events = POLLIN};
+    size_t fd_bytes = sizeof item.fd;
+    bool full = client->busy == client->options->outstanding;
+    struct timespec wait = {.tv_nsec = full ? 10000000 : (long)window_wait_ns()};
+    if (client->uplink.socket != NULL) {
+        zmq_getsockopt(client->uplink.socket, ZMQ_FD, &item.fd, &fd_bytes);
+    }
+    if (client->uplink.state == FLK_UPLINK_UP && !full && client->options->rate <= 0) {
+        return; /* closed loop: there is something to send */
+    }
+    ppoll(&item, 1, &wait, NULL);
+}
+
 int zmq_run(const load_options_t *options, const load_body_t *bodies) {
     char errmsg[FLK_ERRMSG_BYTES];
     void *context = zmq_ctx_new();
-    flk_uplink_t uplink;
-    flk_message_t message;
+    client_t client = {.options = options, .bodies = bodies};
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "flk-load"};
     flk_id_random(&hello.id);
-    flk_message_init(&message);
-    if (flk_uplink_init(&uplink, context, options->zmq, false, &hello, 1000, flk_mono_ms(), errmsg) != FLK_OK) {
+    flk_message_init(&client.message);
+    if (flk_uplink_init(&client.uplink, context, options->zmq, false, &hello, 1000, flk_mono_ms(), errmsg) != FLK_OK) {
         fprintf(stderr, "flk-load: %s\n", errmsg);
         return 2;
     }
-    uint64_t *sent_ns = flk_start_alloc(options->outstanding * sizeof *sent_ns); /* 0: free */
-    size_t next = 0;
-    unsigned busy = 0, slot_at = 0;
+    client.due_ns = flk_start_alloc(options->outstanding * sizeof *client.due_ns);
     window_open(options);
     while (window_running()) {
-        uint64_t now_ms = flk_mono_ms();
-        if (flk_uplink_tick(&uplink, now_ms) == FLK_UPLINK_LOST) {
-            memset(sent_ns, 0, options->outstanding * sizeof *sent_ns);
-            busy = 0;
+        if (flk_uplink_tick(&client.uplink, flk_mono_ms()) == FLK_UPLINK_LOST) {
+            memset(client.due_ns, 0, options->outstanding * sizeof *client.due_ns);
+            client.busy = 0;
         }
-        while (uplink.state == FLK_UPLINK_UP && busy < options->outstanding) {
-            while (sent_ns[slot_at] != 0) {
-                slot_at = (slot_at + 1) % options->outstanding;
-            }
-            const load_body_t *body = &bodies[next++ % options->distinct];
-            flk_frame_t submit = {.kind = FLK_SUBMIT};
-            memcpy(submit.id.bytes, &slot_at, sizeof slot_at);
-            if (flk_link_send_copy(uplink.socket, NULL, &submit, body->bytes, body->bytes_len) != FLK_OK) {
-                break;
-            }
-            sent_ns[slot_at] = flk_mono_ns();
-            busy++;
-        }
-        zmq_pollitem_t item = {.socket = uplink.socket, .events = ZMQ_POLLIN};
-        zmq_poll(&item, uplink.socket != NULL, 10);
-        while (uplink.socket != NULL && flk_link_recv(uplink.socket, false, &message, errmsg) == FLK_OK) {
-            if (flk_uplink_heard(&uplink, &message.frame, now_ms) != FLK_UPLINK_YOURS) {
-                continue;
-            }
-            unsigned slot;
-            memcpy(&slot, message.frame.id.bytes, sizeof slot);
-            window_count(sent_ns[slot], message.frame.kind == FLK_VERDICT ? message.frame.status : 503);
-            sent_ns[slot] = 0;
-            busy--;
-        }
+        send_due(&client);
+        take_answers(&client);
+        wait_for_more(&client);
     }
-    window_print();
-    free(sent_ns);
-    flk_message_fini(&message);
-    flk_uplink_fini(&uplink);
+    int status = window_print();
+    free(client.due_ns);
+    flk_message_fini(&client.message);
+    flk_uplink_fini(&client.uplink);
     zmq_ctx_term(context);
-    return 0;
+    return status;
 }
