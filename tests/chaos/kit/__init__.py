@@ -9,3 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "integration"))  # harness: processes, clusters, doors, the reference of the contract
+
+from harness.process import BIN_DIR  # noqa: E402
+
+TOOLS = BIN_DIR.parent / "tests"  # what ../tools is built into

@@ -165,46 +165,60 @@ class Clients:
 
     def _zmq(self, source, gateway, gate):
         while not self.stopping.is_set():
-            Link(self, source, gateway, gate).run()
+            Link(self, source, gateway, gate, self.window).run()
 
 
 class Link:
-    """One connection to a ZeroMQ door, until it is lost or nothing more is to be sent."""
+    """One connection to a ZeroMQ door, until it is lost or nothing more is to be sent. One thread."""
 
-    def __init__(self, clients, source, gateway, gate):
-        self.clients, self.source, self.gate = clients, source, gate
-        self.instance, self.flying, self.window, self.heard = os.urandom(16), {}, 0, time.monotonic()
-        self.lost = None
+    def __init__(self, clients, source, gateway, gate, window):
+        self.clients, self.source, self.gate, self.wanted = clients, source, gate, window
+        self.instance, self.flying, self.window, self.lost, self.leave_at = os.urandom(16), {}, 0, None, None
+        self.heard = self.pinged = self.greeted = time.monotonic()
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.linger = 0
         self.socket.reconnect_ivl_max = 1000
         self.socket.connect(gateway.zmq)
-        self.socket.send(doors.pack(doors.HELLO, self.instance, "chaos"))
+        self._say(doors.HELLO, "chaos")
 
     def run(self):
-        pinged = said_hello = time.monotonic()
-        leave_at = None
-        while self.lost is None:
-            now = time.monotonic()
-            if self.clients.stopping.is_set():
-                leave_at = leave_at or now + HTTP_SECONDS * SLOW
-                if not self.flying or now > leave_at:
-                    break
-            elif self.window:
-                self._submit()
-            if self.window == 0 and now - said_hello > 0.5:
-                said_hello = now
-                self.socket.send(doors.pack(doors.HELLO, self.instance, "chaos"), zmq.DONTWAIT)
-            if now - pinged > 0.5:
-                pinged = now
-                self.socket.send(doors.pack(doors.PING, self.instance, b""), zmq.DONTWAIT)
-            if now - self.heard > SILENCE_S * SLOW:
-                self.lost = "the door is silent"
-            if self.socket.poll(4 if self.source.is_idle() or len(self.flying) >= self.window else 0):
-                self._receive()
+        while self.turn(0 if not self.source.is_idle() and self.window > len(self.flying) else 4):
+            pass
+        self.close()
+
+    def turn(self, wait_ms):
+        """Sends what is due, takes what has come; false when this link is at its end."""
+        now = time.monotonic()
+        if self.clients.stopping.is_set():
+            self.leave_at = self.leave_at or now + HTTP_SECONDS * SLOW
+            if not self.flying or now > self.leave_at:
+                return False
+        elif self.window:
+            self._submit()
+        if self.window == 0 and now - self.greeted > 0.5:
+            self.greeted = now
+            self._say(doors.HELLO, "chaos")
+        if now - self.pinged > 0.5:
+            self.pinged = now
+            self._say(doors.PING, b"")
+        if now - self.heard > SILENCE_S * SLOW:
+            self.lost = "the door is silent"
+        if self.socket.poll(wait_ms):
+            self._receive()
+        return self.lost is None
+
+    def close(self):
+        """What has no answer is unknown."""
         for op, payload, attempt in self.flying.values():
             self.clients._end(op, payload, attempt, error=self.lost or "no answer in time")
+        self.flying.clear()
         self.socket.close()
+
+    def _say(self, kind, field):
+        try:
+            self.socket.send(doors.pack(kind, self.instance, field), zmq.DONTWAIT)
+        except zmq.Again:
+            pass  # nobody reads: silence will tell
 
     def _submit(self):
         for _ in range(min(SENT_AT_ONCE, self.window - len(self.flying))):
@@ -230,9 +244,9 @@ class Link:
                 return
             self.heard = time.monotonic()
             if frame.kind == doors.WELCOME:
-                self.window = min(self.clients.window, frame.fields[0])
+                self.window = min(self.wanted, frame.fields[0])
             elif frame.kind == doors.PING:
-                self.socket.send(doors.pack(doors.PONG, self.instance, True), zmq.DONTWAIT)
+                self._say(doors.PONG, True)
             elif frame.kind == doors.PONG and self.window and not frame.fields[0]:
                 self.lost = "the gateway is another one"
             elif frame.kind == doors.GOODBYE:
