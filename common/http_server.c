@@ -2,8 +2,9 @@
 /* Starting and stopping civetweb.
  *
  * It reports why it cannot listen only through its log callback, before it returns NULL and in the calling thread:
- * flk_http_start keeps the first line, the cause, for the error message. While it stops it drops what handlers write,
- * so flk_http_stop lets them finish first. */
+ * flk_http_start keeps the first line, the cause, for the error message. While it stops it drops what handlers write and cuts
+ * every connection, so flk_http_stop lets them finish first, and sends away who keeps a connection open: his next request
+ * is answered 503 and the connection closed, rather than cut under him. */
 #include <civetweb.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@
 #include "common/http_guard.h"
 #include "common/log.h"
 
-enum { OPTIONS_MAX = 24, NUMBER_BYTES = 12, DRAIN_MS_MAX = 10000 };
+enum { OPTIONS_MAX = 24, NUMBER_BYTES = 12, DRAIN_MS_MAX = 10000, LEAVE_MS_MAX = 2000, QUIET_MS = 250 };
 
 /* Where this thread's civetweb lines go while it starts a server; NULL otherwise. */
 static _Thread_local char *start_message;
@@ -27,6 +28,10 @@ static _Thread_local char *start_message;
 static atomic_int requests_running;
 static _Thread_local bool in_request;
 static atomic_int starts_under_way, stops_under_way;
+
+/* Connections of all servers of the process, and when the last request came (monotonic). */
+static atomic_int connections_open;
+static atomic_uint_fast64_t last_request_ms;
 
 /* ---- what civetweb calls ---- */
 
@@ -38,6 +43,7 @@ static int refuse(struct mg_connection *connection, const char *why) {
 
 /* The guard refuses what two servers could read in two ways. A request counts as running until its answer is written. */
 static int on_begin(struct mg_connection *connection) {
+    atomic_store(&last_request_ms, flk_mono_ms());
     if (atomic_load(&starts_under_way) > 0) {
         return refuse(connection, "starting"); /* without handlers it would be a 404, which is for ever */
     }
@@ -58,6 +64,18 @@ static void on_end(const struct mg_connection *connection, int status) {
         in_request = false;
         atomic_fetch_sub(&requests_running, 1);
     }
+}
+
+static int on_connect(const struct mg_connection *connection, void **data) {
+    (void)connection;
+    (void)data;
+    atomic_fetch_add(&connections_open, 1);
+    return 0;
+}
+
+static void on_closed(const struct mg_connection *connection) {
+    (void)connection;
+    atomic_fetch_sub(&connections_open, 1);
 }
 
 /* Handlers check what they need to. Without this one civetweb looks for a password file on disk at every request. */
@@ -127,8 +145,12 @@ static struct mg_context *start_civetweb(const flk_http_options_t *options, char
         "enable_directory_listing",
         "no",
     };
-    const struct mg_callbacks callbacks = {
-        .begin_request = on_begin, .end_request = on_end, .http_error = on_http_error, .log_message = on_log_message};
+    const struct mg_callbacks callbacks = {.begin_request = on_begin,
+                                           .end_request = on_end,
+                                           .init_connection = on_connect,
+                                           .connection_closed = on_closed,
+                                           .http_error = on_http_error,
+                                           .log_message = on_log_message};
     start_message = message;
     struct mg_context *context = mg_start(&callbacks, NULL, pairs);
     start_message = NULL;
@@ -168,6 +190,17 @@ static void wait_for_requests(void) {
     uint64_t deadline_ms = flk_mono_ms() + DRAIN_MS_MAX;
     while (atomic_load(&requests_running) > 0 && flk_mono_ms() < deadline_ms) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+/* Until nobody is connected, or all who are have been silent for a while. */
+static void wait_for_leaving(void) {
+    uint64_t now_ms = flk_mono_ms(), until_ms = now_ms + LEAVE_MS_MAX;
+    atomic_store(&last_request_ms, now_ms);
+    while (atomic_load(&connections_open) > 0 && now_ms < until_ms &&
+           now_ms < atomic_load(&last_request_ms) + QUIET_MS) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        now_ms = flk_mono_ms();
     }
 }
 
@@ -218,6 +251,7 @@ void flk_http_stop(struct mg_context **context) {
     }
     atomic_fetch_add(&stops_under_way, 1);
     wait_for_requests();
+    wait_for_leaving();
     waker_t waker = {.done = false};
     waker_init(&waker, *context);
     pthread_t thread;

@@ -118,6 +118,16 @@ void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms) {
     }
 }
 
+void flk_agents_each(const flk_agents_t *agents, flk_agents_visit_fn *visit, void *arg) {
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (const agent_t *agent = agents->buckets[i]; agent != NULL; agent = agent->next) {
+            if (agent->introduced) {
+                visit(arg, &agent->route);
+            }
+        }
+    }
+}
+
 size_t flk_agents_len(const flk_agents_t *agents) {
     return agents->len;
 }

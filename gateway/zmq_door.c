@@ -180,7 +180,16 @@ void flk_zmq_door_tick(flk_relay_t *relay) {
     flk_agents_sweep(relay->agents, relay->now_ms);
 }
 
+static void say_goodbye(void *arg, const flk_route_t *route) {
+    flk_relay_t *relay = arg;
+    send(relay, route, &(flk_frame_t){.kind = FLK_GOODBYE, .id = relay->door_instance}, NULL);
+}
+
+/* Who is told goes elsewhere, or waits for the next gateway here, instead of sending into a closed door. */
 void flk_zmq_door_fini(flk_relay_t *relay) {
+    if (relay->door != NULL) {
+        flk_agents_each(relay->agents, say_goodbye, relay);
+    }
     flk_agents_destroy(&relay->agents);
     flk_link_close(&relay->door);
 }

@@ -119,6 +119,26 @@ def test_gateway_says_not_ready_while_it_drains(seed):
         assert cluster.gateway.wait(15) == 0, cluster.gateway.log_tail()
 
 
+# Clients that keep their connections open while the gateway stops are told 503 and that the connection ends; none is cut. Agents
+# at the ZeroMQ door are told GOODBYE.
+def test_gateway_sends_its_clients_away(seed):
+    factory = reference.Factory(seed)
+    with Cluster(workers=1) as cluster, cluster.zmq() as zmq:
+        open_ones = [cluster.http() for _ in range(6)]
+        for door in open_ones:
+            assert door.submit(factory.make()).status in (200, 202)
+        cluster.gateway.terminate()
+        left = list(open_ones)
+        while left:
+            for door in list(left):
+                answer = door.submit(factory.make())  # raises when it was cut
+                if door.connection is None:
+                    assert answer.status == 503 and answer.retry_after >= 1, answer
+                    left.remove(door)
+        assert cluster.gateway.wait(15) == 0, cluster.gateway.log_tail()
+        zmq.receive_kind(doors.GOODBYE)
+
+
 # A drain does not wait for ever: with nobody to answer, the gateway answers 503 by the deadline and exits 0.
 def test_gateway_drain_ends(seed):
     factory = reference.Factory(seed)

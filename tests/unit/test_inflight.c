@@ -72,6 +72,25 @@ START_TEST(test_agents_known) {
 }
 END_TEST
 
+static void count_route(void *arg, const flk_route_t *route) {
+    unsigned *seen = arg;
+    *seen += route->id[0];
+}
+
+/* Each agent that introduced itself is visited once; who only sends submissions is not. */
+START_TEST(test_agents_each) {
+    flk_agents_t *agents = flk_agents_new(4);
+    flk_route_t a = {.bytes = 1, .id = {1}}, b = {.bytes = 1, .id = {10}}, c = {.bytes = 1, .id = {100}};
+    ck_assert_int_eq(flk_agents_introduce(agents, &a, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &b, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &c, 0), FLK_OK);
+    unsigned seen = 0;
+    flk_agents_each(agents, count_route, &seen);
+    ck_assert_uint_eq(seen, 11);
+    flk_agents_destroy(&agents);
+}
+END_TEST
+
 /* An agent may have as many submissions unanswered as its credit, introduced or not; one that waits for answers is not
  * forgotten, however silent it is; and answers after its GOODBYE give nothing back to nobody. */
 START_TEST(test_agents_credit) {
@@ -120,6 +139,7 @@ int main(void) {
     tcase_add_test(tcase, test_inflight_finds_by_lsn);
     tcase_add_test(tcase, test_submission_claim_and_gates);
     tcase_add_test(tcase, test_agents_known);
+    tcase_add_test(tcase, test_agents_each);
     tcase_add_test(tcase, test_agents_credit);
     tcase_add_test(tcase, test_agents_bound);
     suite_add_tcase(suite, tcase);

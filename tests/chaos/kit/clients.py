@@ -22,6 +22,7 @@ ATTEMPTS = 6
 STALE_S = 2.0      # what could not be sent for so long is left out of the schedule
 HTTP_SECONDS = 12  # above the gateway's own deadline
 SENT_AT_ONCE = 64  # then a ZeroMQ client listens again
+GOODBYE = "goodbye"  # the error of what the door will not answer, and said so
 SILENCE_S = 3.0    # a ZeroMQ door that says nothing for so long is connected to anew
 
 
@@ -154,7 +155,10 @@ class Clients:
             due, payload, attempt = item
             op = self.recorder.send(payload, "http", gate, self._due(due), attempt)
             try:
-                self._end(op, payload, attempt, door.post(payload.body))
+                answer = door.post(payload.body)
+                self._end(op, payload, attempt, answer)
+                if answer.status == 503 and door.connection is None:
+                    self.stopping.wait(answer.retry_after)  # sent away: this client comes back when it was told to
             except ConnectionRefusedError as error:
                 self._end(op, payload, attempt, error=repr(error), sent=False)
             except (OSError, http.client.HTTPException) as error:
@@ -250,6 +254,6 @@ class Link:
             elif frame.kind == doors.PONG and self.window and not frame.fields[0]:
                 self.lost = "the gateway is another one"
             elif frame.kind == doors.GOODBYE:
-                self.lost = "the gateway said goodbye"
+                self.lost = GOODBYE
             elif frame.kind in (doors.VERDICT, doors.UNAVAILABLE, doors.BUSY) and frame.id in self.flying:
                 self.clients._end(*self.flying.pop(frame.id), from_frame(frame))
