@@ -62,8 +62,8 @@ struct flk_metrics {
     family_t *families;
 };
 
-const double flk_latency_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                     0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+const double flk_latency_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                     0.1,    0.2,     0.25,   0.5,   1,      2.5,   5,    10};
 const size_t flk_latency_bounds_len = FLK_COUNT_OF(flk_latency_bounds);
 
 static void *line_alloc(size_t size) {

@@ -36,7 +36,7 @@ void flk_gauge_add(flk_gauge_t *gauge, int64_t delta);
 int64_t flk_gauge_value(const flk_gauge_t *gauge);
 void flk_histogram_observe(flk_histogram_t *histogram, double value);
 
-/* Bounds for latencies: 100 us to 10 s. */
+/* Bounds for latencies: 100 us to 10 s. 0.2 s is the objective, so that its share can be read exactly. */
 extern const double flk_latency_bounds[];
 extern const size_t flk_latency_bounds_len;
 

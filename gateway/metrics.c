@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/gateway.h"
 
+#include <math.h>
+
+#include "common/io.h"
+
 static const double group_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
 static flk_wal_stats_t inbox_stats(void *arg) {
@@ -28,6 +32,13 @@ static double read_dlq(void *arg) {
 static double read_healthy(void *arg) {
     const flk_gateway_t *gateway = arg;
     return flk_wal_healthy(gateway->inbox) ? 1 : 0;
+}
+
+static double read_free(void *arg) {
+    const flk_gateway_t *gateway = arg;
+    uint64_t bytes;
+    flk_err_t err = flk_io_free_bytes(flk_settings_str(gateway->settings, FLK_SET_DATA_DIR), &bytes, NULL);
+    return err == FLK_OK ? (double)bytes : (double)NAN;
 }
 
 #define INBOX_READ(name, expression)                                                                                   \
@@ -107,6 +118,7 @@ void flk_gateway_metrics_init(flk_gateway_t *gateway) {
                          gateway);
     flk_metrics_gauge_fn(r, "flk_wal_unacked", NULL, "Durable records without an ack.", read_unacked, gateway);
     flk_metrics_gauge_fn(r, "flk_wal_bytes", NULL, "Inbox log on disk.", read_bytes, gateway);
+    flk_metrics_gauge_fn(r, "flk_wal_free_bytes", NULL, "Free on the disk of the inbox log.", read_free, gateway);
     flk_metrics_gauge_fn(r, "flk_wal_segments", NULL, "Inbox segments on disk.", read_segments, gateway);
     flk_metrics_gauge_fn(r, "flk_wal_oldest_unacked_seconds", NULL, "Age of the oldest un-acked record.", read_oldest,
                          gateway);

@@ -87,8 +87,8 @@ def run(program, *args, env=None, seconds=20, stdin=None, cwd=None):
 class Process:
     """A daemon with a log file. `wrap` is put before its command line (strace, valgrind)."""
 
-    def __init__(self, name, program, env, directory, wrap=()):
-        self.name, self.env, self.wrap = name, dict(env), list(wrap)
+    def __init__(self, name, program, env, directory, wrap=(), arguments=()):
+        self.name, self.env, self.wrap, self.arguments = name, dict(env), list(wrap), list(arguments)
         self.program = pathlib.Path(program) if "/" in str(program) else BIN_DIR / program
         self.log_path = pathlib.Path(directory) / f"{name}.log"
         self.child, self.stopping, self.exits = None, False, []
@@ -99,7 +99,7 @@ class Process:
         assert not self.alive(), f"{self.name} runs already"
         die_with_parent = ["setpriv", "--pdeathsig", "KILL"]
         below = die_with_parent if self.traced() else []
-        command = [*die_with_parent, *self.wrap, *below, str(self.program)]
+        command = [*die_with_parent, *self.wrap, *below, str(self.program), *self.arguments]
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(command, env=environment(self.env), stdin=subprocess.DEVNULL, stdout=log,
                                           stderr=log, cwd=self.log_path.parent, start_new_session=True)
