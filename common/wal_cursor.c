@@ -95,6 +95,7 @@ static flk_err_t open_next(flk_wal_cursor_t *cursor, char *errmsg) {
         cursor->generation = place.generation;
         cursor->next_lsn = place.from.lsn > cursor->next_lsn ? place.from.lsn : cursor->next_lsn;
         cursor->scan.last_lsn = place.from.lsn - 1;
+        cursor->scan.lsn_max = place.from.lsn + FLK_WAL_SEGMENT_LSNS_MAX;
         return FLK_OK;
     }
     flk_wal_scan_close(&cursor->scan);

@@ -28,7 +28,7 @@ bool flk_wal_file_number(const char *name, uint64_t *number) {
     }
     *number = value;
     flk_wal_file_name(value, canonical);
-    return strcmp(name, canonical) == 0;
+    return strcmp(name, canonical) == 0 && value <= FLK_WAL_NUMBER_MAX;
 }
 
 static flk_err_t remove_if_there(const char *path, char *errmsg) {

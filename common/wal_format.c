@@ -103,7 +103,7 @@ bool flk_wal_header_decode(const uint8_t in[FLK_WAL_SEGMENT_HEADER_BYTES], flk_w
         get_u64(in + HEADER_SUM_OFFSET) != XXH3_64bits(in, HEADER_SUM_OFFSET)) {
         return false;
     }
-    *header = (flk_wal_header_t){
+    flk_wal_header_t read = {
         .version = get_u32(in + 8),
         .log_id = get_u64(in + 16),
         .number = get_u64(in + 24),
@@ -114,7 +114,14 @@ bool flk_wal_header_decode(const uint8_t in[FLK_WAL_SEGMENT_HEADER_BYTES], flk_w
         .end_lsn = get_u64(in + 56),
         .items = get_u64(in + 64),
     };
-    return header->first_lsn > 0;
+    bool in_range = read.number <= FLK_WAL_NUMBER_MAX && read.first_lsn <= FLK_WAL_NUMBER_MAX &&
+                    read.durable_lsn <= FLK_WAL_NUMBER_MAX;
+    bool spans = read.end_lsn >= read.first_lsn && read.end_lsn - read.first_lsn <= FLK_WAL_SEGMENT_LSNS_MAX;
+    if (read.number == 0 || read.first_lsn == 0 || !in_range || (read.sparse && !spans)) {
+        return false;
+    }
+    *header = read;
+    return true;
 }
 
 static uint64_t item_sum(const uint8_t header[FLK_WAL_ITEM_HEADER_BYTES], const void *body, uint32_t body_bytes,
@@ -150,7 +157,8 @@ bool flk_wal_item_decode(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], flk_wal_it
     };
     bool known =
         item->type == FLK_WAL_ITEM_RECORD || (item->type == FLK_WAL_ITEM_ACK && item->body_bytes == FLK_WAL_ACK_BYTES);
-    return known && item->body_bytes <= FLK_WAL_BODY_BYTES_MAX && item->lsn >= item->unsynced;
+    bool in_range = item->lsn >= item->unsynced && item->lsn <= FLK_WAL_NUMBER_MAX;
+    return known && in_range && item->body_bytes <= FLK_WAL_BODY_BYTES_MAX;
 }
 
 bool flk_wal_item_check(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], const void *body, uint32_t body_bytes,

@@ -26,7 +26,9 @@ enum {
     FLK_WAL_BODY_BYTES_MAX = 64 << 20, /* of the format; the caller's own limit is below it */
     FLK_WAL_PATH_BYTES = 1024,
     FLK_WAL_NAME_BYTES = 64,
+    FLK_WAL_SEGMENT_LSNS_MAX = 1 << 26, /* LSNs of one segment, used or not: twice what 1 GiB of empty items has */
 };
+#define FLK_WAL_NUMBER_MAX (UINT64_C(1) << 62) /* of LSNs and segment numbers: one more never wraps */
 
 /* ---- wal_format.c: the bytes on disk ---- */
 
@@ -79,6 +81,7 @@ typedef struct flk_wal_scan {
     uint64_t offset;   /* where the next item should be */
     uint64_t limit;    /* nothing is read from here on */
     uint64_t last_lsn; /* items must be above it */
+    uint64_t lsn_max;  /* and not above this one; the caller narrows both to the segment's */
     uint8_t *buffer;
     size_t buffer_capacity, buffer_bytes;
     uint64_t buffer_offset;                  /* of buffer[0] in the file */

@@ -61,20 +61,23 @@ static flk_err_t sync_items(flk_wal_recovery_t *recovery, const flk_wal_candidat
     return err;
 }
 
-/* A lost header: the first item that checks says where the segment begins. */
+/* A lost header: the first item that checks says where the segment begins. What the segment before it holds too was written again
+ * here after a failed sync, and is read there. */
 static flk_err_t guess_header(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, char *errmsg) {
     flk_wal_found_t found;
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     if (err == FLK_OK) {
         err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
     }
+    uint64_t first_lsn = found.header.lsn;
     if (err == FLK_OK && recovery->wal->segments.len > 0) {
         const flk_wal_segment_t *before = recovery->wal->segments.at[recovery->wal->segments.len - 1];
-        err = found.header.lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;
+        err = first_lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;
+        first_lsn = first_lsn < before->end_lsn ? before->end_lsn : first_lsn;
     }
     if (err == FLK_OK) {
-        candidate->header.first_lsn = found.header.lsn;
-        candidate->header.durable_lsn = found.header.lsn - 1;
+        candidate->header.first_lsn = first_lsn;
+        candidate->header.durable_lsn = first_lsn - 1;
         candidate->lost_items = true;
         recovery->wal->stats.damaged_records++;
     }
@@ -118,6 +121,7 @@ static flk_err_t read_items(flk_wal_recovery_t *recovery, size_t index, char *er
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     segment->file_bytes = recovery->scan.limit;
     recovery->scan.last_lsn = segment->first_lsn - 1;
+    recovery->scan.lsn_max = segment->first_lsn + FLK_WAL_SEGMENT_LSNS_MAX;
     while (err == FLK_OK && (err = flk_wal_scan_next(&recovery->scan, &found, errmsg)) == FLK_OK) {
         if (found.header.lsn >= end) {
             break;

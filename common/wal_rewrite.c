@@ -88,7 +88,7 @@ static flk_err_t copy_some(flk_wal_rewrite_t *rewrite, char *errmsg) {
     flk_wal_found_t found;
     while (rewrite->scan.offset < stop_offset) {
         flk_err_t err = flk_wal_scan_next(&rewrite->scan, &found, errmsg);
-        if (err == FLK_E_NOT_FOUND || (err == FLK_OK && found.header.lsn >= rewrite->segment->end_lsn)) {
+        if (err == FLK_E_NOT_FOUND) {
             return flush(rewrite, errmsg);
         }
         if (err == FLK_OK && wanted(rewrite, found.header.lsn)) {
@@ -156,6 +156,8 @@ static flk_err_t open_files(flk_wal_rewrite_t *rewrite, char *errmsg) {
         return err;
     }
     rewrite->scan.limit = segment->bytes;
+    rewrite->scan.last_lsn = segment->first_lsn - 1;
+    rewrite->scan.lsn_max = segment->end_lsn - 1;
     rewrite->written = FLK_WAL_SEGMENT_HEADER_BYTES;
     err = flk_wal_file_temporary(rewrite->wal, FLK_WAL_REWRITE_NAME, rewrite->path, &rewrite->fd, errmsg);
     if (err != FLK_OK) {

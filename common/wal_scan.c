@@ -39,6 +39,7 @@ flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t sal
 void flk_wal_scan_rewind(flk_wal_scan_t *scan) {
     scan->offset = FLK_WAL_SEGMENT_HEADER_BYTES;
     scan->last_lsn = scan->buffer_offset = 0;
+    scan->lsn_max = FLK_WAL_NUMBER_MAX;
     scan->buffer_bytes = 0;
 }
 
@@ -130,7 +131,7 @@ static flk_err_t item_at(flk_wal_scan_t *scan, uint64_t offset, flk_wal_found_t 
         return err;
     }
     if (have < FLK_WAL_ITEM_HEADER_BYTES || !flk_wal_item_decode(data, &found->header) ||
-        found->header.lsn <= scan->last_lsn) {
+        found->header.lsn <= scan->last_lsn || found->header.lsn > scan->lsn_max) {
         return FLK_E_NOT_FOUND;
     }
     size_t bytes = FLK_WAL_ITEM_HEADER_BYTES + (size_t)found->header.body_bytes;

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* What the fuzz targets share. A target is one file fuzz_<name>.c with LLVMFuzzerTestOneInput; it aborts when a promise of the
+ * header that it exercises is broken. clang links it with libFuzzer; every build links it with replay.c, which runs the seeds
+ * and what was once found. */
+#ifndef FLK_TESTS_FUZZ_FUZZ_H
+#define FLK_TESTS_FUZZ_FUZZ_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/base.h"
+#include "common/canonical.h"
+#include "common/err.h"
+#include "common/verdict.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes); /* 0; -1: not worth keeping */
+
+/* The path of a file in memory that holds the data until the next call. */
+static inline const char *fuzz_file(const uint8_t *data, size_t data_bytes) {
+    static int fd = -1;
+    static char path[32];
+    if (fd < 0) {
+        fd = memfd_create("fuzz", MFD_CLOEXEC);
+        FLK_ASSERT(fd >= 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    }
+    FLK_ASSERT(ftruncate(fd, 0) == 0);
+    FLK_ASSERT(pwrite(fd, data, data_bytes, 0) == (ssize_t)data_bytes);
+    return path;
+}
+
+/* A fault or an error line is text that may be shown: there is some, and it is printable ASCII. */
+static inline void fuzz_check_text(const char *text) {
+    FLK_ASSERT(text[0] != '\0');
+    for (const char *at = text; *at != '\0'; at++) {
+        FLK_ASSERT(*at >= ' ' && *at <= '~');
+    }
+}
+
+/* A PCS that was read can be judged and signed, and two that are the same have one digest. */
+static inline void fuzz_check_pcs(const flk_pcs_t *pcs, uint8_t digest[FLK_DIGEST_BYTES]) {
+    static flk_policy_t policy;
+    if (policy.version[0] == '\0') {
+        flk_policy_default(&policy);
+    }
+    char text[FLK_CANONICAL_BYTES];
+    FLK_ASSERT(flk_canonical(pcs, FLK_PRINT_ES, text) == strlen(text));
+    FLK_ASSERT(flk_canonical(pcs, FLK_PRINT_PYTHON, text) == strlen(text));
+    flk_canonical_digest(pcs, FLK_PRINT_PYTHON, digest);
+    flk_outcome_t outcome;
+    flk_verdict(pcs, &policy, &outcome);
+    FLK_ASSERT(outcome.status == (outcome.reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED));
+    FLK_ASSERT(outcome.budget >= 0 && outcome.budget <= 1);
+}
+
+#endif

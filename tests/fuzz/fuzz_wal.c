@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* A log directory as no disk would leave it. The input is a list of steps that write segments: whole items with any
+ * numbers and right checksums, so that the fuzzer gets past them, and raw bytes. Opening must succeed or say why, give out no
+ * body that was not written for that LSN, and, opened again, say the same. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+#include "common/wal_internal.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { SEGMENT_BYTES = 16384, SEGMENTS_MAX = 5, BODY_BYTES_MAX = 255, LOG_ID = 77 };
+
+static char dir[64];
+
+/* ---- the input ---- */
+
+typedef struct steps {
+    const uint8_t *at, *end;
+} steps_t;
+
+static uint8_t next_byte(steps_t *steps) {
+    return steps->at < steps->end ? *steps->at++ : 0;
+}
+
+/* Small numbers mostly, now and then one at a limit. */
+static uint64_t next_number(steps_t *steps) {
+    static const uint64_t limits[] = {
+        1000, UINT64_C(1) << 27, UINT32_MAX, FLK_WAL_NUMBER_MAX, FLK_WAL_NUMBER_MAX + 1, UINT64_MAX};
+    uint8_t byte = next_byte(steps);
+    return byte < 250 ? byte : limits[byte - 250];
+}
+
+/* ---- segments ---- */
+
+typedef struct segment {
+    uint64_t number, salt;
+    size_t bytes;
+    uint8_t data[SEGMENT_BYTES];
+} segment_t;
+
+static void put(segment_t *segment, const void *data, size_t bytes) {
+    if (bytes <= sizeof segment->data - segment->bytes) {
+        memcpy(segment->data + segment->bytes, data, bytes);
+        segment->bytes += bytes;
+    }
+}
+
+static void begin_segment(segment_t *segment, steps_t *steps) {
+    flk_wal_header_t header = {.log_id = LOG_ID, .number = segment->number + next_number(steps)};
+    header.first_lsn = next_number(steps);
+    header.durable_lsn = next_number(steps);
+    header.sparse = next_byte(steps) & 1;
+    if (header.sparse) {
+        header.end_lsn = next_number(steps);
+        header.items = next_number(steps);
+    }
+    segment->number = header.number;
+    segment->salt = flk_wal_salt(LOG_ID, header.number);
+    segment->bytes = 0;
+    uint8_t bytes[FLK_WAL_SEGMENT_HEADER_BYTES];
+    flk_wal_header_encode(&header, bytes);
+    put(segment, bytes, sizeof bytes);
+}
+
+/* The body of a record says its LSN in every byte that it has. */
+static void fill(uint8_t *body, size_t bytes, uint64_t lsn) {
+    for (size_t i = 0; i < bytes; i++) {
+        body[i] = (uint8_t)(lsn >> i % 8 * 8);
+    }
+}
+
+static void put_item(segment_t *segment, steps_t *steps, flk_wal_item_type_t type) {
+    flk_wal_item_header_t item = {
+        .lsn = next_number(steps), .unsynced = (uint32_t)next_number(steps), .type = (uint8_t)type};
+    uint8_t body[BODY_BYTES_MAX + FLK_WAL_ALIGN_BYTES] = {0}, bytes[FLK_WAL_ITEM_HEADER_BYTES];
+    if (type == FLK_WAL_ITEM_ACK) {
+        flk_wal_ack_encode(next_number(steps), (flk_wal_mark_t){.status = 200}, body);
+        item.body_bytes = FLK_WAL_ACK_BYTES;
+    } else {
+        item.body_bytes = next_byte(steps);
+        fill(body, item.body_bytes, item.lsn);
+    }
+    flk_wal_item_encode(&item, body, segment->salt, bytes);
+    put(segment, bytes, sizeof bytes);
+    put(segment, body, flk_wal_item_bytes(item.body_bytes) - sizeof bytes);
+}
+
+static void put_raw(segment_t *segment, steps_t *steps) {
+    for (size_t left = next_byte(steps); left > 0; left--) {
+        put(segment, &(uint8_t){next_byte(steps)}, 1);
+    }
+}
+
+static void damage(segment_t *segment, steps_t *steps) {
+    size_t at = (size_t)next_byte(steps) << 8 | next_byte(steps);
+    if (at < segment->bytes) {
+        segment->data[at] ^= next_byte(steps);
+    }
+}
+
+static void write_segment(const segment_t *segment) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/wal-%016llx.seg", dir, (unsigned long long)segment->number);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FLK_ASSERT(fd >= 0 && write(fd, segment->data, segment->bytes) == (ssize_t)segment->bytes);
+    close(fd);
+}
+
+static void write_segments(steps_t *steps) {
+    static segment_t segment;
+    segment.number = 0;
+    for (int i = 0; i < SEGMENTS_MAX && steps->at < steps->end; i++) {
+        begin_segment(&segment, steps);
+        bool more = true;
+        while (more && steps->at < steps->end) {
+            switch (next_byte(steps) % 8) {
+            case 0:
+                more = false;
+                break;
+            case 1:
+                put_raw(&segment, steps);
+                break;
+            case 2:
+                damage(&segment, steps);
+                break;
+            case 3:
+                put_item(&segment, steps, FLK_WAL_ITEM_ACK);
+                break;
+            default:
+                put_item(&segment, steps, FLK_WAL_ITEM_RECORD);
+                break;
+            }
+        }
+        write_segment(&segment);
+    }
+}
+
+static void clear(void) {
+    if (dir[0] == '\0') {
+        snprintf(dir, sizeof dir, "/dev/shm/flk-fuzz-wal-%d", (int)getpid());
+        flk_log_init("fuzz", FLK_LOG_ERROR + 1, FLK_LOG_TEXT);
+    }
+    mkdir(dir, 0700);
+    DIR *listing = opendir(dir);
+    FLK_ASSERT(listing != NULL);
+    for (const struct dirent *entry; (entry = readdir(listing)) != NULL;) {
+        if (entry->d_name[0] != '.') {
+            unlinkat(dirfd(listing), entry->d_name, 0);
+        }
+    }
+    closedir(listing);
+}
+
+static void remove_dir(void) {
+    clear();
+    rmdir(dir);
+}
+
+/* ---- what must hold ---- */
+
+static void check_body(const flk_wal_record_t *record) {
+    uint8_t body[BODY_BYTES_MAX];
+    FLK_ASSERT(record->body_bytes <= sizeof body);
+    fill(body, record->body_bytes, record->lsn);
+    FLK_ASSERT(memcmp(body, record->body, record->body_bytes) == 0);
+}
+
+static bool visit(void *arg, const flk_wal_item_t *item) {
+    (void)arg;
+    if (item->type == FLK_WAL_ITEM_RECORD) {
+        check_body(&item->record);
+    }
+    return true;
+}
+
+typedef struct found {
+    bool opened;
+    uint64_t unacked, sum; /* of the LSNs that the cursor gave */
+} found_t;
+
+static found_t open_and_read(void) {
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    found_t found = {0};
+    flk_wal_options_t options = {.dir = dir, .segment_bytes_max = 65536, .low_water_bytes = 1};
+    flk_wal_t *wal = NULL;
+    flk_err_t err = flk_wal_open(&options, &wal, errmsg);
+    if (err != FLK_OK) {
+        FLK_ASSERT(err == FLK_E_CONFIG && errmsg[0] != '\0'); /* a later format */
+        return found;
+    }
+    flk_wal_stats_t stats;
+    flk_wal_stats(wal, &stats);
+    flk_wal_cursor_t *cursor;
+    FLK_ASSERT(flk_wal_cursor_new(wal, &cursor) == FLK_OK);
+    flk_wal_record_t record;
+    uint64_t last_lsn = 0;
+    while ((err = flk_wal_cursor_next(cursor, &record, errmsg)) == FLK_OK) {
+        FLK_ASSERT(record.lsn > last_lsn);
+        last_lsn = record.lsn;
+        check_body(&record);
+        found.unacked++;
+        found.sum += record.lsn;
+    }
+    FLK_ASSERT(err == FLK_E_NOT_FOUND);
+    FLK_ASSERT(stats.unacked == found.unacked && stats.recovered == found.unacked);
+    flk_wal_cursor_destroy(&cursor);
+    flk_wal_close(&wal);
+    found.opened = true;
+    return found;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
+    static bool first = true;
+    if (first) {
+        first = false;
+        FLK_ASSERT(atexit(remove_dir) == 0);
+    }
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    clear();
+    write_segments(&(steps_t){.at = data, .end = data + data_bytes});
+    flk_err_t err = flk_wal_read(dir, visit, NULL, errmsg);
+    FLK_ASSERT(err == FLK_OK || errmsg[0] != '\0');
+    found_t once = open_and_read();
+    found_t twice = open_and_read();
+    FLK_ASSERT(memcmp(&once, &twice, sizeof once) == 0);
+    return 0;
+}

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Writes the seeds of every fuzz target, a directory each: python3 seeds.py DIRECTORY
+
+They are made from the vectors and from the words that the parsers know, so that none of them is a file of bytes in the tree.
+"""
+import json
+import pathlib
+import sys
+
+import msgpack
+
+HERE = pathlib.Path(__file__).resolve().parent
+DATA = HERE.parent / "data"
+
+
+def pcs_cases():
+    cases = json.loads((DATA / "vectors" / "verdicts.json").read_text())["cases"]
+    return [case["pcs"] for case in cases[::40]]
+
+
+def bent(pcs):
+    """The same PCS with one member at a time absent, of another type, or at a limit."""
+    for name in pcs:
+        yield {key: value for key, value in pcs.items() if key != name}
+        yield {**pcs, name: [None, {"a": [1e-9, True]}]}
+    yield {**pcs, "epoch": 2**53}
+    yield {**pcs, "version": "1.0"}
+    yield {**pcs, "unknown": {"deep": [[[[["\u00e9\U0001f600"]]]]]}}
+
+
+def pcs_json():
+    for pcs in pcs_cases():
+        yield json.dumps(pcs).encode()
+    for pcs in bent(pcs_cases()[0]):
+        yield json.dumps(pcs, separators=(",", ":")).encode()
+    yield from (b'{"a":1,"a":2}', b'{"a":1e999}', b'{"a":NaN}', b"[" * 20 + b"]" * 20, b'"\xed\xa0\x80"', b"{} {}", b"\xef\xbb\xbf{}")
+
+
+def pcs_msgpack():
+    for pcs in pcs_cases():
+        yield msgpack.packb(pcs)
+    for pcs in bent(pcs_cases()[0]):
+        yield msgpack.packb(pcs)
+    yield b"\xdf\xff\xff\xff\xff"
+    yield msgpack.packb({"a": msgpack.ExtType(1, b"x")})
+
+
+def frame():
+    instance, number = bytes(range(16)), 7
+    for kind, fields in {1: ["gateway-1"], 2: [32768, 1000], 3: [64, "worker-1"], 4: [], 5: [number, 1], 6: [number, 202, 3],
+                         7: [number, 1000, "store down"], 8: [1000, "queue full by count"], 9: [instance * 2], 10: [True], 11: [],
+                         99: []}.items():
+        yield b"\x00" + msgpack.packb([1, kind, instance, *fields])
+    outcome = {"pcs_id": "ab" * 32, "status": 202, "reasons": ["regime_mismatch"], "regime": "mixed", "D_hat": 1.5, "budget": 0.5,
+               "budget_claimed": 0.4, "policy_version": "default-1", "origin": instance, "digest": bytes(32)}
+    yield b"\x01" + msgpack.packb(outcome)
+    yield b"\x02" + msgpack.packb({"field": "epoch", "detail": "must be an integer"})
+
+
+def settings():
+    yield b"FLK_HTTP_LISTEN=127.0.0.1:8080\nFLK_REQUEST_TIMEOUT_MS=5000\nFLK_FRONTENDS=tcp://10.0.0.1:5555,ipc:///tmp/x\n"
+    yield b"FLK_WORKER_THREADS=2147483648\nFLK_LOG_LEVEL=loud\nFLK_NO_SUCH=1\n"
+    yield b"\x00value\n\x05value\n\x07\xff\n"
+
+
+def policy():
+    full = {"version": "p-1", "tolD": 0.15, "tolCoh": 0.05, "tolBudget": 0.01, "alpha": 0.3, "beta": 0.5, "gamma": 0.2, "base": 0.1,
+            "D0": 2.2, "dedup_ttl_s": 1209600}
+    yield json.dumps(full).encode()
+    yield b'{"version":"x"}'
+    for name in full:
+        yield json.dumps({**full, name: -1}).encode()
+        yield json.dumps({**full, name: 1e300}).encode()
+
+
+def csv():
+    events = (DATA / "earthquakes.csv").read_bytes().splitlines(keepends=True)
+    for mode in (0, 2, 4, 6):
+        yield bytes([mode]) + b"".join(events[:8])
+        yield bytes([mode | 1]) + b'{"a": 1, "b": 2.5, "time": "2026-01-01T00:00:00Z"}\n{"a": null}\n[1]\n'
+    yield b'\x02a,b,"c ""d"" e"\r\n1,,"x\ny"\r\n"unclosed'
+
+
+def wal():
+    segment = bytes([1, 1, 0, 0])  # number + 1, first LSN 1, durable 0, not sparse
+    record = lambda lsn, unsynced, size: bytes([4, lsn, unsynced, size])
+    ack = lambda lsn, unsynced, of: bytes([3, lsn, unsynced, of])
+    whole = segment + record(1, 1, 20) + record(2, 1, 0) + ack(3, 1, 1) + b"\x00"
+    following = bytes([1, 4, 3, 0]) + record(4, 1, 200) + record(5, 2, 9)
+    yield whole + following
+    yield whole + following + bytes([1, 30]) + bytes(range(1, 31))  # a torn tail
+    yield segment + record(1, 1, 20) + record(2, 1, 30) + record(3, 1, 30) + bytes([2, 0, 170, 255])  # damage in the middle
+    yield whole + bytes([2, 9, 8, 0]) + record(9, 1, 1)  # a segment is missing
+    yield bytes([1, 1, 9, 1, 10, 2]) + record(2, 1, 5) + record(7, 1, 5) + b"\x00" + bytes([1, 10, 9, 0]) + record(10, 1, 1)  # sparse
+    yield segment + record(250, 1, 1)
+
+
+def main(out):
+    doors = pcs_json
+    for name, seeds in {"pcs_json": pcs_json, "pcs_msgpack": pcs_msgpack, "doors": doors, "frame": frame, "settings": settings,
+                        "policy": policy, "csv": csv, "wal": wal}.items():
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(seeds()):
+            (folder / f"{number:03}").write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
