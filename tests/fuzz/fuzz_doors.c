@@ -66,6 +66,8 @@ static void compare(const uint8_t *data, size_t data_bytes, const msgpack_sbuffe
     flk_err_t text_err = flk_pcs_from_json((const char *)data, data_bytes, &text, &text_fault);
     flk_err_t binary_err = flk_pcs_from_msgpack(reader, packed->data, packed->size, &binary, &binary_fault);
     FLK_ASSERT(text_err == binary_err);
+    FLK_ASSERT(strcmp(text_fault.field, binary_fault.field) == 0 &&
+               strcmp(text_fault.reason, binary_fault.reason) == 0);
     if (text_err == FLK_OK) {
         uint8_t digests[2][FLK_DIGEST_BYTES];
         fuzz_check_pcs(&text, digests[0]);
@@ -78,7 +80,8 @@ static void compare(const uint8_t *data, size_t data_bytes, const msgpack_sbuffe
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
-    if (data_bytes > FLK_PCS_BODY_BYTES_MAX) {
+    if (data_bytes > FLK_PCS_BODY_BYTES_MAX ||
+        memchr(data, '\0', data_bytes) != NULL) { /* jansson takes NUL for white space */
         return -1;
     }
     json_t *tree = json_loadb((const char *)data, data_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
