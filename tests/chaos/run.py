@@ -16,6 +16,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from controls import CONTROLS, verdict_on  # noqa: E402
 from kit import ROOT  # noqa: E402
 from kit.judge import WORDS  # noqa: E402
 from kit.trial import Run  # noqa: E402
@@ -81,6 +82,26 @@ def execute(trial, seed, short, keep):
     return result["holds"]
 
 
+def control(short_names):
+    """Every control, or those named: each must be red where it says. True when all are."""
+    wrong = 0
+    for trial in CONTROLS:
+        if short_names and trial.name not in short_names:
+            continue
+        directory = OUT / f"control-{trial.name}"
+        result = Run(trial, first_seed(trial.name), True, directory).execute()
+        complaint = verdict_on(trial, result)
+        print(f"  {trial.name:18} {'as it must: ' + (trial.red or 'green') if complaint is None else 'NOT SO: ' + complaint:28} {trial.__doc__}")
+        for name in trial.red.split():
+            for line in result["verdicts"][name]["found"][:1]:
+                print(f"    {name} {WORDS[name]}: {line[:200]}")
+        sys.stdout.flush()
+        wrong += complaint is not None
+        if complaint is None:
+            shutil.rmtree(directory)
+    return wrong == 0
+
+
 def main():
     parser = argparse.ArgumentParser(description="Faults under load, and what must hold afterwards.")
     parser.add_argument("trials", nargs="*", metavar="TRIAL", help="T1, T5, or a file's name; all without any")
@@ -89,7 +110,11 @@ def main():
     parser.add_argument("--runs", type=int, default=1, help="how often each")
     parser.add_argument("--keep", action="store_true", help="keep history and ledger of runs that hold, too")
     parser.add_argument("--list", action="store_true", help="what there is")
+    parser.add_argument("--controls", action="store_true", help="break promises on purpose: the judge must see each")
     options = parser.parse_args()
+    if options.controls:
+        OUT.mkdir(parents=True, exist_ok=True)
+        return 0 if control(options.trials) else 1
     known = trials()
     if options.list:
         for name, (_, sentence) in known.items():

@@ -66,6 +66,9 @@ class Recorder:
         with self.lock:
             self._write(dict(e="phase", t=self.now(), name=name))
 
+    def flush(self):
+        self.file.flush()
+
     def close(self):
         self.file.close()
 

@@ -5,6 +5,7 @@ import random
 import shutil
 import time
 
+from harness import audit
 from harness.cluster import Cluster
 from harness.process import SLOW
 
@@ -15,7 +16,6 @@ from .nemesis import Nemesis
 from .payload import Payload
 from .recorder import Recorder, read
 
-WARM_S = 0.8
 AGAIN = 300  # ids that are asked for once more at the end, over both doors
 
 
@@ -26,9 +26,11 @@ class Trial:
     cluster = dict(workers=4, threads=1)   # harness.cluster.Cluster
     rate = 1000                            # operations/s at most; else `load` of what the clients were seen to get through
     load = 0.7
-    seconds, short_seconds = 20, 5         # of faults; as long again is spent before, after, and on starting and draining
+    seconds, short_seconds = 20, 5         # of faults
+    warm_s, base_s, after_s = 0.8, 4, 5    # around them; a quarter of it in a short run
     limits = {}                            # over judge.LIMITS
     drain_s = 60
+    traced = False                         # strace watches gateway-0: I6 is measured, and the rate is what that allows
     clients = {}                           # over those of Clients
 
     def missing(self):
@@ -49,6 +51,9 @@ class Trial:
     def faults(self, run):
         """The fault phase, while the clients go on. Override it for what a plan cannot say."""
         run.nemesis.execute(run.plan)
+
+    def heal(self, run):
+        run.nemesis.heal()
 
     def finish(self, run):
         """After the drain, before the cluster stops; what it adds to run.ledger is for extra()."""
@@ -83,6 +88,8 @@ class Run:
 
     def _operate(self):
         self.recorder, self.nemesis = Recorder(self.directory / "history.ndjson"), Nemesis(self)
+        if self.trial.traced:
+            self.cluster.gateway.wrap = [*audit.STRACE, str(self.directory / "gateway.strace")]
         self.trial.prepare(self)
         self.cluster.start()
         self.clients = Clients(self.cluster, self.recorder, self.seed, random.Random(self.seed), **self.trial.clients).start()
@@ -95,7 +102,7 @@ class Run:
         self.ledger["counters"] = books.counters(self.cluster)
         self.ledger["reports"] = self._stop()
         self.ledger.update(ended=sorted(self.nemesis.ended), **books.harvest(self.cluster))
-        self.ledger.setdefault("syscalls", None)
+        self.ledger.setdefault("syscalls", self._audit_syscalls() if self.trial.traced else None)
         self.recorder.close()
         (self.directory / "ledger.json").write_text(json.dumps(self.ledger))
 
@@ -105,16 +112,17 @@ class Run:
 
     def _load(self):
         self.clients.set_rate(float("inf"))
-        self._phase("warm", WARM_S)
-        capacity = sum(self.recorder.results.values()) / WARM_S
-        self.rate = min(self.trial.rate, self.trial.load * capacity)
+        trial, share = self.trial, 0.25 if self.short else 1
+        self._phase("warm", trial.warm_s)
+        capacity = sum(self.recorder.results.values()) / trial.warm_s
+        self.rate = min(trial.rate, trial.load * capacity)
         self.clients.set_rate(self.rate)
-        self._phase("base", 1 if self.short else 4)
+        self._phase("base", trial.base_s * share)
         before = books.resources(self.cluster)
         self.recorder.phase("faults")
         self.trial.faults(self)
-        self.nemesis.heal()
-        self._phase("after", 1.5 if self.short else 5)
+        trial.heal(self)
+        self._phase("after", trial.after_s * share)
         self.recorder.phase("drain")
         self.clients.set_rate(0)
         drained = books.drain(self.cluster, self.trial.drain_s, self.recorder.now)
@@ -149,6 +157,15 @@ class Run:
                 except AssertionError as error:
                     reports.append(str(error)[:2000])
         return reports
+
+    def _audit_syscalls(self):
+        gateway = self.cluster.gateway
+        self.recorder.flush()
+        ids = {line["id"] for line in read(self.recorder.path) if line["e"] == "send"}
+        lines = (self.directory / "gateway.strace").read_text(errors="replace").splitlines()
+        ports = (gateway.http[1], int(gateway.zmq.rsplit(":", 1)[1]))
+        replied, violations = audit.audit(lines, ids, str(gateway.env["FLK_DATA_DIR"]), ports)
+        return dict(replied=sorted(replied), violations=violations)
 
     def _judge(self):
         history = read(self.recorder.path)
