@@ -51,11 +51,16 @@ static flk_err_t list(flk_wal_catalog_t *catalog, char *errmsg) {
         return code == ENOENT ? FLK_E_NOT_FOUND : FLK_E_IO;
     }
     flk_err_t err = FLK_OK;
+    errno = 0; /* readdir sets it when it cannot go on */
     for (const struct dirent *entry; err == FLK_OK && (entry = readdir(dir)) != NULL;) {
         flk_wal_file_t file = {0};
         if (is_ours(entry->d_name, &file)) {
             err = add_file(catalog, &file, errmsg);
         }
+    }
+    if (err == FLK_OK && errno != 0) {
+        flk_errmsg(errmsg, "cannot read the log %s: %s", catalog->dir, strerror(errno));
+        err = FLK_E_IO;
     }
     closedir(dir);
     return err;
@@ -142,7 +147,7 @@ static flk_err_t load_checkpoint(flk_wal_catalog_t *catalog, char *errmsg) {
 static flk_err_t load(flk_wal_catalog_t *catalog, char *errmsg) {
     flk_err_t err = load_checkpoint(catalog, errmsg);
     catalog->known_number = catalog->checkpoint.next_number;
-    catalog->known_lsn = catalog->checkpoint.durable_lsn;
+    catalog->known_lsn = catalog->checkpoint.kept_lsn;
     if (err == FLK_OK) {
         err = list(catalog, errmsg);
     }

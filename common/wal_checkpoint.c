@@ -3,14 +3,15 @@
  * durable, a missing or damaged one only makes the next start read every segment.
  *
  *    0  8  magic "FLKCKPT\n"
- *    8  4  format version 1
+ *    8  4  format version 2
  *   12  4  number of rows
  *   16  8  log id
  *   24  8  next segment number
  *   32  8  next LSN
  *   40  8  durable LSN
- *   48  8  XXH3-64 of everything else, seed 0
- *   56  .  rows of 64 bytes, by segment number: number, first LSN, end LSN, file bytes, time of the last item,
+ *   48  8  last durable LSN that is in a file: what the retention removed from the end is not to be looked for
+ *   56  8  XXH3-64 of everything else, seed 0
+ *   64  .  rows of 64 bytes, by segment number: number, first LSN, end LSN, file bytes, time of the last item,
  *          records not settled, lowest and highest LSN that its acks name (lowest > highest: none)
  *
  * All little-endian. Another layout gets another version; a reader takes an unknown one for a missing file. */
@@ -24,7 +25,7 @@
 #include "common/wal_internal.h"
 
 static const char magic[8] = {'F', 'L', 'K', 'C', 'K', 'P', 'T', '\n'};
-enum { VERSION = 1, HEAD_WORDS = 7, ROW_WORDS = 8, SUM_WORD = 6, BYTES_MAX = 256 << 20 };
+enum { VERSION = 2, HEAD_WORDS = 8, ROW_WORDS = 8, SUM_WORD = 7, BYTES_MAX = 256 << 20 };
 
 static uint64_t sum_of(const uint64_t *words, size_t count) {
     uint64_t seed = XXH3_64bits(words, SUM_WORD * sizeof *words);
@@ -40,6 +41,18 @@ static void row_encode(const flk_wal_segment_t *segment, uint64_t *out) {
     for (size_t i = 0; i < ROW_WORDS; i++) {
         out[i] = htole64(words[i]);
     }
+}
+
+static uint64_t last_kept_lsn(const flk_wal_t *wal) {
+    if (wal->active != NULL && wal->active->end_lsn > wal->active->first_lsn) {
+        return wal->durable_lsn;
+    }
+    for (size_t i = wal->segments.len; i > 0; i--) {
+        if (wal->segments.at[i - 1]->sealed) {
+            return wal->segments.at[i - 1]->end_lsn - 1;
+        }
+    }
+    return 0;
 }
 
 flk_err_t flk_wal_checkpoint_store(flk_wal_t *wal, char *errmsg) {
@@ -61,6 +74,7 @@ flk_err_t flk_wal_checkpoint_store(flk_wal_t *wal, char *errmsg) {
     words[3] = htole64(wal->next_number);
     words[4] = htole64(wal->next_lsn);
     words[5] = htole64(wal->durable_lsn);
+    words[6] = htole64(last_kept_lsn(wal));
     words[SUM_WORD] = htole64(sum_of(words, count));
     char path[FLK_WAL_PATH_BYTES];
     flk_wal_path(wal, "checkpoint", path);
@@ -89,6 +103,7 @@ static flk_err_t decode(const char *data, size_t bytes, flk_wal_checkpoint_t *ch
         checkpoint->next_number = le64toh(words[3]);
         checkpoint->next_lsn = le64toh(words[4]);
         checkpoint->durable_lsn = le64toh(words[5]);
+        checkpoint->kept_lsn = le64toh(words[6]);
         checkpoint->rows_len = rows;
         for (size_t i = 0; i < rows; i++) {
             const uint64_t *in = words + HEAD_WORDS + i * ROW_WORDS;

@@ -54,6 +54,7 @@ static flk_err_t list_files(flk_wal_recovery_t *recovery, char *errmsg) {
         return FLK_E_IO;
     }
     flk_err_t err = FLK_OK;
+    errno = 0; /* readdir sets it when it cannot go on; half a list would look like missing segments */
     for (const struct dirent *entry; err == FLK_OK && (entry = readdir(dir)) != NULL;) {
         uint64_t number;
         if (strcmp(entry->d_name, "reserve") == 0) {
@@ -68,6 +69,10 @@ static flk_err_t list_files(flk_wal_recovery_t *recovery, char *errmsg) {
                 candidate->on_disk = true;
             }
         }
+    }
+    if (err == FLK_OK && errno != 0) {
+        flk_errmsg(errmsg, "cannot list %s: %s", recovery->wal->dir, strerror(errno));
+        err = FLK_E_IO;
     }
     closedir(dir);
     return err;

@@ -197,14 +197,26 @@ static void account_rows(reader_t *reader, uint64_t from, uint64_t to) {
     }
 }
 
+/* What the checkpoint knows of is there, or was removed as settled: all but what was in a file when it was written. */
+static void account_checkpoint(reader_t *reader) {
+    const flk_wal_catalog_t *catalog = &reader->catalog;
+    if (!reader->stopped && catalog->known_lsn > reader->accounted_lsn) {
+        visit_missing(reader, catalog->known_number - 1, reader->accounted_lsn + 1);
+    }
+    account(reader, catalog->checkpoint.durable_lsn);
+}
+
 /* A header says up to which LSN the log was durable when the segment was made: was all of that seen? */
 static void account_before(reader_t *reader, const flk_wal_file_t *file) {
-    const bool known = reader->catalog.has_checkpoint || reader->any_segment;
     if (!file->header_ok || flk_wal_catalog_row(&reader->catalog, file->number) != NULL) {
         return;
     }
-    if (known && file->header.durable_lsn > reader->accounted_lsn) {
-        visit_missing(reader, file->number - 1, reader->accounted_lsn + 1);
+    if (file->number >= reader->catalog.checkpoint.next_number) { /* made after the checkpoint, or there is none */
+        account_checkpoint(reader);
+        bool known = reader->catalog.has_checkpoint || reader->any_segment;
+        if (known && file->header.durable_lsn > reader->accounted_lsn) {
+            visit_missing(reader, file->number - 1, reader->accounted_lsn + 1);
+        }
     }
     account(reader, file->header.durable_lsn);
 }
@@ -248,8 +260,8 @@ static flk_err_t read_all(reader_t *reader, char *errmsg) {
     if (err == FLK_OK) {
         account_rows(reader, from, UINT64_MAX);
     }
-    if (err == FLK_OK && !reader->stopped && catalog->known_lsn > reader->accounted_lsn) {
-        visit_missing(reader, catalog->known_number - 1, reader->accounted_lsn + 1);
+    if (err == FLK_OK) {
+        account_checkpoint(reader);
     }
     for (; err == FLK_OK && !reader->stopped && i < catalog->len; i++) {
         err = read_file(reader, i, &end_lsn, errmsg);

@@ -243,14 +243,27 @@ static flk_err_t load_unsettled(flk_wal_recovery_t *recovery, size_t index, char
     return err != FLK_OK ? err : read_items(recovery, index, errmsg);
 }
 
+/* What the checkpoint knows of is there, or was removed as settled: all but what was in a file when it was written. */
+static void account_checkpoint(flk_wal_recovery_t *recovery) {
+    if (recovery->checkpoint.kept_lsn > recovery->accounted_lsn) {
+        recovery->wal->stats.damaged_records++;
+    }
+    if (recovery->checkpoint.durable_lsn > recovery->accounted_lsn) {
+        recovery->accounted_lsn = recovery->checkpoint.durable_lsn;
+    }
+}
+
 /* Counts what is gone with whole segments: promised LSNs that nothing before this candidate explains. */
 static void account_before(flk_wal_recovery_t *recovery, const flk_wal_candidate_t *candidate, bool first) {
     if (candidate->row != NULL || !candidate->header_ok) {
         return;
     }
-    bool known = recovery->has_checkpoint || !first;
-    if (known && candidate->header.durable_lsn > recovery->accounted_lsn) {
-        recovery->wal->stats.damaged_records++;
+    if (candidate->number >= recovery->checkpoint.next_number) { /* made after the checkpoint, or there is none */
+        account_checkpoint(recovery);
+        bool known = recovery->has_checkpoint || !first;
+        if (known && candidate->header.durable_lsn > recovery->accounted_lsn) {
+            recovery->wal->stats.damaged_records++;
+        }
     }
     if (candidate->header.durable_lsn > recovery->accounted_lsn) {
         recovery->accounted_lsn = candidate->header.durable_lsn;
@@ -275,9 +288,6 @@ flk_err_t flk_wal_replay(flk_wal_recovery_t *recovery, char *errmsg) {
         end = candidate->row != NULL && candidate->row->end_lsn > end ? candidate->row->end_lsn : end;
         recovery->accounted_lsn = end - 1 > recovery->accounted_lsn ? end - 1 : recovery->accounted_lsn;
     }
-    if (recovery->checkpoint.durable_lsn > recovery->accounted_lsn) {
-        recovery->wal->stats.damaged_records++;
-        recovery->accounted_lsn = recovery->checkpoint.durable_lsn;
-    }
+    account_checkpoint(recovery);
     return FLK_OK;
 }

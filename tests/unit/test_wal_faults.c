@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the log promises when the disk fails: nothing unsynced is ever called durable, nothing durable is lost, and it
  * heals by itself. */
-#include "wal_fixture.h"
+#include "wal_story.h"
 
 enum { IDS_MAX = 4096, PATHS_MAX = 256 };
 
@@ -353,77 +353,17 @@ END_TEST
 
 /* ---- fail the n-th operation, until a run passes without a hit ---- */
 
-typedef enum promise { NEVER_TRIED, REFUSED, PROMISED, SETTLED } promise_t;
-enum { RECORDS = 60 };
-
-typedef struct story {
-    promise_t promises[RECORDS];
-    bool acked[RECORDS];
-} story_t;
-
-/* Appends with rotation, acks, flushes, a reopen in the middle: whatever fails on the way, what was said counts. */
-static void tell(story_t *story) {
-    flk_wal_options_t options = {.dir = dir, .segment_bytes_max = 4096, .low_water_bytes = 1, .retained_bytes_max = 1};
-    for (int part = 0; part < 2; part++) {
-        flk_wal_t *wal;
-        if (flk_wal_open(&options, &wal, errmsg) != FLK_OK) {
-            continue;
-        }
-        for (uint64_t id = (uint64_t)part * RECORDS / 2; id < (uint64_t)(part + 1) * RECORDS / 2; id++) {
-            uint64_t lsn;
-            story->promises[id] = try_append(wal, id, &lsn) == FLK_OK ? PROMISED : REFUSED;
-            if (story->promises[id] == PROMISED && id % 3 != 0) {
-                ack(wal, lsn);
-                story->acked[id] = true;
-            }
-            if (id % 10 == 9 && flk_wal_flush(wal, errmsg) == FLK_OK) {
-                for (uint64_t i = (uint64_t)part * RECORDS / 2; i <= id; i++) {
-                    story->promises[i] = story->acked[i] ? SETTLED : story->promises[i];
-                }
-            }
-        }
-        flk_wal_close(&wal);
-    }
-}
-
-static void check_story(const story_t *story, unsigned n) {
-    uint64_t ids[RECORDS * 2];
-    bool delivered[RECORDS] = {false};
-    flk_wal_t *wal = open_with((flk_wal_options_t){.segment_bytes_max = 4096});
-    size_t count = unacked_ids(wal, ids, FLK_COUNT_OF(ids));
-    for (size_t i = 0; i < count; i++) {
-        ck_assert_uint_lt(ids[i], RECORDS);
-        ck_assert_msg(!delivered[ids[i]], "operation %u: record %d came twice", n, (int)ids[i]);
-        delivered[ids[i]] = true;
-    }
-    for (size_t id = 0; id < RECORDS; id++) {
-        promise_t promise = story->promises[id];
-        ck_assert_msg(!delivered[id] || promise == PROMISED || promise == REFUSED,
-                      "operation %u: record %zu came back, promise %d", n, id, promise);
-        ck_assert_msg(delivered[id] || promise != PROMISED || story->acked[id], "operation %u: record %zu was lost", n,
-                      id);
-    }
-    ck_assert_msg(stats_of(wal).damaged_records == 0, "operation %u: damage", n);
-    flk_wal_close(&wal);
-}
-
-static void clear_dir(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s/*", dir);
-    ck_assert_int_eq(system(command), 0);
-}
-
 static void fail_each_operation(unsigned count, int code) {
     unsigned hits = 1, n = 0;
     while (hits > 0) {
         story_t story = {0};
         n++;
         disk_start((plan_t){.fail_from = n, .fail_to = n + count - 1, .code = code});
-        tell(&story);
+        story_tell(&story);
         hits = disk.hits;
         flk_io_set_fault(NULL, NULL);
         assert_never_synced_again();
-        check_story(&story, n);
+        story_check(&story, "operation", n);
         clear_dir();
     }
     printf("%u operations failed in turn\n", n - 1);
