@@ -95,8 +95,12 @@ static void report_recovery(const char *log, const flk_wal_t *wal) {
 flk_err_t flk_outbox_open(const flk_settings_t *settings, flk_outbox_source_t from, flk_outbox_t **out, char *errmsg) {
     flk_outbox_t *outbox = flk_start_alloc(sizeof *outbox);
     outbox->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    FLK_ASSERT(outbox->wake_fd >= 0);
-    flk_err_t err = open_log(settings, "outbox", outbox, &outbox->pending, errmsg);
+    flk_err_t err = FLK_E_IO;
+    if (outbox->wake_fd < 0) {
+        flk_errmsg(errmsg, "cannot make an eventfd: %s", strerror(errno));
+    } else {
+        err = open_log(settings, "outbox", outbox, &outbox->pending, errmsg);
+    }
     err = err == FLK_OK ? open_log(settings, "outbox-dlq", NULL, &outbox->dead, errmsg) : err;
     if (err == FLK_OK) {
         outbox->read = from == FLK_OUTBOX_DEAD ? outbox->dead : outbox->pending;
@@ -122,7 +126,9 @@ void flk_outbox_close(flk_outbox_t **outbox) {
     flk_wal_cursor_destroy(&(*outbox)->cursor);
     flk_wal_close(&(*outbox)->pending);
     flk_wal_close(&(*outbox)->dead);
-    close((*outbox)->wake_fd);
+    if ((*outbox)->wake_fd >= 0) {
+        close((*outbox)->wake_fd);
+    }
     free(*outbox);
     *outbox = NULL;
 }
