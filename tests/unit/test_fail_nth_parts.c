@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Codec, stores and the loaders of policy and settings when the n-th allocation or system call fails: an error
+/* Codec, stores and the policy's loader when the n-th allocation or system call fails: an error
  * that says so, no leak, no half-made result, and what a store took it has. */
 #include "fail_nth.h"
 
@@ -88,7 +88,7 @@ START_TEST(test_codec_any_allocation_may_fail) {
 }
 END_TEST
 
-/* ---- loaders ---- */
+/* ---- policy ---- */
 
 static flk_err_t load_policy(void) {
     static char path[96];
@@ -97,33 +97,18 @@ static flk_err_t load_policy(void) {
     return flk_policy_load(path, &policy, errmsg);
 }
 
-static flk_err_t load_settings(void) {
-    flk_settings_t *settings = NULL;
-    flk_err_t err = flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg);
-    flk_settings_destroy(&settings);
-    return err;
-}
-
-/* A policy or a key file that cannot be read is refused; the previous policy stays in force. Settings and keys get
- * their memory from flk_start_alloc, or the process ends with a line. */
-START_TEST(test_loaders_any_call_may_fail) {
+/* A policy that cannot be read whole is refused. Settings and keys need no loop: flk_start_alloc gives their memory, or
+ * ends the process with a line. */
+START_TEST(test_policy_any_call_may_fail) {
     char path[96];
     snprintf(path, sizeof path, "%s/policy.json", dir);
     FILE *file = fopen(path, "w");
     ck_assert_ptr_nonnull(file);
     fputs("{\"version\":\"v9\",\"base\":0.2}", file);
     ck_assert_int_eq(fclose(file), 0);
-    snprintf(path, sizeof path, "%s/key", dir);
-    file = fopen(path, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs("secret\n", file);
-    ck_assert_int_eq(fclose(file), 0);
-    ck_assert_int_eq(setenv("PCS_HMAC_KEY_FILE", path, 1), 0);
     fail_each(load_policy, FAIL_ALLOCATION, FLK_E_CONFIG, 1, "policy, no memory");
     fail_each(load_policy, FAIL_EIO, FLK_E_CONFIG, 2, "policy, EIO");
     fail_each(load_policy, FAIL_SHORT, FLK_OK, 1, "policy, half done");
-    fail_each(load_settings, FAIL_EIO, FLK_E_CONFIG, 2, "settings, EIO");
-    ck_assert_int_eq(unsetenv("PCS_HMAC_KEY_FILE"), 0);
 }
 END_TEST
 
@@ -202,7 +187,7 @@ int main(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 240);
     tcase_add_test(tcase, test_codec_any_allocation_may_fail);
-    tcase_add_test(tcase, test_loaders_any_call_may_fail);
+    tcase_add_test(tcase, test_policy_any_call_may_fail);
     tcase_add_test(tcase, test_store_any_call_may_fail);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
