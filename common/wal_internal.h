@@ -297,7 +297,7 @@ typedef struct flk_wal_row {
 
 typedef struct flk_wal_checkpoint {
     uint64_t log_id, next_number, next_lsn, durable_lsn;
-    uint64_t kept_lsn; /* the last durable one that was in a file */
+    uint64_t kept_lsn;   /* the last durable one that was in a file */
     flk_wal_row_t *rows; /* in order of number */
     size_t rows_len;
 } flk_wal_checkpoint_t;

@@ -130,6 +130,7 @@ static void fail_each(fail_kind_t kind, unsigned times, const char *what) {
     ck_assert_uint_gt(n, 20);
 }
 
+/* Whichever call fails while letters are taken in, answered and buried: what was durable is in one of the two logs. */
 START_TEST(test_outbox_any_call_may_fail) {
     ck_assert_int_eq(setenv("FLK_DATA_DIR", dir, 1), 0);
     ck_assert_int_eq(setenv("FLK_WAL_SEGMENT_BYTES", "65536", 1), 0);
