@@ -9,7 +9,7 @@
  * What goes wrong: the first fault is written into the caller's flk_pcs_fault_t, the PCS is finished, and the error
  * sticks, so that a source of events may go on or stop as it likes. The work is bounded: depth, values in all and
  * members of one map are counted, in skipped parts too, and two keys are compared by a 64-bit hash. A sender that
- * makes two keys with one hash gets its own PCS refused and nothing else. */
+ * makes two keys with one hash gets its own PCS refused and nothing else. Keys of known members and of N_j need no hash. */
 #include "common/pcs_member.h"
 #include "common/pcs_text.h"
 
@@ -26,6 +26,7 @@ typedef struct frame {
     flk_member_t member; /* map: of that key */
     flk_member_t next;   /* map: where to look for the next key first: most agents send schema order */
     uint32_t keys_len;   /* map: keys seen so far */
+    uint32_t hashes_len; /* map: how many of them are known by their hash */
 } frame_t;
 
 struct flk_pcs_reader {
@@ -127,17 +128,30 @@ static flk_err_t close_frame(flk_pcs_reader_t *reader, bool is_map) {
     return err;
 }
 
-/* Remembers the key; false when the map had it before. */
-static bool key_is_new(flk_pcs_reader_t *reader, frame_t *frame, const flk_pcs_value_t *key) {
+/* Remembers the hash of a key that has no other memory; false when the map had it before. */
+static bool hash_is_new(flk_pcs_reader_t *reader, frame_t *frame, const flk_pcs_value_t *key) {
     uint64_t *hashes = reader->key_hashes[reader->depth - 1];
     uint64_t hash = XXH3_64bits(key->text, key->text_bytes);
-    for (uint32_t i = 0; i < frame->keys_len; i++) {
+    for (uint32_t i = 0; i < frame->hashes_len; i++) {
         if (hashes[i] == hash) {
             return false;
         }
     }
-    hashes[frame->keys_len++] = hash;
+    hashes[frame->hashes_len++] = hash;
     return true;
+}
+
+static bool scale_is_new(const flk_pcs_t *pcs, uint64_t scale) {
+    for (uint32_t i = 0; i < pcs->counts_len; i++) {
+        if (pcs->counts[i].scale == scale) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static flk_err_t refuse_twice(flk_pcs_reader_t *reader) {
+    return refuse(reader, field_around(reader), FLK_PCS_WHY_TWICE);
 }
 
 static flk_err_t take_key(flk_pcs_reader_t *reader, const flk_pcs_value_t *key) {
@@ -151,18 +165,21 @@ static flk_err_t take_key(flk_pcs_reader_t *reader, const flk_pcs_value_t *key) 
         return refuse(reader, field_around(reader), "must have at most %" PRIu32 " members", frame->keys_len);
     }
     frame->has_key = true;
+    frame->keys_len++;
     frame->member = FLK_M_UNKNOWN;
+    if (frame->place == FLK_PLACE_COUNTS) {
+        if (!flk_member_take_count_key(key, &reader->key_scale, reader->fault)) {
+            return fail(reader, FLK_E_INVALID);
+        }
+        return scale_is_new(reader->pcs, reader->key_scale) ? FLK_OK : refuse_twice(reader);
+    }
     if (frame->place == FLK_PLACE_PCS || frame->place == FLK_PLACE_FT) {
         frame->member = flk_member_find(frame->place, key->text, key->text_bytes, frame->next);
         frame->next = frame->member + 1;
     }
-    if (!key_is_new(reader, frame, key)) {
-        return refuse(reader, field_around(reader), FLK_PCS_WHY_TWICE);
-    }
-    if (frame->place == FLK_PLACE_COUNTS) {
-        return pass(reader, flk_member_take_count_key(key, &reader->key_scale, reader->fault));
-    }
-    return FLK_OK;
+    bool is_new =
+        frame->member != FLK_M_UNKNOWN ? (reader->seen & (1u << frame->member)) == 0 : hash_is_new(reader, frame, key);
+    return is_new ? FLK_OK : refuse_twice(reader);
 }
 
 static bool opens(flk_pcs_event_t event) {

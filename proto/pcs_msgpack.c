@@ -13,8 +13,8 @@
 typedef struct walk {
     flk_mp_cursor_t cursor;
     flk_pcs_reader_t *reader;
-    const char *field; /* top-level member that is being read; "": none, or one that the schema does not know */
-    size_t depth;      /* open containers */
+    flk_mp_token_t key; /* of the top-level member that is being read; no text: none yet */
+    size_t depth;       /* open containers */
     struct level {
         bool map, key_next;
         uint32_t left; /* values still expected in it */
@@ -75,7 +75,7 @@ static flk_err_t feed_key(walk_t *walk, const flk_mp_token_t *token) {
         return FLK_E_INVALID;
     }
     if (walk->depth == 1) {
-        walk->field = flk_pcs_member_name((const char *)token->data, token->len);
+        walk->key = *token;
     }
     return feed_scalar(walk, token, true);
 }
@@ -123,7 +123,8 @@ static flk_err_t report(const walk_t *walk, flk_pcs_fault_t *fault) {
     if (walk->cursor.error == flk_mp_short) {
         snprintf(fault->reason, sizeof fault->reason, FLK_PCS_WHY_SHORT);
     } else {
-        snprintf(fault->field, sizeof fault->field, "%s", walk->field);
+        snprintf(fault->field, sizeof fault->field, "%s",
+                 flk_pcs_member_name((const char *)walk->key.data, walk->key.len));
         snprintf(fault->reason, sizeof fault->reason, "the body is not valid msgpack for a PCS: %s",
                  walk->cursor.error);
     }
@@ -137,7 +138,7 @@ flk_err_t flk_pcs_from_msgpack(flk_pcs_reader_t *reader, const void *body, size_
         snprintf(fault->reason, sizeof fault->reason, FLK_PCS_WHY_BODY, FLK_PCS_BODY_BYTES_MAX);
         return FLK_E_TOO_LARGE;
     }
-    walk_t walk = {.reader = reader, .field = ""};
+    walk_t walk = {.reader = reader, .key = {.data = (const uint8_t *)""}};
     flk_mp_open(&walk.cursor, body, body_bytes);
     flk_pcs_reader_begin(reader, pcs, fault);
     flk_err_t err = feed_all(&walk);
