@@ -3,11 +3,11 @@
 #include "common/http.h"
 
 #include <civetweb.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/canonical.h"
 #include "common/escape.h"
 
 enum { HEAD_BYTES = 768, SMALL_BODY_BYTES = 4096 };
@@ -59,37 +59,55 @@ const char *flk_http_status_text(int status) {
 
 /* ---- answers ---- */
 
-static size_t append(char *out, size_t len, const char *format, ...) FLK_PRINTF(3, 4);
-static size_t append(char *out, size_t len, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int added = vsnprintf(out + len, HEAD_BYTES - len, format, args);
-    va_end(args);
-    FLK_ASSERT(added >= 0 && len + (size_t)added < HEAD_BYTES); /* all header values are ours and short */
-    return len + (size_t)added;
+/* All header values are ours and short. */
+static size_t append(char *out, size_t len, const char *text) {
+    size_t bytes = strlen(text);
+    FLK_ASSERT(len + bytes < HEAD_BYTES);
+    memcpy(out + len, text, bytes + 1);
+    return len + bytes;
+}
+
+static size_t append_number(char *out, size_t len, size_t number) {
+    char digits[FLK_INTEGER_BYTES + 1];
+    digits[flk_integer_print(number, digits)] = '\0';
+    return append(out, len, digits);
+}
+
+static size_t append_header(char *out, size_t len, const char *name, const char *value) {
+    return append(out, append(out, append(out, len, name), value), "\r\n");
+}
+
+/* Now, printed once a second by each thread. */
+static const char *print_date(void) {
+    static _Thread_local time_t printed;
+    static _Thread_local char date[40];
+    time_t now = time(NULL);
+    if (now != printed) {
+        struct tm utc;
+        strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
+        printed = now;
+    }
+    return date;
 }
 
 static size_t print_head(char head[HEAD_BYTES], const flk_http_answer_t *answer) {
-    char date[40];
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
-
-    size_t len =
-        append(head, 0, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n", answer->status,
-               flk_http_status_text(answer->status), date, answer->content_type, answer->body_bytes);
-    len = append(head, len, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    size_t len = append_number(head, append(head, 0, "HTTP/1.1 "), (size_t)answer->status);
+    len = append_header(head, len, " ", flk_http_status_text(answer->status));
+    len = append_header(head, len, "Date: ", print_date());
+    len = append_header(head, len, "Content-Type: ", answer->content_type);
+    len = append_number(head, append(head, len, "Content-Length: "), answer->body_bytes);
+    len = append(head, len, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
     if (answer->retry_after_s > 0) {
-        len = append(head, len, "Retry-After: %u\r\n", answer->retry_after_s);
+        len = append(head, append_number(head, append(head, len, "Retry-After: "), answer->retry_after_s), "\r\n");
     }
     if (answer->allow != NULL) {
-        len = append(head, len, "Allow: %s\r\n", answer->allow);
+        len = append_header(head, len, "Allow: ", answer->allow);
     }
     if (answer->authenticate != NULL) {
-        len = append(head, len, "WWW-Authenticate: %s\r\n", answer->authenticate);
+        len = append_header(head, len, "WWW-Authenticate: ", answer->authenticate);
     }
     if (answer->close) {
-        len = append(head, len, "Connection: close\r\n");
+        len = append_header(head, len, "Connection: ", "close");
     }
     return append(head, len, "\r\n");
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/answer.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/http.h"
@@ -12,29 +10,36 @@ typedef struct text {
     size_t len;
 } text_t;
 
-static void add(text_t *text, const char *format, ...) FLK_PRINTF(2, 3);
-static void add(text_t *text, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int wrote = vsnprintf(text->out + text->len, FLK_ANSWER_BYTES - text->len, format, args);
-    va_end(args);
-    FLK_ASSERT(wrote >= 0 && (size_t)wrote < FLK_ANSWER_BYTES - text->len); /* every part has a bound of its own */
-    text->len += (size_t)wrote;
+static void add(text_t *text, const char *part) {
+    size_t bytes = strlen(part);
+    FLK_ASSERT(bytes < FLK_ANSWER_BYTES - text->len); /* every part has a bound of its own */
+    memcpy(text->out + text->len, part, bytes + 1);
+    text->len += bytes;
+}
+
+static void add_text(text_t *text, const char *name, const char *value) {
+    add(text, name);
+    add(text, value);
+    add(text, "\",");
 }
 
 static void add_number(text_t *text, const char *name, double value) {
     char number[FLK_NUMBER_BYTES];
     flk_number_print(value, FLK_PRINT_PYTHON, number);
-    add(text, "\"%s\":%s,", name, number);
+    add(text, name);
+    add(text, number);
+    add(text, ",");
 }
 
 static void add_reasons(text_t *text, uint32_t reasons) {
-    const char *separator = "";
+    const char *opening = "\"";
     add(text, "\"reasons\":[");
     for (unsigned i = 0; i < FLK_REASON_COUNT; i++) {
         if (reasons & (1u << i)) {
-            add(text, "%s\"%s\"", separator, flk_reason_name((flk_reason_t)i));
-            separator = ",";
+            add(text, opening);
+            add(text, flk_reason_name((flk_reason_t)i));
+            add(text, "\"");
+            opening = ",\"";
         }
     }
     add(text, "],");
@@ -43,24 +48,26 @@ static void add_reasons(text_t *text, uint32_t reasons) {
 /* Ids, regimes, reasons and versions are of character sets that need no escaping: their decoder sees to it. */
 static size_t print_outcome(const flk_outcome_record_t *record, uint32_t flags, char *out) {
     const flk_outcome_t *outcome = &record->outcome;
-    bool accepted = outcome->status == FLK_STATUS_ACCEPTED;
     text_t text = {.out = out};
-    add(&text, "{\"accepted\":%s,\"escalated\":%s,\"pcs_id\":\"%s\",", accepted ? "true" : "false",
-        accepted ? "false" : "true", record->pcs_id);
+    add(&text, outcome->status == FLK_STATUS_ACCEPTED ? "{\"accepted\":true,\"escalated\":false,"
+                                                      : "{\"accepted\":false,\"escalated\":true,");
+    add_text(&text, "\"pcs_id\":\"", record->pcs_id);
     if (outcome->has_d_hat) {
-        add_number(&text, "recomputed_D_hat", outcome->d_hat);
+        add_number(&text, "\"recomputed_D_hat\":", outcome->d_hat);
     } else {
         add(&text, "\"recomputed_D_hat\":null,");
     }
-    add_number(&text, "recomputed_budget", outcome->budget);
-    add_number(&text, "budget", outcome->budget_claimed);
-    add(&text, "\"regime\":\"%s\",", flk_regime_name(outcome->regime));
+    add_number(&text, "\"recomputed_budget\":", outcome->budget);
+    add_number(&text, "\"budget\":", outcome->budget_claimed);
+    add_text(&text, "\"regime\":\"", flk_regime_name(outcome->regime));
     add_reasons(&text, outcome->reasons);
-    add(&text, "\"duplicate\":%s,", flags & FLK_FLAG_DUPLICATE ? "true" : "false");
+    add(&text, flags & FLK_FLAG_DUPLICATE ? "\"duplicate\":true," : "\"duplicate\":false,");
     if (flags & FLK_FLAG_CONFLICT) {
         add(&text, "\"conflict\":true,");
     }
-    add(&text, "\"policy_version\":\"%s\"}", outcome->policy_version);
+    add(&text, "\"policy_version\":\"");
+    add(&text, outcome->policy_version);
+    add(&text, "\"}");
     return text.len;
 }
 
