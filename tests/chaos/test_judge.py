@@ -43,9 +43,12 @@ def truth(tmp_path):
             log.append(dict(gate=0, lsn=len(log) + 1, id=payload.id, hash=payload.hash, acked=True, status=answer.status,
                             duplicate=again, conflict=False, dead=False))
         recorder.phase("after" if not duplicate else "drain")
-    recorder.close()
     counters = dict(flk_wal_records_total=len(log), flk_accepted=counts[200], flk_escalated=counts[202], flk_wal_unacked=0,
-                    flk_rejected_total=counts[401], flk_dedup_hits=counts["duplicate"], flk_inflight=0)
+                    flk_rejected_total=counts[401], flk_dedup_hits=counts["duplicate"], flk_inflight=0, flk_wal_recovered_total=0,
+                    process_start_time_seconds=1)
+    recorder.sample("gateway-0", dict.fromkeys(counters, 0) | dict(process_start_time_seconds=1))
+    recorder.sample("gateway-0", counters)
+    recorder.close()
     size = dict(rss=10 << 20, fds=20, threads=10)
     ledger = dict(log=log, dlq=[], store={p.id: dict(outcome=p.expect, digest=p.digest) for p in payloads if p.expect},
                   audit=[dict(gate=0, clean=True)], verify=[dict(gate=0, clean=True)], counters={"gateway-0": counters}, ended=[],
@@ -139,6 +142,20 @@ def count_wrongly(history, ledger):
     ledger["counters"]["gateway-0"]["flk_accepted"] += 1
 
 
+def count_restarted_wrongly(history, ledger):
+    ledger["ended"].append("gateway-0")
+    ledger["counters"]["gateway-0"]["flk_wal_recovered_total"] += 1
+
+
+def fall(history, ledger):
+    for line in operations(history, "sample")[:1]:
+        line["counters"]["flk_rejected_total"] = 5
+
+
+def lose_count(history, ledger):
+    operations(history, "sample")[1]["counters"]["flk_wal_unacked"] = 500
+
+
 def stay_in_flight(history, ledger):
     ledger["counters"]["gateway-0"]["flk_inflight"] = 1
 
@@ -203,7 +220,7 @@ def accept_wrong_signature(history, ledger):
 
 PLANTS = {"I1": [forget_outcome, answer_new_again, lose_record, lose_dead_letter], "I2": [answer_otherwise, answer_wrongly, compute_twice],
           "I3": [store_refused, store_unknown, log_unknown],
-          "I4": [leave_unacked, count_wrongly, stay_in_flight, audit_differs, damage_log], "I5": [alter_record, alter_outcome],
+          "I4": [leave_unacked, count_wrongly, count_restarted_wrongly, fall, lose_count, stay_in_flight, audit_differs, damage_log], "I5": [alter_record, alter_outcome],
           "I6": [answer_unsynced, miss_in_trace], "I7": [stall, never_drain], "I8": [leak_descriptors, leak_memory], "I9": [crash],
           "answers": [answer_500, omit_retry_after, accept_wrong_signature]}
 # What cannot be planted alone: an answer that is told otherwise is also not what the store has; and so on.

@@ -161,6 +161,7 @@ class Clients:
                     self.stopping.wait(answer.retry_after)  # sent away: this client comes back when it was told to
             except ConnectionRefusedError as error:
                 self._end(op, payload, attempt, error=repr(error), sent=False)
+                self.stopping.wait(0.05)  # a door that is down is not hammered
             except (OSError, http.client.HTTPException) as error:
                 self._end(op, payload, attempt, error=repr(error))
         door.close()

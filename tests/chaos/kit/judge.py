@@ -17,6 +17,7 @@ from . import figures
 WORDS = {"I1": "lost", "I2": "duplicated", "I3": "unexpected", "I4": "unsettled", "I5": "altered", "I6": "unsynced",
          "I7": "away", "I8": "leaked", "I9": "crashed", "answers": "answers"}
 FOUND_MAX = 5
+SKEW = 100  # records: what may happen between the first counter of a scrape and its last one
 SLACK = dict(fds=8, threads=6, rss=48 << 20)  # beside a tenth: what a process of this size takes once and keeps
 
 
@@ -95,7 +96,7 @@ def unexpected(operations, ledger):
             yield f"{record['id']}: answered {record['status']} in the log, and it was only refused"
 
 
-def unsettled(operations, ledger, limits):
+def unsettled(operations, history, ledger, limits):
     buried = {(letter["gate"], letter["id"]) for letter in ledger["dlq"]}
     for record in ledger["log"]:
         where = f"gateway {record['gate']} LSN {record['lsn']}"
@@ -104,6 +105,7 @@ def unsettled(operations, ledger, limits):
         elif record["dead"] and (record["gate"], record["id"]) not in buried and not limits["redriven"]:
             yield f"{where}: acked as a dead letter, not in the queue"
     yield from disagreeing(ledger)
+    yield from untrue(history)
     for kind in ("audit", "verify"):
         for summary in ledger[kind]:
             if not summary["clean"] and not (kind == "verify" and limits["damage"]):
@@ -115,6 +117,8 @@ def disagreeing(ledger):
     for name, counters in ledger["counters"].items():
         if counters["flk_wal_unacked"] or counters["flk_inflight"]:
             yield f"{name}: {counters['flk_wal_unacked']:g} un-acked, {counters['flk_inflight']:g} in flight"
+        if imbalance(counters):
+            yield f"{name}: records and settled differ by {imbalance(counters):g}: {counters}"
         if name in ledger["ended"]:
             continue
         records = [record for record in ledger["log"] if f"gateway-{record['gate']}" == name]
@@ -126,6 +130,26 @@ def disagreeing(ledger):
                              "flk_rejected_total": sum(status >= 400 for status in fresh)}.items():
             if counters[metric] != want:
                 yield f"{name}: {metric} is {counters[metric]:g}, the log says {want}"
+
+
+def imbalance(counters):
+    """Every record that was written or found at the start is settled or un-acked: the difference must be none."""
+    settled = sum(counters[name] for name in ("flk_accepted", "flk_escalated", "flk_dedup_hits", "flk_rejected_total"))
+    return counters["flk_wal_records_total"] + counters["flk_wal_recovered_total"] - counters["flk_wal_unacked"] - settled
+
+
+def untrue(history):
+    """Counters while the run went on: they never fall in one life of a process, and balance at every moment."""
+    before = {}
+    for line in history:
+        if line["e"] == "sample":
+            life, counters = (line["who"], line["counters"]["process_start_time_seconds"]), line["counters"]
+            for name, value in counters.items():
+                if name.endswith("_total") and value < before.get(life, counters)[name]:
+                    yield f"{line['who']}: {name} fell from {before[life][name]:g} to {value:g} at {line['t']}"
+            if abs(imbalance(counters)) > SKEW:
+                yield f"{line['who']}: records and settled differ by {imbalance(counters):g} at {line['t']}: {counters}"
+            before[life] = counters
 
 
 def altered(operations, ledger):
@@ -190,7 +214,7 @@ def judge(history, ledger, limits=None):
         "I1": verdict(lost(operations, ledger, limits)),
         "I2": verdict(duplicated(operations, ledger, limits)),
         "I3": verdict(unexpected(operations, ledger)),
-        "I4": verdict(unsettled(operations, ledger, limits)),
+        "I4": verdict(unsettled(operations, history, ledger, limits)),
         "I5": verdict(altered(operations, ledger)),
         "I6": verdict(unsynced(operations, ledger) if ledger["syscalls"] else (), ledger["syscalls"] is not None),
         "I7": verdict(away(measured, ledger, limits)),

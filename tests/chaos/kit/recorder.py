@@ -2,7 +2,8 @@
 """The history of a run: every operation's invocation and return, every fault, every phase, appended to one file as it happens.
 
 Lines are JSON. send: op, t, due (when the schedule wanted it), door, gate, id, hash, digest, expect, attempt. done: op, t, result,
-status, duplicate, conflict, dead, outcome, retry_after, error. fault: t, what, who. phase: t, name. Times are seconds since the start.
+status, duplicate, conflict, dead, outcome, retry_after, error. fault: t, what, who. phase: t, name. sample: t, who,
+counters. Times are seconds since the start.
 
 result: ok = 200 or 202; fail = certainly not accepted (refused, or nothing was sent); info = nobody knows: no answer, or 503.
 """
@@ -65,6 +66,10 @@ class Recorder:
     def phase(self, name):
         with self.lock:
             self._write(dict(e="phase", t=self.now(), name=name))
+
+    def sample(self, who, counters):
+        with self.lock:
+            self._write(dict(e="sample", t=self.now(), who=who, counters=counters))
 
     def flush(self):
         self.file.flush()

@@ -15,6 +15,7 @@ from .judge import judge
 from .nemesis import Nemesis
 from .payload import Payload
 from .recorder import Recorder, read
+from .sampler import Sampler
 
 AGAIN = 300  # ids that are asked for once more at the end, over both doors
 
@@ -93,10 +94,13 @@ class Run:
         self.trial.prepare(self)
         self.cluster.start()
         self.clients = Clients(self.cluster, self.recorder, self.seed, random.Random(self.seed), **self.trial.clients).start()
+        sampler = Sampler(self.cluster, self.recorder).start()
         try:
             self._load()
         finally:
             self.clients.stop()
+            sampler.stop()
+        self.extra_figures["slowest_scrape_s"] = round(sampler.slowest_s, 3)
         self._settle()
         self.trial.finish(self)
         self.ledger["counters"] = books.counters(self.cluster)
