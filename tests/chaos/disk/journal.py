@@ -14,7 +14,7 @@ SECTOR = 512
 
 
 class Entry:
-    __slots__ = ("began", "ended", "inode", "offset", "size", "call", "name", "other", "data")
+    __slots__ = ("began", "ended", "inode", "offset", "size", "call", "name", "other", "data", "failed")
 
 
 def read(path):
@@ -28,7 +28,7 @@ def read(path):
         names = bytes(raw[at:at + name_bytes]).decode().split("\0")
         at += name_bytes
         entry.name, entry.other = names[0], names[1] if len(names) > 1 else None
-        entry.data = None
+        entry.data, entry.failed = None, "sync" in entry.call and entry.size > 0  # a failed sync has its errno there
         if entry.call == "pwritev":
             entry.data = raw[at:at + entry.size]
             at += entry.size
@@ -80,7 +80,7 @@ class Disk:
         self.files, self.names, self.synced_names, self.name_changes, self.without = {}, {}, {}, [], without
 
     def follow(self, entry):
-        if entry.call in self.without:
+        if entry.call in self.without or entry.failed:
             return
         if entry.call == "open":
             self.files[entry.inode] = File()

@@ -217,10 +217,12 @@ static decision_t decide(call_t call) {
     return decision;
 }
 
-/* ---- journal: header, names, data; little-endian, as the machine has it ---- */
+/* ---- journal: header, names, data of writes; little-endian, as the machine has it ---- */
 
 typedef struct entry {
-    uint64_t began_ns, ended_ns, inode, offset, bytes;
+    uint64_t began_ns, ended_ns, inode;
+    uint64_t offset;           /* of a write; the new size; of a sync: the process */
+    uint64_t bytes;            /* of a write; of a sync that failed: its errno */
     uint32_t call, name_bytes; /* the names: one, or two with a NUL between */
 } entry_t;
 
@@ -377,13 +379,21 @@ static int sync_call(call_t call, int fd) {
         return 0;
     }
     if (decision.action == ACTION_ERROR || decision.action == ACTION_LOSE) {
+        const int code = decision.action == ACTION_ERROR ? decision.value : EIO;
         forget(fd, decision.action == ACTION_LOSE);
-        return fail_with(decision.action == ACTION_ERROR ? decision.value : EIO);
+        note((entry_t){.began_ns = began,
+                       .call = (uint32_t)call,
+                       .inode = inode_of(fd),
+                       .offset = (uint64_t)getpid(),
+                       .bytes = (uint64_t)code},
+             name, NULL, NULL, 0);
+        return fail_with(code);
     }
     int result = real(fd);
     if (result == 0) {
         forget(fd, false);
-        note((entry_t){.began_ns = began, .call = (uint32_t)call, .inode = inode_of(fd)}, name, NULL, NULL, 0);
+        note((entry_t){.began_ns = began, .call = (uint32_t)call, .inode = inode_of(fd), .offset = (uint64_t)getpid()},
+             name, NULL, NULL, 0);
     }
     return result;
 }

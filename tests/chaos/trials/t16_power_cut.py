@@ -1,27 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The power goes at 50 instants of a run: what was answered by then is in the log, whatever of the rest the disk kept."""
-import json
 import pathlib
 import random
 import shutil
-import subprocess
 
-from disk import TOOLS, FaultyDisk, missing
+from disk import FaultyDisk, missing
 from disk.journal import Disk, read
+from disk.start import recover
 from kit import judge
 from kit.trial import Trial
 
 INSTANTS, SHORT_INSTANTS = 50, 12
 CHANCES = (0, 1, 0.5, 0.1)  # of an unsynced sector to be there; nothing and everything among them
-
-
-def recover(directory):
-    """(what a start finds, {lsn: hash of its record})"""
-    done = subprocess.run([TOOLS / "flk-recover", directory], capture_output=True, text=True, timeout=60)
-    if done.returncode != 0:
-        return dict(failed=done.stderr.strip() or f"ended with {done.returncode}"), {}
-    head, *lines = done.stdout.splitlines()
-    return json.loads(head), dict(line.split() for line in lines)
 
 
 class PowerCut(Trial):
@@ -39,8 +29,7 @@ class PowerCut(Trial):
     def extra(self, run, history, ledger):
         """Verdicts: cut, and the control that must be red: the same images for a disk whose fdatasync does nothing."""
         entries = list(read(self.disk.journal))
-        if ledger["log"]:
-            instants = self.instants(run, entries)
+        instants = self.instants(run, entries)
         promises = Promises(run, history, ledger, self.inbox)
         scratch = run.directory / "cut"
         found = list(self.cut(entries, instants, promises, scratch, run.seed))
