@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/secret.h"
 #include "common/settings_row.h"
 
 enum { FILE_BYTES_MAX = 65536, NAME_BYTES = 64, SUGGEST_DISTANCE_MAX = 4 };
@@ -244,6 +245,21 @@ static flk_err_t check_value(const flk_setting_row_t *row, const char *value, ui
     return FLK_OK;
 }
 
+/* What a document prints as an example is no secret. */
+static flk_err_t check_samples(const flk_settings_t *settings, char *errmsg) {
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT && settings->uints[FLK_SET_DEV] == 0; i++) {
+        const char *value = settings->values[i];
+        if (value != NULL && flk_setting_rows[i].type == FLK_SETTING_SECRET && flk_secret_is_sample(value)) {
+            flk_errmsg(errmsg,
+                       "%s: this is an example that documents print; draw a secret of your own, or set FLK_DEV=1 on a "
+                       "developer's machine",
+                       flk_setting_rows[i].name);
+            return FLK_E_CONFIG;
+        }
+    }
+    return FLK_OK;
+}
+
 static flk_err_t check_together(const flk_settings_t *settings, char *errmsg) {
     const char *user = settings->values[FLK_SET_METRICS_USER];
     const char *pass = settings->values[FLK_SET_METRICS_PASS];
@@ -277,7 +293,8 @@ static flk_err_t load_values(flk_settings_t *settings, char *errmsg) {
             return err;
         }
     }
-    return check_together(settings, errmsg);
+    flk_err_t err = check_samples(settings, errmsg);
+    return err == FLK_OK ? check_together(settings, errmsg) : err;
 }
 
 flk_err_t flk_settings_load(flk_program_t program, flk_settings_t **settings, char *errmsg) {
@@ -316,6 +333,19 @@ void flk_settings_destroy(flk_settings_t **settings) {
 
 flk_program_t flk_settings_program(const flk_settings_t *settings) {
     return settings->program;
+}
+
+size_t flk_settings_files(const flk_settings_t *settings, const char **paths, size_t paths_max) {
+    size_t count = 0;
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT && count < paths_max; i++) {
+        char name[NAME_BYTES + sizeof "_FILE"];
+        snprintf(name, sizeof name, "%s_FILE", flk_setting_rows[i].name);
+        const char *path = (flk_setting_rows[i].programs & settings->program) != 0 ? getenv(name) : NULL;
+        if (path != NULL && path[0] != '\0') {
+            paths[count++] = path;
+        }
+    }
+    return count;
 }
 
 static void assert_readable(const flk_settings_t *settings, flk_setting_id_t id, unsigned types) {

@@ -38,6 +38,10 @@ const char *flk_settings_str(const flk_settings_t *settings, flk_setting_id_t id
 uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id);   /* in the table's unit */
 bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id);
 
+/* Paths of the NAME_FILE variables that this program's settings are read from, up to paths_max of them; they live as
+ * long as the environment does not change. Returns how many. */
+size_t flk_settings_files(const flk_settings_t *settings, const char **paths, size_t paths_max);
+
 flk_program_t flk_settings_program(const flk_settings_t *settings);
 
 /* Splits a comma-separated list. Calls fn for each non-empty item. */

@@ -82,12 +82,18 @@
     X(SIGN_ALG, "PCS_SIGN_ALG", ENUM, W | A | R, "none", "", "none|hmac|ed25519", "how PCS are signed")                \
     X(HMAC_KEY, "PCS_HMAC_KEY", SECRET, W | A | R, "", "", "", "HMAC key")                                             \
     X(HMAC_KEYS, "PCS_HMAC_KEYS", SECRET, W | R, "", "key[,...]", "", "further HMAC keys that verify, for rotation")   \
+    X(KEYRING_FILE, "PCS_KEYRING_FILE", STR, W | R, "", "file", "",                                                    \
+      "keys that verify, as JSON: with ids and times; read again when it changes")                                     \
+    X(SIGN_ACCEPT, "PCS_SIGN_ACCEPT", ENUM, W | R, "digest", "", "digest|payload",                                     \
+      "payload: an HMAC over the canonical bytes themselves is as good as one over their SHA-256")                     \
     X(ED25519_PUB, "PCS_ED25519_PUB_B64", STR, W | R, "", "base64[,...]", "", "Ed25519 public keys that verify")       \
     X(ED25519_SECRET, "PCS_ED25519_SECRET_B64", SECRET, A, "", "base64", "", "Ed25519 seed or secret key that signs")  \
     X(METRICS_USER, "METRICS_USER", STR, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_PASS")      \
     X(METRICS_PASS, "METRICS_PASS", SECRET, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_USER")   \
     X(ENDPOINT, "ENDPOINT", STR, A, "http://127.0.0.1:8080/v1/pcs/submit", "URL", "",                                  \
       "where PCS go: http://, https:// or tcp:// (ZeroMQ door)")                                                       \
+    X(DEV, "FLK_DEV", BOOL, G | B | W | A | R | F, "0", "", "",                                                        \
+      "a developer's machine: sample passwords are allowed, and debuggers and core dumps")                             \
     X(LOG_LEVEL, "FLK_LOG_LEVEL", ENUM, G | B | W | A | F, "info", "", "debug|info|warn|error",                        \
       "least severe event that is logged")                                                                             \
     X(LOG_FORMAT, "FLK_LOG_FORMAT", ENUM, G | B | W | A | F, "text", "", "text|json",                                  \

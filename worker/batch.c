@@ -14,6 +14,7 @@ struct flk_batch {
     const flk_worker_metrics_t *metrics;
     flk_pcs_reader_t *reader;
     uint64_t verify_ns; /* of this batch so far */
+    int64_t now_s;      /* when its first delivery came */
     size_t len;
     flk_job_t jobs[FLK_BATCH_MAX];
     flk_store_item_t *items[FLK_BATCH_MAX]; /* of the call to the store under way */
@@ -45,7 +46,9 @@ void flk_batch_add(flk_batch_t *batch, const flk_rules_t *rules, const flk_id_t 
                    size_t body_bytes) {
     FLK_ASSERT(batch->len < FLK_BATCH_MAX);
     uint64_t began_ns = flk_mono_ns();
-    flk_verify_admit(batch->reader, rules->keyring, submission, body, body_bytes, &batch->jobs[batch->len++]);
+    batch->now_s = batch->len == 0 ? flk_wall_ms() / 1000 : batch->now_s;
+    flk_verify_admit(batch->reader, rules->keyring, batch->now_s, submission, body, body_bytes,
+                     &batch->jobs[batch->len++]);
     batch->verify_ns += flk_mono_ns() - began_ns;
 }
 
@@ -121,7 +124,10 @@ static flk_err_t decide(flk_batch_t *batch, const flk_policy_t *policy, flk_stor
     return err;
 }
 
-static void count_job(const flk_worker_metrics_t *m, const flk_job_t *job) {
+static void count_job(const flk_worker_metrics_t *m, const flk_rules_t *rules, const flk_job_t *job) {
+    if (job->decoded) {
+        flk_key_metrics_count(&m->keys, rules->keyring, rules->verified, &job->signature, job->item.key);
+    }
     if (job->state == FLK_JOB_UNAVAILABLE) {
         flk_counter_add(m->unavailable, 1);
         return;
@@ -139,9 +145,9 @@ static void count_job(const flk_worker_metrics_t *m, const flk_job_t *job) {
     }
 }
 
-static void count(const flk_batch_t *batch) {
+static void count(const flk_batch_t *batch, const flk_rules_t *rules) {
     for (size_t i = 0; i < batch->len; i++) {
-        count_job(batch->metrics, &batch->jobs[i]);
+        count_job(batch->metrics, rules, &batch->jobs[i]);
     }
     flk_histogram_observe(batch->metrics->batch_size, (double)batch->len);
     flk_histogram_observe(batch->metrics->verify_seconds, (double)batch->verify_ns * 1e-9);
@@ -150,7 +156,7 @@ static void count(const flk_batch_t *batch) {
 flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *rules, flk_store_t *store, char *errmsg) {
     flk_err_t err = decide(batch, &rules->policy, store, errmsg);
     give_up(batch);
-    count(batch);
+    count(batch, rules);
     return err;
 }
 

@@ -2,7 +2,8 @@
 /* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; store and its backends, store_tool.
  *
  * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the rules
- * anew, SIGTERM and SIGINT drain. Every thread but this one has them blocked. */
+ * anew, SIGTERM and SIGINT drain. Every thread but this one has them blocked. Each second a look at the files that rules
+ * and secrets come from: a change is as good as a SIGHUP. */
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/admin.h"
+#include "common/file_watch.h"
 #include "common/log.h"
 #include "common/notify.h"
 #include "worker/store_tool.h"
@@ -25,7 +27,9 @@ struct program {
     flk_settings_t *settings;
     flk_metrics_t *metrics;
     flk_store_options_t store;
+    flk_key_metrics_t *key_metrics;
     flk_rulebook_t *book;
+    flk_file_watch_t watch; /* of the files that the rules were read from */
     flk_worker_t *worker;
     flk_admin_t *admin;
     sigset_t signals;
@@ -57,9 +61,30 @@ static flk_err_t open_store(void *arg, flk_store_t **store, char *errmsg) {
     return flk_store_open(arg, store, errmsg);
 }
 
+static void watch_files(struct program *program) {
+    const char *paths[FLK_WATCHED_MAX];
+    const flk_setting_id_t files[] = {FLK_SET_KEYRING_FILE, FLK_SET_POLICY_FILE};
+    size_t len = flk_settings_files(program->settings, paths, FLK_WATCHED_MAX - FLK_COUNT_OF(files));
+    for (size_t i = 0; i < FLK_COUNT_OF(files); i++) {
+        const char *path = flk_settings_str(program->settings, files[i]);
+        if (path[0] != '\0') {
+            paths[len++] = path;
+        }
+    }
+    flk_file_watch_init(&program->watch, paths, len);
+}
+
+static void show_keys(struct program *program) {
+    const flk_rules_t *rules = flk_rulebook_turn_to(program->book, NULL);
+    flk_key_metrics_show(program->key_metrics, rules->keyring, flk_wall_ms() / 1000);
+    flk_rulebook_leave(program->book, rules);
+}
+
 static flk_err_t make_rulebook(struct program *program, char *errmsg) {
     flk_rules_t *rules;
-    flk_err_t err = flk_rules_load(program->settings, &rules, errmsg);
+    program->key_metrics = flk_key_metrics_new(program->metrics);
+    watch_files(program);
+    flk_err_t err = flk_rules_load(program->settings, program->key_metrics, &rules, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -71,6 +96,7 @@ static flk_err_t make_rulebook(struct program *program, char *errmsg) {
         flk_errmsg(errmsg, "out of memory");
         return FLK_E_NOMEM;
     }
+    show_keys(program);
     return FLK_OK;
 }
 
@@ -107,31 +133,46 @@ static flk_err_t start_admin(struct program *program, char *errmsg) {
                            errmsg);
 }
 
-/* Keys and policy as the environment's files have them now. A fault in them is logged, and what held goes on holding. */
+/* Keys and policy as the environment's files have them now. A fault in them is logged and counted, and what held goes on
+ * holding. */
 static void reload_rules(struct program *program) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_settings_t *settings = NULL;
     flk_rules_t *rules = NULL;
-    if (flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK &&
-        flk_rules_load(settings, &rules, errmsg) == FLK_OK) {
-        flk_log(FLK_LOG_INFO, "rules_reloaded", FLK_S("policy_version", rules->policy.version));
+    flk_file_watch_mark(&program->watch); /* first: what is written from now on is another change */
+    bool ok = flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK &&
+              flk_rules_load(settings, program->key_metrics, &rules, errmsg) == FLK_OK;
+    flk_key_metrics_reloaded(program->key_metrics, ok);
+    if (ok) {
+        flk_log(FLK_LOG_INFO, "rules_reloaded", FLK_S("policy_version", rules->policy.version),
+                FLK_U("keys", flk_keyring_len(rules->keyring)));
         flk_rulebook_publish(program->book, rules);
     } else {
-        flk_log(FLK_LOG_ERROR, "rules_refused", FLK_S("error", errmsg));
+        flk_log(FLK_LOG_ERROR, "rules_refused", FLK_S("error", errmsg), FLK_S("kept", "the keys and policy of before"));
     }
     flk_settings_destroy(&settings);
 }
 
+static void look_around(struct program *program) {
+    if (flk_file_watch_look(&program->watch)) {
+        flk_log(FLK_LOG_INFO, "files_changed");
+        reload_rules(program);
+    }
+    show_keys(program);
+}
+
 static void serve(struct program *program) {
+    const struct timespec period = {.tv_sec = 1};
     for (;;) {
-        int signo = sigwaitinfo(&program->signals, NULL);
+        int signo = sigtimedwait(&program->signals, NULL, &period);
         if (signo == SIGHUP) {
             reload_rules(program);
         } else if (signo == SIGTERM || signo == SIGINT) {
             flk_log(FLK_LOG_INFO, "draining", FLK_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"));
             return;
         } else {
-            FLK_ASSERT(signo < 0 && errno == EINTR);
+            FLK_ASSERT(signo < 0 && (errno == EINTR || errno == EAGAIN));
+            look_around(program);
         }
     }
 }
@@ -181,6 +222,7 @@ int main(int argc, char **argv) {
     flk_worker_destroy(&program.worker);
     flk_rulebook_destroy(&program.book);
     flk_metrics_destroy(&program.metrics);
+    flk_key_metrics_destroy(&program.key_metrics);
     flk_settings_destroy(&program.settings);
     if (status < 0) {
         flk_log(FLK_LOG_INFO, "worker_stopped");

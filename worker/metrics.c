@@ -25,6 +25,7 @@ void flk_worker_metrics_register(flk_metrics_t *metrics, flk_worker_metrics_t *o
                                                 "Decoding, signatures and verdicts of one batch, without the store.",
                                                 flk_latency_bounds, flk_latency_bounds_len),
     };
+    flk_signature_metrics_register(metrics, &out->keys);
     for (size_t i = 0; i < FLK_WORKER_STATUSES; i++) {
         out->verdicts[i] =
             flk_metrics_counter(metrics, "flk_worker_verdicts_total", labels[i], "Deliveries answered with a verdict.");

@@ -10,18 +10,14 @@ struct flk_rulebook {
     pthread_mutex_t mutex;          /* guards `users` of all rules */
 };
 
-flk_err_t flk_rules_load(const flk_settings_t *settings, flk_rules_t **out, char *errmsg) {
+flk_err_t flk_rules_load(const flk_settings_t *settings, flk_key_metrics_t *metrics, flk_rules_t **out, char *errmsg) {
     *out = NULL;
     flk_rules_t *rules = calloc(1, sizeof *rules);
     if (rules == NULL) {
         flk_errmsg(errmsg, "out of memory");
         return FLK_E_NOMEM;
     }
-    flk_sign_alg_t alg;
-    FLK_ASSERT(flk_sign_alg_parse(flk_settings_str(settings, FLK_SET_SIGN_ALG), &alg)); /* settings checked it */
-    flk_err_t err = flk_keyring_new(alg, flk_settings_str(settings, FLK_SET_HMAC_KEY),
-                                    flk_settings_str(settings, FLK_SET_HMAC_KEYS),
-                                    flk_settings_str(settings, FLK_SET_ED25519_PUB), &rules->keyring, errmsg);
+    flk_err_t err = flk_keyring_load(settings, &rules->keyring, errmsg);
     const char *policy_file = flk_settings_str(settings, FLK_SET_POLICY_FILE);
     flk_policy_default(&rules->policy);
     if (err == FLK_OK && policy_file[0] != '\0') {
@@ -33,6 +29,9 @@ flk_err_t flk_rules_load(const flk_settings_t *settings, flk_rules_t **out, char
     }
     uint64_t ttl_s = flk_settings_uint(settings, FLK_SET_DEDUP_TTL_S);
     rules->ttl_ms = 1000 * (ttl_s != 0 ? ttl_s : rules->policy.dedup_ttl_s);
+    for (size_t i = 0; i < flk_keyring_len(rules->keyring); i++) {
+        rules->verified[i] = flk_key_metrics_of(metrics, flk_keyring_id(rules->keyring, i));
+    }
     *out = rules;
     return FLK_OK;
 }

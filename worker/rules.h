@@ -4,19 +4,20 @@
 #ifndef FLK_WORKER_RULES_H
 #define FLK_WORKER_RULES_H
 
-#include "common/keys.h"
 #include "common/policy.h"
-#include "common/settings.h"
+#include "worker/key_metrics.h"
 
 typedef struct flk_rules {
     flk_keyring_t *keyring;
+    flk_counter_t *verified[FLK_KEYS_MAX]; /* of each key of the ring; NULL: not counted */
     flk_policy_t policy;
     uint64_t ttl_ms; /* how long an outcome is kept */
     unsigned users;  /* the book's, guarded by it */
 } flk_rules_t;
 
-/* Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with flk_rules_destroy, or gives them to a book. */
-FLK_MUST_CHECK flk_err_t flk_rules_load(const flk_settings_t *settings, flk_rules_t **rules, char *errmsg);
+/* Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with flk_rules_destroy, or gives them to a book; `metrics` outlive them. */
+FLK_MUST_CHECK flk_err_t flk_rules_load(const flk_settings_t *settings, flk_key_metrics_t *metrics, flk_rules_t **rules,
+                                        char *errmsg);
 void flk_rules_destroy(flk_rules_t **rules);
 
 typedef struct flk_rulebook flk_rulebook_t; /* Opaque. Any thread. */

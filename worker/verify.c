@@ -17,10 +17,11 @@ static void refuse(flk_job_t *job, uint32_t status, const char *field, const cha
     snprintf(job->problem.detail, sizeof job->problem.detail, "%s", detail);
 }
 
-void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, const flk_id_t *submission,
+void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, int64_t now_s, const flk_id_t *submission,
                       const void *body, size_t body_bytes, flk_job_t *job) {
     job->submission = *submission;
     job->flags = 0;
+    job->decoded = false;
     flk_pcs_fault_t fault;
     flk_err_t err = flk_pcs_from_msgpack(reader, body, body_bytes, &job->pcs, &fault);
     if (err == FLK_E_NOMEM) {
@@ -32,16 +33,16 @@ void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, co
         refuse(job, err == FLK_E_TOO_LARGE ? 413 : 400, fault.field, fault.reason);
         return;
     }
-    const char *why;
-    if (flk_keyring_verify(keyring, &job->pcs, job->digest, &why) != FLK_OK) {
+    job->decoded = true;
+    memcpy(job->item.key, job->pcs.id_raw, sizeof job->item.key);
+    if (flk_keyring_verify(keyring, &job->pcs, now_s, job->digest, &job->signature) != FLK_OK) {
         char detail[sizeof job->problem.detail];
-        snprintf(detail, sizeof detail, "signature %s", why);
+        snprintf(detail, sizeof detail, "signature %s", flk_signature_text(job->signature.fault));
         refuse(job, 401, "sig", detail);
         flk_pcs_fini(&job->pcs);
         return;
     }
     job->state = FLK_JOB_ADMITTED;
-    memcpy(job->item.key, job->pcs.id_raw, sizeof job->item.key);
 }
 
 void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job) {

@@ -15,7 +15,7 @@
 
 typedef enum flk_job_state {
     FLK_JOB_REFUSED,     /* status and problem are the answer */
-    FLK_JOB_ADMITTED,    /* id and signature are right; item.key is set */
+    FLK_JOB_ADMITTED,    /* id and signature are right */
     FLK_JOB_SETTLED,     /* status, flags and item.value are the answer */
     FLK_JOB_UNAVAILABLE, /* reason is the answer: nothing was decided */
 } flk_job_state_t;
@@ -27,13 +27,15 @@ typedef struct flk_job {
     flk_problem_t problem;
     flk_id_t submission;
     uint8_t digest[FLK_DIGEST_BYTES]; /* of the signed content */
+    flk_signature_t signature;        /* when `decoded` */
+    bool decoded;                     /* a PCS with the id that is its own; item.key is that id */
     flk_store_item_t item;            /* value: flk_outcome_encode */
     flk_pcs_t pcs;                    /* between admit and release of an ADMITTED job */
 } flk_job_t;
 
 /* Decodes a PCS, checks its id, then its signature: REFUSED, ADMITTED or UNAVAILABLE (out of memory). Borrows body until
- * return. A job that was admitted is ended by flk_verify_release. */
-void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, const flk_id_t *submission,
+ * return; `now_s` (Unix time) tells which keys are active. A job that was admitted is ended by flk_verify_release. */
+void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, int64_t now_s, const flk_id_t *submission,
                       const void *body, size_t body_bytes, flk_job_t *job);
 
 /* Gives the verdict and writes the outcome that this submission would be the origin of into item.value. */

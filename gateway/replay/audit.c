@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/keys.h"
+#include "common/keyring.h"
 #include "common/policy.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
@@ -92,12 +92,13 @@ static bool remember(audit_t *audit, const entry_t *entry) {
 }
 
 static verdict_t verify(const audit_t *audit, const flk_journal_record_t *record, uint8_t digest[FLK_DIGEST_BYTES]) {
-    const char *why;
+    flk_signature_t signature;
     flk_outcome_t outcome;
     if (record->pcs == NULL) {
         return (verdict_t){.status = record->parse_err == FLK_E_TOO_LARGE ? 413 : 400};
     }
-    if (flk_keyring_verify(audit->keyring, record->pcs, digest, &why) != FLK_OK) {
+    /* A key that has expired since verified it then. */
+    if (flk_keyring_verify(audit->keyring, record->pcs, record->time_ms / 1000, digest, &signature) != FLK_OK) {
         return (verdict_t){.status = 401};
     }
     flk_verdict(record->pcs, &audit->policy, &outcome);
@@ -203,13 +204,9 @@ static void judge_duplicates(audit_t *audit) {
 /* ---- the whole ---- */
 
 static flk_err_t load_rules(audit_t *audit, const flk_settings_t *settings, char *errmsg) {
-    flk_sign_alg_t alg;
     const char *policy_file = flk_settings_str(settings, FLK_SET_POLICY_FILE);
-    FLK_ASSERT(flk_sign_alg_parse(flk_settings_str(settings, FLK_SET_SIGN_ALG), &alg)); /* settings checked it */
     flk_policy_default(&audit->policy);
-    flk_err_t err = flk_keyring_new(alg, flk_settings_str(settings, FLK_SET_HMAC_KEY),
-                                    flk_settings_str(settings, FLK_SET_HMAC_KEYS),
-                                    flk_settings_str(settings, FLK_SET_ED25519_PUB), &audit->keyring, errmsg);
+    flk_err_t err = flk_keyring_load(settings, &audit->keyring, errmsg);
     return err == FLK_OK && policy_file[0] != '\0' ? flk_policy_load(policy_file, &audit->policy, errmsg) : err;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What one PCS costs, step by step: prints nanoseconds for the PCS of the verdict vectors (about 700 bytes of JSON, 2 to
  * 8 scales) and for the greatest number of scales. Each figure is the median of several rounds. */
-#include "common/keys.h"
+#include "common/keyring.h"
 #include "common/signals.h"
 #include "common/verdict.h"
 #include "proto/body.h"
@@ -71,8 +71,8 @@ static void step_digest(sample_t *sample) {
 
 static void step_verify(sample_t *sample) {
     uint8_t digest[FLK_DIGEST_BYTES];
-    const char *reason;
-    FLK_ASSERT(flk_keyring_verify(keyring, &sample->pcs, digest, &reason) == FLK_OK);
+    flk_signature_t signature;
+    FLK_ASSERT(flk_keyring_verify(keyring, &sample->pcs, 0, digest, &signature) == FLK_OK);
     sink += digest[0];
 }
 
@@ -98,10 +98,10 @@ static void step_worker(sample_t *sample) {
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;
     uint8_t digest[FLK_DIGEST_BYTES];
-    const char *reason;
+    flk_signature_t signature;
     flk_outcome_t outcome;
     FLK_ASSERT(flk_pcs_from_msgpack(reader, sample->packed, sample->packed_bytes, &pcs, &fault) == FLK_OK);
-    FLK_ASSERT(flk_keyring_verify(keyring, &pcs, digest, &reason) == FLK_OK);
+    FLK_ASSERT(flk_keyring_verify(keyring, &pcs, 0, digest, &signature) == FLK_OK);
     flk_verdict(&pcs, &policy, &outcome);
     sink += outcome.reasons;
     flk_pcs_fini(&pcs);
@@ -146,7 +146,8 @@ int main(void) {
     FLK_ASSERT(root != NULL);
     load_samples(json_object_get(root, "cases"));
     char errmsg[FLK_ERRMSG_BYTES];
-    FLK_ASSERT(flk_keyring_new(FLK_SIGN_HMAC, "testsecret", NULL, NULL, &keyring, errmsg) == FLK_OK);
+    FLK_ASSERT(flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_HMAC, .hmac_key = "testsecret"}, &keyring,
+                               errmsg) == FLK_OK);
     flk_policy_default(&policy);
     reader = flk_pcs_reader_new();
     FLK_ASSERT(reader != NULL);

@@ -4,6 +4,7 @@
 
 #include "agent/builder.h"
 #include "agent/window.h"
+#include "common/keyring.h"
 #include "common/verdict.h"
 
 /* ---- windows ---- */
@@ -238,10 +239,12 @@ START_TEST(test_builder_worked_pcs) {
     free(json);
     flk_keyring_t *keyring;
     uint8_t digest[FLK_DIGEST_BYTES];
-    const char *reason;
+    flk_signature_t signature;
     char errmsg[FLK_ERRMSG_BYTES];
-    ck_assert_int_eq(flk_keyring_new(FLK_SIGN_HMAC, "testsecret", "", "", &keyring, errmsg), FLK_OK);
-    ck_assert_int_eq(flk_keyring_verify(keyring, &again, digest, &reason), FLK_OK);
+    ck_assert_int_eq(
+        flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_HMAC, .hmac_key = "testsecret"}, &keyring, errmsg),
+        FLK_OK);
+    ck_assert_int_eq(flk_keyring_verify(keyring, &again, 0, digest, &signature), FLK_OK);
     flk_outcome_t outcome;
     flk_verdict(&again, &options.policy, &outcome);
     ck_assert_uint_eq(outcome.status, FLK_STATUS_ACCEPTED);

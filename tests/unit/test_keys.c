@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/keys.h"
+#include "common/keyring.h"
 #include "pcs_vectors.h"
 
 #include "tests/unit/suite.h"
@@ -30,10 +30,15 @@ static flk_pcs_t some_pcs(void) {
     return pcs;
 }
 
+static flk_keyring_options_t options_of(flk_sign_alg_t alg, const char *key, const char *keys, const char *pub) {
+    return (flk_keyring_options_t){.alg = alg, .hmac_key = key, .hmac_keys = keys, .ed25519_pub_b64 = pub};
+}
+
 static flk_keyring_t *keyring_of(flk_sign_alg_t alg, const char *key, const char *keys, const char *pub) {
     flk_keyring_t *keyring;
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    flk_err_t err = flk_keyring_new(alg, key, keys, pub, &keyring, errmsg);
+    flk_keyring_options_t options = options_of(alg, key, keys, pub);
+    flk_err_t err = flk_keyring_new(&options, &keyring, errmsg);
     ck_assert_msg(err == FLK_OK, "%s", errmsg);
     ck_assert_int_eq(flk_keyring_alg(keyring), alg);
     return keyring;
@@ -41,11 +46,11 @@ static flk_keyring_t *keyring_of(flk_sign_alg_t alg, const char *key, const char
 
 static void expect_verify(const flk_keyring_t *keyring, const flk_pcs_t *pcs, const char *expected) {
     uint8_t digest[FLK_DIGEST_BYTES] = {0}, canonical[FLK_DIGEST_BYTES];
-    const char *reason = "";
-    flk_err_t err = flk_keyring_verify(keyring, pcs, digest, &reason);
+    flk_signature_t signature;
+    flk_err_t err = flk_keyring_verify(keyring, pcs, 0, digest, &signature);
     ck_assert_int_eq(err, expected == NULL ? FLK_OK : FLK_E_SIGNATURE);
     if (expected != NULL) {
-        ck_assert_str_eq(reason, expected);
+        ck_assert_str_eq(flk_signature_text(signature.fault), expected);
     }
     flk_canonical_digest(pcs, FLK_PRINT_PYTHON, canonical);
     ck_assert_mem_eq(digest, canonical, sizeof digest);
@@ -204,7 +209,7 @@ START_TEST(test_keys_ed25519) {
     base64_of_hex(SEED_HEX, seed, sizeof seed);
     base64_of_hex(SEED_HEX PUB_HEX, secret, sizeof secret);
     base64_of_hex(PUB_HEX, pub, sizeof pub);
-    snprintf(pubs, sizeof pubs, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,%s", pub);
+    snprintf(pubs, sizeof pubs, "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=,%s", pub);
     flk_keyring_t *keyring = keyring_of(FLK_SIGN_ED25519, NULL, NULL, pubs);
     flk_pcs_t by_seed = some_pcs(), by_secret = some_pcs();
     sign_with(FLK_SIGN_ED25519, NULL, seed, &by_seed);
@@ -233,7 +238,8 @@ static void expect_keyring_error(flk_sign_alg_t alg, const char *key, const char
                                  const char *part) {
     flk_keyring_t *keyring = NULL;
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    ck_assert_int_eq(flk_keyring_new(alg, key, keys, pub, &keyring, errmsg), FLK_E_CONFIG);
+    flk_keyring_options_t options = options_of(alg, key, keys, pub);
+    ck_assert_int_eq(flk_keyring_new(&options, &keyring, errmsg), FLK_E_CONFIG);
     ck_assert_ptr_null(keyring);
     ck_assert_msg(strstr(errmsg, part) != NULL, "'%s'", errmsg);
     ck_assert_ptr_null(strstr(errmsg, "SECRET0"));
@@ -255,7 +261,7 @@ START_TEST(test_keys_wrong_settings) {
     expect_keyring_error(FLK_SIGN_HMAC, "a", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,SECRET0", NULL, "at most 16");
     expect_keyring_error(FLK_SIGN_ED25519, "a", NULL, "", "PCS_ED25519_PUB_B64");
     expect_keyring_error(FLK_SIGN_ED25519, NULL, NULL, "SECRET0", "PCS_ED25519_PUB_B64: key 1");
-    expect_keyring_error(FLK_SIGN_ED25519, NULL, NULL, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,AAAA", "key 2");
+    expect_keyring_error(FLK_SIGN_ED25519, NULL, NULL, "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=,AAAA", "key 2");
     char mixed[128];
     base64_of_hex(SEED_HEX SEED_HEX, mixed, sizeof mixed);
     expect_signer_error(FLK_SIGN_HMAC, "", NULL, "PCS_HMAC_KEY");

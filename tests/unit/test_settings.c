@@ -153,9 +153,18 @@ static const refusal_t refusals[] = {
      "DEDUP_BACKEND: 'memory|lmdb' is not one of memory|lmdb|redis|postgres"},
     {FLK_PROGRAM_BROKER, "METRICS_USER", "ops", "METRICS_USER is set but METRICS_PASS is not; set both or neither"},
     {FLK_PROGRAM_BROKER, "METRICS_PASS", "ops", "METRICS_PASS is set but METRICS_USER is not; set both or neither"},
+    {FLK_PROGRAM_WORKER, "PCS_HMAC_KEYS", "mine,SuperSecret",
+     "PCS_HMAC_KEYS: this is an example that documents print; draw a secret of your own, or set FLK_DEV=1 on a "
+     "developer's machine"},
+    {FLK_PROGRAM_AGENT, "PCS_HMAC_KEY", "change-me",
+     "PCS_HMAC_KEY: this is an example that documents print; draw a secret of your own, or set FLK_DEV=1 on a "
+     "developer's machine"},
+    {FLK_PROGRAM_BROKER, "METRICS_PASS", "change-me",
+     "METRICS_PASS: this is an example that documents print; draw a secret of your own, or set FLK_DEV=1 on a "
+     "developer's machine"},
     {FLK_PROGRAM_BROKER, "FLK_HTTP_LISTNE", "x", "FLK_HTTP_LISTNE: no such setting; did you mean FLK_HTTP_LISTEN?"},
     {FLK_PROGRAM_BROKER, "FLK_SOMETHING_ELSE", "x", "FLK_SOMETHING_ELSE: no such setting; see --help"},
-    {FLK_PROGRAM_BROKER, "FLK_", "x", "FLK_: no such setting; see --help"},
+    {FLK_PROGRAM_BROKER, "FLK_", "x", "FLK_: no such setting; did you mean FLK_DEV?"},
 };
 
 /* Each kind of wrong value stops the start with one line that names setting, value and what is allowed. */
@@ -163,6 +172,29 @@ START_TEST(test_settings_refuses) {
     const refusal_t *refusal = &refusals[_i];
     setenv(refusal->name, refusal->value, 1);
     assert_refused(refusal->program, refusal->line);
+}
+END_TEST
+
+/* On a developer's machine the passwords of documents are allowed. */
+START_TEST(test_settings_samples_for_developers) {
+    setenv("FLK_DEV", "1", 1);
+    setenv("PCS_HMAC_KEY", "change-me", 1);
+    setenv("METRICS_USER", "ops", 1);
+    setenv("METRICS_PASS", "supersecret", 1);
+    load(FLK_PROGRAM_WORKER);
+}
+END_TEST
+
+/* The files behind NAME_FILE variables of this program, and no others. */
+START_TEST(test_settings_files) {
+    const char *paths[4];
+    setenv("PCS_HMAC_KEYS_FILE", "/dev/null", 1);
+    setenv("FLK_FRONTENDS_FILE", "/dev/null", 1); /* not a worker's */
+    setenv("METRICS_USER_FILE", "", 1);
+    load(FLK_PROGRAM_WORKER);
+    ck_assert_uint_eq(flk_settings_files(settings, paths, FLK_COUNT_OF(paths)), 1);
+    ck_assert_str_eq(paths[0], "/dev/null");
+    ck_assert_uint_eq(flk_settings_files(settings, paths, 0), 0);
 }
 END_TEST
 
@@ -287,6 +319,8 @@ int main(void) {
     tcase_add_test(tests, test_settings_from_file);
     tcase_add_test(tests, test_settings_bad_file);
     tcase_add_loop_test(tests, test_settings_refuses, 0, (int)FLK_COUNT_OF(refusals));
+    tcase_add_test(tests, test_settings_samples_for_developers);
+    tcase_add_test(tests, test_settings_files);
     tcase_add_test(tests, test_settings_of_other_programs);
     tcase_add_test(tests, test_settings_each);
     tcase_add_test(tests, test_settings_start_help);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/keys.h"
+#include "common/keyring.h"
 #include "common/verdict.h"
 #include "pcs_vectors.h"
 #include "tests/unit/suite.h"
@@ -52,7 +52,10 @@ START_TEST(test_verdict_vectors) {
     ck_assert_uint_eq(json_array_size(cases), 400);
     flk_keyring_t *keyring;
     char errmsg[FLK_ERRMSG_BYTES];
-    ck_assert_int_eq(flk_keyring_new(FLK_SIGN_HMAC, vectors_text(root, "key"), NULL, NULL, &keyring, errmsg), FLK_OK);
+    ck_assert_int_eq(
+        flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_HMAC, .hmac_key = vectors_text(root, "key")}, &keyring,
+                        errmsg),
+        FLK_OK);
     for (size_t i = 0; i < json_array_size(cases); i++) {
         json_t *vector = json_array_get(cases, i);
         const char *name = vectors_text(vector, "name");
@@ -60,8 +63,8 @@ START_TEST(test_verdict_vectors) {
         vectors_read_pcs(json_object_get(vector, "pcs"), &pcs);
 
         uint8_t digest[FLK_DIGEST_BYTES];
-        const char *reason;
-        ck_assert_msg(flk_keyring_verify(keyring, &pcs, digest, &reason) == FLK_OK, "%s: signature", name);
+        flk_signature_t signature;
+        ck_assert_msg(flk_keyring_verify(keyring, &pcs, 0, digest, &signature) == FLK_OK, "%s: signature", name);
         flk_outcome_t outcome = judge(&pcs);
         uint32_t reasons = expected_reasons(json_object_get(vector, "reasons"));
         ck_assert_msg(outcome.reasons == reasons, "%s: reasons %x, not %x", name, outcome.reasons, reasons);

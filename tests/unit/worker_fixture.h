@@ -22,7 +22,9 @@ static char errmsg[FLK_ERRMSG_BYTES];
 
 static inline flk_rules_t *rules_of(const char *version) {
     flk_rules_t *rules = flk_start_alloc(sizeof *rules);
-    ck_assert_int_eq(flk_keyring_new(FLK_SIGN_HMAC, TEST_KEY, "", "", &rules->keyring, errmsg), FLK_OK);
+    ck_assert_int_eq(
+        flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_HMAC, .hmac_key = TEST_KEY}, &rules->keyring, errmsg),
+        FLK_OK);
     flk_policy_default(&rules->policy);
     snprintf(rules->policy.version, sizeof rules->policy.version, "%s", version);
     rules->ttl_ms = 3600000;

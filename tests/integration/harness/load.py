@@ -39,8 +39,9 @@ class Load:
         self.cluster, self.gateway, self.count, self.window = cluster, gateway, count, window
         self.duplicate_every, self.pause, self.seconds = duplicate_every, pause, seconds
         self.stopping, self.lock, self.submissions, self.faults = threading.Event(), threading.Lock(), [], []
-        self.threads = [threading.Thread(target=self._guard, args=(run, reference.Factory(seed * 1000 + i, f"load{i}")))
-                        for i, run in enumerate([self._http] * http + [self._zmq] * zmq)]
+        self.factories = [reference.Factory(seed * 1000 + i, f"load{i}") for i in range(http + zmq)]
+        self.threads = [threading.Thread(target=self._guard, args=(run, factory))
+                        for run, factory in zip([self._http] * http + [self._zmq] * zmq, self.factories)]
 
     def start(self):
         for thread in self.threads:
