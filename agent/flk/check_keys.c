@@ -6,7 +6,7 @@
 
 #include "agent/flk/checks.h"
 #include "agent/flk/specimen.h"
-#include "common/keys.h"
+#include "common/keyring.h"
 #include "common/policy.h"
 
 enum { HMAC_KEY_BYTES_MIN = 16 };
@@ -22,9 +22,7 @@ static flk_sign_alg_t alg_of(const flk_settings_t *settings) {
 static flk_keyring_t *load_keyring(const flk_settings_t *worker, flk_findings_t *findings) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_keyring_t *keyring = NULL;
-    if (flk_keyring_new(alg_of(worker), flk_settings_str(worker, FLK_SET_HMAC_KEY),
-                        flk_settings_str(worker, FLK_SET_HMAC_KEYS), flk_settings_str(worker, FLK_SET_ED25519_PUB),
-                        &keyring, errmsg) != FLK_OK) {
+    if (flk_keyring_load(worker, &keyring, errmsg) != FLK_OK) {
         flk_findings_add(findings, check, FLK_FINDING_FAULT, "give the worker the keys that its agents sign with",
                          "worker: %s", errmsg);
     }
@@ -44,17 +42,17 @@ static flk_signer_t *load_signer(const flk_settings_t *agent, flk_findings_t *fi
 static void check_agreement(const flk_signer_t *signer, const flk_keyring_t *keyring, flk_findings_t *findings) {
     flk_pcs_t pcs;
     uint8_t digest[FLK_DIGEST_BYTES];
-    const char *reason;
+    flk_signature_t signature;
     flk_specimen_fill(&pcs, 0, 0);
     flk_signer_sign(signer, &pcs);
-    if (flk_keyring_verify(keyring, &pcs, digest, &reason) == FLK_OK) {
+    if (flk_keyring_verify(keyring, &pcs, flk_wall_ms() / 1000, digest, &signature) == FLK_OK) {
         flk_findings_add(findings, check, FLK_FINDING_OK, "", "what the agent signs (%s), the worker verifies",
                          flk_sign_alg_name(flk_keyring_alg(keyring)));
     } else {
-        flk_findings_add(
-            findings, check, FLK_FINDING_FAULT,
-            "give the agent a key that the worker has in PCS_HMAC_KEY, PCS_HMAC_KEYS or PCS_ED25519_PUB_B64",
-            "the worker would answer the agent 401: the signature %s", reason);
+        flk_findings_add(findings, check, FLK_FINDING_FAULT,
+                         "give the agent a key that the worker has in PCS_HMAC_KEY, PCS_HMAC_KEYS, PCS_ED25519_PUB_B64 "
+                         "or its keyring",
+                         "the worker would answer the agent 401: the signature %s", flk_signature_text(signature.fault));
     }
     flk_pcs_fini(&pcs);
 }
