@@ -29,7 +29,7 @@ flk_err_t flk_rules_load(const flk_settings_t *settings, flk_key_metrics_t *metr
     }
     uint64_t ttl_s = flk_settings_uint(settings, FLK_SET_DEDUP_TTL_S);
     rules->ttl_ms = 1000 * (ttl_s != 0 ? ttl_s : rules->policy.dedup_ttl_s);
-    for (size_t i = 0; i < flk_keyring_len(rules->keyring); i++) {
+    for (size_t i = 0; metrics != NULL && i < flk_keyring_len(rules->keyring); i++) {
         rules->verified[i] = flk_key_metrics_of(metrics, flk_keyring_id(rules->keyring, i));
     }
     *out = rules;

@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
     sigaddset(&term, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &term, NULL);
     must(flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg), errmsg);
-    must(flk_rules_load(settings, &rules, errmsg), errmsg);
+    must(flk_rules_load(settings, NULL, &rules, errmsg), errmsg);
     flk_rulebook_t *book = flk_rulebook_new(rules);
     flk_metrics_t *metrics = flk_metrics_new();
     flk_worker_options_t options = {.backends = argv[1],
