@@ -52,7 +52,8 @@ static void check_agreement(const flk_signer_t *signer, const flk_keyring_t *key
         flk_findings_add(findings, check, FLK_FINDING_FAULT,
                          "give the agent a key that the worker has in PCS_HMAC_KEY, PCS_HMAC_KEYS, PCS_ED25519_PUB_B64 "
                          "or its keyring",
-                         "the worker would answer the agent 401: the signature %s", flk_signature_text(signature.fault));
+                         "the worker would answer the agent 401: the signature %s",
+                         flk_signature_text(signature.fault));
     }
     flk_pcs_fini(&pcs);
 }

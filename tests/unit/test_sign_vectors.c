@@ -187,6 +187,7 @@ static void check_wycheproof(const char *name, accepts_fn *accepts, size_t expec
     json_decref(root);
 }
 
+/* Wycheproof's Ed25519 and HMAC-SHA256: malleable, cut, off the curve, of small order. */
 START_TEST(test_vectors_wycheproof) {
     check_wycheproof("ed25519_test.json", accepts_ed25519, 140);
     check_wycheproof("hmac_sha256_test.json", accepts_hmac, 170);
