@@ -53,6 +53,9 @@ def first_seed(name):
 
 
 def show(result):
+    if "error" in result:
+        print(f"  {result['trial']:5} seed {result['seed']:<10} BROKEN: could not be carried out\n{result['error']}")
+        return
     marks = " ".join(f"{name}{ {True: '+', False: '!', None: '.'}[v['holds']] }" for name, v in result["verdicts"].items())
     print(f"  {result['trial']:5} seed {result['seed']:<10} {'holds ' if result['holds'] else 'BROKEN'} {marks}")
     print(f"        {result['operations']} sent at {result['rate']}/s: {result['ok']} ok, {result['fail']} refused, {result['info']} unknown "
@@ -74,7 +77,7 @@ def execute(trial, seed, short, keep):
         file.write(json.dumps(result) + "\n")
     show(result)
     if not result["holds"]:
-        print(f"        history and ledger: {directory}")
+        print(f"        history, ledger and logs: {directory}")
         for line in run.plan:
             print("        planned:", *line)
     elif not keep:
@@ -90,9 +93,9 @@ def control(short_names):
             continue
         directory = OUT / f"control-{trial.name}"
         result = Run(trial, first_seed(trial.name), True, directory).execute()
-        complaint = verdict_on(trial, result)
+        complaint = result.get("error") or verdict_on(trial, result)
         print(f"  {trial.name:18} {'as it must: ' + (trial.red or 'green') if complaint is None else 'NOT SO: ' + complaint:28} {trial.__doc__}")
-        for name in trial.red.split():
+        for name in trial.red.split() if complaint is None else ():
             for line in result["verdicts"][name]["found"][:1]:
                 print(f"    {name} {WORDS[name]}: {line[:200]}")
         sys.stdout.flush()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """One trial: a cluster, clients, faults, drain, harvest, verdict."""
 import json
+import pathlib
 import random
 import shutil
 import time
+import traceback
 
 from harness import audit
 from harness.cluster import Cluster
@@ -13,7 +15,6 @@ from . import ledger as books
 from .clients import Clients
 from .judge import judge
 from .nemesis import Nemesis
-from .payload import Payload
 from .recorder import Recorder, read
 from .sampler import Sampler
 
@@ -74,18 +75,23 @@ class Run:
         self.ledger, self.extra_figures, self.at_end = {}, {}, []
 
     def execute(self):
-        """The result as it goes into results.ndjson."""
+        """The result as it goes into results.ndjson. A run that could not be carried out has not held."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         self.cluster = Cluster(**self.trial.settings(self))
         try:
             self._operate()
-            return self._judge()
+            result = self._judge()
+        except Exception:
+            result = dict(holds=False, error=traceback.format_exc())
         finally:
+            for log in pathlib.Path(self.cluster.directory).glob("*.log"):
+                shutil.copy(log, self.directory)
             self.cluster.keep_directory = False
             self.cluster.abandon()
             for cleanup in reversed(self.at_end):
                 cleanup()
+        return dict(trial=self.trial.name, seed=self.seed, short=self.short, **result)
 
     def _operate(self):
         self.recorder, self.nemesis = Recorder(self.directory / "history.ndjson"), Nemesis(self)
@@ -178,10 +184,7 @@ class Run:
         verdicts, measured = judge(history, self.ledger, limits)
         verdicts.update(self.trial.extra(self, history, self.ledger))
         after = self.ledger["resources"]["after"]
-        return dict(trial=self.trial.name, seed=self.seed, short=self.short, holds=all(v["holds"] is not False for v in verdicts.values()),
-                    verdicts=verdicts, faults=self.nemesis.count, rate=round(self.rate), left_out=self.clients.left_out(),
+        return dict(holds=all(found["holds"] is not False for found in verdicts.values()), verdicts=verdicts,
+                    faults=self.nemesis.count, rate=round(self.rate), left_out=self.clients.left_out(),
                     drain_s=self.ledger["drained"]["seconds"], disk_bytes=self.ledger["disk_bytes"],
                     rss_mib={name: round(found["rss"] / 2**20, 1) for name, found in after.items()}, **measured, **self.extra_figures)
-
-
-__all__ = ["Trial", "Run", "Payload"]
