@@ -4,6 +4,9 @@
 #ifndef FLK_WORKER_STORE_H
 #define FLK_WORKER_STORE_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "common/err.h"
 #include "common/settings.h"
 #include "worker/store_metrics.h"
@@ -29,6 +32,7 @@ typedef struct flk_store_options {
     uint64_t ttl_ms;          /* how long an outcome is kept */
     uint64_t timeout_ms;      /* a call answers FLK_E_UNAVAILABLE after that long */
     uint64_t lmdb_map_bytes;  /* first size of the map; it grows by itself */
+    uint64_t lmdb_keep_bytes; /* outcomes wait for the index up to that, and eight times that at most; 0: 4 MiB */
     uint64_t snapshot_ms;     /* memory: period of the snapshot */
     const char *redis_addr;   /* redis: the shards, as in redis_shards.h */
     const char *redis_former; /* the shards that held outcomes before; "" = none */
@@ -105,6 +109,11 @@ struct flk_store {
     flk_store_metrics_t metrics;
     flk_store_fault_t fault; /* what the backend knows of the call's error beyond its code; reset before each call */
 };
+
+/* As an assignment; copies no more of the value than there is. */
+static inline void flk_store_item_copy(flk_store_item_t *to, const flk_store_item_t *from) {
+    memcpy(to, from, offsetof(flk_store_item_t, value) + from->value_bytes);
+}
 
 /* How long the item is to be kept. */
 static inline uint64_t flk_store_ttl_ms(const flk_store_t *store, const flk_store_item_t *item) {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The outcomes of FLK_LMDB_RECENT in memory: what the batches there hold, found by key. A batch is a sequence of records
+ *
+ *   key (32) · expiry, ms since the Unix epoch (8) · bytes of the value (2) · value        integers big-endian
+ *
+ * and a later batch, or a later record of one, stands above an earlier one of the same key. Needs the records' bytes, 16
+ * more for each, and 512 KiB. The caller locks. */
+#ifndef FLK_WORKER_LMDB_TABLE_H
+#define FLK_WORKER_LMDB_TABLE_H
+
+#include "worker/lmdb_env.h"
+
+enum {
+    FLK_LMDB_RECORD_HEAD = FLK_STORE_KEY_BYTES + FLK_LMDB_EXPIRY_BYTES + 2,
+    FLK_LMDB_RECORD_BYTES_MAX = FLK_LMDB_RECORD_HEAD + FLK_STORE_VALUE_BYTES_MAX,
+};
+
+/* Writes one record of the item and returns its bytes. `out` has FLK_LMDB_RECORD_HEAD + item->value_bytes. */
+size_t flk_lmdb_record_write(const flk_store_item_t *item, int64_t expires_ms, uint8_t *out);
+/* Bytes of the record at `at`, of which there are `left`; 0 when it is damaged. */
+size_t flk_lmdb_record_bytes(const uint8_t *at, size_t left);
+int64_t flk_lmdb_record_expires_ms(const uint8_t *record);
+
+typedef struct flk_lmdb_table flk_lmdb_table_t; /* Opaque; fields are commented in lmdb_table.c. */
+
+flk_lmdb_table_t *flk_lmdb_table_new(void); /* NULL: out of memory. Caller frees with flk_lmdb_table_destroy. */
+void flk_lmdb_table_destroy(flk_lmdb_table_t **table);
+
+/* Adds a copy of a batch that comes after all that are there. FLK_E_NOMEM, FLK_E_CORRUPT; then nothing was added. */
+FLK_MUST_CHECK flk_err_t flk_lmdb_table_add(flk_lmdb_table_t *table, uint64_t batch, const void *records, size_t bytes);
+/* Forgets the batches before this one. */
+void flk_lmdb_table_drop(flk_lmdb_table_t *table, uint64_t before);
+
+/* True when the youngest record of the key has not expired by now_ms; then the item is filled and found set. */
+bool flk_lmdb_table_get(const flk_lmdb_table_t *table, flk_store_item_t *item, int64_t now_ms);
+
+size_t flk_lmdb_table_records(const flk_lmdb_table_t *table);
+size_t flk_lmdb_table_bytes(const flk_lmdb_table_t *table); /* of the records */
+
+#endif
