@@ -39,7 +39,8 @@ static bool fails(disk_call_t call, int fd) {
         __atomic_sub_fetch(&kill_at_call, 1, __ATOMIC_SEQ_CST) == 0) {
         kill(getpid(), SIGKILL);
     }
-    if (__atomic_load_n(&fail_times, __ATOMIC_SEQ_CST) <= 0 || call != fail_on || !is_there(fail_where, fd)) {
+    if (__atomic_load_n(&fail_times, __ATOMIC_SEQ_CST) <= 0 || call != fail_on ||
+        !is_there(__atomic_load_n(&fail_where, __ATOMIC_SEQ_CST), fd)) {
         return false;
     }
     __atomic_fetch_sub(&fail_times, 1, __ATOMIC_SEQ_CST);
@@ -356,7 +357,7 @@ START_TEST(test_store_lmdb_puts_stop_before_the_recent_grow_too_large) {
     flk_store_t *store = open_keeping(KEEP, 300);
     flk_store_item_t item;
     fail_on = CALL_DATA;
-    fail_where = IN_INDEX;
+    __atomic_store_n(&fail_where, IN_INDEX, __ATOMIC_SEQ_CST);
     fail_errno = EIO;
     __atomic_store_n(&fail_times, 1 << 20, __ATOMIC_SEQ_CST);
     uint64_t n = 0;
@@ -374,7 +375,7 @@ START_TEST(test_store_lmdb_puts_stop_before_the_recent_grow_too_large) {
     ck_assert(lookup_one(store, 0, &item) && lookup_one(store, n - 1, &item));
     ck_assert_uint_eq(measure(store).index, 0);
     __atomic_store_n(&fail_times, 0, __ATOMIC_SEQ_CST);
-    fail_where = ANYWHERE;
+    __atomic_store_n(&fail_where, ANYWHERE, __ATOMIC_SEQ_CST);
     uint64_t until_ms = flk_mono_ms() + PATIENCE_MS;
     while (flk_store_health(store, errmsg) != FLK_OK) {
         ck_assert_uint_lt(flk_mono_ms(), until_ms);
