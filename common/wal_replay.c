@@ -69,7 +69,7 @@ static flk_err_t guess_header(flk_wal_recovery_t *recovery, flk_wal_candidate_t 
     if (err == FLK_OK) {
         err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
     }
-    uint64_t first_lsn = found.header.lsn;
+    uint64_t first_lsn = err == FLK_OK ? found.header.lsn : 0;
     if (err == FLK_OK && recovery->wal->segments.len > 0) {
         const flk_wal_segment_t *before = recovery->wal->segments.at[recovery->wal->segments.len - 1];
         err = first_lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs trials: tests/chaos/run.py [TRIAL...] [--short] [--seed N] [--runs K] [--keep] [--list]. `./run chaos` builds first.
+"""Runs trials: tests/chaos/run.py [TRIAL...] [--short] [--seed N] [--runs K] [--seconds S] [--keep] [--list]. `./run chaos` builds first.
 
 One line of JSON a run goes to build/chaos/results.ndjson; a table to the terminal. Exit status 1: an invariant is broken.
 """
@@ -111,6 +111,7 @@ def main():
     parser.add_argument("--short", action="store_true", help="a few seconds each")
     parser.add_argument("--seed", type=int, help="of the first run; the next ones count up from it")
     parser.add_argument("--runs", type=int, default=1, help="how often each")
+    parser.add_argument("--seconds", type=float, help="of faults, instead of the trial's own")
     parser.add_argument("--keep", action="store_true", help="keep history and ledger of runs that hold, too")
     parser.add_argument("--list", action="store_true", help="what there is")
     parser.add_argument("--controls", action="store_true", help="break promises on purpose: the judge must see each")
@@ -132,6 +133,7 @@ def main():
     for name in names:
         trial, sentence = known[name]
         print(f"{name}  {sentence}")
+        trial.seconds = options.seconds or trial.seconds
         reason = trial.missing()
         if reason:
             print(f"  skipped: {reason}")
