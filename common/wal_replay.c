@@ -64,12 +64,12 @@ static flk_err_t sync_items(flk_wal_recovery_t *recovery, const flk_wal_candidat
 /* A lost header: the first item that checks says where the segment begins. What the segment before it holds too was written again
  * here after a failed sync, and is read there. */
 static flk_err_t guess_header(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, char *errmsg) {
-    flk_wal_found_t found;
+    flk_wal_found_t found = {0};
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     if (err == FLK_OK) {
         err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
     }
-    uint64_t first_lsn = err == FLK_OK ? found.header.lsn : 0;
+    uint64_t first_lsn = found.header.lsn;
     if (err == FLK_OK && recovery->wal->segments.len > 0) {
         const flk_wal_segment_t *before = recovery->wal->segments.at[recovery->wal->segments.len - 1];
         err = first_lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;
@@ -117,7 +117,7 @@ static flk_err_t read_items(flk_wal_recovery_t *recovery, size_t index, char *er
     const uint64_t end = void_from(recovery, index);
     holes_t holes = {0};
     uint64_t items = 0;
-    flk_wal_found_t found;
+    flk_wal_found_t found = {0};
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     segment->file_bytes = recovery->scan.limit;
     recovery->scan.last_lsn = segment->first_lsn - 1;
@@ -178,7 +178,7 @@ static bool acks_matter(const flk_wal_recovery_t *recovery, const flk_wal_row_t 
 }
 
 static flk_err_t read_acks(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, char *errmsg) {
-    flk_wal_found_t found;
+    flk_wal_found_t found = {0};
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     while (err == FLK_OK && (err = flk_wal_scan_next(&recovery->scan, &found, errmsg)) == FLK_OK) {
         if (found.header.type == FLK_WAL_ITEM_ACK) {

@@ -131,7 +131,9 @@ bool flk_pg_batch_any_open(const flk_pg_batch_t *batch) {
 
 void flk_pg_batch_share(const flk_pg_batch_t *batch, flk_store_item_t *const *items, size_t items_len, bool put) {
     for (size_t i = 0; batch->len < items_len && i < items_len; i++) {
-        const flk_store_item_t *first = flk_pg_batch_find(batch, items[i]->key)->item;
+        const flk_pg_entry_t *entry = flk_pg_batch_find(batch, items[i]->key);
+        FLK_ASSERT(entry != NULL); /* every item's key is in its batch */
+        const flk_store_item_t *first = entry->item;
         if (items[i] != first) {
             items[i]->found = put || first->found;
             items[i]->value_bytes = first->value_bytes;
