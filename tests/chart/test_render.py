@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""What helm makes of the chart: accepted by helm, kubectl and Kubernetes' schemas, as it was before, and refused where it must be."""
+import functools
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+import yaml
+from conftest import BUILD, CHART, HERE, ROOT, VALUES, helm, render, render_text, tool
+
+import generate
+import tools
+
+CUSTOM = {"ScaledObject", "PodMonitor", "ServiceMonitor", "PrometheusRule"}  # no schemas in Kubernetes itself
+FLK = BUILD / "bin" / "flk"
+
+
+def masked(text):
+    """Without what is random, and without what is another file's."""
+    text = re.sub(r'(PCS_HMAC_KEY|METRICS_PASS): "?\w+"?', r"\1: made by the chart", text)
+    text = re.sub(r"(\n  flk\.json: ).*", r"\1the dashboard", text)
+    return re.sub(r"(kind: PrometheusRule\n(?:.*\n)*?  groups:\n)(?:    .*\n)+", r"\1    the rules\n", text)
+
+
+# helm lint --strict has nothing to say about any of the values.
+@pytest.mark.parametrize("name", VALUES)
+def test_lint(name):
+    done = helm("lint", "--strict", "--quiet", "--values", VALUES[name])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# The render is what it was; a change is looked at, and written with --write-golden.
+@pytest.mark.parametrize("name", VALUES)
+def test_golden(name, request):
+    text = "# SPDX-License-Identifier: MIT\n" + masked(render_text("--values", VALUES[name]))
+    text = "".join(line.rstrip() + "\n" for line in text.splitlines())
+    golden = HERE / "golden" / f"{name}.yaml"
+    if request.config.getoption("--write-golden"):
+        golden.write_text(text)
+    assert golden.read_text() == text, f"the render of {name} has changed; see pytest --write-golden, and git diff"
+
+
+@functools.lru_cache
+def definitions(version):
+    return json.loads((tool(version) / "_definitions.json").read_text())["$defs"]
+
+
+def faults(document, version):
+    """What Kubernetes' schema of its kind has against it."""
+    group, _, api = document["apiVersion"].rpartition("/")
+    group = f"{group.split('.')[0]}-" if group else ""
+    text = (tool(version) / f"{document['kind'].lower()}-{group}{api}.json").read_text()
+    schema = json.loads(text.replace("/api/_definitions.json#", "#")) | {"$defs": definitions(version)}
+    schema.pop("$id", None)
+    return [f"{document['kind']} {document['metadata']['name']}: {error.json_path}: {error.message}"
+            for error in jsonschema.Draft7Validator(schema).iter_errors(document)]
+
+
+# Every object fits the schema that Kubernetes has for its kind, at the oldest version that the chart allows and at later ones, with no
+# member that the schema does not know.
+@pytest.mark.parametrize("version", tools.VERSIONS)
+@pytest.mark.parametrize("name", VALUES)
+def test_schemas(name, version):
+    checked = 0
+    for document in render("--values", VALUES[name], "--kube-version", version):
+        if document["kind"] in CUSTOM:
+            continue
+        assert not faults(document, version)
+        checked += 1
+    assert checked > 5
+
+
+# The check above sees a misspelt member.
+def test_schemas_refuse():
+    document = next(d for d in render() if d["kind"] == "Deployment")
+    document["spec"]["template"]["spec"]["enableServiceLink"] = False
+    assert any("enableServiceLink" in fault for fault in faults(document, "1.37.0"))
+
+
+# kubectl decodes every object into its own types. It needs a cluster for a dry run, but not for a label put on locally.
+@pytest.mark.parametrize("name", VALUES)
+def test_kubectl_decodes(name):
+    documents = [d for d in render("--values", VALUES[name]) if d["kind"] not in CUSTOM]
+    done = subprocess.run([str(tool("kubectl")), "label", "--local", "-f", "-", "checked=yes", "-o", "json"], text=True, timeout=60,
+                          input=yaml.safe_dump_all(documents), capture_output=True, env={"HOME": "/nonexistent"})
+    assert done.returncode == 0, done.stderr
+    decoder, text, kinds = json.JSONDecoder(), done.stdout.strip(), []
+    while text:
+        document, end = decoder.raw_decode(text)
+        kinds += [d["kind"] for d in document.get("items", [document])]
+        text = text[end:].strip()
+    assert sorted(kinds) == sorted(d["kind"] for d in documents)
+
+
+REFUSED = {  # what is set -> what the refusal says
+    "worker.replicas=2": "one pod's own",
+    "autoscaling.mode=hpa": "one pod's own",
+    "canary.enabled=true": "one pod's own",
+    "env.dedupBackend=postgres": "POSTGRES_CONN in store.secretKeys",
+    "store.secretKeys={FLK_REDIS_PASSWORD}": "set store.existingSecret",
+    "signing.enabled=true,signing.alg=ed25519": "signing.existingSecret with PCS_ED25519_PUB_B64",
+    "signing.rotation=true": "PCS_HMAC_KEYS",
+    "curve.enabled=true": "flk keygen",
+    "env.dedupBackend=redis,autoscaling.mode=keda": "autoscaling.keda.prometheusAddress",
+    "env.dedupBackend=redis,autoscaling.mode=hpa,autoscaling.minReplicas=20": "above autoscaling.maxReplicas",
+    "env.dedupBackend=redis,autoscaling.mode=hpa,autoscaling.cpu.enabled=false,autoscaling.queueDepth.enabled=false": "autoscaling needs",
+    "env.dedupBackend=redis,autoscaling.mode={hpa,keda}": "autoscaling/mode",
+    "autoscaling.mode=both": "autoscaling/mode",
+    "autoscaling.enabled=true": "'enabled' not allowed",
+    "canary.gate.enabled=true": "canary.gate.prometheusAddress",
+    "canary.gate.enabled=true,canary.gate.prometheusAddress=http://p": "nothing to watch",
+    "ingress.enabled=true": "ingress.hosts",
+    "ingress.enabled=true,ingress.hosts={a},ingress.tls.enabled=false,ingress.mtls.enabled=true": "needs ingress.tls.enabled",
+    "ingress.enabled=true,ingress.hosts={a},ingress.mtls.enabled=true": "ingress.mtls.secretName",
+    "ingress.enabled=true,ingress.hosts={a},ingress.mtls.enabled=true,ingress.className=traefik": "ingress.mtls.annotations",
+    "gateway.mtlsSidecar.enabled=true": "gateway.mtlsSidecar.existingSecret",
+    "gateway.terminationGracePeriodSeconds=10": "set it to 25 or more",
+    "gateway.terminationGracePeriodSeconds=30,gateway.settings.FLK_REQUEST_TIMEOUT_MS=20000": "set it to 40 or more",
+    "worker.terminationGracePeriodSeconds=5": "set it to 21 or more",
+    "broker.replicas=0": "broker/replicas",
+    "gateway.settings.FLK_HTTP_THREAD=8": "'FLK_HTTP_THREAD' not allowed",
+    "gateway.settings.FLK_HTTP_THREADS=3": "FLK_HTTP_THREADS",
+    "gateway.settings.FLK_HTTP_LISTEN=x": "'FLK_HTTP_LISTEN' not allowed",
+    "gateway.settings.FLK_WORKER_CREDIT=8": "'FLK_WORKER_CREDIT' not allowed",
+    "worker.settings.PCS_HMAC_KEY=secret": "'PCS_HMAC_KEY' not allowed",
+    "gatway.replicas=3": "'gatway' not allowed",
+    "env.dedupBackend=mysql": "env/dedupBackend",
+    "image.digest=sha256:12": "image/digest",
+    "gateway.service.port=70000": "gateway/service/port",
+    "env.tokenRate=-1": "env/tokenRate",
+    "monitoring.kind=both": "monitoring/kind",
+}
+
+
+# Values that cannot work, or that nobody knows, are refused with a line that says why.
+@pytest.mark.parametrize("given", REFUSED)
+def test_refused(given):
+    done = helm("template", "release", "--set", given)
+    assert done.returncode != 0, f"{given} was accepted"
+    assert REFUSED[given] in done.stderr, done.stderr
+
+
+# The playbook's toggles work on the command line as they are written there.
+def test_playbook_toggles():
+    documents = render("--set", "signing.enabled=true", "--set", "signing.alg=hmac", "--set", "metricsBasicAuth.enabled=true",
+                       "--set", "env.dedupBackend=redis")
+    worker = next(d for d in documents if d["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    env = {variable["name"]: variable["value"] for variable in worker["env"]}
+    assert env["PCS_SIGN_ALG"] == "hmac" and env["DEDUP_BACKEND"] == "redis" and env["REDIS_ADDR"] == "redis:6379"
+    assert {"PCS_HMAC_KEY_FILE", "METRICS_USER_FILE", "METRICS_PASS_FILE"} <= env.keys()
+
+
+# The notes of an installation say how to go on, and warn of what is open.
+def test_notes():
+    done = helm("install", "release", "--dry-run=client", "--namespace", "space")
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    for words in ("helm -n space test release", "Warnings:", "Signatures are not verified", "not encrypted", "flk-client=true"):
+        assert words in notes, notes
+    done = helm("install", "release", "--dry-run=client", "--values", VALUES["production"])
+    assert done.returncode == 0 and "https://api.example.com/v1/pcs/submit" in done.stdout, done.stderr
+    assert "Signatures are not verified" not in done.stdout and "not encrypted" not in done.stdout
+
+
+# A packaged chart has the files that it only links to in the tree.
+def test_package(tmp_path):
+    done = helm("package", "--destination", tmp_path)
+    assert done.returncode == 0, done.stderr
+    packed = next(tmp_path.glob("flk-*.tgz"))
+    done = helm("template", "release", "--set", "monitoring.rules.enabled=true,monitoring.dashboard.enabled=true", chart=packed)
+    assert done.returncode == 0 and "FlkStoreOutage" in done.stdout and "flk_dlq_records" in done.stdout, done.stderr
+
+
+# The schema and the README's table are those that values.yaml and the programs make.
+def test_generated():
+    assert not generate.stale(FLK), f"run: python3 tests/chart/generate.py {FLK.relative_to(ROOT)} --write"
+
+
+# The examples that the README names are there, and the rules of the chart are those that promtool tests.
+def test_files():
+    for link in ("files/flk.rules.yml", "files/flk.json"):
+        assert (CHART / link).resolve().is_relative_to(ROOT / "compose"), link
+    assert list(yaml.safe_load_all((CHART / "examples" / "secrets.sops.yaml").read_text()))
+    rules = next(d for d in render("--set", "monitoring.rules.enabled=true,monitoring.rules.runbookBase=https://x/y")
+                 if d["kind"] == "PrometheusRule")
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert len(alerts) > 20 and all(rule["annotations"]["runbook_url"].startswith("https://x/y#") for rule in alerts)
