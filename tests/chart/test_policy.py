@@ -20,7 +20,8 @@ from harness.process import environment  # noqa: E402
 
 BIN = BUILD / "bin"
 SECRETS = {"PCS_HMAC_KEY": "key", "PCS_HMAC_KEYS": "old,older", "PCS_ED25519_PUB_B64": base64.b64encode(bytes(32)).decode(),
-           "METRICS_USER": "ops", "METRICS_PASS": "pass", "FLK_REDIS_PASSWORD": "pass", "POSTGRES_CONN": "host=db dbname=flk"}
+           "METRICS_USER": "ops", "METRICS_PASS": "pass", "FLK_REDIS_PASSWORD": "pass", "POSTGRES_CONN": "host=db dbname=flk",
+           "keyring.json": json.dumps({"keys": [{"id": "a", "alg": "ed25519", "public_key": base64.b64encode(bytes(31) + b"1").decode()}]})}
 GATE = "canary-gate"  # the one container without a program of ours
 
 

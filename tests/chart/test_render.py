@@ -102,6 +102,7 @@ REFUSED = {  # what is set -> what the refusal says
     "store.secretKeys={FLK_REDIS_PASSWORD}": "set store.existingSecret",
     "signing.enabled=true,signing.alg=ed25519": "signing.existingSecret with PCS_ED25519_PUB_B64",
     "signing.rotation=true": "PCS_HMAC_KEYS",
+    "signing.enabled=true,signing.keyring=true": "keyring.json",
     "curve.enabled=true": "flk keygen",
     "env.dedupBackend=redis,autoscaling.mode=keda": "autoscaling.keda.prometheusAddress",
     "env.dedupBackend=redis,autoscaling.mode=hpa,autoscaling.minReplicas=20": "above autoscaling.maxReplicas",

@@ -14,6 +14,9 @@
 {{- if and $values.signing.enabled (eq $values.signing.alg "ed25519") (not $values.signing.existingSecret) -}}
 {{- fail "signing.alg=ed25519 needs signing.existingSecret with PCS_ED25519_PUB_B64" -}}
 {{- end -}}
+{{- if and $values.signing.keyring (not $values.signing.existingSecret) -}}
+{{- fail "signing.keyring needs signing.existingSecret with keyring.json" -}}
+{{- end -}}
 {{- if and $values.signing.rotation (not $values.signing.existingSecret) -}}
 {{- fail "signing.rotation needs signing.existingSecret with PCS_HMAC_KEYS" -}}
 {{- end -}}

@@ -72,6 +72,15 @@ annotations:
 {{- default (printf "%s-signing" (include "flk.fullname" .)) .Values.signing.existingSecret -}}
 {{- end -}}
 
+{{/* The Secret that helm test signs with; empty where there is none. */}}
+{{- define "flk.testSecret" -}}
+{{- if .Values.signing.testSecret -}}
+{{- .Values.signing.testSecret -}}
+{{- else if and (eq .Values.signing.alg "hmac") (not .Values.signing.keyring) -}}
+{{- include "flk.signingSecret" . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "flk.metricsSecret" -}}
 {{- default (printf "%s-metrics" (include "flk.fullname" .)) .Values.metricsBasicAuth.existingSecret -}}
 {{- end -}}

@@ -28,7 +28,9 @@
 {{- define "flk.signingEnv" -}}
 {{- if .Values.signing.enabled }}
 {{ include "flk.env" (dict "name" "PCS_SIGN_ALG" "value" .Values.signing.alg) }}
-{{- if eq .Values.signing.alg "hmac" }}
+{{- if .Values.signing.keyring }}
+{{ include "flk.env" (dict "name" "PCS_KEYRING_FILE" "value" "/etc/flk/signing/keyring.json") }}
+{{- else if eq .Values.signing.alg "hmac" }}
 {{ include "flk.env" (dict "name" "PCS_HMAC_KEY_FILE" "value" "/etc/flk/signing/PCS_HMAC_KEY") }}
 {{- if .Values.signing.rotation }}
 {{ include "flk.env" (dict "name" "PCS_HMAC_KEYS_FILE" "value" "/etc/flk/signing/PCS_HMAC_KEYS") }}
