@@ -2,75 +2,20 @@
 """A real Prometheus scrapes a loaded cluster with the scrape configuration and rules as shipped: every expression of the dashboard
 gives data, and every metric that a rule names exists."""
 import json
-import math
 import pathlib
 import re
-import sys
 import tempfile
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import pytest
 import yaml
+from prometheus import COMPOSE, PASSWORD, RULES, Prometheus, scraped
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "integration"))
+from harness.cluster import Cluster
+from harness.load import Load
+from harness.process import wait_for
 
-from harness.cluster import Cluster  # noqa: E402
-from harness.load import Load  # noqa: E402
-from harness.process import Process, free_port, wait_for  # noqa: E402
-
-COMPOSE = ROOT / "compose"
-RULES = COMPOSE / "prometheus" / "flk.rules.yml"
 DASHBOARD = COMPOSE / "grafana" / "dashboards" / "flk.json"
-PASSWORD = "a password of this test"
 NAME = re.compile(r"\b((?:flk|process)_\w+)\b")
-
-
-class Prometheus(Process):
-    """Debian's prometheus over the shipped configuration, with addresses, paths and periods of this machine."""
-
-    def __init__(self, cluster, directory):
-        self.port = free_port()
-        config = yaml.safe_load((COMPOSE / "prometheus" / "prometheus.yml").read_text())
-        config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
-        rules = yaml.safe_load(RULES.read_text())
-        for group in rules["groups"]:
-            group["interval"] = "500ms"
-        (directory / "rules.yml").write_text(yaml.safe_dump(rules))
-        (directory / "pass").write_text(PASSWORD)
-        config["rule_files"] = [str(directory / "rules.yml")]
-        addresses = {"flk-gateway": cluster.gateways, "flk-broker": cluster.brokers, "flk-worker": cluster.workers}
-        for job in config["scrape_configs"]:
-            del job["dns_sd_configs"]
-            job["basic_auth"]["password_file"] = str(directory / "pass")
-            job["static_configs"] = [{"targets": ["%s:%d" % daemon.admin for daemon in addresses.pop(job["job_name"])]}]
-        assert not addresses, f"no scrape job for {list(addresses)}"
-        (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-        super().__init__("prometheus", "/usr/bin/prometheus", {}, directory, arguments=[
-            f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={directory}/tsdb",
-            f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"])
-
-    def get(self, path, **query):
-        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        try:
-            with urllib.request.urlopen(url, timeout=20) as answer:
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{query}: {error.read().decode()}") from None
-
-    def ready(self):
-        self.check()
-        try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=20).status == 200
-        except OSError:
-            return False
-
-    def values(self, expression):
-        """The numbers of an instant query; NaN is none."""
-        result = self.get("query", query=expression)["result"]
-        return [value for value in (float(sample["value"][1]) for sample in result) if not math.isnan(value)]
 
 
 def dashboard_expressions():
@@ -86,7 +31,8 @@ def concrete(expression):
 def prometheus():
     env = {"METRICS_USER": "ops", "METRICS_PASS": PASSWORD}
     with Cluster(workers=2, threads=1, env=env) as cluster, tempfile.TemporaryDirectory(prefix="flk-prom-") as directory:
-        server = Prometheus(cluster, pathlib.Path(directory)).start()
+        server = Prometheus(pathlib.Path(directory), {"flk-gateway": [scraped(cluster.gateways)], "flk-broker": [scraped(cluster.brokers)],
+                                                      "flk-worker": [scraped(cluster.workers)]}).start()
         try:
             wait_for(server.ready, 60, lambda: f"Prometheus does not answer\n{server.log_tail()}")
             with Load(cluster, 7, http=2, zmq=1, window=8, duplicate_every=3, pause=0.02):
