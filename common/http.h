@@ -26,7 +26,7 @@ typedef struct flk_http_options {
  * frees with flk_http_stop. */
 FLK_MUST_CHECK flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port,
                                         char *errmsg);
-/* Lets the requests that run be answered, up to 10 s, answers new ones 503 and closes their connections, up to 2 s as long as
+/* Lets the requests that run be answered, up to 10 s, answers new ones 503 and closes their connections, up to 3 s as long as
  * more come, then stops. The caller sees to it that no request waits for this very stop. One server at a time: a stop
  * refuses the requests of all servers of the process. */
 void flk_http_stop(struct mg_context **context);

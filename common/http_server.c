@@ -19,7 +19,7 @@
 #include "common/http_guard.h"
 #include "common/log.h"
 
-enum { OPTIONS_MAX = 24, NUMBER_BYTES = 12, DRAIN_MS_MAX = 10000, LEAVE_MS_MAX = 2000, QUIET_MS = 250 };
+enum { OPTIONS_MAX = 24, NUMBER_BYTES = 12, DRAIN_MS_MAX = 10000, LEAVE_MS_MAX = 3000, QUIET_MS = 1000 };
 
 /* Where this thread's civetweb lines go while it starts a server; NULL otherwise. */
 static _Thread_local char *start_message;

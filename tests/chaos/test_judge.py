@@ -244,12 +244,13 @@ def test_unmeasured_is_neither(truth):
     assert judge(history, ledger)[0]["I6"]["holds"] is None
 
 
-# A connection that broke is no answer: fine unless the trial asks for answers only.
-def test_answers_only(truth):
+# A connection that broke is no answer: fine unless the trial limits how many.
+def test_unanswered(truth):
     history, ledger = truth
     operations(history, "done")[REFUSED].update(status=None, result="info", error="reset")
     assert broken(history, ledger) == set()
-    assert broken(history, ledger, answers_only=True) == {"answers"}
+    assert broken(history, ledger, unanswered_max=0) == {"answers"}
+    assert broken(history, ledger, unanswered_max=1) == set()
 
 
 # Gaps, percentiles and the way back to speed are what they are by hand.

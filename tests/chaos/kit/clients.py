@@ -20,10 +20,10 @@ from .recorder import from_frame
 
 ATTEMPTS = 6
 STALE_S = 2.0      # what could not be sent for so long is left out of the schedule
-HTTP_SECONDS = 12  # above the gateway's own deadline
+HTTP_SECONDS = 70  # above the gateway's own deadline
 SENT_AT_ONCE = 64  # then a ZeroMQ client listens again
 GOODBYE = "goodbye"  # the error of what the door will not answer, and said so
-SILENCE_S = 3.0    # a ZeroMQ door that says nothing for so long is connected to anew
+SILENCE_S = 10    # a ZeroMQ door that says nothing for so long is connected to anew
 
 
 class Retries:

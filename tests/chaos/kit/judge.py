@@ -195,14 +195,16 @@ def wrong_answers(operations, limits):
             yield f"{operation['id']}: {operation['door']} answered {status} ({operation['error']}) at {operation['returned']}"
         elif status == 503 and not (operation["retry_after"] or 0) >= 1:
             yield f"{operation['id']}: {operation['door']} answered 503 without Retry-After"
-    if limits["answers_only"]:
-        for operation in operations.all:
-            if operation["result"] == "info" and operation["status"] is None and operation["error"] != GOODBYE:
+    if limits["unanswered_max"] is not None:
+        without = [operation for operation in operations.all
+                   if operation["result"] == "info" and operation["status"] is None and operation["error"] != GOODBYE]
+        if len(without) > limits["unanswered_max"]:
+            for operation in without:
                 yield f"{operation['id']}: {operation['door']} at {operation['t']}: no answer: {operation['error']}"
 
 
 GOODBYE = "goodbye"  # a ZeroMQ door's word for "not answered here, send elsewhere"
-LIMITS = dict(answers=(200, 202), answers_only=False, gap_s=60, rss_slack=None, redriven=False, damage=False, forgets=False)
+LIMITS = dict(answers=(200, 202), unanswered_max=None, gap_s=60, rss_slack=None, redriven=False, damage=False, forgets=False)
 
 
 def judge(history, ledger, limits=None):

@@ -9,6 +9,8 @@ import time
 
 from harness.process import wait_for
 
+STOP_S = 60  # for a clean end; a few seconds are expected
+
 
 def periodic(random, seconds, period, action, targets, jitter=0.3):
     """A plan: `action` each period, give or take, on a target drawn from `targets`."""
@@ -21,7 +23,7 @@ def periodic(random, seconds, period, action, targets, jitter=0.3):
 
 class Nemesis:
     def __init__(self, run):
-        self.run, self.ended, self.count = run, set(), 0
+        self.run, self.ended, self.count, self.slowest_stop_s = run, set(), 0, 0.0
 
     def execute(self, plan):
         """In the main thread: processes are started here."""
@@ -53,7 +55,7 @@ class Nemesis:
             if daemon.alive():
                 daemon.signal(signal.SIGKILL)
         for daemon in daemons:
-            daemon.wait(10)
+            daemon.wait(STOP_S)
 
     def start(self, daemons):
         for daemon in daemons:
@@ -76,9 +78,11 @@ class Nemesis:
         """SIGTERM, wait for a clean end, start, wait until it takes work; one after the other."""
         for daemon in daemons:
             self.ended.add(daemon.name)
-            daemon.stop()
+            began = time.monotonic()
+            daemon.stop(STOP_S)
+            self.slowest_stop_s = max(self.slowest_stop_s, time.monotonic() - began)
             daemon.start()
-            daemon.wait_ready(30)
+            daemon.wait_ready(60)
 
     def heal(self):
         """Whatever the plan left broken is mended: stopped ones go on, missing ones are started."""

@@ -6,7 +6,8 @@ import time
 
 from harness.process import wait_for
 from kit.clients import Link, Source
-from kit.trial import Trial
+from kit.ledger import scrape
+from kit.trial import PATIENT, Trial
 
 from harness import pcs as reference
 
@@ -57,14 +58,14 @@ class FullQueue(Trial):
 
     def settings(self, run):
         return dict(gateways=1 if run.short else 4, workers=2, threads=1,
-                    gateway_env={"FLK_REQUEST_TIMEOUT_MS": 600000, "FLK_INFLIGHT_MAX": 200000})
+                    gateway_env={"FLK_REQUEST_TIMEOUT_MS": 600000, "FLK_INFLIGHT_MAX": 200000}, worker_env=PATIENT["worker_env"])
 
     def faults(self, run):
         broker, act = run.cluster.broker, run.nemesis.act
         links = run.seconds
 
         def held():
-            metrics = broker.metrics()
+            metrics = scrape(broker)
             return metrics.total("flk_broker_queue_depth") + metrics.total("flk_broker_inflight")
         run.clients.set_rate(0)
         act("kill", "workers")
@@ -72,7 +73,7 @@ class FullQueue(Trial):
         flood.fill(links)
         want = links * LINK_WINDOW * 0.999
         wait_for(lambda: held() >= want, 120, lambda: f"the broker holds {held():g} of {want:g}")
-        before_mib = broker.metrics().total("process_resident_memory_bytes") / 2**20
+        before_mib = scrape(broker).total("process_resident_memory_bytes") / 2**20
         act("crash", "broker-0")
         began = time.monotonic()
         wait_for(lambda: broker.ready() and held() >= want, 120, lambda: f"the broker holds {held():g} of {want:g} again")

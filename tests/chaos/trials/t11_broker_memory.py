@@ -6,6 +6,7 @@ import time
 
 from harness.process import wait_for
 from kit.judge import verdict
+from kit.ledger import scrape
 from kit.trial import Trial
 
 MIB = 1 << 20
@@ -49,7 +50,7 @@ class BrokerMemory(Trial):
         end, run.peak = time.monotonic() + run.seconds, 0
 
         def busy():
-            metrics = broker.metrics()
+            metrics = scrape(broker)
             run.peak = max(run.peak, metrics.total("flk_broker_queue_bytes"))
             return metrics.total("flk_broker_busy_total")
         wait_for(lambda: busy() > 0, 60, "the broker says that its queue is full")

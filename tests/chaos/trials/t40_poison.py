@@ -8,15 +8,16 @@ from harness.process import BIN_DIR, run as run_program, wait_for
 from harness import pcs as reference
 from kit import TOOLS
 from kit.judge import verdict
+from kit.ledger import scrape
 from kit.payload import Payload
-from kit.trial import Trial
+from kit.trial import PATIENT, Trial
 
 DEATHS_MAX = 5  # twice among others, then three times alone
 
 
 class Poison(Trial):
     name = "T40"
-    cluster = dict(workers=3, threads=1)
+    cluster = dict(workers=3, threads=1, **PATIENT)
     limits = dict(gap_s=30, redriven=True)
     seconds, short_seconds = 20, 4
     rate = 600
@@ -76,7 +77,7 @@ class Poison(Trial):
         assert done.returncode == 0, done.stderr
         gateway.start()
         run.cluster.wait_ready(30)
-        wait_for(lambda: gateway.metrics().total("flk_wal_unacked") == 0, 60, "what was put back is settled")
+        wait_for(lambda: scrape(gateway).total("flk_wal_unacked") == 0, 60, "what was put back is settled")
         with run.cluster.zmq() as door:
             run.mended = [(payload, self.ask(run, door, payload)) for payload, _ in run.poisons]
 
