@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs trials: tests/chaos/run.py [TRIAL...] [--short] [--seed N] [--runs K] [--seconds S] [--keep] [--list]. `./run chaos` builds first.
+"""Runs trials: tests/chaos/run.py [TRIAL...] [--short] [--seed N] [--runs K] [--seconds S] [--keep] [--list] [--controls] [--table]. `./run chaos` builds first.
 
 One line of JSON a run goes to build/chaos/results.ndjson; a table to the terminal. Exit status 1: an invariant is broken.
 """
@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))
 from controls import CONTROLS, verdict_on  # noqa: E402
 from kit import ROOT  # noqa: E402
 from kit.judge import WORDS  # noqa: E402
+from kit.table import table  # noqa: E402
 from kit.trial import Run  # noqa: E402
 
 from harness.process import BIN_DIR, SEED, SLOW  # noqa: E402
@@ -115,7 +116,12 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep history and ledger of runs that hold, too")
     parser.add_argument("--list", action="store_true", help="what there is")
     parser.add_argument("--controls", action="store_true", help="break promises on purpose: the judge must see each")
+    parser.add_argument("--table", action="store_true", help="the figures of all long runs so far, as Markdown")
     options = parser.parse_args()
+    if options.table:
+        with open(OUT / "results.ndjson", encoding="ascii") as file:
+            print("\n".join(table(map(json.loads, file))))
+        return 0
     if options.controls:
         OUT.mkdir(parents=True, exist_ok=True)
         return 0 if control(options.trials) else 1

@@ -15,6 +15,7 @@ from kit.judge import judge  # noqa: E402
 from kit.nemesis import periodic  # noqa: E402
 from kit.payload import Payload, WRONG_SIGNATURE, content_hash  # noqa: E402
 from kit.recorder import Recorder, read  # noqa: E402
+from kit.table import table  # noqa: E402
 
 from harness import doors, pcs as reference  # noqa: E402
 
@@ -259,6 +260,14 @@ def test_figures():
     assert percentile([5, 1, 3], 0.5) == 3 and percentile(range(100), 0.99) == 99 and percentile([], 0.5) is None
     times = [0.1, 0.6, 1.1, *(2 + n / 100 for n in range(100))]
     assert steady_again(times, 0, 5, 100) == 2 and steady_again(times, 0, 5, 1000) is None
+
+
+# The table has one row a trial: only long runs, the last one of each seed, the longest gap, the middle percentile.
+def test_table():
+    run = dict(trial="T1", seed=1, short=False, holds=True, operations=10, faults=2, gap_s=0.5, p99_base_ms=1, p99_faults_ms=9, p99_after_ms=2,
+               recovery_s=None, drain_s=0.1, rss_mib={"gateway-0": 12.3, "worker-0": 5, "worker-1": 7})
+    rows = list(table([dict(run, holds=False), run, dict(run, seed=2, gap_s=0.7, holds=False), dict(run, seed=3, short=True)]))[2:]
+    assert rows == ["| T1 | 1 of 2 | 20 | 4 | 0.7 | 1 / 9 / 2 | – | 0.1 | 12 / – / 7 |"]
 
 
 # The hash of a PCS is that of its content: order and print do not matter, every member does.
