@@ -6,7 +6,7 @@ import signal
 
 from kit import TOOLS
 from kit.payload import Payload
-from kit.trial import PATIENT, Trial
+from kit.trial import Trial
 
 from harness import pcs as reference
 
@@ -14,7 +14,7 @@ from harness import pcs as reference
 class Control(Trial):
     """Short phases: there is nothing to measure. `red` is what must not hold."""
 
-    cluster = dict(workers=2, threads=1, **PATIENT)
+    cluster = dict(workers=2, threads=1)
     warm_s, base_s, after_s, seconds, short_seconds = 0.3, 1, 1, 0.5, 0.5
     rate, red = 300, ""
 
@@ -36,7 +36,7 @@ class DedupOff(Control):
     """Each worker remembers for itself alone."""
 
     name, red = "dedup-off", "I1 I2"
-    cluster = dict(workers=3, threads=1, env={"DEDUP_BACKEND": "memory"}, **PATIENT)
+    cluster = dict(workers=3, threads=1, env={"DEDUP_BACKEND": "memory"})
     clients = dict(duplicate_every=2)
 
     def prepare(self, run):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs trials: tests/chaos/run.py [TRIAL...] [--short] [--seed N] [--runs K] [--seconds S] [--keep] [--list] [--controls] [--table]. `./run chaos` builds first.
+"""Runs trials: tests/chaos/run.py [TRIAL...] [OPTION...], see --help. `./run chaos` builds first.
 
 One line of JSON a run goes to build/chaos/results.ndjson; a table to the terminal. Exit status 1: an invariant is broken.
 """

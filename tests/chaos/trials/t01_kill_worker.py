@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """One of four workers is killed with -9 every two seconds and started again: clients see nothing but 200 and 202."""
 from kit.nemesis import periodic
-from kit.trial import PATIENT, Trial
+from kit.trial import Trial
 
 
 class KillWorker(Trial):
     name = "T1"
-    cluster = dict(workers=4, threads=1, **PATIENT)
     limits = dict(gap_s=20)  # expected: below 1 s
 
     def plan(self, random, seconds):

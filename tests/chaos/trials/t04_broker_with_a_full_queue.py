@@ -7,7 +7,7 @@ import time
 from harness.process import wait_for
 from kit.clients import Link, Source
 from kit.ledger import scrape
-from kit.trial import PATIENT, Trial
+from kit.trial import Trial
 
 from harness import pcs as reference
 
@@ -58,7 +58,7 @@ class FullQueue(Trial):
 
     def settings(self, run):
         return dict(gateways=1 if run.short else 4, workers=2, threads=1,
-                    gateway_env={"FLK_REQUEST_TIMEOUT_MS": 600000, "FLK_INFLIGHT_MAX": 200000}, worker_env=PATIENT["worker_env"])
+                    gateway_env={"FLK_REQUEST_TIMEOUT_MS": 600000, "FLK_INFLIGHT_MAX": 200000})
 
     def faults(self, run):
         broker, act = run.cluster.broker, run.nemesis.act

@@ -7,14 +7,14 @@ from harness.cluster import Daemon
 from harness.process import free_port
 from kit.judge import verdict
 from kit.ledger import scrape
-from kit.trial import PATIENT, Trial
+from kit.trial import Trial
 
 CPU_MAX = 0.20  # of a core, more than the broker takes for the same load without
 
 
 class CrashLoop(Trial):
     name = "T10"
-    cluster = dict(workers=3, threads=1, **PATIENT)
+    cluster = dict(workers=3, threads=1)
     limits = dict(gap_s=20)
     rate = 500
 

@@ -10,14 +10,14 @@ from kit import TOOLS
 from kit.judge import verdict
 from kit.ledger import scrape
 from kit.payload import Payload
-from kit.trial import PATIENT, Trial
+from kit.trial import Trial
 
 DEATHS_MAX = 5  # twice among others, then three times alone
 
 
 class Poison(Trial):
     name = "T40"
-    cluster = dict(workers=3, threads=1, **PATIENT)
+    cluster = dict(workers=3, threads=1)
     limits = dict(gap_s=30, redriven=True)
     seconds, short_seconds = 20, 4
     rate = 600
