@@ -5,7 +5,7 @@ import time
 from kit import figures
 from kit.judge import verdict
 from kit.stores import StoreFaults
-from kit.trial import Trial, WARM_S
+from kit.trial import Trial
 from kit.wires import Wires
 
 STORE_DELAY_S = 0.02  # makes the worker slow, so that these clients are enough to overload it
@@ -45,7 +45,7 @@ class Overload(StoreFaults, Trial):
         def rate(phase, seconds):
             begin = spans[phase][0]
             return sum(begin <= t < begin + seconds for t in done) / seconds
-        share = rate("faults", run.seconds) / max(rate("warm", WARM_S), 1)
+        share = rate("faults", run.seconds) / max(rate("warm", self.warm_s), 1)
         run.extra_figures["goodput_share"] = round(share, 2)
         refused = sum(line["e"] == "done" and line.get("status") == 503 for line in history)
         return {"goodput": verdict([] if share >= 0.5 else [f"{share:.2f} of what it was"]),
