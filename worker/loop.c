@@ -3,7 +3,8 @@
  * more), look after the uplinks, run the batch, send its answers.
  *
  * Failures: a broker that is lost gets no answers of ours any more; it, or whoever takes its place, delivers again. The
- * store that fails makes its deliveries UNAVAILABLE; until it answers again it is asked each second. While the store
+ * store that fails makes its deliveries UNAVAILABLE; until it answers again it is asked each second, and the brokers are asked for one
+ * delivery at a time. While the store
  * blocks this thread, the pulse thread speaks for it (pulse.h).
  *
  * Stopping: GOODBYE to each broker that knows us, then turns as before until each has said GOODBYE, which it does when it
@@ -22,11 +23,11 @@
 #include "common/log.h"
 #include "proto/uplink.h"
 
-enum { HEALTH_MS = 1000, HEALTH_IDLE_MS = 10000, RETRY_MS = 1000 };
+enum { HEALTH_MS = 1000, HEALTH_IDLE_MS = 10000, RETRY_MS = 1000, FAILING_CREDIT = 1 };
 
 struct flk_loop {
     flk_id_t instance;
-    uint32_t heartbeat_ms, drain_ms;
+    uint32_t heartbeat_ms, drain_ms, credit;
     const flk_worker_metrics_t *metrics;
     flk_rulebook_t *book;
     const flk_rules_t *rules; /* NULL before the first turn */
@@ -69,9 +70,10 @@ static void take_message(flk_loop_t *loop, size_t u, uint64_t now_ms) {
         flk_uplink_drop(uplink, now_ms); /* it forgot us: no reason to introduce ourselves again */
         return;
     }
+    bool known = uplink->state == FLK_UPLINK_UP && frame->kind == FLK_WELCOME; /* it only confirms another credit */
     flk_uplink_event_t event = flk_uplink_heard(uplink, frame, now_ms);
     if (event != FLK_UPLINK_YOURS) {
-        note_uplink(loop, uplink, event);
+        note_uplink(loop, uplink, known ? FLK_UPLINK_NOTHING : event);
         return;
     }
     if (frame->kind != FLK_WORK) {
@@ -109,10 +111,10 @@ static void take_arrived(flk_loop_t *loop, size_t u, uint64_t now_ms) {
 static flk_err_t send_answer(void *socket, const flk_job_t *job, uint64_t delivery) {
     flk_frame_t frame = {
         .kind = FLK_VERDICT, .id = job->submission, .delivery = delivery, .status = job->status, .flags = job->flags};
-    uint8_t problem[FLK_PROBLEM_BYTES];
+    uint8_t outcome[FLK_OUTCOME_BYTES], problem[FLK_PROBLEM_BYTES];
     switch (job->state) {
     case FLK_JOB_SETTLED:
-        return flk_link_send_copy(socket, NULL, &frame, job->item.value, job->item.value_bytes);
+        return flk_link_send_copy(socket, NULL, &frame, outcome, flk_outcome_encode(&job->outcome, outcome));
     case FLK_JOB_REFUSED:
         return flk_link_send_copy(socket, NULL, &frame, problem, flk_problem_encode(&job->problem, problem));
     case FLK_JOB_UNAVAILABLE:
@@ -145,10 +147,26 @@ static void send_answers(flk_loop_t *loop) {
 
 /* ---- store ---- */
 
+/* Tells the brokers how many deliveries this thread may hold. One that answers UNAVAILABLE is quick to answer, and would
+ * draw the work of all others to itself: so it takes one at a time while its store fails. */
+static void offer_credit(flk_loop_t *loop, uint32_t credit) {
+    for (size_t u = 0; u < loop->uplinks_len; u++) {
+        flk_uplink_t *uplink = &loop->uplinks[u];
+        uplink->greeting.credit = credit;
+        bool said = uplink->state != FLK_UPLINK_UP || loop->draining || /* a READY would take our GOODBYE back */
+                    flk_link_send(uplink->socket, NULL, &uplink->greeting, NULL) == FLK_OK;
+        if (!said) {
+            flk_uplink_drop(uplink, flk_mono_ms());
+            note_uplink(loop, uplink, FLK_UPLINK_LOST);
+        }
+    }
+}
+
 static void note_store(flk_loop_t *loop, flk_err_t err, const char *errmsg) {
     bool was_ok = atomic_load(&loop->store_ok);
     if (err == FLK_OK) {
         if (!was_ok && loop->store_failed) {
+            offer_credit(loop, loop->credit);
             flk_log(FLK_LOG_INFO, "store_back", FLK_S("store", loop->store->ops->name));
         }
     } else {
@@ -156,6 +174,7 @@ static void note_store(flk_loop_t *loop, flk_err_t err, const char *errmsg) {
         snprintf(loop->why, sizeof loop->why, "store %s", errmsg);
         pthread_mutex_unlock(&loop->why_mutex);
         if (was_ok || !loop->store_failed) {
+            offer_credit(loop, FAILING_CREDIT);
             flk_log(FLK_LOG_ERROR, "store_unavailable", FLK_S("store", loop->store->ops->name), FLK_S("error", errmsg));
         }
     }
@@ -303,6 +322,7 @@ flk_err_t flk_loop_new(const flk_loop_options_t *options, flk_store_t *store, fl
     flk_id_random(&loop->instance);
     loop->heartbeat_ms = options->heartbeat_ms;
     loop->drain_ms = options->drain_ms;
+    loop->credit = options->credit;
     loop->metrics = options->metrics;
     loop->book = options->book;
     flk_message_init(&loop->message);

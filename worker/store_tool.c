@@ -14,9 +14,9 @@
 #include "common/log.h"
 #include "common/policy.h"
 #include "proto/body.h"
+#include "worker/kept.h"
 #include "worker/pg_dial.h"
 #include "worker/pg_schema.h"
-#include "worker/store.h"
 
 /* Exit codes, as of every program. */
 enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_WRONG = 2 };
@@ -83,7 +83,7 @@ static int get(struct tool *tool, const char *hex) {
         flk_errmsg(tool->errmsg, "the store has no outcome for %s", hex);
         return fail(tool, TOOL_FAILED);
     }
-    if (flk_outcome_decode(item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
+    if (flk_kept_read(item.key, item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
         flk_errmsg_prefix(tool->errmsg, "what the store has is no outcome");
         return fail(tool, TOOL_FAILED);
     }
@@ -103,13 +103,25 @@ static int stats(struct tool *tool) {
     return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
 }
 
+/* The wire's map of a kept outcome, which is what an export has whatever the store keeps; anything else as it is. */
+static size_t to_wire(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                      uint8_t wire[FLK_STORE_VALUE_BYTES_MAX]) {
+    flk_outcome_record_t record;
+    if (flk_kept_read(key, value, value_bytes, &record, NULL) == FLK_OK) {
+        return flk_outcome_encode(&record, wire);
+    }
+    memcpy(wire, value, value_bytes);
+    return value_bytes;
+}
+
 static bool print_line(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
                        int64_t expires_ms) {
     char id[2 * FLK_STORE_KEY_BYTES + 1];
     char outcome[sodium_base64_ENCODED_LEN(FLK_STORE_VALUE_BYTES_MAX, BASE64)];
+    uint8_t wire[FLK_STORE_VALUE_BYTES_MAX];
     (void)arg;
     sodium_bin2hex(id, sizeof id, key, FLK_STORE_KEY_BYTES);
-    sodium_bin2base64(outcome, sizeof outcome, value, value_bytes, BASE64);
+    sodium_bin2base64(outcome, sizeof outcome, wire, to_wire(key, value, value_bytes, wire), BASE64);
     return printf("{\"pcs_id\":\"%s\",\"expires_ms\":%lld,\"outcome\":\"%s\"}\n", id, (long long)expires_ms, outcome) >
            0;
 }
@@ -143,8 +155,9 @@ static flk_err_t put_batch(struct import *import) {
     flk_err_t err = flk_store_put(import->tool->store, import->batch, import->len, import->tool->errmsg);
     for (size_t i = 0; err == FLK_OK && i < import->len; i++) {
         const flk_store_item_t *item = &import->items[i];
-        bool same = item->value_bytes == import->offered_bytes[i] &&
-                    memcmp(item->value, import->offered[i], item->value_bytes) == 0;
+        uint8_t wire[FLK_STORE_VALUE_BYTES_MAX];
+        bool same = to_wire(item->key, item->value, item->value_bytes, wire) == import->offered_bytes[i] &&
+                    memcmp(wire, import->offered[i], import->offered_bytes[i]) == 0;
         import->put += !item->found;
         import->there += item->found;
         import->different += item->found && !same;
@@ -183,6 +196,10 @@ static flk_err_t import_line(struct import *import, const char *text, size_t byt
     item->ttl_ms = (uint64_t)(expires_ms - now_ms);
     memcpy(import->offered[import->len], item->value, item->value_bytes);
     import->offered_bytes[import->len] = item->value_bytes;
+    flk_outcome_record_t record;
+    if (flk_kept_read(item->key, item->value, item->value_bytes, &record, NULL) == FLK_OK) {
+        item->value_bytes = (uint16_t)flk_kept_write(&record, item->value);
+    }
     import->batch[import->len++] = item;
     return import->len == BATCH_ITEMS ? put_batch(import) : FLK_OK;
 }

@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert((int)FLK_STORE_KEY_BYTES == (int)FLK_PCS_ID_BYTES, "a store's key is a raw pcs_id");
-_Static_assert((int)FLK_OUTCOME_BYTES <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
-
 static void refuse(flk_job_t *job, uint32_t status, const char *field, const char *detail) {
     job->state = FLK_JOB_REFUSED;
     job->status = status;
@@ -46,12 +43,12 @@ void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, in
 }
 
 void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job) {
-    flk_outcome_record_t record = {.origin = job->submission};
-    memcpy(record.pcs_id, job->pcs.id, sizeof record.pcs_id);
-    memcpy(record.digest, job->digest, sizeof record.digest);
-    flk_verdict(&job->pcs, policy, &record.outcome);
-    job->status = record.outcome.status;
-    job->item.value_bytes = (uint16_t)flk_outcome_encode(&record, job->item.value);
+    job->outcome.origin = job->submission;
+    memcpy(job->outcome.pcs_id, job->pcs.id, sizeof job->outcome.pcs_id);
+    memcpy(job->outcome.digest, job->digest, sizeof job->outcome.digest);
+    flk_verdict(&job->pcs, policy, &job->outcome.outcome);
+    job->status = job->outcome.outcome.status;
+    job->item.value_bytes = (uint16_t)flk_kept_write(&job->outcome, job->item.value);
 }
 
 void flk_verify_settle(flk_job_t *job) {
@@ -59,17 +56,16 @@ void flk_verify_settle(flk_job_t *job) {
     if (!job->item.found) {
         return; /* as judged */
     }
-    flk_outcome_record_t record;
-    if (flk_outcome_decode(job->item.value, job->item.value_bytes, &record, NULL) != FLK_OK ||
-        strcmp(record.pcs_id, job->pcs.id) != 0) {
+    const flk_outcome_record_t *record = &job->outcome;
+    if (flk_kept_read(job->item.key, job->item.value, job->item.value_bytes, &job->outcome, NULL) != FLK_OK) {
         job->state = FLK_JOB_UNAVAILABLE;
         job->reason = "store holds a damaged outcome";
         return;
     }
-    job->status = record.outcome.status;
-    if (!flk_id_equal(&record.origin, &job->submission)) {
+    job->status = record->outcome.status;
+    if (!flk_id_equal(&record->origin, &job->submission)) {
         job->flags = FLK_FLAG_DUPLICATE;
-        if (memcmp(record.digest, job->digest, sizeof record.digest) != 0) {
+        if (memcmp(record->digest, job->digest, sizeof record->digest) != 0) {
             job->flags |= FLK_FLAG_CONFLICT;
         }
     }

@@ -9,14 +9,13 @@
 #ifndef FLK_WORKER_VERIFY_H
 #define FLK_WORKER_VERIFY_H
 
-#include "proto/body.h"
+#include "worker/kept.h"
 #include "worker/rules.h"
-#include "worker/store.h"
 
 typedef enum flk_job_state {
     FLK_JOB_REFUSED,     /* status and problem are the answer */
     FLK_JOB_ADMITTED,    /* id and signature are right */
-    FLK_JOB_SETTLED,     /* status, flags and item.value are the answer */
+    FLK_JOB_SETTLED,     /* status, flags and outcome are the answer */
     FLK_JOB_UNAVAILABLE, /* reason is the answer: nothing was decided */
 } flk_job_state_t;
 
@@ -29,7 +28,8 @@ typedef struct flk_job {
     uint8_t digest[FLK_DIGEST_BYTES]; /* of the signed content */
     flk_signature_t signature;        /* when `decoded` */
     bool decoded;                     /* a PCS with the id that is its own; item.key is that id */
-    flk_store_item_t item;            /* value: flk_outcome_encode */
+    flk_outcome_record_t outcome;     /* as judged, or as the store has it */
+    flk_store_item_t item;            /* value: flk_kept_write */
     flk_pcs_t pcs;                    /* between admit and release of an ADMITTED job */
 } flk_job_t;
 
@@ -38,7 +38,7 @@ typedef struct flk_job {
 void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, int64_t now_s, const flk_id_t *submission,
                       const void *body, size_t body_bytes, flk_job_t *job);
 
-/* Gives the verdict and writes the outcome that this submission would be the origin of into item.value. */
+/* Gives the verdict and writes the outcome that this submission would be the origin of, into item.value as well. */
 void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job);
 
 /* The store has spoken: item.value is the outcome for ever, item.found tells whether it was there before. SETTLED with its

@@ -141,6 +141,23 @@ START_TEST(test_broker_never_exceeds_credit) {
 }
 END_TEST
 
+/* Who has a credit of 1, as a worker whose store fails, gets work only when nobody with more can take it. */
+START_TEST(test_broker_prefers_who_may_hold_more) {
+    peer_t gateway = gateway_open(), failing = worker_open(1), worker = worker_open(3);
+    for (uint64_t i = 0; i < 4; i++) {
+        submit(&gateway, i);
+    }
+    ck_assert(peer_ping(&gateway, NULL));
+    for (uint64_t i = 0; i < 3; i++) {
+        expect_work(&worker, i, 1);
+    }
+    expect_work(&failing, 3, 1);
+    peer_kill(&gateway);
+    peer_kill(&failing);
+    peer_kill(&worker);
+}
+END_TEST
+
 /* Work is spread over the workers that are there, rather than piled on one. */
 START_TEST(test_broker_spreads_work) {
     peer_t gateway = gateway_open(), workers[4];
@@ -378,6 +395,7 @@ int main(void) {
     tcase_add_test(tc, test_broker_is_fair_to_gateways);
     tcase_add_test(tc, test_broker_moves_what_is_submitted_again);
     tcase_add_test(tc, test_broker_never_exceeds_credit);
+    tcase_add_test(tc, test_broker_prefers_who_may_hold_more);
     tcase_add_test(tc, test_broker_spreads_work);
     tcase_add_test(tc, test_broker_is_busy_by_count);
     tcase_add_test(tc, test_broker_is_busy_by_bytes);

@@ -81,6 +81,7 @@ static void broker_ready(broker_t *broker, peer_t *peer) {
         *peer = (peer_t){.route = broker->message.route, .instance = frame->id, .credit = frame->credit};
     }
     peer->readies++;
+    peer->credit = frame->credit;
     broker_say(broker, &peer->route,
                &(flk_frame_t){.kind = FLK_WELCOME, .credit = frame->credit, .heartbeat_ms = HEARTBEAT_MS});
 }
@@ -376,10 +377,13 @@ START_TEST(test_worker_takes_what_has_arrived) {
 }
 END_TEST
 
-/* A store that is down makes deliveries unavailable with a time to come again; readiness says why, and heals by itself. */
+/* A store that is down makes deliveries unavailable with a time to come again, and the worker asks for one at a time; readiness
+ * says why, and all of it heals by itself. */
 START_TEST(test_worker_store_down) {
     start_worker(1, 5000, 30000);
     WAIT_FOR(brokers[0].peers_len == 1 && flk_worker_ready(worker, errmsg));
+    uint32_t credit = brokers[0].peers[0].credit;
+    ck_assert_uint_gt(credit, 1);
     body_t body;
     __atomic_store_n(&told_put_err, FLK_E_UNAVAILABLE, __ATOMIC_SEQ_CST);
     body_of(1, &body);
@@ -391,8 +395,11 @@ START_TEST(test_worker_store_down) {
     ck_assert_ptr_nonnull(strstr(answer->reason, "store"));
     ck_assert(!flk_worker_ready(worker, errmsg));
     ck_assert_ptr_eq(strstr(errmsg, "store "), errmsg);
+    WAIT_FOR(brokers[0].peers[0].credit == 1);
     __atomic_store_n(&told_put_err, FLK_OK, __ATOMIC_SEQ_CST);
     WAIT_FOR(flk_worker_ready(worker, errmsg));
+    WAIT_FOR(brokers[0].peers[0].credit == credit);
+    ck_assert_uint_eq(brokers[0].peers_len, 1);
     deliver(&brokers[0], &brokers[0].peers[0], 2, 1, &body);
     WAIT_FOR(brokers[0].answers[2].times == 1);
     ck_assert_uint_eq(brokers[0].answers[2].status, 200);
