@@ -18,9 +18,16 @@ class Entry:
 
 
 def read(path):
-    """The journal's entries, in the order in which they happened."""
+    """The entries of every process that wrote to the journal, in the order in which they happened."""
+    parts = [list(read_one(part)) for part in path.parent.glob(f"{path.name}.*")]
+    for part in sorted((part for part in parts if part), key=lambda part: part[0].began):
+        yield from part
+
+
+def read_one(path):
+    """Of one process; the last entry is half there when it was killed, and left out."""
     raw, at = memoryview(pathlib.Path(path).read_bytes()), 0
-    while at < len(raw):
+    while at + ENTRY.size <= len(raw):
         entry = Entry()
         entry.began, entry.ended, entry.inode, entry.offset, entry.size, call, name_bytes = ENTRY.unpack_from(raw, at)
         at += ENTRY.size
@@ -32,7 +39,8 @@ def read(path):
         if entry.call == "pwritev":
             entry.data = raw[at:at + entry.size]
             at += entry.size
-        yield entry
+        if at <= len(raw):
+            yield entry
 
 
 class File:

@@ -3,7 +3,8 @@
  * the files under one directory.
  *
  *   DISK_SHIM_DIR      the directory; everything else is left alone
- *   DISK_SHIM_JOURNAL  each change is appended to this file, with its data, for crash images (disk/journal.py)
+ *   DISK_SHIM_JOURNAL  each change is appended to a file of this name and the process' number, with its data, for
+ *                      crash images (disk/journal.py)
  *   DISK_SHIM_FAULTS   rules, one a line: CALL ACTION VALUE SKIP TIMES; looked at before every call, so that it can
  *                      be rewritten while the program runs. After the first SKIP calls since the file changed, the
  *                      next TIMES ones (0: all)
@@ -240,7 +241,9 @@ static void note(entry_t entry, const char *name, const char *other, const struc
     struct iovec head[2] = {{&entry, sizeof entry}, {names, entry.name_bytes}};
     pthread_mutex_lock(&lock);
     if (journal_fd < 0) {
-        journal_fd = real_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        char own[PATH_MAX];
+        snprintf(own, sizeof own, "%s.%d", path, getpid());
+        journal_fd = real_open(own, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     }
     ssize_t wrote = writev(journal_fd, head, 2);
     for (int i = 0; i < iov_len && wrote > 0; i++) {
