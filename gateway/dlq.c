@@ -71,6 +71,32 @@ void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
     }
 }
 
+/* Those behind it that had to give way to it move up, so that no search ends too early. */
+static void forget(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
+    if (!flk_dlq_contains(dlq, pcs_id)) {
+        return;
+    }
+    const size_t mask = dlq->places - 1;
+    size_t at = (size_t)(place(dlq->ids, dlq->places, pcs_id) - dlq->ids[0]) / FLK_PCS_ID_BYTES;
+    memset(dlq->ids[at], 0, FLK_PCS_ID_BYTES);
+    for (at = (at + 1) & mask; memcmp(dlq->ids[at], no_id, FLK_PCS_ID_BYTES) != 0; at = (at + 1) & mask) {
+        uint8_t moved[FLK_PCS_ID_BYTES];
+        memcpy(moved, dlq->ids[at], sizeof moved);
+        memset(dlq->ids[at], 0, sizeof moved);
+        memcpy(place(dlq->ids, dlq->places, moved), moved, sizeof moved);
+    }
+    atomic_fetch_sub_explicit(&dlq->len, 1, memory_order_relaxed);
+}
+
+void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], uint16_t status) {
+    flk_wal_ack(dlq->wal, lsn, (flk_wal_mark_t){.status = status});
+    forget(dlq, pcs_id);
+}
+
+flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor) {
+    return flk_wal_cursor_new(dlq->wal, cursor);
+}
+
 static void on_commit(void *arg, flk_wal_entry_t *group) {
     flk_dlq_t *dlq = arg;
     while (group != NULL) {

@@ -27,6 +27,11 @@ void flk_dlq_bury(flk_dlq_t *dlq, flk_submission_t *submission);
  * until the next start. */
 void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
 
+/* A letter leaves the queue: its record is acked with `status`, its id is no longer known. */
+void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], uint16_t status);
+/* Over what is buried, oldest first. FLK_E_NOMEM. Destroy it before the queue is closed. */
+FLK_MUST_CHECK flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor);
+
 /* What a dead letter is answered: 202, reasons dead_letter. Encoded outcome into `outcome`, which must be empty. Errors: FLK_E_NOMEM,
  * FLK_E_INVALID. */
 FLK_MUST_CHECK flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *reader,

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "gateway/orders.h"
 #include "gateway/relay_internal.h"
 
 /* ---- into the relay ---- */
@@ -97,6 +98,9 @@ static void refuse_lost(flk_relay_t *relay, flk_submission_t *submission) {
 }
 
 void flk_relay_arrive(flk_relay_t *relay, flk_submission_t *submission) {
+    if (submission->exhumed_lsn != 0) {
+        flk_orders_arrived(relay, submission);
+    }
     if (submission->entry.err != FLK_OK) {
         refuse_lost(relay, submission);
     } else if (submission->parse_err == FLK_E_NOMEM) {
@@ -191,11 +195,13 @@ static void *run(void *arg) {
             flk_brokers_tick(relay);
             run_deadlines(relay);
             make_room(relay);
+            flk_orders_tick(relay);
         }
         if (relay->now_ms - swept_ms >= FLK_RELAY_SWEEP_MS) {
             swept_ms = relay->now_ms;
             flk_zmq_door_tick(relay);
             flk_burial_tick(relay);
+            flk_orders_look(relay);
         }
         flk_redrive_tick(relay);
         flk_brokers_dispatch(relay);
@@ -229,6 +235,9 @@ flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char
     if (err == FLK_OK) {
         err = flk_redrive_init(mine);
     }
+    if (err == FLK_OK) {
+        err = flk_orders_init(mine, errmsg);
+    }
     if (err != FLK_OK) {
         return err;
     }
@@ -252,6 +261,7 @@ void flk_relay_stop(flk_relay_t *relay) {
         relay->started = false;
     }
     flk_redrive_fini(relay); /* its cursor reads the log, which is closed next */
+    flk_orders_fini(relay);
 }
 
 static void abandon(flk_relay_t *relay, flk_submission_t *submission) {

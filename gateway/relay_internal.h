@@ -5,7 +5,8 @@
  *   burial.c     dead letters on their way into their log
  *   brokers.c    the links: sending what is pending, taking verdicts
  *   zmq_door.c   the door for agents
- *   redrive.c    un-acked records from the log */
+ *   redrive.c    un-acked records from the log
+ *   orders.c     dead letters that a person wants back, or gone */
 #ifndef FLK_GATEWAY_RELAY_INTERNAL_H
 #define FLK_GATEWAY_RELAY_INTERNAL_H
 
@@ -75,6 +76,7 @@ struct flk_relay {
     flk_pcs_reader_t *reader;
     flk_message_t message; /* the one being handled */
     flk_redrive_t redrive;
+    struct flk_orders *orders;
     uint64_t now_ms; /* of this turn */
 };
 

@@ -73,6 +73,7 @@ typedef struct flk_submission {
     flk_node_t by_state;               /* PENDING; SENT: what that broker has; BURYING: to be tried again */
     flk_node_t by_age;                 /* watched, detached or driven; see relay_internal.h */
     flk_err_t buried_err;              /* BURYING: how that went */
+    uint64_t exhumed_lsn;              /* put back from the dead-letter log: its record there; else 0 */
 } flk_submission_t;
 
 /* Out of memory gives NULL. Starts with one reference and both gates shut. */

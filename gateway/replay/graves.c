@@ -1,22 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* dlq purge, dlq replay: take dead letters out of a queue whose gateway does not run.
+/* dlq purge, dlq replay: take dead letters out of a queue. A gateway that runs gets an order to do so (order.c); else:
  * Open the queue's log, which locks it (replay: the inbox beside it, too) -> for each match: into the inbox, durable -> ack it
  * in the queue -> flush. The gateway drives what it finds in its inbox when it starts.
  *
- * A gateway that runs holds the locks: nothing is done then. A crash in between leaves a record in both logs; it is answered
+ * A crash in between leaves a record in both logs; it is answered
  * as a dead letter then, and can be replayed again. Nothing is removed from either log here: retention is the gateway's. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "gateway/replay/order.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
 
 enum { STATUS_PURGED = 410, STATUS_REPLAYED = 303 }; /* kept in the queue's ack; nobody is answered so */
 static const uint64_t FOR_EVER_MS = UINT64_C(100) * 365 * 86400 * 1000;
 
+enum { ACKED_MS_MAX = 5000, LOOK_US = 50000 };
+
+static int compare_lsns(const void *a_arg, const void *b_arg) {
+    const uint64_t a = *(const uint64_t *)a_arg, b = *(const uint64_t *)b_arg;
+    return (a > b) - (a < b);
+}
+
 typedef struct graves {
     const flk_replay_options_t *options;
     flk_wal_t *queue, *inbox; /* queue NULL: dry run; inbox NULL: purge */
+    bool is_order;            /* the gateway runs */
+    flk_order_t order;
     uint64_t records;
     flk_err_t err;
     char *errmsg;
@@ -56,6 +68,9 @@ static bool take(void *arg, const flk_journal_record_t *record) {
     } else {
         flk_print_row(record);
     }
+    if (graves->err == FLK_OK && graves->is_order) {
+        graves->err = flk_order_add(&graves->order, record->lsn);
+    }
     if (graves->err == FLK_OK && graves->inbox != NULL) {
         uint64_t lsn;
         graves->err =
@@ -78,9 +93,42 @@ static flk_err_t open_logs(graves_t *graves, const char *dir, char *errmsg) {
     flk_journal_close(&journal);
     if (err == FLK_OK) {
         err = open_log(dir, &graves->queue, errmsg);
+        graves->is_order = err == FLK_E_LOCKED;
+    }
+    if (graves->is_order) {
+        return FLK_OK;
     }
     if (err == FLK_OK && graves->options->verb == FLK_VERB_DLQ_REPLAY) {
         err = open_inbox(dir, &graves->inbox, errmsg);
+    }
+    return err;
+}
+
+static bool note_left(void *arg, const flk_journal_record_t *record) {
+    graves_t *graves = arg;
+    uint64_t *found = bsearch(&record->lsn, graves->order.lsns, graves->order.len, sizeof *found, compare_lsns);
+    graves->records -= found != NULL;
+    return true;
+}
+
+/* The gateway acks lazily: looks until the letters have left the queue, or do not for as long as that may take. */
+static flk_err_t count_left(graves_t *graves, const char *dir, char *errmsg) {
+    const uint64_t until_ms = flk_mono_ms() + ACKED_MS_MAX;
+    const flk_filter_t buried = {.unacked = true};
+    flk_err_t err;
+    do {
+        flk_journal_t *journal;
+        graves->records = graves->order.len;
+        err = flk_journal_open(dir, &journal, errmsg);
+        if (err == FLK_OK) {
+            err = flk_journal_each(journal, &buried, false, note_left, graves, errmsg);
+            flk_journal_close(&journal);
+        }
+    } while (err == FLK_OK && graves->records < graves->order.len && flk_mono_ms() < until_ms && usleep(LOOK_US) == 0);
+    if (err == FLK_OK && graves->records < graves->order.len) {
+        flk_errmsg(errmsg, "%llu letters are still in the queue; see the gateway's log",
+                   (unsigned long long)(graves->order.len - graves->records));
+        err = FLK_E_UNAVAILABLE;
     }
     return err;
 }
@@ -93,6 +141,11 @@ static flk_err_t take_all(graves_t *graves, const char *dir, char *errmsg) {
         flk_journal_close(&journal);
     }
     err = err == FLK_OK ? graves->err : err;
+    if (err == FLK_OK && graves->is_order) {
+        err = flk_order_give(&graves->order, dir, graves->options->verb == FLK_VERB_DLQ_PURGE, graves->options->wait_ms,
+                             errmsg);
+        err = err == FLK_OK ? count_left(graves, dir, errmsg) : err;
+    }
     if (graves->queue != NULL) { /* what is in the inbox already leaves the queue, whatever came after it */
         flk_err_t flushed = flk_wal_flush(graves->queue, err == FLK_OK ? errmsg : NULL);
         err = err == FLK_OK ? flushed : err;
@@ -110,6 +163,7 @@ int flk_replay_graves(const flk_replay_options_t *options, const char *dir) {
         printf(options->json ? "{\"type\":\"summary\",\"%s\":%llu}\n" : "dead letters %s: %llu\n", done,
                (unsigned long long)graves.records);
     }
+    flk_order_fini(&graves.order);
     flk_wal_close(&graves.inbox);
     flk_wal_close(&graves.queue);
     return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_REPLAY_OK;

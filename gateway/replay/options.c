@@ -10,6 +10,8 @@
 
 #include "common/settings.h"
 
+enum { WAIT_MS = 30000 };
+
 #define BIT(verb) (1u << FLK_VERB_##verb)
 enum {
     SENDS = BIT(REPLAY),
@@ -34,6 +36,7 @@ enum {
     X(RATE, "rate", "N/s", SENDS, "at most so many records a second")                                                  \
     X(STATE, "state", "FILE", SENDS, "note there how far it got, and go on from there")                                \
     X(DRY_RUN, "dry-run", NULL, SENDS | CHANGES, "show which records, and do nothing")                                 \
+    X(WAIT, "wait", "SECONDS", CHANGES, "for a gateway that runs to do it; default 30")                                \
     X(EVERY, "all", NULL, CHANGES, "without a filter: really all")
 
 enum option_id {
@@ -111,13 +114,15 @@ static void print_help(void) {
         putchar('\n');
     }
     printf("  %-24s this text\n  %-24s the version\n\n", "--help", "--version");
-    printf("TIME is like 2026-01-31, 2026-01-31T12:00:00Z, Unix seconds, or 90s, 15m, 6h, 2d ago.\n"
-           "Filters belong to all verbs but show and verify; those that are given must all hold.\n\n"
-           "Reading takes no lock and writes nothing: it works beside a running gateway and on a copy. dlq purge and\n"
-           "dlq replay change the queue and need its gateway stopped; while it runs they refuse. After dlq replay the\n"
-           "gateway verifies the records when it starts again.\n"
-           "audit goes by the policy and the keys below, which must be those of the workers. A duplicate's first\n"
-           "submission may be in another gateway's log: it is then counted as unproven, not as a difference.\n\n");
+    printf(
+        "TIME is like 2026-01-31, 2026-01-31T12:00:00Z, Unix seconds, or 90s, 15m, 6h, 2d ago.\n"
+        "Filters belong to all verbs but show and verify; those that are given must all hold.\n\n"
+        "Reading takes no lock and writes nothing: it works beside a running gateway and on a copy. dlq purge and\n"
+        "dlq replay leave an order to a gateway that runs, which carries it out within a second or so, and wait for\n"
+        "it; on the queue of one that does not run they do it themselves, and the gateway verifies the records when\n"
+        "it starts again.\n"
+        "audit goes by the policy and the keys below, which must be those of the workers. A duplicate's first\n"
+        "submission may be in another gateway's log: it is then counted as unproven, not as a difference.\n\n");
     flk_settings_print(FLK_PROGRAM_REPLAY, stdout);
     printf("\nExit status:\n"
            "  0  done; verify: no damage; audit: no difference\n"
@@ -161,6 +166,11 @@ static bool parse_rate(const char *text, uint64_t *rate) {
     return *text >= '1' && *text <= '9' && *rate <= 1000000 && (*end == '\0' || strcmp(end, "/s") == 0);
 }
 
+static bool parse_seconds(const char *text, uint64_t *ms) {
+    *ms = strtoull(text, NULL, 10) * 1000;
+    return strspn(text, "0123456789") == strlen(text) && strlen(text) > 0 && strlen(text) < 7;
+}
+
 /* False: the value is wrong. */
 static bool take_option(flk_replay_options_t *options, int id, char *value) {
     switch (id) {
@@ -198,6 +208,8 @@ static bool take_option(flk_replay_options_t *options, int id, char *value) {
         return *value != '\0';
     case OPTION_DRY_RUN:
         return options->dry_run = true;
+    case OPTION_WAIT:
+        return parse_seconds(value, &options->wait_ms);
     case OPTION_EVERY:
         return options->all = true;
     default:
@@ -231,7 +243,7 @@ static bool take_what(flk_replay_options_t *options, char *what) {
 }
 
 int flk_replay_options_parse(int argc, char **argv, flk_replay_options_t *options) {
-    *options = (flk_replay_options_t){0};
+    *options = (flk_replay_options_t){.wait_ms = WAIT_MS};
     int words, id;
     const bool has_verb = parse_verb(argc, argv, &options->verb, &words);
     opterr = 0;

@@ -32,6 +32,7 @@ typedef struct flk_replay_options {
     const char *what;  /* show: LSN or the beginning of a pcs_id */
     const char *to;    /* replay: the gateway's ZeroMQ door; NULL: FLK_ZMQ_LISTEN */
     const char *state; /* replay: file to go on from; NULL: none */
+    uint64_t wait_ms;  /* dlq purge, dlq replay: for a gateway that runs to do it */
     uint64_t rate;     /* replay: records/s; 0 = as fast as they are taken */
     bool json, dry_run, bare, all;
     flk_filter_t filter;

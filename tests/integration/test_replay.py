@@ -150,12 +150,44 @@ def test_replay(written, tmp_path):
     assert "another log" in replay("replay", "--dir", written.inbox, "--to", door, "--state", tmp_path / "other", status=1).stderr
 
 
-# The live dead-letter queue is not changed behind its gateway's back.
-def test_dlq_of_a_running_gateway(written):
-    queue = written.inbox.parent / "dlq"
-    assert lines("dlq", "list", "--dir", queue) == []
-    assert "runs" in replay("dlq", "purge", "--all", "--dir", queue, status=1).stderr
-    assert "--all" in replay("dlq", "purge", "--dir", queue, status=2).stderr
+def poisoned(cluster, worker, pcs):
+    """The PCS takes a worker with it again and again, and is a dead letter then."""
+    with cluster.zmq(seconds=30) as door:
+        worker.crash()  # what came before may have taken longer than a heartbeat
+        worker.enter()
+        identity = door.post(pcs)
+        for _ in range(5):
+            wait_for(lambda: worker.work(0.1), 10, "the poison is handed out")
+            worker.crash()
+            worker.enter()
+        assert door.wait(identity).body["reasons"] == ["dead_letter"]
+    wait_for(lambda: unacked(cluster) == 0, 10, "it is acked")
+
+
+# The dead letters of a running gateway are put back and purged by order: the one gets its verdict from a worker that bears it, the other
+# is gone, and new submissions of it are verified.
+def test_dlq_of_a_running_gateway(seed):
+    factory = reference.Factory(seed, "poison")
+    first, second = factory.make(), factory.make()
+    with Cluster(workers=0, env={"FLK_HEARTBEAT_MS": 300}, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 60000}) as cluster:
+        queue, worker = cluster.gateway.env["FLK_DATA_DIR"] / "dlq", FakeWorker(cluster.broker.backend)
+        assert lines("dlq", "list", "--dir", queue) == []
+        assert "--all" in replay("dlq", "purge", "--dir", queue, status=2).stderr
+        for pcs in (first, second):
+            poisoned(cluster, worker, pcs)
+        assert len(lines("dlq", "list", "--dir", queue)) == 2
+        done = lines("dlq", "replay", "--id", first["pcs_id"], "--dir", queue)
+        assert done[0]["pcs_id"] == first["pcs_id"] and done[-1] == {"type": "summary", "replayed": 1}
+        worker.crash()
+        worker.enter()
+        worker.answer(wait_for(lambda: worker.work(0.1), 20, "it is handed out again"))
+        wait_for(lambda: unacked(cluster) == 0, 10, "it has its verdict")
+        done = run("flk", "dlq", "purge", "--reason", "dead_letter", "--json", "--dir", queue)
+        assert json.loads(done.stdout.splitlines()[-1]) == {"type": "summary", "purged": 1}
+        assert lines("dlq", "list", "--dir", queue) == [] and lines("dlq", "purge", "--all", "--dir", queue)[-1]["purged"] == 0
+        assert cluster.gateway.metrics().total("flk_dlq_records") == 0
+        assert [row["status"] for row in lines("list", "--id", first["pcs_id"], "--dir", queue.parent / "inbox")] == [202, reference.verdict(first)["status"]]
+        worker.crash()
 
 
 # A dead letter is listed; put back while its gateway is stopped, it gets its verdict from a worker that bears it, and the audit agrees.
@@ -163,15 +195,8 @@ def test_dlq_replay(seed):
     pcs = reference.Factory(seed, "poison").make()
     with Cluster(workers=0, env={"FLK_HEARTBEAT_MS": 300}, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 60000}) as cluster:
         data_dir, worker = cluster.gateway.env["FLK_DATA_DIR"], FakeWorker(cluster.broker.backend)
-        with cluster.zmq(seconds=30) as door:
-            identity = door.post(pcs)
-            for _ in range(5):
-                wait_for(lambda: worker.work(0.1), 10, "the poison is handed out")
-                worker.crash()
-                worker.enter()
-            assert door.wait(identity).body["reasons"] == ["dead_letter"]
+        poisoned(cluster, worker, pcs)
         worker.crash()
-        wait_for(lambda: unacked(cluster) == 0, 10, "it is acked")
         listed = lines("dlq", "list", "--reason", "dead_letter", env={"FLK_DATA_DIR": data_dir})
         assert [row["pcs_id"] for row in listed] == [pcs["pcs_id"]]
         assert lines("dlq", "show", pcs["pcs_id"], "--dir", data_dir / "dlq")[0]["pcs"]["pcs_id"] == pcs["pcs_id"]

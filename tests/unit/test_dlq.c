@@ -213,6 +213,107 @@ START_TEST(test_dlq_stopped_unburied) {
 }
 END_TEST
 
+/* ---- orders ---- */
+
+static const char *order_path(void) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/order", dlq_dir());
+    return path;
+}
+
+static void leave_order(const char *text) {
+    ck_assert_int_eq(flk_io_replace(order_path(), text, strlen(text), errmsg), FLK_OK);
+}
+
+/* Two dead letters, of PCS 1 and 2. */
+static played_t *start_with_two(void) {
+    played_t *broker = rig_start_met(CREDIT);
+    for (uint64_t n = 1; n <= 2; n++) {
+        flk_submission_t *client = http_post(n);
+        dead_letter(broker, played_submit(broker));
+        http_wait(client, 202);
+    }
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 2);
+    return broker;
+}
+
+/* An order to replay one of two: that one goes to a worker again, as a new record, and is a dead letter no more, now and after a
+ * restart; the other one stays. An order that was carried out is gone. */
+START_TEST(test_dlq_order_replay) {
+    played_t *broker = start_with_two();
+    leave_order("replay\n1\nend\n");
+    played_verdict(broker, played_submit(broker), 200, 0);
+    RIG_WAIT(access(order_path(), F_OK) != 0);
+    RIG_WAIT(rig_unacked() == 0);
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 1);
+    flk_submission_t *client = http_post(1);
+    played_verdict(broker, played_submit(broker), 200, FLK_FLAG_DUPLICATE);
+    ck_assert_uint_eq(http_wait(client, 200).flags, FLK_FLAG_DUPLICATE);
+    ck_assert_uint_eq(http_wait(http_post(2), 202).flags, FLK_FLAG_DEAD_LETTER | FLK_FLAG_DUPLICATE);
+    rig_check_books();
+    rig_stop();
+    rig_start();
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 1);
+}
+END_TEST
+
+/* A letter that takes its workers with it once more is buried once more. */
+START_TEST(test_dlq_order_replay_of_a_poison) {
+    played_t *broker = start_with_two();
+    leave_order("replay\n1\n2\nend\n");
+    dead_letter(broker, played_submit(broker));
+    dead_letter(broker, played_submit(broker));
+    RIG_WAIT(access(order_path(), F_OK) != 0);
+    RIG_WAIT(rig_unacked() == 0);
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 2);
+    ck_assert_uint_eq(RIG_COUNT(dead_letters), 4);
+}
+END_TEST
+
+/* An order to purge: the letters are gone, and their PCS may come again. */
+START_TEST(test_dlq_order_purge) {
+    played_t *broker = start_with_two();
+    leave_order("purge\n1\n2\n77\nend\n");
+    RIG_WAIT(access(order_path(), F_OK) != 0);
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 0);
+    flk_submission_t *client = http_post(2);
+    played_verdict(broker, played_submit(broker), 200, 0);
+    ck_assert_uint_eq(http_wait(client, 200).flags, 0);
+    ck_assert(!played_next(broker, FLK_SUBMIT, 100));
+}
+END_TEST
+
+/* What is no order from the first line to the last is removed, and nothing is done. */
+START_TEST(test_dlq_order_refused) {
+    static const char *const texts[] = {"",
+                                        "replay",
+                                        "replay\n1\n",
+                                        "purge\n2\n1\nend\n",
+                                        "eat\nend\n",
+                                        "purge\n1\n1\nend\n",
+                                        "purge\nx\nend\n",
+                                        "purge\n0\nend\n"};
+    start_with_two();
+    for (size_t i = 0; i < FLK_COUNT_OF(texts); i++) {
+        leave_order(texts[i]);
+        RIG_WAIT(access(order_path(), F_OK) != 0);
+        ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 2);
+    }
+}
+END_TEST
+
+/* While the inbox takes nothing, a letter stays where it is; the order ends all the same. */
+START_TEST(test_dlq_order_without_an_inbox) {
+    played_t *broker = start_with_two();
+    rig_fail(FLK_IO_WRITE, "/inbox/", EIO);
+    leave_order("replay\n1\nend\n");
+    RIG_WAIT(access(order_path(), F_OK) != 0);
+    rig_heal();
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 2);
+    ck_assert(!played_next(broker, FLK_SUBMIT, 100));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("dlq");
     TCase *tcase = tcase_create("dlq");
@@ -225,6 +326,11 @@ int main(void) {
     tcase_add_test(tcase, test_dlq_log_fails);
     tcase_add_test(tcase, test_dlq_log_hangs);
     tcase_add_test(tcase, test_dlq_stopped_unburied);
+    tcase_add_test(tcase, test_dlq_order_replay);
+    tcase_add_test(tcase, test_dlq_order_replay_of_a_poison);
+    tcase_add_test(tcase, test_dlq_order_purge);
+    tcase_add_test(tcase, test_dlq_order_refused);
+    tcase_add_test(tcase, test_dlq_order_without_an_inbox);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
