@@ -4,6 +4,11 @@
 
 #include "wal_fixture.h"
 
+#ifdef __SANITIZE_THREAD__
+enum { RUNS = 40 }; /* there is little for its eyes here */
+#else
+enum { RUNS = 500 };
+#endif
 enum { RECORDS = 240, ITEMS_MAX = 1024, FILES_MAX = 64, SEGMENT_BYTES = 8192 };
 
 /* ---- a log as it was left, and what is where in it ---- */
@@ -362,7 +367,8 @@ static void try_seed(uint64_t seed, bool closed) {
 
 static void try_seeds(bool closed) {
     const char *from = getenv("FLK_SEED"), *runs = getenv("FLK_RUNS");
-    uint64_t first = from != NULL ? strtoull(from, NULL, 10) : 1, count = runs != NULL ? strtoull(runs, NULL, 10) : 500;
+    uint64_t first = from != NULL ? strtoull(from, NULL, 10) : 1,
+             count = runs != NULL ? strtoull(runs, NULL, 10) : RUNS;
     image_make(closed);
     printf("%d segments, %d items, seeds %d..%d\n", (int)image.files_len, (int)image.items_len, (int)first,
            (int)(first + count - 1));
