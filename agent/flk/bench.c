@@ -37,7 +37,8 @@ typedef struct bench {
     flk_door_t *door;
     flk_courier_t *courier;
     flk_report_t report;
-    uint64_t seed, sent, by_other[6]; /* without a verdict, by status / 100; 0 = no answer */
+    uint64_t seed, sent, put_off; /* put_off: answered 503 */
+    uint64_t by_other[6];         /* without a verdict, by status / 100; 0 = no answer */
     double took_s;
 } bench_t;
 
@@ -100,6 +101,7 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
     bench_t *bench = arg;
     flk_report_add(&bench->report, parcel, reply);
     if (reply->kind != FLK_REPLY_VERDICT) {
+        bench->put_off += reply->status == 503;
         bench->by_other[reply->status < 600 ? reply->status / 100 : 0]++;
     }
     flk_parcel_destroy(&parcel);
@@ -148,13 +150,14 @@ static flk_err_t load(bench_t *bench, char *errmsg) {
 
 static void tell_json(const bench_t *bench, double rate) {
     const flk_report_t *report = &bench->report;
-    flk_json_out(json_pack(
-        "{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "endpoint", bench->door->sender.endpoint,
-        "seconds", bench->took_s, "sent", (json_int_t)bench->sent, "answered", (json_int_t)flk_report_answered(report),
-        "accepted", (json_int_t)report->accepted, "escalated", (json_int_t)report->escalated, "no_answer",
-        (json_int_t)bench->by_other[0], "status_4xx", (json_int_t)bench->by_other[4], "status_5xx",
-        (json_int_t)bench->by_other[5], "rate_per_s", rate, "p50_ms", flk_report_latency_ms(report, 0.50), "p95_ms",
-        flk_report_latency_ms(report, 0.95), "p99_ms", flk_report_latency_ms(report, 0.99)));
+    flk_json_out(json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "endpoint",
+                           bench->door->sender.endpoint, "seconds", bench->took_s, "sent", (json_int_t)bench->sent,
+                           "answered", (json_int_t)flk_report_answered(report), "accepted",
+                           (json_int_t)report->accepted, "escalated", (json_int_t)report->escalated, "no_answer",
+                           (json_int_t)bench->by_other[0], "status_4xx", (json_int_t)bench->by_other[4], "status_5xx",
+                           (json_int_t)bench->by_other[5], "status_503", (json_int_t)bench->put_off, "rate_per_s", rate,
+                           "p50_ms", flk_report_latency_ms(report, 0.50), "p95_ms", flk_report_latency_ms(report, 0.95),
+                           "p99_ms", flk_report_latency_ms(report, 0.99)));
 }
 
 static void tell_text(const bench_t *bench, double rate) {
