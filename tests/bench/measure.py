@@ -120,7 +120,7 @@ class Meter:
     """CPU time of a cluster's processes for each submission that it answered between the two ends of a `with`."""
 
     def __init__(self, cluster):
-        self.cluster, self.us = cluster, {}
+        self.cluster, self.us, self.answered = cluster, {}, 0
 
     def _state(self):
         answered = self.cluster.gateway.metrics().total("flk_request_seconds_count")
@@ -133,7 +133,8 @@ class Meter:
     def __exit__(self, kind, *_):
         if kind is None:
             answered, cpu = self._state()
-            self.us = {name: (cpu[name] - self.before[1][name]) * 1e6 / max(1, answered - self.before[0]) for name in cpu}
+            self.answered = max(1, answered - self.before[0])
+            self.us = {name: (cpu[name] - self.before[1][name]) * 1e6 / self.answered for name in cpu}
 
     @property
     def total(self):
@@ -146,5 +147,5 @@ def machine():
             "load_before": os.getloadavg()[0], "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
-__all__ = ["BENCH_DIR", "BIN_DIR", "RECORD_BYTES", "ROOT", "Cluster", "DurableRedis", "Meter", "Plan", "bare_civetweb", "cpu_exact_s", "echo",
+__all__ = ["BENCH_DIR", "BIN_DIR", "RECORD_BYTES", "ROOT", "TICKS", "Cluster", "DurableRedis", "Meter", "Plan", "bare_civetweb", "cpu_exact_s", "echo",
            "environment", "http_door", "load", "machine", "median", "median_ratio", "pcs", "redis_streams", "rss_mb", "run", "zmq_door"]
