@@ -118,7 +118,7 @@ static void run_worker(const char *endpoint, int credit) {
 static void run_client(const char *endpoint, const outstanding_t *load) {
     void *context = zmq_ctx_new(), *socket = open_socket(context, ZMQ_DEALER);
     char echo[RECORD_BYTES_MAX];
-    must(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &(int){1000}, sizeof(int)), "timeout");
+    must(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &(int){20000}, sizeof(int)), "timeout");
     must(zmq_connect(socket, endpoint), "connect");
     for (unsigned slot = 0; slot < load->slots; slot++) {
         must(zmq_send(socket, outstanding_record(slot), load->record_bytes, 0), "send");

@@ -58,7 +58,7 @@ def load(plan, door, outstanding, rate=None, seconds=None):
     command = [BIN_DIR / "flk-load", *door, "--key", pcs.HMAC_KEY, "--outstanding", outstanding, "--seconds", seconds or plan.seconds,
                "--warm", plan.warm, "--distinct", plan.distinct, "--json"]
     figures = json.loads(run(*command, *(["--rate", rate] if rate else [])))
-    if figures["failed"]:
+    if figures["failed"] and not plan.smoke:
         raise RuntimeError(f"{figures['failed']} of {figures['answered']} submissions were not answered with an outcome")
     figures["p50"], figures["p99"] = dict(figures["us"])[0.5], dict(figures["us"])[0.99]
     return figures

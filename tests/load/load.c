@@ -69,7 +69,8 @@ int main(int argc, char **argv) {
             return 2;
         }
     }
-    if ((options.http == NULL) == (options.zmq == NULL) || options.outstanding == 0 || options.distinct == 0) {
+    if ((options.http == NULL) == (options.zmq == NULL) || options.outstanding == 0 || options.distinct == 0 ||
+        !(options.seconds > 0)) {
         fputs(usage, stderr);
         return 2;
     }

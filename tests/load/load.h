@@ -32,7 +32,8 @@ load_body_t *load_make(const load_options_t *options, bool msgpack);
 
 /* The measured window, after the warm-up. Closed loop: what is answered in it. Open loop: what falls due in it. */
 void window_open(const load_options_t *options);
-/* False when all is counted, or when an open loop's answers have been missing for two seconds. */
+/* False when all is counted, or when an open loop's answers have been missing for two seconds. A window in which nothing was
+ * answered lasts until the first answer, or 20 s more. */
 bool window_running(void);
 /* True when a submission is due; *due_ns is the moment from which its latency counts. */
 bool window_due(uint64_t *due_ns);

@@ -4,7 +4,7 @@
 #include "tests/load/histogram.h"
 #include "tests/load/load.h"
 
-enum { WAIT_MS_MAX = 10, LATE_S_MAX = 2 };
+enum { WAIT_MS_MAX = 10, LATE_S_MAX = 2, FIRST_S_MAX = 20 };
 
 static const load_options_t *load;
 static uint64_t begin_ns, end_ns, next_ns, failed;
@@ -26,6 +26,9 @@ bool window_running(void) {
     uint64_t now_ns = flk_mono_ns();
     if (now_ns < end_ns) {
         return true;
+    }
+    if (latencies.count == 0) {
+        return now_ns < end_ns + as_ns(FIRST_S_MAX);
     }
     return load->rate > 0 && latencies.count < due_in_window && now_ns < end_ns + as_ns(LATE_S_MAX);
 }
@@ -55,7 +58,7 @@ uint64_t window_wait_ns(void) {
 
 void window_count(uint64_t due_ns, unsigned status) {
     uint64_t now_ns = flk_mono_ns(), counted_ns = load->rate > 0 ? due_ns : now_ns;
-    if (counted_ns < begin_ns || counted_ns >= end_ns) {
+    if (counted_ns < begin_ns || (counted_ns >= end_ns && latencies.count > 0)) {
         return;
     }
     failed += status != 200 && status != 202;
