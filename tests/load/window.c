@@ -27,7 +27,7 @@ bool window_running(void) {
     if (now_ns < end_ns) {
         return true;
     }
-    if (latencies.count == 0) {
+    if (latencies.count == 0 && (load->rate <= 0 || due_in_window > 0)) {
         return now_ns < end_ns + as_ns(FIRST_S_MAX);
     }
     return load->rate > 0 && latencies.count < due_in_window && now_ns < end_ns + as_ns(LATE_S_MAX);
