@@ -6,6 +6,7 @@ import subprocess
 STYLE = """set terminal svg size 760,420 font 'sans,12' background 'white'
 set grid lc rgb '#dddddd'
 set key left top
+set rmargin 6
 set border 3
 set tics nomirror
 """
@@ -22,7 +23,7 @@ def latency(data):
     curves = {f"{name}, {door['rate']:,.0f} PCS/s": [(1 / (1 - q), us / 1000) for q, us in door["us"] if q < 1]
               for name, door in doors.items()}
     return ("set title 'Latency at 70 % of the highest rate, open loop'\nset logscale xy\nset ylabel 'ms'\n"
-            "set xtics ('50 %' 2, '90 %' 10, '99 %' 100, '99.9 %' 1000, '99.99 %' 10000)\n", curves, "linespoints")
+            "set xtics ('50 %%' 2, '90 %%' 10, '99 %%' 100, '99.9 %%' 1000, '99.99 %%' 10000)\n", curves, "linespoints")
 
 
 def workers(data):
