@@ -5,6 +5,7 @@
 #define FLK_AGENT_SENDER_H
 
 #include "agent/parcel.h"
+#include "proto/security.h"
 
 typedef struct flk_sender flk_sender_t; /* Each transport's own struct begins with it. */
 
@@ -12,9 +13,9 @@ typedef struct flk_sender flk_sender_t; /* Each transport's own struct begins wi
 typedef void flk_sender_reply_fn(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply);
 
 typedef struct flk_sender_options {
-    const char *endpoint; /* http://, https://, tcp:// or ipc:// */
-    const char *ca_file;  /* https: NULL = the system's */
-    bool plaintext;       /* tcp beyond loopback */
+    const char *endpoint;           /* http://, https://, tcp:// or ipc:// */
+    const char *ca_file;            /* https: NULL = the system's */
+    const flk_security_t *security; /* tcp://; NULL: no key; kept */
     uint32_t heartbeat_ms;
     uint32_t parallel;   /* parcels under way at once */
     uint32_t timeout_ms; /* of one try */

@@ -258,7 +258,7 @@ flk_err_t flk_sender_zmq_open(const flk_sender_options_t *options, flk_sender_t 
     flk_message_init(&door->message);
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "flk-agent"};
     flk_id_random(&hello.id);
-    flk_err_t err = flk_uplink_init(&door->uplink, door->context, options->endpoint, options->plaintext, &hello,
+    flk_err_t err = flk_uplink_init(&door->uplink, door->context, options->endpoint, options->security, &hello,
                                     options->heartbeat_ms, flk_mono_ms(), errmsg);
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, "ENDPOINT");

@@ -25,11 +25,12 @@ typedef struct ship {
     const flk_agent_options_t *options;
     flk_outbox_t *outbox;
     flk_courier_t *courier;
-    flk_source_t *source;  /* NULL: no (more) input */
-    bool input_awaited;    /* the source has nothing now */
-    bool fault_told;       /* an append failed, and the user knows */
-    bool unread;           /* the outbox may have more than the courier got */
-    flk_source_pcs_t held; /* computed, and refused by a full outbox */
+    flk_security_t *security; /* of a ZeroMQ link */
+    flk_source_t *source;     /* NULL: no (more) input */
+    bool input_awaited;       /* the source has nothing now */
+    bool fault_told;          /* an append failed, and the user knows */
+    bool unread;              /* the outbox may have more than the courier got */
+    flk_source_pcs_t held;    /* computed, and refused by a full outbox */
     flk_source_stats_t source_stats;
     uint64_t backlog; /* unanswered when the run began */
     flk_report_t report;
@@ -204,13 +205,17 @@ static void tell(ship_t *ship) {
 
 static flk_err_t open_parts(ship_t *ship, const flk_settings_t *settings, const flk_signer_t *signer, char *errmsg) {
     const flk_agent_options_t *options = ship->options;
+    flk_err_t err = flk_security_load(settings, FLK_ROLE_GATEWAY, 0, &ship->security, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
     flk_sender_options_t sender = {.endpoint = flk_settings_str(settings, FLK_SET_ENDPOINT),
                                    .ca_file = options->ca_file,
-                                   .plaintext = flk_settings_bool(settings, FLK_SET_PLAINTEXT),
+                                   .security = ship->security,
                                    .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
                                    .parallel = options->parallel,
                                    .timeout_ms = options->timeout_ms};
-    flk_err_t err = flk_courier_new(&sender, options->tries, on_done, ship, &ship->courier, errmsg);
+    err = flk_courier_new(&sender, options->tries, on_done, ship, &ship->courier, errmsg);
     if (err == FLK_OK) {
         err = flk_outbox_open(settings, options->dead_letters ? FLK_OUTBOX_DEAD : FLK_OUTBOX_PENDING, &ship->outbox,
                               errmsg);
@@ -244,6 +249,7 @@ int flk_ship_run(const flk_agent_options_t *options, const flk_settings_t *setti
     }
     flk_source_destroy(&ship->source);
     flk_courier_destroy(&ship->courier);
+    flk_security_destroy(&ship->security);
     flk_outbox_close(&ship->outbox);
     int status = ship->status;
     free(ship);

@@ -49,6 +49,7 @@ static flk_worker_t *enter(flk_broker_t *broker) {
             return NULL;
         }
         worker->peer.route = broker->message.route;
+        snprintf(worker->peer.user, sizeof worker->peer.user, "%s", flk_zap_user(&broker->message));
         flk_peers_add(&broker->workers, &worker->peer, broker->now_ms);
         flk_peers_introduce(&broker->workers, &worker->peer, &frame->id, frame->name);
         flk_log(FLK_LOG_INFO, "worker_ready", FLK_S("worker", frame->name), FLK_U("credit", frame->credit));
@@ -199,6 +200,16 @@ void flk_backend_tick(flk_broker_t *broker) {
         const char *why = flk_broker_why_lost(broker, broker->backend, peer, worker->hand.count > 0);
         if (why != NULL) {
             flk_backend_lose(broker, worker, true, why);
+        }
+    }
+}
+
+void flk_backend_judge(flk_broker_t *broker) {
+    flk_peer_t *next;
+    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!flk_zap_keeps(broker->zap, broker->backend, peer->user)) {
+            flk_backend_lose(broker, (flk_worker_t *)peer, false, "its key was removed");
         }
     }
 }

@@ -20,7 +20,12 @@ enum { IO_THREADS = 2, TICKS_PER_HEARTBEAT = 10 };
 
 bool flk_broker_next(flk_broker_t *broker, void *socket) {
     for (int skipped = 0; skipped < FLK_BROKER_BATCH; skipped++) {
-        switch (flk_link_recv(socket, true, &broker->message, NULL)) {
+        flk_err_t err = flk_link_recv(socket, true, &broker->message, NULL);
+        if ((err == FLK_OK || err == FLK_E_INVALID || err == FLK_E_NOT_FOUND) &&
+            !flk_zap_admits(broker->zap, socket, &broker->message)) {
+            continue;
+        }
+        switch (err) {
         case FLK_OK:
             return true;
         case FLK_E_INVALID:
@@ -98,6 +103,12 @@ static void tick(flk_broker_t *broker) {
         return;
     }
     broker->tick_at = broker->now_ms + broker->tick_ms;
+    uint64_t generation = flk_zap_generation(broker->zap);
+    if (generation != broker->keys_generation) {
+        broker->keys_generation = generation;
+        flk_backend_judge(broker);
+        flk_frontend_judge(broker);
+    }
     flk_backend_tick(broker);
     flk_frontend_tick(broker);
     publish(broker);
@@ -168,9 +179,9 @@ bool flk_broker_ready(void *arg, char *why) {
 
 /* ---- life ---- */
 
-static flk_err_t bind_one(flk_broker_t *broker, const char *endpoint, bool plaintext, void **socket,
+static flk_err_t bind_one(flk_broker_t *broker, const char *endpoint, flk_role_t role, void **socket,
                           char bound[FLK_BROKER_ENDPOINT_BYTES], char *errmsg) {
-    flk_err_t err = flk_link_bind(broker->context, endpoint, plaintext, socket, errmsg);
+    flk_err_t err = flk_link_bind(broker->context, endpoint, broker->zap, role, socket, errmsg);
     if (err == FLK_OK) {
         size_t len = FLK_BROKER_ENDPOINT_BYTES;
         FLK_ASSERT(zmq_getsockopt(*socket, ZMQ_LAST_ENDPOINT, bound, &len) == 0);
@@ -191,11 +202,13 @@ static flk_err_t init(flk_broker_t *broker, const flk_broker_options_t *options,
         return FLK_E_NOMEM;
     }
     FLK_ASSERT(zmq_ctx_set(broker->context, ZMQ_IO_THREADS, IO_THREADS) == 0);
-    flk_err_t err =
-        bind_one(broker, options->frontend, options->plaintext, &broker->frontend, broker->frontend_endpoint, errmsg);
+    flk_err_t err = flk_zap_start(broker->context, options->security, options->metrics, &broker->zap, errmsg);
     if (err == FLK_OK) {
         err =
-            bind_one(broker, options->backend, options->plaintext, &broker->backend, broker->backend_endpoint, errmsg);
+            bind_one(broker, options->frontend, FLK_ROLE_GATEWAY, &broker->frontend, broker->frontend_endpoint, errmsg);
+    }
+    if (err == FLK_OK) {
+        err = bind_one(broker, options->backend, FLK_ROLE_WORKER, &broker->backend, broker->backend_endpoint, errmsg);
     }
     if (err == FLK_OK) {
         flk_broker_stats_register(&broker->stats, options->metrics);
@@ -223,6 +236,7 @@ void flk_broker_destroy(flk_broker_t **broker) {
     flk_message_fini(&gone->message);
     flk_link_close(&gone->backend);
     flk_link_close(&gone->frontend);
+    flk_zap_stop(&gone->zap);
     if (gone->context != NULL) {
         zmq_ctx_term(gone->context);
     }

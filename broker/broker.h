@@ -5,12 +5,13 @@
 #define FLK_BROKER_BROKER_H
 
 #include "common/metrics.h"
+#include "proto/security.h"
 
 typedef struct flk_broker flk_broker_t; /* Opaque; fields are commented in state.h. */
 
 typedef struct flk_broker_options {
     const char *frontend, *backend; /* endpoints to bind; borrowed until return */
-    bool plaintext;                 /* allow TCP beyond loopback */
+    const flk_security_t *security; /* NULL: no key; kept until destroy */
     uint32_t heartbeat_ms;
     uint64_t count_max, bytes_max; /* deliveries and bytes of bodies, waiting or in hand; over either: BUSY */
     flk_metrics_t *metrics;        /* kept until destroy */

@@ -20,6 +20,7 @@ static flk_gateway_t *enter(flk_broker_t *broker) {
             return NULL;
         }
         gateway->peer.route = broker->message.route;
+        snprintf(gateway->peer.user, sizeof gateway->peer.user, "%s", flk_zap_user(&broker->message));
         flk_peers_add(&broker->gateways, &gateway->peer, broker->now_ms);
     }
     flk_broker_heard(broker, &gateway->peer);
@@ -175,6 +176,16 @@ void flk_frontend_tick(flk_broker_t *broker) {
         const char *why = flk_broker_why_lost(broker, broker->frontend, peer, false);
         if (why != NULL) {
             forget(broker, (flk_gateway_t *)peer, why);
+        }
+    }
+}
+
+void flk_frontend_judge(flk_broker_t *broker) {
+    flk_peer_t *next;
+    for (flk_peer_t *peer = broker->gateways.first; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!flk_zap_keeps(broker->zap, broker->frontend, peer->user)) {
+            forget(broker, (flk_gateway_t *)peer, "its key was removed");
         }
     }
 }

@@ -46,11 +46,12 @@ static void raise_descriptor_limit(void) {
     }
 }
 
-static flk_err_t start_broker(const flk_settings_t *settings, flk_metrics_t *metrics, char *errmsg) {
+static flk_err_t start_broker(const flk_settings_t *settings, const flk_security_t *security, flk_metrics_t *metrics,
+                              char *errmsg) {
     flk_broker_options_t options = {
         .frontend = flk_settings_str(settings, FLK_SET_FRONTENDS),
         .backend = flk_settings_str(settings, FLK_SET_BACKENDS),
-        .plaintext = flk_settings_bool(settings, FLK_SET_PLAINTEXT),
+        .security = security,
         .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
         .count_max = flk_settings_uint(settings, FLK_SET_QUEUE_COUNT_MAX),
         .bytes_max = flk_settings_uint(settings, FLK_SET_QUEUE_BYTES_MAX),
@@ -86,7 +87,12 @@ int main(int argc, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_metrics_t *metrics = flk_metrics_new();
     flk_admin_t *admin = NULL;
-    flk_err_t err = start_broker(settings, metrics, errmsg);
+    flk_security_t *security;
+    flk_err_t err = flk_security_load(
+        settings, FLK_ROLE_BROKER, FLK_ROLE_BIT(FLK_ROLE_GATEWAY) | FLK_ROLE_BIT(FLK_ROLE_WORKER), &security, errmsg);
+    if (err == FLK_OK) {
+        err = start_broker(settings, security, metrics, errmsg);
+    }
     if (err == FLK_OK) {
         err = start_admin(settings, metrics, &admin, errmsg);
     }
@@ -97,6 +103,7 @@ int main(int argc, char **argv) {
     }
     flk_admin_stop(&admin);
     flk_broker_destroy(&broker);
+    flk_security_destroy(&security);
     flk_metrics_destroy(&metrics);
     flk_settings_destroy(&settings);
     return err == FLK_OK ? 0 : 1;

@@ -16,6 +16,7 @@ typedef struct flk_peer {
     uint64_t own_ms;    /* last frame of its own */
     uint64_t pinged_ms; /* when it was last sent a PING */
     char name[FLK_NAME_MAX + 1];
+    char user[FLK_CURVE_TEXT_BYTES]; /* its key; "" over a plain link */
 } flk_peer_t;
 
 typedef struct flk_gateway {

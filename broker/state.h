@@ -15,6 +15,7 @@
 #include "broker/roster.h"
 #include "broker/stats.h"
 #include "broker/turns.h"
+#include "proto/zap.h"
 
 enum {
     FLK_BROKER_BATCH = 256,               /* messages read from one socket before the other gets its turn */
@@ -31,6 +32,8 @@ enum {
 
 struct flk_broker {
     void *context, *frontend, *backend; /* libzmq's */
+    flk_zap_t *zap;                     /* judges who may speak on both */
+    uint64_t keys_generation;           /* of the lists by which all known peers were judged */
     int stop_fd;                        /* eventfd; readable once the loop shall end */
     atomic_bool accepting;
     flk_id_t instance;
@@ -53,7 +56,8 @@ struct flk_broker {
 
 /* ---- broker.c ---- */
 
-/* Receives into broker->message until one is fit to be handled. False: none is there. Counts the others. */
+/* Receives into broker->message until one is fit to be handled, by its form and its sender. False: none is there. Counts the
+ * others. */
 bool flk_broker_next(flk_broker_t *broker, void *socket);
 /* PING, PONG, WELCOME or GOODBYE to a peer: our instance is filled in. False: its route leads nowhere. */
 bool flk_broker_say(flk_broker_t *broker, void *socket, const flk_route_t *route, flk_frame_t frame);
@@ -67,6 +71,7 @@ const char *flk_broker_why_lost(flk_broker_t *broker, void *socket, flk_peer_t *
 
 size_t flk_frontend_turn(flk_broker_t *broker); /* handles a batch; returns its size */
 void flk_frontend_tick(flk_broker_t *broker);
+void flk_frontend_judge(flk_broker_t *broker); /* forgets those whose key is gone */
 void flk_frontend_goodbye(flk_broker_t *broker);
 void flk_frontend_close(flk_broker_t *broker); /* frees the gateways; no delivery is left */
 /* Answers a delivery's gateway: the submission's id is filled in; `body` may be NULL and is moved when sent. */
@@ -76,6 +81,7 @@ void flk_frontend_answer(flk_broker_t *broker, const flk_delivery_t *delivery, f
 
 size_t flk_backend_turn(flk_broker_t *broker);
 void flk_backend_tick(flk_broker_t *broker);
+void flk_backend_judge(flk_broker_t *broker);
 void flk_backend_goodbye(flk_broker_t *broker);
 void flk_backend_close(flk_broker_t *broker);
 /* Forgets and frees a worker; what it holds waits again, in order, before all else. With `blame` it counts as lost by

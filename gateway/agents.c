@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/agents.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -9,6 +10,7 @@ enum { BUCKETS = 4096 };
 typedef struct agent {
     struct agent *next; /* in its bucket */
     flk_route_t route;
+    char user[FLK_CURVE_TEXT_BYTES];
     bool introduced;
     uint32_t unanswered; /* submissions */
     uint64_t heard_ms;
@@ -42,7 +44,8 @@ static void unlink_at(flk_agents_t *agents, agent_t **at) {
     agents->len--;
 }
 
-static flk_err_t enter(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms, agent_t **agent) {
+static flk_err_t enter(flk_agents_t *agents, const flk_route_t *route, const char *user, uint64_t now_ms,
+                       agent_t **agent) {
     agent_t **at = find(agents, route);
     if (*at == NULL) {
         if (agents->len >= FLK_AGENTS_MAX) {
@@ -53,6 +56,7 @@ static flk_err_t enter(flk_agents_t *agents, const flk_route_t *route, uint64_t 
             return FLK_E_NOMEM;
         }
         (*at)->route = *route;
+        snprintf((*at)->user, sizeof(*at)->user, "%s", user);
         agents->len++;
     }
     (*at)->heard_ms = now_ms;
@@ -60,9 +64,9 @@ static flk_err_t enter(flk_agents_t *agents, const flk_route_t *route, uint64_t 
     return FLK_OK;
 }
 
-flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
+flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, const char *user, uint64_t now_ms) {
     agent_t *agent;
-    flk_err_t err = enter(agents, route, now_ms, &agent);
+    flk_err_t err = enter(agents, route, user, now_ms, &agent);
     if (err == FLK_OK) {
         agent->introduced = true;
     }
@@ -85,9 +89,9 @@ void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route) {
     }
 }
 
-flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
+flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, const char *user, uint64_t now_ms) {
     agent_t *agent;
-    flk_err_t err = enter(agents, route, now_ms, &agent);
+    flk_err_t err = enter(agents, route, user, now_ms, &agent);
     if (err == FLK_OK && agent->unanswered >= agents->credit) {
         err = FLK_E_FULL;
     }
@@ -97,19 +101,21 @@ flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, uint64
     return err;
 }
 
-void flk_agents_give(flk_agents_t *agents, const flk_route_t *route) {
+bool flk_agents_give(flk_agents_t *agents, const flk_route_t *route) {
     agent_t *agent = *find(agents, route);
-    if (agent != NULL && agent->unanswered > 0) { /* none: it said GOODBYE meanwhile */
+    if (agent != NULL && agent->unanswered > 0) {
         agent->unanswered--;
     }
+    return agent != NULL;
 }
 
-void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms) {
+typedef bool leaves_fn(const agent_t *agent, void *arg);
+
+static void remove_all(flk_agents_t *agents, leaves_fn *leaves, void *arg) {
     for (size_t i = 0; i < BUCKETS; i++) {
         agent_t **at = &agents->buckets[i];
         while (*at != NULL) {
-            bool silent = now_ms - (*at)->heard_ms > FLK_AGENT_SILENCE_MS_MAX;
-            if (silent && (*at)->unanswered == 0) {
+            if (leaves(*at, arg)) {
                 unlink_at(agents, at);
             } else {
                 at = &(*at)->next;
@@ -126,6 +132,29 @@ void flk_agents_each(const flk_agents_t *agents, flk_agents_visit_fn *visit, voi
             }
         }
     }
+}
+
+static bool is_forgotten(const agent_t *agent, void *now_ms) {
+    return *(uint64_t *)now_ms - agent->heard_ms > FLK_AGENT_SILENCE_MS_MAX && agent->unanswered == 0;
+}
+
+void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms) {
+    remove_all(agents, is_forgotten, &now_ms);
+}
+
+typedef struct judge {
+    flk_agents_keep_fn *keeps;
+    void *arg;
+} judge_t;
+
+static bool is_put_out(const agent_t *agent, void *arg) {
+    const judge_t *judge = arg;
+    return !judge->keeps(judge->arg, agent->user);
+}
+
+void flk_agents_judge(flk_agents_t *agents, flk_agents_keep_fn *keeps, void *arg) {
+    judge_t judge = {.keeps = keeps, .arg = arg};
+    remove_all(agents, is_put_out, &judge);
 }
 
 size_t flk_agents_len(const flk_agents_t *agents) {

@@ -15,8 +15,9 @@ typedef struct flk_agents flk_agents_t; /* Opaque; fields are commented in agent
 flk_agents_t *flk_agents_new(uint32_t credit);
 void flk_agents_destroy(flk_agents_t **agents);
 
-/* A HELLO. FLK_E_FULL above FLK_AGENTS_MAX, FLK_E_NOMEM. */
-FLK_MUST_CHECK flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
+/* A HELLO; `user` is the agent's key ("" over a plain link). FLK_E_FULL above FLK_AGENTS_MAX, FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, const char *user,
+                                              uint64_t now_ms);
 /* Any frame; false when that route has not introduced itself. */
 bool flk_agents_heard(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
 /* A GOODBYE: answers for it are of no use any more. Unknown is fine. */
@@ -24,8 +25,14 @@ void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route);
 
 /* A SUBMIT takes credit, introduced or not; its answer gives it back. FLK_E_FULL: over credit, or above FLK_AGENTS_MAX;
  * FLK_E_NOMEM. */
-FLK_MUST_CHECK flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms);
-void flk_agents_give(flk_agents_t *agents, const flk_route_t *route);
+FLK_MUST_CHECK flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, const char *user,
+                                         uint64_t now_ms);
+/* False: the agent is not known any more, since it said GOODBYE or was put out: it shall get no answer. */
+bool flk_agents_give(flk_agents_t *agents, const flk_route_t *route);
+
+/* Removes those whose key `keeps` says no to. */
+typedef bool flk_agents_keep_fn(void *arg, const char *user);
+void flk_agents_judge(flk_agents_t *agents, flk_agents_keep_fn *keeps, void *arg);
 
 /* Forgets those that wait for nothing and were silent for longer than FLK_AGENT_SILENCE_MS_MAX. */
 void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms);

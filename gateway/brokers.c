@@ -248,9 +248,9 @@ static void add(void *arg, const char *endpoint, size_t index) {
     flk_frame_t greeting = {.kind = FLK_HELLO, .name = "gateway"};
     flk_id_random(&greeting.id);
     const flk_settings_t *settings = relay->gateway->settings;
-    adding->err = flk_uplink_init(
-        &broker->uplink, relay->context, endpoint, flk_settings_bool(settings, FLK_SET_PLAINTEXT), &greeting,
-        (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS), relay->now_ms, adding->errmsg);
+    adding->err =
+        flk_uplink_init(&broker->uplink, relay->context, endpoint, relay->gateway->security, &greeting,
+                        (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS), relay->now_ms, adding->errmsg);
     if (adding->err != FLK_OK) {
         flk_errmsg_prefix(adding->errmsg, "FLK_FRONTENDS");
         return;

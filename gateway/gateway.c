@@ -73,7 +73,12 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
         .inflight_bytes_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_BYTES_MAX),
     };
     flk_throttle_init(&gateway->throttle, flk_settings_uint(settings, FLK_SET_TOKEN_RATE));
-    flk_err_t err = open_logs(gateway, errmsg);
+    flk_err_t err =
+        flk_security_load(settings, FLK_ROLE_BROKER, FLK_ROLE_BIT(FLK_ROLE_AGENT) | FLK_ROLE_BIT(FLK_ROLE_ADMIN),
+                          &gateway->security, errmsg);
+    if (err == FLK_OK) {
+        err = open_logs(gateway, errmsg);
+    }
     if (err != FLK_OK) {
         return err;
     }
@@ -97,6 +102,7 @@ void flk_gateway_stop(flk_gateway_t *gateway) {
     flk_wal_close(&gateway->inbox);
     flk_dlq_close(&gateway->dlq);
     flk_relay_destroy(&gateway->relay);
+    flk_security_destroy(&gateway->security);
     flk_metrics_destroy(&gateway->registry);
 }
 

@@ -9,6 +9,7 @@
 #include "gateway/relay.h"
 #include "gateway/submission.h"
 #include "gateway/throttle.h"
+#include "proto/security.h"
 
 /* Each submission that a door observes is counted in `ingest`, and ends in exactly one of
  *   throttled, refused            it never had a record, or lost it with the log
@@ -44,6 +45,7 @@ typedef struct flk_gateway_metrics {
 
 typedef struct flk_gateway {
     const flk_settings_t *settings;
+    flk_security_t *security; /* of the ZeroMQ links */
     flk_metrics_t *registry;
     flk_gateway_metrics_t metrics;
     flk_wal_t *inbox;

@@ -192,6 +192,7 @@ static void *run(void *arg) {
         busy += flk_zmq_door_receive(relay);
         if (relay->now_ms - ticked_ms >= FLK_RELAY_TICK_MS / 2) {
             ticked_ms = relay->now_ms;
+            flk_zmq_door_judge(relay);
             flk_brokers_tick(relay);
             run_deadlines(relay);
             make_room(relay);
@@ -228,7 +229,10 @@ flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char
         return FLK_E_NOMEM;
     }
     mine->now_ms = flk_mono_ms();
-    flk_err_t err = flk_zmq_door_init(mine, errmsg);
+    flk_err_t err = flk_zap_start(mine->context, gateway->security, gateway->registry, &mine->zap, errmsg);
+    if (err == FLK_OK) {
+        err = flk_zmq_door_init(mine, errmsg);
+    }
     if (err == FLK_OK) {
         err = flk_brokers_init(mine, errmsg);
     }
@@ -302,6 +306,7 @@ void flk_relay_destroy(flk_relay_t **relay) {
     }
     flk_brokers_fini(mine);
     flk_zmq_door_fini(mine);
+    flk_zap_stop(&mine->zap);
     flk_message_fini(&mine->message);
     flk_inflight_destroy(&mine->table);
     flk_pcs_reader_destroy(&mine->reader);

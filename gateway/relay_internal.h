@@ -16,6 +16,7 @@
 #include "gateway/gateway.h"
 #include "gateway/inflight.h"
 #include "proto/uplink.h"
+#include "proto/zap.h"
 
 enum {
     FLK_BROKERS_MAX = 16,
@@ -62,7 +63,9 @@ struct flk_relay {
     atomic_size_t linked;   /* brokers that are up */
     atomic_size_t inflight; /* the table's length, for other threads */
 
-    void *door; /* ROUTER, or NULL */
+    flk_zap_t *zap;           /* judges who may speak at the door */
+    uint64_t keys_generation; /* of the lists by which the known agents were judged */
+    void *door;               /* ROUTER, or NULL */
     flk_id_t door_instance;
     struct flk_agents *agents; /* who is known at the door */
     flk_broker_link_t brokers[FLK_BROKERS_MAX];
@@ -122,7 +125,8 @@ void flk_brokers_dispatch(flk_relay_t *relay); /* sends what is pending, as cred
 
 /* ---- zmq_door.c ---- */
 FLK_MUST_CHECK flk_err_t flk_zmq_door_init(flk_relay_t *relay, char *errmsg);
-void flk_zmq_door_tick(flk_relay_t *relay); /* each second */
+void flk_zmq_door_tick(flk_relay_t *relay);  /* each second */
+void flk_zmq_door_judge(flk_relay_t *relay); /* each tick: puts out those whose key is gone */
 void flk_zmq_door_fini(flk_relay_t *relay);
 FLK_MUST_CHECK size_t flk_zmq_door_receive(flk_relay_t *relay);
 /* Sends an answer to the agent behind a submission and gives its credit back; what `answer` holds is moved. */

@@ -4,7 +4,8 @@
  *
  * Malformed and unknown frames are counted and ignored: whoever sends them has no id to be answered under. Who has as
  * many submissions unanswered as his credit is told BUSY. An answer for an agent that is gone, or does not read, is
- * dropped: it sends again and finds the outcome. */
+ * dropped: it sends again and finds the outcome. One whose key is taken out of the lists is put out (flk_zmq_door_judge): it is not
+ * heard any more, and gets no answer to what it has here. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +28,7 @@ flk_err_t flk_zmq_door_init(flk_relay_t *relay, char *errmsg) {
     if (strcmp(endpoint, "off") == 0) {
         return FLK_OK;
     }
-    flk_err_t err =
-        flk_link_bind(relay->context, endpoint, flk_settings_bool(settings, FLK_SET_PLAINTEXT), &relay->door, errmsg);
+    flk_err_t err = flk_link_bind(relay->context, endpoint, relay->zap, FLK_ROLE_AGENT, &relay->door, errmsg);
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, "FLK_ZMQ_LISTEN");
     }
@@ -67,7 +67,10 @@ static void answer_agent(flk_relay_t *relay, const flk_route_t *route, const flk
 }
 
 void flk_zmq_door_tell(flk_relay_t *relay, const flk_submission_t *submission, flk_answer_t *answer) {
-    flk_agents_give(relay->agents, &submission->route);
+    if (!flk_agents_give(relay->agents, &submission->route)) {
+        flk_counter_add(relay->gateway->metrics.unroutable, 1);
+        return;
+    }
     answer_agent(relay, &submission->route, &submission->client_id, answer);
 }
 
@@ -109,7 +112,7 @@ static flk_err_t let_in(flk_relay_t *relay, flk_message_t *message, flk_submissi
 static void submit(flk_relay_t *relay, flk_message_t *message) {
     flk_answer_t answer;
     flk_submission_t *submission;
-    if (flk_agents_take(relay->agents, &message->route, relay->now_ms) != FLK_OK) {
+    if (flk_agents_take(relay->agents, &message->route, flk_zap_user(message), relay->now_ms) != FLK_OK) {
         flk_ingest_observe(relay->gateway);
         flk_ingest_refuse(relay->gateway, 429, "over credit", OVER_CREDIT_RETRY_MS, &answer);
         answer_agent(relay, &message->route, &message->frame.id, &answer);
@@ -124,14 +127,14 @@ static void submit(flk_relay_t *relay, flk_message_t *message) {
 
 /* ---- receiving ---- */
 
-static void welcome(flk_relay_t *relay, const flk_route_t *route) {
+static void welcome(flk_relay_t *relay, const flk_message_t *message) {
     const flk_gateway_t *gateway = relay->gateway;
     flk_frame_t frame = {.kind = FLK_WELCOME,
                          .id = relay->door_instance,
                          .credit = credit(gateway),
                          .heartbeat_ms = (uint32_t)flk_settings_uint(gateway->settings, FLK_SET_HEARTBEAT_MS)};
-    if (flk_agents_introduce(relay->agents, route, relay->now_ms) == FLK_OK) { /* else it asks again */
-        send(relay, route, &frame, NULL);
+    if (flk_agents_introduce(relay->agents, &message->route, flk_zap_user(message), relay->now_ms) == FLK_OK) {
+        send(relay, &message->route, &frame, NULL); /* else it asks again */
     }
 }
 
@@ -142,7 +145,7 @@ static void take(flk_relay_t *relay, flk_message_t *message) {
         submit(relay, message);
         break;
     case FLK_HELLO:
-        welcome(relay, &message->route);
+        welcome(relay, message);
         break;
     case FLK_PING:
         send(relay, &message->route, &(flk_frame_t){.kind = FLK_PONG, .id = relay->door_instance, .known = known},
@@ -167,6 +170,9 @@ size_t flk_zmq_door_receive(flk_relay_t *relay) {
             break;
         }
         taken++;
+        if (!flk_zap_admits(relay->zap, relay->door, &relay->message)) {
+            continue;
+        }
         if (err == FLK_OK) {
             take(relay, &relay->message);
         } else {
@@ -174,6 +180,19 @@ size_t flk_zmq_door_receive(flk_relay_t *relay) {
         }
     }
     return taken;
+}
+
+static bool keeps(void *arg, const char *user) {
+    const flk_relay_t *relay = arg;
+    return flk_zap_keeps(relay->zap, relay->door, user);
+}
+
+void flk_zmq_door_judge(flk_relay_t *relay) {
+    uint64_t generation = flk_zap_generation(relay->zap);
+    if (generation != relay->keys_generation) {
+        relay->keys_generation = generation;
+        flk_agents_judge(relay->agents, keeps, relay);
+    }
 }
 
 void flk_zmq_door_tick(flk_relay_t *relay) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bind or connect: check the endpoint, make the socket, set every option, then bind or connect.
+/* Bind or connect: check the endpoint, make the socket, set every option and its keys, then bind or connect.
  * Receive: [route] header [body]; header decoded in place, body moved out, never copied.
  * Send: [route] header [body], never blocking.
  *
@@ -13,9 +13,10 @@
  * - A message of several bad parts is read to its end, so that the next one starts where it should. */
 #include "proto/link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+
+#include "proto/zap.h"
 
 enum {
     LINGER_MS = 500,          /* what a closing socket may take to send its last frames: GOODBYE */
@@ -32,43 +33,6 @@ enum {
     BACKLOG = 1024,
     KEEPALIVE_IDLE_S = 30,
 };
-
-/* ---- endpoints ---- */
-
-/* 127.0.0.0/8, ::1 or localhost in "host:port". */
-static bool is_loopback(const char *host_port) {
-    char host[64];
-    const char *colon = strrchr(host_port, ':');
-    size_t host_bytes = colon == NULL ? 0 : (size_t)(colon - host_port);
-    if (host_bytes == 0 || host_bytes >= sizeof host) {
-        return false;
-    }
-    memcpy(host, host_port, host_bytes);
-    host[host_bytes] = '\0';
-    struct in_addr ipv4;
-    if (inet_pton(AF_INET, host, &ipv4) == 1) {
-        return ntohl(ipv4.s_addr) >> 24 == 127;
-    }
-    return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
-}
-
-static flk_err_t check_endpoint(const char *endpoint, bool plaintext, char *errmsg) {
-    static const char tcp[] = "tcp://";
-    if (strncmp(endpoint, "ipc://", 6) == 0 || strncmp(endpoint, "inproc://", 9) == 0) {
-        return FLK_OK;
-    }
-    if (strncmp(endpoint, tcp, sizeof tcp - 1) != 0) {
-        flk_errmsg(errmsg, "endpoint '%s' is not tcp://HOST:PORT or ipc://PATH", endpoint);
-        return FLK_E_CONFIG;
-    }
-    if (!plaintext && !is_loopback(endpoint + sizeof tcp - 1)) {
-        flk_errmsg(errmsg,
-                   "endpoint '%s' is beyond loopback and would not be encrypted: set FLK_PLAINTEXT=1 to allow it",
-                   endpoint);
-        return FLK_E_CONFIG;
-    }
-    return FLK_OK;
-}
 
 /* ---- sockets ---- */
 
@@ -100,12 +64,10 @@ static void set_options(void *socket, int type, const char *endpoint) {
     }
 }
 
-typedef int attach_fn(void *socket, const char *endpoint); /* zmq_bind or zmq_connect */
-
-static flk_err_t open_socket(void *context, int type, const char *endpoint, bool plaintext, attach_fn *attach,
-                             const char *step, void **socket, char *errmsg) {
+static flk_err_t make_socket(void *context, int type, const char *endpoint, const flk_security_t *security,
+                             void **socket, char *errmsg) {
     *socket = NULL;
-    flk_err_t err = check_endpoint(endpoint, plaintext, errmsg);
+    flk_err_t err = flk_security_check(security, endpoint, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -115,7 +77,11 @@ static flk_err_t open_socket(void *context, int type, const char *endpoint, bool
         return FLK_E_CONFIG;
     }
     set_options(*socket, type, endpoint);
-    if (attach(*socket, endpoint) != 0) {
+    return FLK_OK;
+}
+
+static flk_err_t attached(int result, const char *step, const char *endpoint, void **socket, char *errmsg) {
+    if (result != 0) {
         flk_errmsg(errmsg, "cannot %s %s: %s", step, endpoint, zmq_strerror(errno));
         flk_link_close(socket);
         return FLK_E_CONFIG;
@@ -123,12 +89,35 @@ static flk_err_t open_socket(void *context, int type, const char *endpoint, bool
     return FLK_OK;
 }
 
-flk_err_t flk_link_bind(void *context, const char *endpoint, bool plaintext, void **socket, char *errmsg) {
-    return open_socket(context, ZMQ_ROUTER, endpoint, plaintext, zmq_bind, "listen on", socket, errmsg);
+flk_err_t flk_link_bind(void *context, const char *endpoint, flk_zap_t *zap, flk_role_t role, void **socket,
+                        char *errmsg) {
+    const flk_security_t *security = flk_zap_security(zap);
+    flk_err_t err = make_socket(context, ZMQ_ROUTER, endpoint, security, socket, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    if (flk_security_covers(security, endpoint)) {
+        flk_security_serve(security, *socket, role);
+        flk_zap_guard(zap, *socket, role);
+    }
+    return attached(zmq_bind(*socket, endpoint), "listen on", endpoint, socket, errmsg);
 }
 
-flk_err_t flk_link_connect(void *context, const char *endpoint, bool plaintext, void **socket, char *errmsg) {
-    return open_socket(context, ZMQ_DEALER, endpoint, plaintext, zmq_connect, "connect to", socket, errmsg);
+flk_err_t flk_link_connect(void *context, const char *endpoint, const flk_security_t *security, flk_server_t *server,
+                           void **socket, char *errmsg) {
+    flk_err_t err = make_socket(context, ZMQ_DEALER, endpoint, security, socket, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    server->key[0] = '\0';
+    if (flk_security_covers(security, endpoint)) {
+        err = flk_security_enter(security, *socket, server->turn, server->key, errmsg);
+        if (err != FLK_OK) {
+            flk_link_close(socket);
+            return err;
+        }
+    }
+    return attached(zmq_connect(*socket, endpoint), "connect to", endpoint, socket, errmsg);
 }
 
 void flk_link_close(void **socket) {
@@ -198,8 +187,14 @@ static flk_err_t recv_route(void *socket, flk_route_t *route, bool *more, char *
     return err;
 }
 
+static void empty(zmq_msg_t *part) {
+    zmq_msg_close(part);
+    zmq_msg_init(part);
+}
+
 flk_err_t flk_link_recv(void *socket, bool router, flk_message_t *message, char *errmsg) {
     bool more = true;
+    empty(&message->head); /* a message without one must not be taken for the sender's of the last one */
     flk_err_t err = router ? recv_route(socket, &message->route, &more, errmsg) : FLK_OK;
     if (err != FLK_OK) {
         return err;
@@ -220,8 +215,7 @@ flk_err_t flk_link_recv(void *socket, bool router, flk_message_t *message, char 
             return drain(socket, true, "more than two parts", errmsg);
         }
     } else {
-        zmq_msg_close(&message->body);
-        zmq_msg_init(&message->body);
+        empty(&message->body);
     }
     return flk_frame_decode(zmq_msg_data(&message->head), zmq_msg_size(&message->head), &message->frame, errmsg);
 }

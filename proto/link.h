@@ -5,19 +5,29 @@
 
 #include <zmq.h>
 
-#include "common/err.h"
 #include "proto/frame.h"
+#include "proto/security.h"
 
 enum { FLK_LINK_MESSAGE_BYTES_MAX = (1 << 20) + 4096 };
 
-/* A ROUTER bound to `endpoint` or a DEALER connected to it: MANDATORY (ROUTER), IMMEDIATE (DEALER), ZMTP heartbeats,
+typedef struct flk_zap flk_zap_t; /* see proto/zap.h */
+
+/* A ROUTER bound to `endpoint`, or a DEALER connected to it: MANDATORY (ROUTER), IMMEDIATE (DEALER), ZMTP heartbeats,
  * keep-alive, reconnect back-off, MAXMSGSIZE, high-water marks that only a peer outside the protocol reaches (credit bounds what
- * is under way), LINGER bounded.
- * `plaintext` allows TCP beyond loopback without encryption. Errors: FLK_E_CONFIG with endpoint and reason. */
-FLK_MUST_CHECK flk_err_t flk_link_bind(void *context, const char *endpoint, bool plaintext, void **socket,
-                                       char *errmsg);
-FLK_MUST_CHECK flk_err_t flk_link_connect(void *context, const char *endpoint, bool plaintext, void **socket,
-                                          char *errmsg);
+ * is under way), LINGER bounded. Errors: FLK_E_CONFIG with endpoint and reason. */
+
+/* Over TCP, when the handler's process has a key, with CURVE: who is let in is what `zap` says for `role`. NULL: no key. */
+FLK_MUST_CHECK flk_err_t flk_link_bind(void *context, const char *endpoint, flk_zap_t *zap, flk_role_t role,
+                                       void **socket, char *errmsg);
+
+/* One of the servers that are trusted. */
+typedef struct flk_server {
+    size_t turn;                    /* which: counted round and round */
+    char key[FLK_CURVE_TEXT_BYTES]; /* filled in by flk_link_connect; "" over a plain link */
+} flk_server_t;
+/* FLK_E_UNAVAILABLE: no server is trusted, for now. */
+FLK_MUST_CHECK flk_err_t flk_link_connect(void *context, const char *endpoint, const flk_security_t *security,
+                                          flk_server_t *server, void **socket, char *errmsg);
 void flk_link_close(void **socket);
 
 /* What a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up to 32 here. */
@@ -30,8 +40,8 @@ bool flk_route_equal(const flk_route_t *a, const flk_route_t *b);
 typedef struct flk_message {
     flk_route_t route; /* ROUTER only */
     flk_frame_t frame; /* decoded header; borrows from `head` */
-    zmq_msg_t head;
-    zmq_msg_t body; /* size 0 when there was none */
+    zmq_msg_t head;    /* with the sender's properties */
+    zmq_msg_t body;    /* size 0 when there was none */
 } flk_message_t;
 
 void flk_message_init(flk_message_t *message);

@@ -3,10 +3,12 @@
 
 #include <string.h>
 
-flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint, bool plaintext,
+#include "common/log.h"
+
+flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint, const flk_security_t *security,
                           const flk_frame_t *greeting, uint32_t heartbeat_ms, uint64_t now_ms, char *errmsg) {
     *uplink = (flk_uplink_t){.context = context,
-                             .plaintext = plaintext,
+                             .security = security,
                              .greeting = *greeting,
                              .heartbeat_ms = heartbeat_ms,
                              .retry_at_ms = now_ms,
@@ -18,7 +20,8 @@ flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpo
     }
     strcpy(uplink->endpoint, endpoint);
     /* Connecting does not wait for the other side, so a wrong endpoint is found here and now. */
-    return flk_link_connect(context, uplink->endpoint, plaintext, &uplink->socket, errmsg);
+    flk_err_t err = flk_link_connect(context, uplink->endpoint, security, &uplink->server, &uplink->socket, errmsg);
+    return err == FLK_E_UNAVAILABLE ? FLK_OK : err; /* some server may be trusted later */
 }
 
 static bool say(flk_uplink_t *uplink, const flk_frame_t *frame) {
@@ -61,14 +64,24 @@ static void greet(flk_uplink_t *uplink, uint64_t now_ms) {
     }
 }
 
+/* Once for each time that the link was up, or the process started. */
+static void complain(flk_uplink_t *uplink, const char *why) {
+    if (!uplink->complained) {
+        flk_log(FLK_LOG_WARN, "link_not_made", FLK_S("endpoint", uplink->endpoint), FLK_S("why", why));
+        uplink->complained = true;
+    }
+}
+
 static flk_uplink_event_t tick_down(flk_uplink_t *uplink, uint64_t now_ms) {
     if (now_ms < uplink->retry_at_ms) {
         return FLK_UPLINK_NOTHING;
     }
     if (uplink->socket == NULL) {
         char errmsg[FLK_ERRMSG_BYTES];
-        if (flk_link_connect(uplink->context, uplink->endpoint, uplink->plaintext, &uplink->socket, errmsg) != FLK_OK) {
-            flk_uplink_drop(uplink, now_ms); /* out of sockets or memory: passing */
+        if (flk_link_connect(uplink->context, uplink->endpoint, uplink->security, &uplink->server, &uplink->socket,
+                             errmsg) != FLK_OK) {
+            complain(uplink, errmsg);
+            flk_uplink_drop(uplink, now_ms); /* nobody to trust, out of sockets or memory: passing */
             return FLK_UPLINK_NOTHING;
         }
     }
@@ -78,6 +91,16 @@ static flk_uplink_event_t tick_down(flk_uplink_t *uplink, uint64_t now_ms) {
 }
 
 static flk_uplink_event_t tick_greeting(flk_uplink_t *uplink, uint64_t now_ms) {
+    uint64_t try_ms = (uint64_t)uplink->heartbeat_ms * FLK_UPLINK_MISSES;
+    try_ms = try_ms > FLK_UPLINK_TRY_MS_MIN ? try_ms : FLK_UPLINK_TRY_MS_MIN;
+    if (uplink->server.key[0] != '\0' && now_ms - uplink->heard_ms > try_ms) {
+        complain(uplink,
+                 "no welcome: nothing listens there, its key is none that FLK_CURVE_DIR trusts, or ours is not in its "
+                 "FLK_CURVE_DIR");
+        uplink->server.turn++;
+        flk_uplink_drop(uplink, now_ms);
+        return FLK_UPLINK_NOTHING;
+    }
     /* libzmq goes on connecting underneath, so silence here needs no new socket, only a new greeting. */
     uint32_t period = uplink->spoke_ms == 0 ? 0 : uplink->heartbeat_ms;
     if (now_ms - uplink->spoke_ms >= period) {
@@ -102,6 +125,13 @@ static flk_uplink_event_t tick_up(flk_uplink_t *uplink, uint64_t now_ms) {
 }
 
 flk_uplink_event_t flk_uplink_tick(flk_uplink_t *uplink, uint64_t now_ms) {
+    if (uplink->socket != NULL && uplink->server.key[0] != '\0' &&
+        !flk_security_trusts(uplink->security, uplink->server.key, now_ms)) {
+        bool up = uplink->state == FLK_UPLINK_UP;
+        complain(uplink, "the server's key is not in FLK_CURVE_DIR any more");
+        flk_uplink_drop(uplink, now_ms);
+        return up ? FLK_UPLINK_LOST : FLK_UPLINK_NOTHING;
+    }
     switch (uplink->state) {
     case FLK_UPLINK_DOWN:
         return tick_down(uplink, now_ms);
@@ -116,6 +146,7 @@ flk_uplink_event_t flk_uplink_tick(flk_uplink_t *uplink, uint64_t now_ms) {
 static flk_uplink_event_t welcomed(flk_uplink_t *uplink, const flk_frame_t *frame, uint64_t now_ms) {
     uplink->state = FLK_UPLINK_UP;
     uplink->credit = frame->credit;
+    uplink->complained = false;
     uplink->backoff_ms = FLK_UPLINK_BACKOFF_MS_MIN;
     uplink->spoke_ms = now_ms;
     return FLK_UPLINK_MET;

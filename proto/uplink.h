@@ -8,20 +8,30 @@
  *    └──────────────────────┘  └── PONG unknown ┘ │
  *    └──── 3 periods of silence, GOODBYE, failed send ┘
  *
+ * Over CURVE the other side must be a server that is trusted, and must let us in. Which of both does not hold nobody tells, so
+ * a link on which nothing is heard for 3 periods (2 s at least) is made anew with the next trusted key: that is how a server's new key
+ * is found, and how a key of ours that was entered late takes effect. A server that is not trusted any more is left.
+ *
  * Each arrival in UP is a new acquaintance: the other side may have lost all it held, so the owner sends again. */
 #ifndef FLK_PROTO_UPLINK_H
 #define FLK_PROTO_UPLINK_H
 
 #include "proto/link.h"
 
-enum { FLK_UPLINK_MISSES = 3, FLK_UPLINK_BACKOFF_MS_MIN = 100, FLK_UPLINK_BACKOFF_MS_MAX = 2000 };
+enum {
+    FLK_UPLINK_MISSES = 3,
+    FLK_UPLINK_BACKOFF_MS_MIN = 100,
+    FLK_UPLINK_BACKOFF_MS_MAX = 2000,
+    FLK_UPLINK_TRY_MS_MIN = 2000
+};
 
 typedef enum flk_uplink_state { FLK_UPLINK_DOWN, FLK_UPLINK_GREETING, FLK_UPLINK_UP } flk_uplink_state_t;
 
 typedef struct flk_uplink {
     void *context;
     char endpoint[128];
-    bool plaintext;
+    const flk_security_t *security;
+    flk_server_t server;  /* that this socket trusts, or tries */
     flk_frame_t greeting; /* HELLO or READY, said at every acquaintance */
     uint32_t heartbeat_ms;
 
@@ -32,6 +42,7 @@ typedef struct flk_uplink {
     uint64_t spoke_ms;    /* last greeting or PING */
     uint64_t retry_at_ms; /* DOWN: not before */
     uint32_t backoff_ms;
+    bool complained; /* that it cannot be made */
 } flk_uplink_t;
 
 typedef enum flk_uplink_event {
@@ -41,11 +52,11 @@ typedef enum flk_uplink_event {
     FLK_UPLINK_YOURS,   /* not a control frame: the owner's */
 } flk_uplink_event_t;
 
-/* Copies its arguments; connects at the first tick. Errors: FLK_E_CONFIG (endpoint too long, or refused by
+/* Copies its arguments but for `security`, which it keeps; connects at the first tick. Errors: FLK_E_CONFIG (endpoint too long, or refused by
  * flk_link_connect's rules). */
-FLK_MUST_CHECK flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint, bool plaintext,
-                                         const flk_frame_t *greeting, uint32_t heartbeat_ms, uint64_t now_ms,
-                                         char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint,
+                                         const flk_security_t *security, const flk_frame_t *greeting,
+                                         uint32_t heartbeat_ms, uint64_t now_ms, char *errmsg);
 /* Says GOODBYE when UP and closes. */
 void flk_uplink_fini(flk_uplink_t *uplink);
 

@@ -302,7 +302,7 @@ static flk_err_t open_uplinks(flk_loop_t *loop, const flk_loop_options_t *option
     flk_frame_t ready = {.kind = FLK_READY, .id = loop->instance, .credit = options->credit};
     snprintf(ready.name, sizeof ready.name, "%s", options->name);
     for (size_t u = 0; u < options->endpoints_len; u++) {
-        flk_err_t err = flk_uplink_init(&loop->uplinks[u], options->context, options->endpoints[u], options->plaintext,
+        flk_err_t err = flk_uplink_init(&loop->uplinks[u], options->context, options->endpoints[u], options->security,
                                         &ready, options->heartbeat_ms, flk_mono_ms(), errmsg);
         if (err != FLK_OK) {
             return err;

@@ -4,6 +4,7 @@
 #define FLK_WORKER_LOOP_H
 
 #include "proto/frame.h"
+#include "proto/security.h"
 #include "worker/batch.h"
 
 typedef struct flk_loop flk_loop_t; /* Opaque; fields are commented in loop.c. */
@@ -11,12 +12,12 @@ typedef struct flk_loop flk_loop_t; /* Opaque; fields are commented in loop.c. *
 enum { FLK_BROKERS_MAX = 16 };
 
 typedef struct flk_loop_options {
-    void *context;                /* ZeroMQ's; ended after flk_loop_stop */
-    const char *const *endpoints; /* of the brokers; borrowed until _new returns */
-    size_t endpoints_len;         /* 1..FLK_BROKERS_MAX */
-    bool plaintext;
-    const char *name; /* in READY; borrowed until _new returns */
-    uint32_t credit;  /* deliveries it may hold, per broker */
+    void *context;                  /* ZeroMQ's; ended after flk_loop_stop */
+    const char *const *endpoints;   /* of the brokers; borrowed until _new returns */
+    size_t endpoints_len;           /* 1..FLK_BROKERS_MAX */
+    const flk_security_t *security; /* NULL: no key; borrowed until _destroy */
+    const char *name;               /* in READY; borrowed until _new returns */
+    uint32_t credit;                /* deliveries it may hold, per broker */
     uint32_t heartbeat_ms;
     uint32_t drain_ms;    /* how long it waits for the brokers' GOODBYE when it stops */
     uint32_t vouch_ms;    /* how long the pulse speaks for a thread that begins no turn */

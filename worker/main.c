@@ -30,6 +30,7 @@ struct program {
     flk_key_metrics_t *key_metrics;
     flk_rulebook_t *book;
     flk_file_watch_t watch; /* of the files that the rules were read from */
+    flk_security_t *security;
     flk_worker_t *worker;
     flk_admin_t *admin;
     sigset_t signals;
@@ -106,7 +107,7 @@ static flk_err_t make_worker(struct program *program, char *errmsg) {
     name_of_process(name);
     flk_worker_options_t options = {
         .backends = flk_settings_str(settings, FLK_SET_BACKENDS),
-        .plaintext = flk_settings_bool(settings, FLK_SET_PLAINTEXT),
+        .security = program->security,
         .name = name,
         .threads = threads_wanted(settings),
         .credit = (uint32_t)flk_settings_uint(settings, FLK_SET_WORKER_CREDIT),
@@ -200,7 +201,8 @@ int main(int argc, char **argv) {
     block_signals(&program);
     FLK_ASSERT(sodium_init() >= 0);
     program.metrics = flk_metrics_new();
-    flk_err_t err = make_rulebook(&program, errmsg);
+    flk_err_t err = flk_security_load(program.settings, FLK_ROLE_BROKER, 0, &program.security, errmsg);
+    err = err != FLK_OK ? err : make_rulebook(&program, errmsg);
     err = err != FLK_OK ? err : make_worker(&program, errmsg);
     err = err != FLK_OK ? err : start_admin(&program, errmsg);
     err = err != FLK_OK ? err : flk_worker_start(program.worker, errmsg);
@@ -220,6 +222,7 @@ int main(int argc, char **argv) {
     }
     flk_admin_stop(&program.admin); /* while it drained, /readyz said so */
     flk_worker_destroy(&program.worker);
+    flk_security_destroy(&program.security);
     flk_rulebook_destroy(&program.book);
     flk_metrics_destroy(&program.metrics);
     flk_key_metrics_destroy(&program.key_metrics);

@@ -84,7 +84,7 @@ static flk_err_t open_uplinks(flk_pulse_t *pulse, const flk_loop_options_t *opti
     flk_frame_t ping = {.kind = FLK_PING, .instances = pulse->instances};
     flk_id_random(&ping.id);
     for (size_t u = 0; u < options->endpoints_len; u++) {
-        flk_err_t err = flk_uplink_init(&pulse->uplinks[u], options->context, options->endpoints[u], options->plaintext,
+        flk_err_t err = flk_uplink_init(&pulse->uplinks[u], options->context, options->endpoints[u], options->security,
                                         &ping, options->heartbeat_ms, flk_mono_ms(), errmsg);
         if (err != FLK_OK) {
             return err;

@@ -71,7 +71,7 @@ flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **out
     worker->loop_options = (flk_loop_options_t){
         .endpoints = worker->endpoints,
         .endpoints_len = worker->endpoints_len,
-        .plaintext = options->plaintext,
+        .security = options->security,
         .credit = options->credit,
         .heartbeat_ms = options->heartbeat_ms,
         .drain_ms = options->drain_ms,

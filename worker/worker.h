@@ -11,10 +11,10 @@ typedef struct flk_worker flk_worker_t; /* Opaque. */
 typedef flk_err_t flk_worker_store_fn(void *arg, flk_store_t **store, char *errmsg);
 
 typedef struct flk_worker_options {
-    const char *backends; /* "endpoint[,…]": the brokers */
-    bool plaintext;
-    const char *name; /* READY carries it with the thread's number appended */
-    unsigned threads; /* 1..FLK_INSTANCES_MAX */
+    const char *backends;           /* "endpoint[,…]": the brokers */
+    const flk_security_t *security; /* NULL: no key; borrowed until _destroy */
+    const char *name;               /* READY carries it with the thread's number appended */
+    unsigned threads;               /* 1..FLK_INSTANCES_MAX */
     uint32_t credit, heartbeat_ms, drain_ms, vouch_ms;
     flk_rulebook_t *book;   /* borrowed until _destroy */
     flk_metrics_t *metrics; /* borrowed until _destroy */

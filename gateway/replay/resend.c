@@ -32,7 +32,7 @@ struct flk_resend {
     flk_resend_counts_t counts;
 };
 
-flk_err_t flk_resend_open(const char *endpoint, bool plaintext, const volatile sig_atomic_t *stop,
+flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, const volatile sig_atomic_t *stop,
                           flk_resend_t **resend, char *errmsg) {
     flk_resend_t *mine = flk_start_alloc(sizeof *mine);
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "flk-replay"};
@@ -48,7 +48,7 @@ flk_err_t flk_resend_open(const char *endpoint, bool plaintext, const volatile s
         return FLK_E_NOMEM;
     }
     flk_err_t err =
-        flk_uplink_init(&mine->uplink, mine->context, endpoint, plaintext, &hello, HEARTBEAT_MS, flk_mono_ms(), errmsg);
+        flk_uplink_init(&mine->uplink, mine->context, endpoint, security, &hello, HEARTBEAT_MS, flk_mono_ms(), errmsg);
     mine->has_uplink = err == FLK_OK;
     if (err != FLK_OK) {
         flk_resend_close(resend);

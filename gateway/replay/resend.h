@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "common/pcs.h"
+#include "proto/security.h"
 
 typedef struct flk_resend flk_resend_t; /* Opaque; fields are commented in resend.c. */
 
@@ -15,8 +16,8 @@ typedef struct flk_resend_counts {
 
 /* Connects to `endpoint`. `stop`, when it becomes non-zero, ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with
  * flk_resend_close. */
-FLK_MUST_CHECK flk_err_t flk_resend_open(const char *endpoint, bool plaintext, const volatile sig_atomic_t *stop,
-                                         flk_resend_t **resend, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security,
+                                         const volatile sig_atomic_t *stop, flk_resend_t **resend, char *errmsg);
 void flk_resend_close(flk_resend_t **resend);
 
 /* Gives one record to the door; waits while too many are under way. LSNs must rise. Errors: FLK_E_TIMEOUT (no answer for half a

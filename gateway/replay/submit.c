@@ -172,6 +172,7 @@ static flk_err_t submit_all(replay_t *replay, flk_journal_t *journal) {
 int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t *settings, const char *dir) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_journal_t *journal;
+    flk_security_t *security = NULL;
     const char *to = options->to != NULL ? options->to : flk_settings_str(settings, FLK_SET_ZMQ_LISTEN);
     replay_t replay = {.options = options, .errmsg = errmsg, .saved_ms = flk_mono_ms()};
     const struct sigaction action = {.sa_handler = on_signal};
@@ -184,7 +185,10 @@ int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t 
         replay.seen_lsn = replay.done_lsn;
     }
     if (err == FLK_OK && !options->dry_run) {
-        err = flk_resend_open(to, flk_settings_bool(settings, FLK_SET_PLAINTEXT), &stop, &replay.resend, errmsg);
+        err = flk_security_load(settings, FLK_ROLE_GATEWAY, 0, &security, errmsg);
+        if (err == FLK_OK) {
+            err = flk_resend_open(to, security, &stop, &replay.resend, errmsg);
+        }
     }
     if (err == FLK_OK) {
         err = submit_all(&replay, journal);
@@ -194,6 +198,7 @@ int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t 
         print_summary(&replay);
     }
     flk_resend_close(&replay.resend);
+    flk_security_destroy(&security);
     flk_journal_close(&journal);
     if (err == FLK_E_CONFIG) {
         fprintf(stderr, "flk-replay: %s\n", errmsg);

@@ -130,7 +130,7 @@ static atomic_bool workers_stop;
 static void *open_peer(const char *endpoint, const flk_frame_t *hello) {
     void *socket;
     char errmsg[FLK_ERRMSG_BYTES];
-    if (flk_link_connect(context, endpoint, false, &socket, errmsg) != FLK_OK) {
+    if (flk_link_connect(context, endpoint, NULL, &(flk_server_t){0}, &socket, errmsg) != FLK_OK) {
         fprintf(stderr, "bench_broker: %s\n", errmsg);
         exit(1);
     }

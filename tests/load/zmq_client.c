@@ -76,7 +76,7 @@ int zmq_run(const load_options_t *options, const load_body_t *bodies) {
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "flk-load"};
     flk_id_random(&hello.id);
     flk_message_init(&client.message);
-    if (flk_uplink_init(&client.uplink, context, options->zmq, false, &hello, 1000, flk_mono_ms(), errmsg) != FLK_OK) {
+    if (flk_uplink_init(&client.uplink, context, options->zmq, NULL, &hello, 1000, flk_mono_ms(), errmsg) != FLK_OK) {
         fprintf(stderr, "flk-load: %s\n", errmsg);
         return 2;
     }

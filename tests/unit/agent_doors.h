@@ -266,8 +266,8 @@ static inline void door_zmq_open(door_t *door, const char *endpoint, const step_
     door_init(door, script, script_len);
     size_t bytes = sizeof door->endpoint;
     door->context = zmq_ctx_new();
-    ck_assert_msg(flk_link_bind(door->context, endpoint == NULL ? "tcp://127.0.0.1:*" : endpoint, false, &door->router,
-                                errmsg) == FLK_OK,
+    ck_assert_msg(flk_link_bind(door->context, endpoint == NULL ? "tcp://127.0.0.1:*" : endpoint, NULL, FLK_ROLE_AGENT,
+                                &door->router, errmsg) == FLK_OK,
                   "%s", errmsg);
     ck_assert_int_eq(zmq_getsockopt(door->router, ZMQ_LAST_ENDPOINT, door->endpoint, &bytes), 0);
     ck_assert_int_eq(pthread_create(&door->thread, NULL, zmq_serve, door), 0);

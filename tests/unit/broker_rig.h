@@ -106,7 +106,8 @@ static inline void rig_close(void *socket) {
 static inline void peer_connect(peer_t *peer, const char *endpoint) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     void **place = rig_place_of(NULL);
-    ck_assert_msg(flk_link_connect(rig.context, endpoint, false, place, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_link_connect(rig.context, endpoint, NULL, &(flk_server_t){0}, place, errmsg) == FLK_OK, "%s",
+                  errmsg);
     peer->socket = *place;
 }
 

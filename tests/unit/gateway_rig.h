@@ -137,7 +137,7 @@ static inline void rig_setup(void) {
 
 /* libzmq lets go of a port a while after the socket was closed. */
 static inline void played_up(played_t *broker) {
-    RIG_WAIT(flk_link_bind(rig.context, broker->endpoint, false, &broker->socket, errmsg) == FLK_OK);
+    RIG_WAIT(flk_link_bind(rig.context, broker->endpoint, NULL, FLK_ROLE_AGENT, &broker->socket, errmsg) == FLK_OK);
     flk_message_init(&broker->message);
 }
 
@@ -299,7 +299,7 @@ typedef struct agent {
 } agent_t;
 
 static inline void agent_open(agent_t *agent) {
-    ck_assert_int_eq(flk_link_connect(rig.context, rig.door, false, &agent->socket, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_link_connect(rig.context, rig.door, NULL, &(flk_server_t){0}, &agent->socket, errmsg), FLK_OK);
     flk_message_init(&agent->message);
 }
 

@@ -112,7 +112,7 @@ START_TEST(test_broker_process_names_the_port_in_use) {
     void *taken;
     char endpoint[128], rest[4096];
     size_t len = sizeof endpoint;
-    ck_assert_int_eq(flk_link_bind(rig.context, "tcp://127.0.0.1:*", false, &taken, rest), FLK_OK);
+    ck_assert_int_eq(flk_link_bind(rig.context, "tcp://127.0.0.1:*", NULL, FLK_ROLE_AGENT, &taken, rest), FLK_OK);
     ck_assert_int_eq(zmq_getsockopt(taken, ZMQ_LAST_ENDPOINT, endpoint, &len), 0);
     start("tcp://127.0.0.1:*", endpoint);
     ck_assert_int_eq(wait_for_end(rest, sizeof rest), 1);

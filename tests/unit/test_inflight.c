@@ -57,9 +57,9 @@ START_TEST(test_agents_known) {
     flk_agents_t *agents = flk_agents_new(4);
     flk_route_t a = {.bytes = 5, .id = {1, 2, 3, 4, 5}}, b = {.bytes = 5, .id = {1, 2, 3, 4, 6}};
     ck_assert(!flk_agents_heard(agents, &a, 1000));
-    ck_assert_int_eq(flk_agents_introduce(agents, &a, 1000), FLK_OK);
-    ck_assert_int_eq(flk_agents_introduce(agents, &b, 1000), FLK_OK);
-    ck_assert_int_eq(flk_agents_introduce(agents, &a, 1500), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &a, "", 1000), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &b, "", 1000), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &a, "", 1500), FLK_OK);
     ck_assert_uint_eq(flk_agents_len(agents), 2);
     flk_agents_remove(agents, &b);
     ck_assert(!flk_agents_heard(agents, &b, 2000));
@@ -96,23 +96,23 @@ END_TEST
 START_TEST(test_agents_credit) {
     flk_agents_t *agents = flk_agents_new(2);
     flk_route_t a = {.bytes = 1, .id = {1}}, b = {.bytes = 1, .id = {2}};
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_E_FULL);
-    ck_assert_int_eq(flk_agents_take(agents, &b, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_E_FULL);
+    ck_assert_int_eq(flk_agents_take(agents, &b, "", 0), FLK_OK);
     ck_assert(!flk_agents_heard(agents, &a, 0));
     flk_agents_give(agents, &a);
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_OK);
     flk_agents_give(agents, &b);
     flk_agents_sweep(agents, 10 * FLK_AGENT_SILENCE_MS_MAX);
     ck_assert_uint_eq(flk_agents_len(agents), 1);
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_E_FULL);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_E_FULL);
     flk_agents_remove(agents, &a);
     flk_agents_give(agents, &a);
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_OK);
     flk_agents_give(agents, &a);
     flk_agents_give(agents, &a);
-    ck_assert_int_eq(flk_agents_take(agents, &a, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &a, "", 0), FLK_OK);
     flk_agents_destroy(&agents);
 }
 END_TEST
@@ -123,11 +123,11 @@ START_TEST(test_agents_bound) {
     flk_route_t route = {.bytes = sizeof(uint32_t)};
     for (uint32_t i = 0; i < FLK_AGENTS_MAX; i++) {
         memcpy(route.id, &i, sizeof i);
-        ck_assert_int_eq(flk_agents_introduce(agents, &route, 0), FLK_OK);
+        ck_assert_int_eq(flk_agents_introduce(agents, &route, "", 0), FLK_OK);
     }
     route.bytes = 2;
-    ck_assert_int_eq(flk_agents_introduce(agents, &route, 0), FLK_E_FULL);
-    ck_assert_int_eq(flk_agents_take(agents, &route, 0), FLK_E_FULL);
+    ck_assert_int_eq(flk_agents_introduce(agents, &route, "", 0), FLK_E_FULL);
+    ck_assert_int_eq(flk_agents_take(agents, &route, "", 0), FLK_E_FULL);
     ck_assert_uint_eq(flk_agents_len(agents), FLK_AGENTS_MAX);
     flk_agents_destroy(&agents);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/link.h"
+#include "proto/zap.h"
 #include "tests/unit/suite.h"
 
 enum { DEADLINE_MS = 5000 };
@@ -17,10 +17,12 @@ static char endpoint[64];
 
 static void setup(void) {
     context = zmq_ctx_new();
-    ck_assert_msg(flk_link_bind(context, "tcp://127.0.0.1:*", false, &router, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_link_bind(context, "tcp://127.0.0.1:*", NULL, FLK_ROLE_AGENT, &router, errmsg) == FLK_OK, "%s",
+                  errmsg);
     size_t len = sizeof endpoint;
     ck_assert_int_eq(zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, endpoint, &len), 0);
-    ck_assert_msg(flk_link_connect(context, endpoint, false, &dealer, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_link_connect(context, endpoint, NULL, &(flk_server_t){0}, &dealer, errmsg) == FLK_OK, "%s",
+                  errmsg);
     flk_message_init(&message);
 }
 
@@ -131,7 +133,7 @@ END_TEST
 START_TEST(test_link_does_not_queue_for_an_absent_peer) {
     flk_link_close(&router);
     flk_link_close(&dealer);
-    ck_assert_int_eq(flk_link_connect(context, endpoint, false, &dealer, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_link_connect(context, endpoint, NULL, &(flk_server_t){0}, &dealer, errmsg), FLK_OK);
     ck_assert_int_eq(flk_link_send(dealer, NULL, &submit, NULL), FLK_E_UNAVAILABLE);
 }
 END_TEST
@@ -141,7 +143,7 @@ START_TEST(test_link_finds_a_restarted_peer_soon) {
     ck_assert_int_eq(send_wait(&submit, NULL, 0), FLK_OK);
     flk_link_close(&router);
     zmq_poll(NULL, 0, 3600); /* the outage: doubling without a cap, the next try would come after 6.3 s */
-    ck_assert_msg(flk_link_bind(context, endpoint, false, &router, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_link_bind(context, endpoint, NULL, FLK_ROLE_AGENT, &router, errmsg) == FLK_OK, "%s", errmsg);
     uint64_t back_at = flk_mono_ms();
     ck_assert_int_eq(send_wait(&submit, NULL, 0), FLK_OK);
     ck_assert_int_eq(recv_wait(router, true), FLK_OK);
@@ -156,7 +158,7 @@ START_TEST(test_link_refuses_an_oversized_frame) {
     ck_assert_int_eq(send_wait(&submit, big, body_bytes), FLK_OK);
     free(big);
     void *other;
-    ck_assert_int_eq(flk_link_connect(context, endpoint, false, &other, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_link_connect(context, endpoint, NULL, &(flk_server_t){0}, &other, errmsg), FLK_OK);
     flk_link_close(&dealer); /* otherwise it comes back and is a second good peer */
     dealer = other;
     ck_assert_int_eq(send_wait(&submit, "good", 4), FLK_OK);
@@ -183,15 +185,25 @@ START_TEST(test_link_refuses_plaintext_beyond_loopback) {
     };
     void *socket;
     for (size_t i = 0; i < FLK_COUNT_OF(refused); i++) {
-        ck_assert_int_eq(flk_link_bind(context, refused[i], false, &socket, errmsg), FLK_E_CONFIG);
+        ck_assert_int_eq(flk_link_bind(context, refused[i], NULL, FLK_ROLE_AGENT, &socket, errmsg), FLK_E_CONFIG);
         ck_assert_ptr_null(socket);
         ck_assert_msg(strstr(errmsg, refused[i]) != NULL, "%s", errmsg);
     }
-    ck_assert_msg(flk_link_bind(context, "tcp://0.0.0.0:*", true, &socket, errmsg) == FLK_OK, "%s", errmsg);
+    flk_security_t *security;
+    flk_zap_t *zap;
+    flk_security_options_t open = {.key_file = "", .key_dir = "", .plaintext = true};
+    ck_assert_int_eq(flk_security_new(&open, &security, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_zap_start(context, security, NULL, &zap, errmsg), FLK_OK);
+    ck_assert_msg(flk_link_bind(context, "tcp://0.0.0.0:*", zap, FLK_ROLE_AGENT, &socket, errmsg) == FLK_OK, "%s",
+                  errmsg);
     flk_link_close(&socket);
-    ck_assert_int_eq(flk_link_connect(context, "tcp://localhost:5555", false, &socket, errmsg), FLK_OK);
+    flk_zap_stop(&zap);
+    flk_security_destroy(&security);
+    ck_assert_int_eq(flk_link_connect(context, "tcp://localhost:5555", NULL, &(flk_server_t){0}, &socket, errmsg),
+                     FLK_OK);
     flk_link_close(&socket);
-    ck_assert_int_eq(flk_link_connect(context, "ipc:///tmp/flk-test-absent", false, &socket, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_link_connect(context, "ipc:///tmp/flk-test-absent", NULL, &(flk_server_t){0}, &socket, errmsg),
+                     FLK_OK);
     flk_link_close(&socket);
 }
 END_TEST
@@ -199,7 +211,7 @@ END_TEST
 /* A port in use is one clear line with the endpoint in it. */
 START_TEST(test_link_names_the_port_in_use) {
     void *second;
-    ck_assert_int_eq(flk_link_bind(context, endpoint, false, &second, errmsg), FLK_E_CONFIG);
+    ck_assert_int_eq(flk_link_bind(context, endpoint, NULL, FLK_ROLE_AGENT, &second, errmsg), FLK_E_CONFIG);
     ck_assert_ptr_null(second);
     ck_assert_msg(strstr(errmsg, endpoint) != NULL && strstr(errmsg, "in use") != NULL, "%s", errmsg);
 }

@@ -19,7 +19,7 @@ static flk_message_t message;
 static void bind_server(const char *where) {
     char errmsg[FLK_ERRMSG_BYTES];
     size_t size = sizeof endpoint;
-    ck_assert_msg(flk_link_bind(context, where, false, &server, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_link_bind(context, where, NULL, FLK_ROLE_AGENT, &server, errmsg) == FLK_OK, "%s", errmsg);
     ck_assert_int_eq(zmq_getsockopt(server, ZMQ_LAST_ENDPOINT, endpoint, &size), 0);
 }
 
@@ -30,7 +30,7 @@ static void setup(void) {
     bind_server("tcp://127.0.0.1:*");
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "test"};
     flk_id_random(&hello.id);
-    ck_assert_msg(flk_uplink_init(&uplink, context, endpoint, false, &hello, HEARTBEAT_MS, flk_mono_ms(), errmsg) ==
+    ck_assert_msg(flk_uplink_init(&uplink, context, endpoint, NULL, &hello, HEARTBEAT_MS, flk_mono_ms(), errmsg) ==
                       FLK_OK,
                   "%s", errmsg);
 }
@@ -139,7 +139,7 @@ START_TEST(test_uplink_refuses_wrong_endpoint) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_uplink_t wrong;
     flk_frame_t hello = {.kind = FLK_HELLO};
-    ck_assert_int_eq(flk_uplink_init(&wrong, context, "udp://nowhere", false, &hello, HEARTBEAT_MS, 0, errmsg),
+    ck_assert_int_eq(flk_uplink_init(&wrong, context, "udp://nowhere", NULL, &hello, HEARTBEAT_MS, 0, errmsg),
                      FLK_E_CONFIG);
     ck_assert_str_ne(errmsg, "");
 }

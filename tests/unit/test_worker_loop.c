@@ -55,7 +55,7 @@ static void *context;
 
 static void broker_bind(broker_t *broker, const char *where) {
     size_t size = sizeof broker->endpoint;
-    ck_assert_msg(flk_link_bind(context, where, false, &broker->socket, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_link_bind(context, where, NULL, FLK_ROLE_AGENT, &broker->socket, errmsg) == FLK_OK, "%s", errmsg);
     ck_assert_int_eq(zmq_getsockopt(broker->socket, ZMQ_LAST_ENDPOINT, broker->endpoint, &size), 0);
 }
 
