@@ -89,7 +89,7 @@ int main(int argc, char **argv) {
     flk_admin_t *admin = NULL;
     flk_security_t *security;
     flk_err_t err = flk_security_load(
-        settings, FLK_ROLE_BROKER, FLK_ROLE_BIT(FLK_ROLE_GATEWAY) | FLK_ROLE_BIT(FLK_ROLE_WORKER), &security, errmsg);
+        settings, FLK_ROLE_NONE, FLK_ROLE_BIT(FLK_ROLE_GATEWAY) | FLK_ROLE_BIT(FLK_ROLE_WORKER), &security, errmsg);
     if (err == FLK_OK) {
         err = start_broker(settings, security, metrics, errmsg);
     }

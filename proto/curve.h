@@ -24,7 +24,8 @@ typedef enum flk_role {
 #define FLK_ROLE_ID(id, name, dir) FLK_ROLE_##id,
     FLK_ROLES(FLK_ROLE_ID)
 #undef FLK_ROLE_ID
-        FLK_ROLES_COUNT
+        FLK_ROLES_COUNT,
+    FLK_ROLE_NONE = FLK_ROLES_COUNT
 } flk_role_t;
 
 const char *flk_role_name(flk_role_t role); /* "worker" */

@@ -172,7 +172,8 @@ static void put(flk_keydir_t *keydir, shelf_t *shelf, list_t *list, bool readabl
 
 static void fail(flk_keydir_t *keydir, shelf_t *shelf, const char *dir, int code) {
     if (shelf->why != code) {
-        flk_log(FLK_LOG_ERROR, "keys_unreadable", FLK_S("directory", dir), FLK_S("why", strerror(code)),
+        flk_log(code == ENOENT ? FLK_LOG_WARN : FLK_LOG_ERROR, "keys_unreadable", FLK_S("directory", dir),
+                FLK_S("why", strerror(code)),
                 FLK_S("effect", is_deliberate(code) ? "nobody of this role is let in" : "nobody new is let in"));
         shelf->why = code;
     }

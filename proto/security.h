@@ -13,7 +13,7 @@ typedef struct flk_security flk_security_t; /* Opaque; fields are commented in s
 typedef struct flk_security_options {
     const char *key_file, *key_dir; /* FLK_CURVE_KEY_FILE and FLK_CURVE_DIR; both "": no CURVE */
     bool plaintext;                 /* FLK_PLAINTEXT */
-    flk_role_t servers;             /* whom this process connects to */
+    flk_role_t servers;             /* whom this process connects to; FLK_ROLE_NONE: nobody */
     unsigned guests;                /* FLK_ROLE_BITs: who connects to it */
 } flk_security_options_t;
 

@@ -90,14 +90,22 @@ static flk_uplink_event_t tick_down(flk_uplink_t *uplink, uint64_t now_ms) {
     return FLK_UPLINK_NOTHING;
 }
 
+/* How long nothing may be heard before the next key is tried. A handshake takes a few round trips; one with the wrong key never
+ * ends, so a short time is tried first. Once it stands (the greeting could be sent), the other side's heartbeat counts. */
+static uint64_t patience_ms(const flk_uplink_t *uplink) {
+    uint64_t beats_ms = (uint64_t)uplink->heartbeat_ms * FLK_UPLINK_MISSES;
+    uint64_t longest_ms = beats_ms > FLK_UPLINK_TRY_MS_MAX ? beats_ms : FLK_UPLINK_TRY_MS_MAX;
+    uint64_t handshake_ms = FLK_UPLINK_TRY_MS_MIN * ((uint64_t)uplink->tries + 1);
+    return uplink->spoke_ms != 0 || handshake_ms > longest_ms ? longest_ms : handshake_ms;
+}
+
 static flk_uplink_event_t tick_greeting(flk_uplink_t *uplink, uint64_t now_ms) {
-    uint64_t try_ms = (uint64_t)uplink->heartbeat_ms * FLK_UPLINK_MISSES;
-    try_ms = try_ms > FLK_UPLINK_TRY_MS_MIN ? try_ms : FLK_UPLINK_TRY_MS_MIN;
-    if (uplink->server.key[0] != '\0' && now_ms - uplink->heard_ms > try_ms) {
+    if (uplink->server.key[0] != '\0' && now_ms - uplink->heard_ms > patience_ms(uplink)) {
         complain(uplink,
                  "no welcome: nothing listens there, its key is none that FLK_CURVE_DIR trusts, or ours is not in its "
                  "FLK_CURVE_DIR");
         uplink->server.turn++;
+        uplink->tries++;
         flk_uplink_drop(uplink, now_ms);
         return FLK_UPLINK_NOTHING;
     }
@@ -147,6 +155,7 @@ static flk_uplink_event_t welcomed(flk_uplink_t *uplink, const flk_frame_t *fram
     uplink->state = FLK_UPLINK_UP;
     uplink->credit = frame->credit;
     uplink->complained = false;
+    uplink->tries = 0;
     uplink->backoff_ms = FLK_UPLINK_BACKOFF_MS_MIN;
     uplink->spoke_ms = now_ms;
     return FLK_UPLINK_MET;

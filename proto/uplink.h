@@ -9,7 +9,7 @@
  *    └──── 3 periods of silence, GOODBYE, failed send ┘
  *
  * Over CURVE the other side must be a server that is trusted, and must let us in. Which of both does not hold nobody tells, so
- * a link on which nothing is heard for 3 periods (2 s at least) is made anew with the next trusted key: that is how a server's new key
+ * a link on which nothing is heard for half a second, then longer, is made anew with the next trusted key: that is how a server's new key
  * is found, and how a key of ours that was entered late takes effect. A server that is not trusted any more is left.
  *
  * Each arrival in UP is a new acquaintance: the other side may have lost all it held, so the owner sends again. */
@@ -22,7 +22,8 @@ enum {
     FLK_UPLINK_MISSES = 3,
     FLK_UPLINK_BACKOFF_MS_MIN = 100,
     FLK_UPLINK_BACKOFF_MS_MAX = 2000,
-    FLK_UPLINK_TRY_MS_MIN = 2000
+    FLK_UPLINK_TRY_MS_MIN = 500,
+    FLK_UPLINK_TRY_MS_MAX = 5000
 };
 
 typedef enum flk_uplink_state { FLK_UPLINK_DOWN, FLK_UPLINK_GREETING, FLK_UPLINK_UP } flk_uplink_state_t;
@@ -43,6 +44,7 @@ typedef struct flk_uplink {
     uint64_t retry_at_ms; /* DOWN: not before */
     uint32_t backoff_ms;
     bool complained; /* that it cannot be made */
+    uint32_t tries;  /* of keys since it was up last */
 } flk_uplink_t;
 
 typedef enum flk_uplink_event {

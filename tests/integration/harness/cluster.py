@@ -4,7 +4,7 @@ import pathlib
 import shutil
 import tempfile
 
-from . import doors, metrics, pcs
+from . import doors, keys, metrics, pcs
 from .process import Process, free_port, wait_for
 
 
@@ -39,15 +39,16 @@ class Daemon(Process):
 
 class Cluster:
     """`env` goes to all; gateway_env, broker_env and worker_env to one kind. HMAC signing with `testsecret`, LMDB, unless
-    overridden. Use as a context manager: leaving it stops everything in order and checks every log."""
+    overridden. With `curve` each process has a key of its own, named like it, and there is an agent with the key "agent". Use as a context manager: leaving it stops everything in order and checks every log."""
 
     running = []  # for the check after each test
 
     def __init__(self, gateways=1, brokers=1, workers=1, threads=2, env=None, gateway_env=None, broker_env=None,
-                 worker_env=None, wrap=None):
+                 worker_env=None, wrap=None, curve=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="flk-it-"))
         self.keep_directory = False
         env, wrap = dict(env or {}), dict(wrap or {})
+        self.keys = keys.Keys(self.directory / "keys").make("agent", "agent") if curve else None
         fronts = [f"tcp://127.0.0.1:{free_port()}" for _ in range(brokers)]
         backs = [f"tcp://127.0.0.1:{free_port()}" for _ in range(brokers)]
         self.brokers, self.gateways, self.workers = [], [], []
@@ -73,6 +74,8 @@ class Cluster:
             gateway = Daemon(f"gateway-{number}", "flk-gateway", settings, self.directory, http, wrap.get("gateway", ()))
             gateway.http, gateway.zmq = http, zmq
             self.gateways.append(gateway)
+        for daemon in self.daemons() if curve else []:
+            daemon.env.update(self.keys.make(daemon.name.split("-")[0], daemon.name).env(daemon.name))
 
     @property
     def gateway(self):
@@ -150,4 +153,6 @@ class Cluster:
         return doors.HttpDoor(self.gateways[number].http, **options)
 
     def zmq(self, number=0, **options):
+        if self.keys and "curve" not in options:
+            options["curve"] = self.keys.client("agent", "agent", "gateway", f"gateway-{number}")
         return doors.ZmqDoor(self.gateways[number].zmq, **options)

@@ -160,15 +160,23 @@ class Frame:
         return f"<frame {self.kind} {self.id.hex()} {self.fields} {self.body}>"
 
 
+def dealer(curve=None):
+    """A DEALER; with `curve` (server's key, own public key, own secret key, in Z85) a client of that server."""
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.linger = 0
+    if curve:
+        socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = (key.encode() for key in curve)
+    return socket
+
+
 class ZmqDoor:
     """A DEALER as an agent has it; one thread owns it. HELLO is sent at once."""
 
     name = "zmq"
 
-    def __init__(self, endpoint, seconds=20, hello=True):
+    def __init__(self, endpoint, seconds=20, hello=True, curve=None):
         self.seconds, self.instance = seconds, os.urandom(16)
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.linger = 0
+        self.socket = dealer(curve)
         self.socket.connect(endpoint)
         self.credit, self.answers = None, {}
         if hello:
