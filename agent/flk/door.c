@@ -8,6 +8,9 @@ enum { TIMEOUT_MS = 15000 };
 flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, char *errmsg) {
     flk_door_t *door = *out = flk_start_alloc(sizeof *door);
     flk_err_t err = flk_settings_load(FLK_PROGRAM_AGENT, &door->settings, errmsg);
+    if (err == FLK_OK) {
+        err = flk_security_load(door->settings, FLK_ROLE_GATEWAY, 0, &door->security, errmsg);
+    }
     if (err != FLK_OK) {
         return err;
     }
@@ -17,7 +20,7 @@ flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, cha
     door->sender = (flk_sender_options_t){
         .endpoint = flk_settings_str(door->settings, FLK_SET_ENDPOINT),
         .ca_file = options->ca_file,
-        .plaintext = flk_settings_bool(door->settings, FLK_SET_PLAINTEXT),
+        .security = door->security,
         .heartbeat_ms = (uint32_t)flk_settings_uint(door->settings, FLK_SET_HEARTBEAT_MS),
         .parallel = options->parallel,
         .timeout_ms = TIMEOUT_MS,
@@ -29,6 +32,7 @@ flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, cha
 void flk_door_close(flk_door_t **door) {
     if (*door != NULL) {
         flk_signer_destroy(&(*door)->signer);
+        flk_security_destroy(&(*door)->security);
         flk_settings_destroy(&(*door)->settings);
         free(*door);
         *door = NULL;

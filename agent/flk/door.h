@@ -14,7 +14,8 @@ typedef struct flk_door_options {
 
 typedef struct flk_door {
     flk_settings_t *settings;    /* the agent's */
-    flk_sender_options_t sender; /* strings are the settings' */
+    flk_security_t *security;    /* of a ZeroMQ link */
+    flk_sender_options_t sender; /* strings are the settings', and the security this one */
     flk_signer_t *signer;
     bool signs; /* PCS_SIGN_ALG is not none */
 } flk_door_t;

@@ -81,9 +81,9 @@ static void count_route(void *arg, const flk_route_t *route) {
 START_TEST(test_agents_each) {
     flk_agents_t *agents = flk_agents_new(4);
     flk_route_t a = {.bytes = 1, .id = {1}}, b = {.bytes = 1, .id = {10}}, c = {.bytes = 1, .id = {100}};
-    ck_assert_int_eq(flk_agents_introduce(agents, &a, 0), FLK_OK);
-    ck_assert_int_eq(flk_agents_introduce(agents, &b, 0), FLK_OK);
-    ck_assert_int_eq(flk_agents_take(agents, &c, 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &a, "", 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_introduce(agents, &b, "", 0), FLK_OK);
+    ck_assert_int_eq(flk_agents_take(agents, &c, "", 0), FLK_OK);
     unsigned seen = 0;
     flk_agents_each(agents, count_route, &seen);
     ck_assert_uint_eq(seen, 11);
