@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "broker/broker.h"
 #include "common/admin.h"
@@ -35,15 +34,6 @@ static void run(void) {
     flk_notify(FLK_NOTIFY_STOPPING);
     handle_signal(SIGTERM, SIG_IGN); /* it is ending already, and the handler must not meet a freed broker */
     handle_signal(SIGINT, SIG_IGN);
-}
-
-/* Each peer is a connection: libzmq spins when descriptors run out. */
-static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 static flk_err_t start_broker(const flk_settings_t *settings, const flk_security_t *security, flk_metrics_t *metrics,
@@ -83,7 +73,7 @@ int main(int argc, char **argv) {
     if (status >= 0) {
         return status;
     }
-    raise_descriptor_limit();
+    flk_descriptors_raise();
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_metrics_t *metrics = flk_metrics_new();
     flk_admin_t *admin = NULL;

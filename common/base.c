@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 
 void flk_assert_failed(const char *condition, const char *file, int line) {
@@ -39,6 +40,14 @@ void *flk_start_alloc(size_t size) {
         exit(1);
     }
     return memory;
+}
+
+void flk_descriptors_raise(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 uint64_t flk_random_u64(void) {

@@ -59,6 +59,7 @@ int main(int argc, char **argv) {
     }
     sigset_t signals;
     char errmsg[FLK_ERRMSG_BYTES] = "";
+    flk_descriptors_raise();
     block_signals(&signals);
     FLK_ASSERT(sodium_init() >= 0);
     flk_err_t err = serve(settings, &signals, errmsg);

@@ -91,7 +91,8 @@ static int walk(const char *dir, each_fn *each, void *arg, uint64_t *print) {
             break;
         }
         struct stat status;
-        if (!is_key_file(file->d_name) || fstatat(dirfd(stream), file->d_name, &status, 0) != 0) {
+        if (!is_key_file(file->d_name) || fstatat(dirfd(stream), file->d_name, &status, 0) != 0 ||
+            !S_ISREG(status.st_mode)) {
             continue;
         }
         *print += print_of(file->d_name, &status);

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""Strangers' bytes and strangers in masses at every CURVE port: the cluster's own traffic goes on, and memory stays where it was."""
+import os
+import random
+import resource
+import socket
+import struct
+import threading
+import time
+
+from harness import doors
+from harness.cluster import Cluster
+from harness.load import Load, first_answers, statuses
+from harness.process import SLOW, sanitized, wait_for
+
+RSS_GROWTH_MAX = 64 << 20  # of any process, however many strangers have come
+MASS, SILENT = 5000, 2000  # connections at one port
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00"
+
+
+def greeting(mechanism, version=b"\x03\x00", as_server=0):
+    return GREETING[:10] + version + mechanism.ljust(20, b"\0") + bytes([as_server]) + bytes(31)
+
+
+def command(name, body, length=None):
+    data = bytes([len(name)]) + name + body
+    return b"\x06" + struct.pack(">Q", len(data) if length is None else length) + data
+
+
+def corpora(rng):
+    """name -> what a stranger says first"""
+    hello = b"\x01\x00" + bytes(72)
+    return {
+        "nothing": b"",
+        "http": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "tls": bytes.fromhex("16030100c8010000c40303") + rng.randbytes(190),
+        "zmtp 1": b"\x01\x00\x05\x00HELLO",
+        "zmtp 2": b"\xff" + bytes(8) + b"\x7f\x01\x05\x00\x00",
+        "zmtp 9": greeting(b"CURVE", b"\x09\x09"),
+        "null": greeting(b"NULL") + command(b"READY", b""),
+        "plain": greeting(b"PLAIN") + command(b"HELLO", b"\x05admin\x06secret"),
+        "gssapi": greeting(b"GSSAPI"),
+        "nonsense mechanism": greeting(b"\xff" * 20),
+        "also a server": greeting(b"CURVE", as_server=1),
+        "greeting alone": greeting(b"CURVE"),
+        "greeting cut": greeting(b"CURVE")[: rng.randrange(1, 64)],
+        "hello, zero key": greeting(b"CURVE") + command(b"HELLO", hello + bytes(80 + 8 + 32)),
+        "hello, random key": greeting(b"CURVE") + command(b"HELLO", hello + rng.randbytes(32 + 8 + 80)),
+        "hello, low order": greeting(b"CURVE") + command(b"HELLO", hello + b"\x01" + bytes(31) + rng.randbytes(88)),
+        "hello, too short": greeting(b"CURVE") + command(b"HELLO", b"\x01\x00"),
+        "hello, too long": greeting(b"CURVE") + command(b"HELLO", bytes(60000)),
+        "initiate first": greeting(b"CURVE") + command(b"INITIATE", rng.randbytes(300)),
+        "message first": greeting(b"CURVE") + command(b"MESSAGE", rng.randbytes(100)),
+        "error first": greeting(b"CURVE") + command(b"ERROR", b"\x03400"),
+        "2^63 bytes": greeting(b"CURVE") + b"\x06" + struct.pack(">Q", 1 << 63),
+        "2^64-1 bytes": greeting(b"CURVE") + b"\x02" + struct.pack(">Q", (1 << 64) - 1),
+        "2^40 bytes": greeting(b"CURVE") + b"\x06" + struct.pack(">Q", 1 << 40) + rng.randbytes(5000),
+        "empty command": greeting(b"CURVE") + b"\x04\x00",
+        "unknown flags": greeting(b"CURVE") + b"\xf8" + rng.randbytes(40),
+        "random": rng.randbytes(rng.randrange(1, 2000)),
+        "greeting, random": greeting(b"CURVE") + rng.randbytes(rng.randrange(1, 2000)),
+    }
+
+
+def address_of(endpoint):
+    host, port = endpoint[len("tcp://"):].rsplit(":", 1)
+    return host, int(port)
+
+
+def ports(cluster):
+    return {"frontend": cluster.broker.frontend, "backend": cluster.broker.backend, "door": cluster.gateway.zmq}
+
+
+def rss(daemon):
+    return daemon.metrics().total("process_resident_memory_bytes")
+
+
+def open_fds(daemon):
+    return daemon.metrics().total("process_open_fds")
+
+
+def say(address, data, seconds=20):
+    """Says it, and waits until the other side hangs up or has nothing more to say within its handshake time."""
+    with socket.create_connection(address, 20 * SLOW) as peer:
+        peer.settimeout(seconds * SLOW)
+        try:
+            peer.sendall(data)
+            while peer.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+
+
+class Strangers:
+    """Threads that connect, say something, and leave; `count` connections in all."""
+
+    def __init__(self, endpoint, rng, count, threads=8):
+        self.address, self.count, self.made, self.lock = address_of(endpoint), count, 0, threading.Lock()
+        self.said = [data for data in corpora(rng).values()] + [rng.randbytes(97)] * 10
+        self.began = time.monotonic()
+        self.threads = [threading.Thread(target=self.run, args=(random.Random(rng.random()),)) for _ in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, rng):
+        while True:
+            with self.lock:
+                if self.made >= self.count:
+                    return
+                self.made += 1
+            try:
+                with socket.create_connection(self.address, 20 * SLOW) as peer:
+                    peer.sendall(rng.choice(self.said))
+            except ConnectionError:
+                pass  # refused in the middle of it
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+        self.rate = self.count / (time.monotonic() - self.began)
+        return self
+
+
+def must_be_unharmed(cluster, submissions, before):
+    assert set(statuses(submissions)) <= {200, 202}, statuses(submissions)
+    first_answers(submissions)
+    for daemon, bytes_before in before.items():
+        bytes_now = rss(daemon)
+        print(f"{daemon.name}: {bytes_before / 2**20:.1f} MiB before, {bytes_now / 2**20:.1f} MiB after")
+        assert sanitized() or bytes_now < bytes_before + RSS_GROWTH_MAX
+
+
+# Each of the corpora at each port, whole and cut short, while the cluster works: each connection is ended by the handshake's deadline at the
+# latest, every submission is answered as ever, nothing falls over.
+def test_hostile_bytes(seed):
+    rng = random.Random(seed)
+    with Cluster(workers=2, threads=1, curve=True) as cluster:
+        before = {daemon: rss(daemon) for daemon in (cluster.broker, cluster.gateway)}
+        with Load(cluster, seed, http=1, zmq=1, pause=0.002) as load:
+            wait_for(lambda: len(load.answered()) > 20, 20, "load does not run")
+            threads = [threading.Thread(target=say, args=(address_of(endpoint), data[:cut]))
+                       for endpoint in ports(cluster).values() for data in corpora(rng).values()
+                       for cut in {len(data), rng.randrange(len(data) + 1)}]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            submissions = load.stop()
+        must_be_unharmed(cluster, submissions, before)
+
+
+# 5000 connections at each port, as fast as eight threads make them, from peers that say something of the corpora and leave; then
+# 5000 more, which must not cost more memory than the first. The cluster's own load never notices.
+def test_masses_of_strangers(seed):
+    rng = random.Random(seed)
+    with Cluster(workers=2, threads=1, curve=True) as cluster:
+        before = {daemon: rss(daemon) for daemon in (cluster.broker, cluster.gateway)}
+        with Load(cluster, seed, http=1, zmq=1, pause=0.005) as load:
+            wait_for(lambda: len(load.answered()) > 20, 20, "load does not run")
+            for _ in range(2):
+                for name, endpoint in ports(cluster).items():
+                    print(f"{name}: {Strangers(endpoint, rng, MASS).join().rate:.0f} connections/s")
+            submissions = load.stop()
+        slowest = sorted(s.returned - s.invoked for s in submissions)
+        print(f"{len(slowest)} submissions, p50 {slowest[len(slowest) // 2] * 1e3:.1f} ms, "
+              f"p99 {slowest[len(slowest) * 99 // 100] * 1e3:.1f} ms")
+        must_be_unharmed(cluster, submissions, before)
+        for daemon in (cluster.broker, cluster.gateway):
+            assert daemon.metrics().total("flk_curve_refused_total", reason="handshake") > 1000
+
+
+# Two thousand connections at each port that never say a word, beside the load: they are ended by the handshake's deadline, their
+# descriptors and memory come back, and nobody who has a key waits for them.
+def test_silent_strangers(seed):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with Cluster(workers=2, threads=1, curve=True) as cluster:
+        daemons = (cluster.broker, cluster.gateway)
+        before, fds = {daemon: rss(daemon) for daemon in daemons}, {daemon: open_fds(daemon) for daemon in daemons}
+        with Load(cluster, seed, http=1, zmq=1, pause=0.005) as load:
+            wait_for(lambda: len(load.answered()) > 20, 20, "load does not run")
+            for name, endpoint in ports(cluster).items():
+                silent = [socket.create_connection(address_of(endpoint), 20 * SLOW) for _ in range(SILENT)]
+                daemon = cluster.gateway if name == "door" else cluster.broker
+                print(f"{name}: {(rss(daemon) - before[daemon]) / 1024 / SILENT:.1f} KiB a connection, {open_fds(daemon):.0f} descriptors")
+                wait_for(lambda: open_fds(daemon) < fds[daemon] + 50, 30, lambda: f"{open_fds(daemon)} descriptors are open")
+                for peer in silent:
+                    peer.close()
+            submissions = load.stop()
+        must_be_unharmed(cluster, submissions, before)
+
+
+# Workers come and go, fifty a second, each with a key that is let in: connect, READY, gone without a word. The broker's tables and
+# descriptors return to where they were, and the workers that stay answer everything.
+def test_peer_churn(seed):
+    with Cluster(workers=1, threads=1, curve=True, env={"FLK_HEARTBEAT_MS": 300}) as cluster:
+        broker, curve = cluster.broker, cluster.keys.client("worker", "worker-0", "broker", "broker-0")
+        fds = broker.metrics().total("process_open_fds")
+        admitted, peers = broker.metrics().total("flk_curve_admitted_total"), 0
+        with Load(cluster, seed, http=1, zmq=1, pause=0.005) as load:
+            wait_for(lambda: len(load.answered()) > 20, 20, "load does not run")
+            end = time.monotonic() + 10
+            while time.monotonic() < end:
+                began = time.monotonic()
+                clients = [doors.dealer(curve) for _ in range(25)]
+                for client in clients:
+                    client.connect(broker.backend)
+                    client.send(doors.pack(doors.READY, os.urandom(16), 0, "churn"))
+                for client in clients[::2]:  # half of them stay until they are welcomed
+                    client.poll(2000 * SLOW)
+                for client in clients:
+                    client.close()
+                peers += len(clients)
+                time.sleep(max(0.0, 0.5 - (time.monotonic() - began)))  # the rate of the fault
+            submissions = load.stop()
+        wait_for(lambda: broker.metrics().total("flk_broker_workers") == 1, 20, broker.log_tail)
+        wait_for(lambda: broker.metrics().total("process_open_fds") <= fds + 4, 20, "descriptors are left over")
+        print(f"{peers} peers, {broker.metrics().total('flk_curve_admitted_total') - admitted:.0f} let in")
+        assert broker.metrics().total("flk_curve_admitted_total") > admitted + peers / 4
+        assert set(statuses(submissions)) <= {200, 202}, statuses(submissions)
+        first_answers(submissions)
