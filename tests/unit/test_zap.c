@@ -181,7 +181,8 @@ typedef struct scene {
 
 static void scene_open(scene_t *scene) {
     *scene = (scene_t){.context = zmq_ctx_new(), .client_context = zmq_ctx_new(), .metrics = flk_metrics_new()};
-    scene->security = security_of("server", FLK_ROLE_NONE, FLK_ROLE_BIT(FLK_ROLE_WORKER));
+    scene->security =
+        security_of("server", FLK_ROLE_NONE, FLK_ROLE_BIT(FLK_ROLE_WORKER) | FLK_ROLE_BIT(FLK_ROLE_AGENT));
     flk_message_init(&scene->message);
     ck_assert_int_eq(flk_zap_start(scene->context, scene->security, scene->metrics, &scene->zap, errmsg), FLK_OK);
     ck_assert_int_eq(
