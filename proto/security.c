@@ -26,6 +26,7 @@ struct flk_security {
 /* ---- life ---- */
 
 static flk_err_t read_keys(flk_security_t *security, const flk_security_options_t *options, char *errmsg) {
+    FLK_ASSERT(sodium_init() >= 0); /* more than once is fine */
     security->secret = sodium_malloc(FLK_CURVE_KEY_BYTES);
     if (security->secret == NULL) {
         flk_errmsg(errmsg, "out of memory for the secret key");

@@ -11,7 +11,8 @@ from harness.cluster import Cluster
 from harness.load import Load, first_answers, statuses
 from harness.process import BIN_DIR, SLOW, Process, free_port, run, wait_for
 
-HEARTBEAT = {"FLK_HEARTBEAT_MS": 200}
+HEARTBEAT = {"FLK_HEARTBEAT_MS": 200}  # for those without load: under it, silence may be the machine's
+PATIENT = {"FLK_REQUEST_TIMEOUT_MS": 60000}
 
 
 def refused(daemon, reason):
@@ -41,8 +42,8 @@ def hears_nothing(client, seconds=1.0):
 # A whole cluster over CURVE answers every submission at both doors as the reference predicts, also the agent's and after a replay of its
 # log by an administrator's key; every key is let in and nobody is refused.
 def test_the_same_answers_over_curve(seed):
-    with Cluster(brokers=2, workers=2, threads=2, curve=True) as cluster:
-        with Load(cluster, seed, http=2, zmq=2, count=150, duplicate_every=5) as load:
+    with Cluster(brokers=2, workers=2, threads=2, curve=True, gateway_env=PATIENT) as cluster:
+        with Load(cluster, seed, http=2, zmq=2, count=150, duplicate_every=5, seconds=70) as load:
             submissions = load.join()
         assert set(statuses(submissions)) <= {200, 202}, statuses(submissions)
         assert len(first_answers(submissions)) > 400
@@ -97,9 +98,9 @@ def test_strangers_stay_outside():
 # frames are not answered any more; both within the second that is promised, and by what the counters say. Put back, the
 # worker is let in again without a restart of anything.
 def test_a_removed_key_is_cut_off(seed):
-    with Cluster(workers=2, threads=1, curve=True, env=HEARTBEAT) as cluster:
+    with Cluster(workers=2, threads=1, curve=True, gateway_env=PATIENT) as cluster:
         broker, gateway, worker = cluster.broker, cluster.gateway, cluster.workers[1]
-        with Load(cluster, seed, http=2, zmq=1, pause=0.002) as load:
+        with Load(cluster, seed, http=2, zmq=1, pause=0.002, seconds=70) as load:
             wait_for(lambda: len(load.answered()) > 50, 20, "load does not run")
             cluster.keys.remove("worker", "worker-1")
             wait_for(lambda: broker.metrics().total("flk_broker_workers") == 1, 10, broker.log_tail)
@@ -148,9 +149,9 @@ def test_without_lists_nobody_is_let_in():
 # Keys change under load, each with old and new side by side for a while: a worker's own key, then the broker's, which
 # everybody finds by itself. No submission sees anything but 200, 202, or a 503 while the only broker restarts.
 def test_keys_rotate_under_load(seed):
-    with Cluster(workers=2, threads=1, curve=True, env=HEARTBEAT) as cluster:
+    with Cluster(workers=2, threads=1, curve=True, gateway_env=PATIENT) as cluster:
         keys, broker, worker = cluster.keys, cluster.broker, cluster.workers[1]
-        with Load(cluster, seed, http=2, zmq=1, pause=0.005) as load:
+        with Load(cluster, seed, http=2, zmq=1, pause=0.005, seconds=70) as load:
             keys.make("worker", "worker-new")
             worker.env.update(keys.env("worker-new"))
             worker.stop()
