@@ -193,6 +193,7 @@ flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options
     flk_http_options_t http = {.listen = listen,
                                .threads = THREADS,
                                .queue = QUEUE,
+                               .metrics = options->metrics,
                                .request_timeout_ms = REQUEST_TIMEOUT_MS,
                                .attach = attach,
                                .attach_arg = made};

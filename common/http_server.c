@@ -4,7 +4,9 @@
  * It reports why it cannot listen only through its log callback, before it returns NULL and in the calling thread:
  * flk_http_start keeps the first line, the cause, for the error message. While it stops it drops what handlers write and cuts
  * every connection, so flk_http_stop lets them finish first, and sends away who keeps a connection open: his next request
- * is answered 503 and the connection closed, rather than cut under him. */
+ * is answered 503 and the connection closed, rather than cut under him.
+ *
+ * Spare threads are there so that a request that is too many is told so instead of left to wait. */
 #include <civetweb.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -16,17 +18,25 @@
 #include <unistd.h>
 
 #include "common/http.h"
+#include "common/http_connections.h"
 #include "common/http_guard.h"
 #include "common/log.h"
 
-enum { OPTIONS_MAX = 24, NUMBER_BYTES = 12, DRAIN_MS_MAX = 10000, LEAVE_MS_MAX = 3000, QUIET_MS = 1000 };
+enum {
+    HEAD_MS = 5000,
+    OPTIONS_MAX = 24,
+    NUMBER_BYTES = 12,
+    DRAIN_MS_MAX = 10000,
+    LEAVE_MS_MAX = 3000,
+    QUIET_MS = 1000
+};
 
 /* Where this thread's civetweb lines go while it starts a server; NULL otherwise. */
 static _Thread_local char *start_message;
 
 /* Requests between on_begin and on_end, of all servers of the process; and whether this thread is in one. */
 static atomic_int requests_running;
-static _Thread_local bool in_request;
+static _Thread_local bool in_request, is_counted; /* counted: among its own server's */
 static atomic_int starts_under_way, stops_under_way;
 
 /* Connections of all servers of the process, and when the last request came (monotonic). */
@@ -41,6 +51,13 @@ static int refuse(struct mg_connection *connection, const char *why) {
     return 503;
 }
 
+static const char *begin(const struct mg_connection *connection) {
+    const struct mg_request_info *request = mg_get_request_info(connection);
+    is_counted = true;
+    return flk_http_connection_begin(mg_get_user_context_data(connection), mg_get_user_connection_data(connection),
+                                     request->remote_addr, request->remote_port);
+}
+
 /* The guard refuses what two servers could read in two ways. A request counts as running until its answer is written. */
 static int on_begin(struct mg_connection *connection) {
     atomic_store(&last_request_ms, flk_mono_ms());
@@ -53,24 +70,32 @@ static int on_begin(struct mg_connection *connection) {
         atomic_fetch_sub(&requests_running, 1);
         return refuse(connection, "shutting down");
     }
-    return flk_http_guard(connection);
+    const char *why = begin(connection);
+    return why == NULL ? flk_http_guard(connection) : refuse(connection, why);
 }
 
 /* Also called for requests that never came to on_begin. */
 static void on_end(const struct mg_connection *connection, int status) {
-    (void)connection;
     (void)status;
+    if (is_counted) {
+        is_counted = false;
+        flk_http_connection_end(mg_get_user_context_data(connection), mg_get_user_connection_data(connection));
+    }
     if (in_request) {
         in_request = false;
         atomic_fetch_sub(&requests_running, 1);
     }
 }
 
+/* Called by the thread that took a connection up, before it has read a byte. */
 static int on_connect(const struct mg_connection *connection, void **data) {
-    (void)connection;
-    (void)data;
     atomic_fetch_add(&connections_open, 1);
+    *data = flk_http_connection_open(mg_get_user_context_data(connection));
     return 0;
+}
+
+static void on_close(const struct mg_connection *connection) {
+    flk_http_connection_close(mg_get_user_context_data(connection), mg_get_user_connection_data(connection));
 }
 
 static void on_closed(const struct mg_connection *connection) {
@@ -123,13 +148,14 @@ static const char *print_number(char number[NUMBER_BYTES], unsigned value) {
     return number;
 }
 
-static struct mg_context *start_civetweb(const flk_http_options_t *options, char *message) {
+static struct mg_context *start_civetweb(const flk_http_options_t *options, flk_http_connections_t *connections,
+                                         char *message) {
     char threads[NUMBER_BYTES], queue[NUMBER_BYTES], timeout[NUMBER_BYTES], keep_alive[NUMBER_BYTES];
     const char *pairs[OPTIONS_MAX] = {
         "listening_ports",
         options->listen,
         "num_threads",
-        print_number(threads, options->threads),
+        print_number(threads, options->threads + options->spare_threads),
         "connection_queue",
         print_number(queue, options->queue),
         "request_timeout_ms",
@@ -146,30 +172,57 @@ static struct mg_context *start_civetweb(const flk_http_options_t *options, char
         "no",
     };
     const struct mg_callbacks callbacks = {.begin_request = on_begin,
+                                           .connection_close = on_close,
                                            .end_request = on_end,
                                            .init_connection = on_connect,
                                            .connection_closed = on_closed,
                                            .http_error = on_http_error,
                                            .log_message = on_log_message};
     start_message = message;
-    struct mg_context *context = mg_start(&callbacks, NULL, pairs);
+    struct mg_context *context = mg_start(&callbacks, connections, pairs);
     start_message = NULL;
     return context;
 }
 
+static flk_http_connections_t *make_connections(const flk_http_options_t *options) {
+    const flk_http_bounds_t bounds = {
+        .threads = options->threads + options->spare_threads,
+        .requests_max = options->threads,
+        .per_address_max = options->per_address_max,
+        .head_ms = HEAD_MS,
+        .idle_ms = options->keep_alive_ms + HEAD_MS, /* civetweb ends it first, unless bytes drip */
+    };
+    return flk_http_connections_new(&bounds, options->metrics);
+}
+
 static flk_err_t start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
     char message[FLK_ERRMSG_BYTES] = "";
+    flk_http_connections_t *connections = make_connections(options);
     mg_init_library(MG_FEATURES_DEFAULT);
-    *context = start_civetweb(options, message);
+    *context = start_civetweb(options, connections, message);
     if (*context == NULL) {
         mg_exit_library();
+        flk_http_connections_destroy(&connections);
         flk_errmsg(errmsg, "cannot listen on %s: %s", options->listen, shorten(message));
         return FLK_E_CONFIG;
     }
     struct mg_server_port bound;
     *port = mg_get_server_ports(*context, 1, &bound) == 1 ? (unsigned)bound.port : 0;
     mg_set_auth_handler(*context, "**", allow, NULL);
-    return options->attach == NULL ? FLK_OK : options->attach(*context, options->attach_arg);
+    flk_err_t err = flk_http_connections_watch(connections, *port, errmsg);
+    return err != FLK_OK || options->attach == NULL ? err : options->attach(*context, options->attach_arg);
+}
+
+bool flk_http_take_up(const struct mg_connection *connection) {
+    return flk_http_connections_take_up(mg_get_user_context_data(connection));
+}
+
+void flk_http_give_back(const struct mg_connection *connection) {
+    flk_http_connections_give_back(mg_get_user_context_data(connection));
+}
+
+bool flk_http_is_pressed(const struct mg_context *context) {
+    return flk_http_connections_pressed(mg_get_user_data(context));
 }
 
 flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **context, unsigned *port, char *errmsg) {
@@ -256,7 +309,9 @@ void flk_http_stop(struct mg_context **context) {
     waker_init(&waker, *context);
     pthread_t thread;
     bool waking = pthread_create(&thread, NULL, keep_connecting, &waker) == 0; /* else it only takes longer */
+    flk_http_connections_t *connections = mg_get_user_data(*context);
     mg_stop(*context);
+    flk_http_connections_destroy(&connections);
     atomic_store(&waker.done, true);
     if (waking) {
         pthread_join(thread, NULL);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/harden.h"
 #include "common/log.h"
 #include "common/settings.h"
 #include "common/settings_row.h"
@@ -124,7 +125,11 @@ int flk_settings_start(flk_program_t program, const char *summary, int argc, cha
         return 1;
     }
     if (argc == 1) {
-        return load_or_complain(program, settings);
+        int status = load_or_complain(program, settings);
+        if (status < 0) {
+            flk_harden(flk_settings_bool(*settings, FLK_SET_DEV));
+        }
+        return status;
     }
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         print_help(program, summary);

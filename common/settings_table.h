@@ -11,7 +11,10 @@
       "HTTP door, with /metrics, /healthz and /readyz")                                                                \
     X(HTTP_BEHIND_PROXY, "FLK_HTTP_BEHIND_PROXY", BOOL, G, "0", "", "",                                                \
       "TLS ends in front of the HTTP door: no warning when it listens beyond loopback")                                \
-    X(HTTP_THREADS, "FLK_HTTP_THREADS", UINT, G, "128", "threads", "4..4096", "HTTP connections served at once")       \
+    X(HTTP_THREADS, "FLK_HTTP_THREADS", UINT, G, "128", "threads", "4..4096",                                          \
+      "HTTP requests served at once; over it 503")                                                                     \
+    X(HTTP_PER_ADDRESS, "FLK_HTTP_PER_ADDRESS", UINT, G, "0", "connections", "0..1000000",                             \
+      "HTTP connections of one client address; over it 503; 0 is unlimited, as behind a proxy")                        \
     X(ZMQ_LISTEN, "FLK_ZMQ_LISTEN", STR, G | R, "tcp://127.0.0.1:5550", "endpoint or off", "",                         \
       "ZeroMQ door for internal agents")                                                                               \
     X(FRONTENDS, "FLK_FRONTENDS", STR, G | B, "tcp://127.0.0.1:5555", "endpoint[,...]", "",                            \

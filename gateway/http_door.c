@@ -32,8 +32,13 @@
 enum {
     BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
     IDLE_MS = 15000,          /* between two requests of one connection */
-    SLACK_MS = 500,           /* the relay answers at the deadline; this is for when it cannot */
-    RETRY_MS = 1000,          /* told to clients where nobody knows better */
+    SPARE_THREADS = 16,       /* for heads and bodies on their way, and to refuse what is too much */
+    QUEUE = 2048,           /* connections that wait for a thread: slow ones in front of them are cut within a second */
+    BODY_GRACE_MS = 2000,   /* until a body has begun to come; from then on it must come at BODY_BYTES_PER_MS */
+    BODY_PRESSED_MS = 1500, /* less of that while others wait for a thread */
+    BODY_BYTES_PER_MS = 128, /* 1 Mbit/s: 1 MiB just fits the deadline */
+    SLACK_MS = 500,          /* the relay answers at the deadline; this is for when it cannot */
+    RETRY_MS = 1000,         /* told to clients where nobody knows better */
     READ_STEP = 16384,
 };
 
@@ -90,6 +95,12 @@ typedef struct body {
     size_t bytes;
 } body_t;
 
+/* Who watches over the reading. */
+typedef struct slow {
+    flk_slow_body_t *watch;
+    flk_body_slot_t *slot;
+} slow_t;
+
 /* A chunked body grows by doubling. */
 static bool make_room(body_t *body, size_t *room) {
     if (body->bytes + 1 < *room) {
@@ -106,7 +117,7 @@ static bool make_room(body_t *body, size_t *room) {
 
 /* `announced` < 0: chunked. FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off, malformed, or too slow), FLK_E_NOMEM; body->text is
  * the caller's to free in any case. */
-static flk_err_t read_body(struct mg_connection *connection, long long announced, body_t *body) {
+static flk_err_t read_body(struct mg_connection *connection, long long announced, const slow_t *slow, body_t *body) {
     bool chunked = announced < 0;
     size_t room = chunked ? READ_STEP : (size_t)announced + 1;
     *body = (body_t){.text = malloc(room)};
@@ -126,6 +137,7 @@ static flk_err_t read_body(struct mg_connection *connection, long long announced
             return FLK_E_CLOSED;
         }
         body->bytes += (size_t)got;
+        flk_slow_body_progress(slow->watch, slow->slot, body->bytes);
         if (body->bytes > FLK_PCS_BODY_BYTES_MAX) {
             return FLK_E_TOO_LARGE;
         }
@@ -203,14 +215,18 @@ static bool expects_continue(struct mg_connection *connection, const struct mg_r
 static int read_and_submit(struct mg_connection *connection, flk_http_door_t *door, uint64_t began_ns) {
     const struct mg_request_info *request = mg_get_request_info(connection);
     body_t body;
-    flk_body_slot_t *slot = flk_slow_body_begin(door->slow_body, request->remote_addr, request->remote_port);
-    flk_err_t err = read_body(connection, request->content_length, &body);
-    flk_slow_body_end(slot);
-    if (err == FLK_OK) {
-        return submit(connection, door->gateway, &body, began_ns);
+    slow_t slow = {door->slow_body, flk_slow_body_begin(door->slow_body, request->remote_addr, request->remote_port)};
+    flk_err_t err = read_body(connection, request->content_length, &slow, &body);
+    flk_slow_body_end(slow.slot);
+    if (err == FLK_OK && flk_http_take_up(connection)) {
+        int status = submit(connection, door->gateway, &body, began_ns);
+        flk_http_give_back(connection);
+        return status;
     }
     free(body.text);
     switch (err) {
+    case FLK_OK:
+        return refuse(connection, door, 503, "too many requests at once", NULL);
     case FLK_E_TOO_LARGE:
         return refuse(connection, door, 413, too_large, NULL);
     case FLK_E_NOMEM:
@@ -258,13 +274,24 @@ static void warn_beyond_loopback(const flk_settings_t *settings) {
     }
 }
 
+static bool is_pressed(const void *context) {
+    return flk_http_is_pressed(context);
+}
+
 static flk_err_t attach(struct mg_context *context, void *arg) {
     flk_http_door_t *door = arg;
     const flk_settings_t *settings = door->gateway->settings;
     struct mg_server_port bound = {0};
     (void)!mg_get_server_ports(context, 1, &bound);
-    flk_err_t err = flk_slow_body_start((unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS), bound.port,
-                                        BODY_DEADLINE_MS, &door->slow_body, NULL);
+    const flk_slow_body_options_t slow = {.bodies_max = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS),
+                                          .port = bound.port,
+                                          .deadline_ms = BODY_DEADLINE_MS,
+                                          .grace_ms = BODY_GRACE_MS,
+                                          .pressed_ms = BODY_PRESSED_MS,
+                                          .bytes_per_ms = BODY_BYTES_PER_MS,
+                                          .pressed = is_pressed,
+                                          .arg = context};
+    flk_err_t err = flk_slow_body_start(&slow, &door->slow_body, NULL);
     if (err != FLK_OK) {
         return err;
     }
@@ -287,7 +314,10 @@ flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, ch
     unsigned threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS);
     flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
                                   .threads = threads,
-                                  .queue = threads,
+                                  .spare_threads = SPARE_THREADS,
+                                  .queue = QUEUE,
+                                  .per_address_max = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_PER_ADDRESS),
+                                  .metrics = gateway->registry,
                                   .request_timeout_ms = BODY_DEADLINE_MS,
                                   .keep_alive_ms = IDLE_MS,
                                   .attach = attach,

@@ -24,6 +24,7 @@ struct flk_body_slot {
     _Atomic uint64_t deadline_ms;
     char peer[PEER_BYTES]; /* without the zone of a link-local address */
     int peer_port;
+    uint64_t began_ms; /* its reader's */
 };
 
 struct flk_slow_body {
@@ -31,9 +32,7 @@ struct flk_slow_body {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     bool stopping;
-    uint64_t deadline_ms;
-    int port;
-    unsigned slots_len;
+    flk_slow_body_options_t options;
     atomic_uint next_slot; /* where the next body looks first */
     flk_body_slot_t slots[];
 };
@@ -77,7 +76,7 @@ static void cut(const flk_slow_body_t *watch, const flk_body_slot_t *slot) {
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && is_connection(fd, watch->port, slot)) {
+        if (entry->d_name[0] != '.' && is_connection(fd, watch->options.port, slot)) {
             shutdown(fd, SHUT_RD); /* its reader sees the end, and can still answer */
             break;
         }
@@ -85,6 +84,7 @@ static void cut(const flk_slow_body_t *watch, const flk_body_slot_t *slot) {
     closedir(dir);
 }
 
+/* `now_ms` is ahead of the clock while pressed. */
 static void check(const flk_slow_body_t *watch, flk_body_slot_t *slot, uint64_t now_ms) {
     uint64_t deadline_ms = atomic_load_explicit(&slot->deadline_ms, memory_order_acquire);
     if (deadline_ms == FREE || deadline_ms > now_ms) {
@@ -106,21 +106,20 @@ static void *run(void *arg) {
         until.tv_sec += until.tv_nsec / 1000000000L;
         until.tv_nsec %= 1000000000L;
         pthread_cond_timedwait(&watch->stop, &watch->lock, &until);
-        for (unsigned i = 0; i < watch->slots_len; i++) {
-            check(watch, &watch->slots[i], flk_mono_ms());
+        bool pressed = watch->options.pressed != NULL && watch->options.pressed(watch->options.arg);
+        uint64_t now_ms = flk_mono_ms() + (pressed ? watch->options.pressed_ms : 0);
+        for (unsigned i = 0; i < watch->options.bodies_max; i++) {
+            check(watch, &watch->slots[i], now_ms);
         }
     }
     pthread_mutex_unlock(&watch->lock);
     return NULL;
 }
 
-flk_err_t flk_slow_body_start(unsigned bodies_max, int port, uint64_t deadline_ms, flk_slow_body_t **watch,
-                              char *errmsg) {
-    flk_slow_body_t *mine = flk_start_alloc(sizeof *mine + bodies_max * sizeof mine->slots[0]);
+flk_err_t flk_slow_body_start(const flk_slow_body_options_t *options, flk_slow_body_t **watch, char *errmsg) {
+    flk_slow_body_t *mine = flk_start_alloc(sizeof *mine + options->bodies_max * sizeof mine->slots[0]);
     pthread_condattr_t monotonic;
-    mine->slots_len = bodies_max;
-    mine->deadline_ms = deadline_ms;
-    mine->port = port;
+    mine->options = *options;
     pthread_mutex_init(&mine->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -154,14 +153,19 @@ void flk_slow_body_stop(flk_slow_body_t **watch) {
 
 static flk_body_slot_t *claim(flk_slow_body_t *watch) {
     unsigned first = atomic_fetch_add_explicit(&watch->next_slot, 1, memory_order_relaxed);
-    for (unsigned i = 0; i < watch->slots_len; i++) {
-        flk_body_slot_t *slot = &watch->slots[(first + i) % watch->slots_len];
+    for (unsigned i = 0; i < watch->options.bodies_max; i++) {
+        flk_body_slot_t *slot = &watch->slots[(first + i) % watch->options.bodies_max];
         uint64_t expected = FREE;
         if (atomic_compare_exchange_strong(&slot->deadline_ms, &expected, CLAIMED)) {
             return slot;
         }
     }
     return NULL;
+}
+
+static uint64_t deadline_of(const flk_slow_body_t *watch, const flk_body_slot_t *slot, size_t bytes) {
+    uint64_t allowed_ms = watch->options.grace_ms + bytes / watch->options.bytes_per_ms;
+    return slot->began_ms + (allowed_ms < watch->options.deadline_ms ? allowed_ms : watch->options.deadline_ms);
 }
 
 flk_body_slot_t *flk_slow_body_begin(flk_slow_body_t *watch, const char *peer, int peer_port) {
@@ -174,8 +178,16 @@ flk_body_slot_t *flk_slow_body_begin(flk_slow_body_t *watch, const char *peer, i
     memcpy(slot->peer, peer, len);
     slot->peer[len] = '\0';
     slot->peer_port = peer_port;
-    atomic_store_explicit(&slot->deadline_ms, flk_mono_ms() + watch->deadline_ms, memory_order_release);
+    slot->began_ms = flk_mono_ms();
+    atomic_store_explicit(&slot->deadline_ms, deadline_of(watch, slot, 0), memory_order_release);
     return slot;
+}
+
+void flk_slow_body_progress(flk_slow_body_t *watch, flk_body_slot_t *slot, size_t bytes) {
+    uint64_t deadline_ms = slot == NULL ? CUTTING : atomic_load_explicit(&slot->deadline_ms, memory_order_relaxed);
+    if (deadline_ms != CUTTING) { /* else it is too late, or not watched; an exchange that fails is too late as well */
+        atomic_compare_exchange_strong(&slot->deadline_ms, &deadline_ms, deadline_of(watch, slot, bytes));
+    }
 }
 
 void flk_slow_body_end(flk_body_slot_t *slot) {

@@ -84,7 +84,12 @@ static bool is_cut_within(const line_t *line, int ms) {
 
 static flk_slow_body_t *watch_start(unsigned bodies_max, const line_t *line, uint64_t deadline_ms) {
     flk_slow_body_t *watch;
-    ck_assert_int_eq(flk_slow_body_start(bodies_max, line->port, deadline_ms, &watch, NULL), FLK_OK);
+    flk_slow_body_options_t options = {.bodies_max = bodies_max,
+                                       .port = line->port,
+                                       .deadline_ms = deadline_ms,
+                                       .grace_ms = deadline_ms,
+                                       .bytes_per_ms = 1};
+    ck_assert_int_eq(flk_slow_body_start(&options, &watch, NULL), FLK_OK);
     return watch;
 }
 

@@ -13,6 +13,7 @@ import random
 import nacl.signing
 
 HMAC_KEY = "testsecret"
+PLANTED = "planted-7f3a91.payload"  # in every PCS; process.py looks for it in every log
 POLICY = dict(tolD=0.15, tolCoh=0.05, tolBudget=0.01, alpha=0.30, beta=0.50, gamma=0.20, base=0.10, D0=2.2)
 SIGNED = ("D_hat", "budget", "coh_star", "epoch", "merkle_root", "pcs_id", "r", "shard_id")
 FLOATS = ("D_hat", "budget", "coh_star", "r")
@@ -120,7 +121,7 @@ class Factory:
                    attempt=1, sent_at="2026-01-01T00:00:00Z", seed=rnd.getrandbits(31), scales=scales, N_j=counts,
                    coh_star=coh, v_star=[round9(rnd.uniform(-1, 1)) for _ in range(3)], D_hat=d_hat(scales, counts), r=r,
                    merkle_root=rnd.getrandbits(256).to_bytes(32, "big").hex(),
-                   ft=dict(outbox_seq=number, degraded=False, fallbacks=[], clock_skew_ms=0))
+                   ft=dict(outbox_seq=number, degraded=False, fallbacks=[PLANTED], clock_skew_ms=0))
         if self.escalate_every and number % self.escalate_every == self.escalate_every - 1:
             pcs["D_hat"] = round9(pcs["D_hat"] + 1.0)
         pcs.update(overrides)

@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+from .pcs import PLANTED
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN_DIR = pathlib.Path(os.environ.get("FLK_BIN_DIR", ROOT / "build" / "bin")).resolve()
 SLOW = float(os.environ.get("FLK_TEST_SLOW", "1"))  # factor on every deadline, for sanitizer builds
@@ -169,8 +171,9 @@ class Process:
         return f"--- {self.log_path.name}\n" + "\n".join(self.log().splitlines()[-lines:])
 
     def check(self):
-        """No sanitizer report, no failed assertion, and not ended unless the test ended it."""
+        """No sanitizer report, no failed assertion, nothing of a payload, and not ended unless the test ended it."""
         text = self.log()
+        assert PLANTED not in text, f"{self.name} logs payload:\n{[line for line in text.splitlines() if PLANTED in line][:3]}"
         report = REPORT.search(text)
         assert not report, f"{self.name} reports:\n{text[max(0, report.start() - 200):report.start() + 4000]}"
         if self.child is not None and not self.stopping:

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* The watch: each PERIOD_MS, when some connection is open, look at every socket of this process with our port as its own
+ * end. One whose peer is in a place (below) is BUSY or IDLE; any other one is a stranger: it is in HEAD, or waits for
+ * a thread. The kernel tells those apart: who waits has sent something of which nothing was read, and is left alone.
+ *
+ * civetweb does not tell a connection's socket. It is found by its far end, through a duplicate of the descriptor: the
+ * number may be closed and given to something else at any moment, what the duplicate names stays the same.
+ *
+ * Out of descriptors or memory: nothing is cut in this period. */
+#include "common/http_connections.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { PERIOD_MS = 100, PRESSED_HEAD_MS = 500, PRESSED_IDLE_MS = 1000, PEER_BYTES = 46, STRANGERS_MAX = 8192 };
+
+typedef struct peer {
+    char address[PEER_BYTES]; /* as inet_ntop prints it, without a zone */
+    int port;
+} peer_t;
+
+typedef enum state { FREE, HEAD, BUSY, IDLE } state_t;
+
+struct flk_http_connection {
+    state_t state;
+    peer_t peer; /* in BUSY and IDLE */
+    uint64_t since_ms;
+};
+
+typedef struct stranger {
+    peer_t peer;
+    uint64_t since_ms;
+} stranger_t;
+
+typedef struct strangers {
+    size_t len;
+    stranger_t all[STRANGERS_MAX];
+} strangers_t;
+
+struct flk_http_connections {
+    flk_http_bounds_t bounds;
+    atomic_uint open, running;  /* connections with a thread; requests taken up */
+    flk_metrics_t *own_metrics; /* when nobody wants them */
+    flk_gauge_t *open_gauge;
+    flk_counter_t *cut_head, *cut_idle, *refused;
+    pthread_mutex_t mutex; /* guards places, stopping */
+    pthread_cond_t stop;
+    bool stopping, watching;
+    unsigned port;
+    pthread_t thread;
+    strangers_t *before, *now; /* the watch's: who they were at the last look */
+    flk_http_connection_t places[];
+};
+
+static void register_metrics(flk_http_connections_t *connections, flk_metrics_t *metrics) {
+    static const char cut[] = "flk_http_cut_total";
+    static const char help[] = "Connections ended by us: their head was slow, or they were idle.";
+    connections->open_gauge =
+        flk_metrics_gauge(metrics, "flk_http_connections", NULL, "HTTP connections that have a thread.");
+    connections->cut_head = flk_metrics_counter(metrics, cut, "reason=\"head\"", help);
+    connections->cut_idle = flk_metrics_counter(metrics, cut, "reason=\"idle\"", help);
+    connections->refused = flk_metrics_counter(metrics, "flk_http_overload_total", NULL,
+                                               "HTTP requests refused because there were too many at once.");
+}
+
+flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics) {
+    size_t places = bounds->threads * sizeof(flk_http_connection_t);
+    flk_http_connections_t *connections = flk_start_alloc(sizeof *connections + places);
+    pthread_condattr_t monotonic;
+    connections->bounds = *bounds;
+    connections->own_metrics = metrics == NULL ? flk_metrics_new() : NULL;
+    register_metrics(connections, metrics != NULL ? metrics : connections->own_metrics);
+    connections->before = flk_start_alloc(sizeof *connections->before);
+    connections->now = flk_start_alloc(sizeof *connections->now);
+    pthread_mutex_init(&connections->mutex, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&connections->stop, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return connections;
+}
+
+/* ---- a connection's life ---- */
+
+flk_http_connection_t *flk_http_connection_open(flk_http_connections_t *connections) {
+    flk_http_connection_t *connection = NULL;
+    atomic_fetch_add(&connections->open, 1);
+    flk_gauge_add(connections->open_gauge, 1);
+    pthread_mutex_lock(&connections->mutex);
+    for (unsigned i = 0; i < connections->bounds.threads && connection == NULL; i++) {
+        if (connections->places[i].state == FREE) {
+            connection = &connections->places[i];
+            connection->state = HEAD;
+        }
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    return connection;
+}
+
+void flk_http_connection_close(flk_http_connections_t *connections, flk_http_connection_t *connection) {
+    atomic_fetch_sub(&connections->open, 1);
+    flk_gauge_add(connections->open_gauge, -1);
+    if (connection != NULL) {
+        pthread_mutex_lock(&connections->mutex);
+        connection->state = FREE;
+        pthread_mutex_unlock(&connections->mutex);
+    }
+}
+
+static void set_peer(peer_t *peer, const char *address, int port) {
+    size_t len = strcspn(address, "%");
+    len = len < PEER_BYTES ? len : PEER_BYTES - 1;
+    memcpy(peer->address, address, len);
+    peer->address[len] = '\0';
+    peer->port = port;
+}
+
+/* The mutex is held. */
+static unsigned count_of_address(const flk_http_connections_t *connections, const char *address) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < connections->bounds.threads; i++) {
+        const flk_http_connection_t *place = &connections->places[i];
+        count += (place->state == BUSY || place->state == IDLE) && strcmp(place->peer.address, address) == 0;
+    }
+    return count;
+}
+
+const char *flk_http_connection_begin(flk_http_connections_t *connections, flk_http_connection_t *connection,
+                                      const char *peer, int peer_port) {
+    const flk_http_bounds_t *bounds = &connections->bounds;
+    const char *why = NULL;
+    if (connection != NULL) {
+        pthread_mutex_lock(&connections->mutex);
+        if (connection->state == HEAD) {
+            set_peer(&connection->peer, peer, peer_port);
+        }
+        connection->state = BUSY;
+        if (bounds->per_address_max > 0 &&
+            count_of_address(connections, connection->peer.address) > bounds->per_address_max) {
+            why = "too many connections from this address";
+        }
+        pthread_mutex_unlock(&connections->mutex);
+    }
+    if (why != NULL) {
+        flk_counter_add(connections->refused, 1);
+    }
+    return why;
+}
+
+void flk_http_connection_end(flk_http_connections_t *connections, flk_http_connection_t *connection) {
+    if (connection != NULL) {
+        pthread_mutex_lock(&connections->mutex);
+        connection->state = IDLE;
+        connection->since_ms = flk_mono_ms();
+        pthread_mutex_unlock(&connections->mutex);
+    }
+}
+
+bool flk_http_connections_take_up(flk_http_connections_t *connections) {
+    if (atomic_fetch_add(&connections->running, 1) < connections->bounds.requests_max) {
+        return true;
+    }
+    atomic_fetch_sub(&connections->running, 1);
+    flk_counter_add(connections->refused, 1);
+    return false;
+}
+
+void flk_http_connections_give_back(flk_http_connections_t *connections) {
+    atomic_fetch_sub(&connections->running, 1);
+}
+
+bool flk_http_connections_pressed(const flk_http_connections_t *connections) {
+    return atomic_load_explicit(&connections->open, memory_order_relaxed) * 4 >= connections->bounds.threads * 3;
+}
+
+/* ---- the watch ---- */
+
+typedef union address {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+} address_t;
+
+static int port_of(const address_t *address) {
+    return address->any.sa_family == AF_INET    ? ntohs(address->ipv4.sin_port)
+           : address->any.sa_family == AF_INET6 ? ntohs(address->ipv6.sin6_port)
+                                                : -1;
+}
+
+/* False for what is no connection to our port. */
+static bool read_peer(int fd, unsigned port, peer_t *peer) {
+    address_t address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, &address.any, &size) != 0 || port_of(&address) != (int)port) {
+        return false;
+    }
+    size = sizeof address;
+    if (getpeername(fd, &address.any, &size) != 0) {
+        return false; /* the listener */
+    }
+    bool ipv4 = address.any.sa_family == AF_INET;
+    const void *raw = ipv4 ? (const void *)&address.ipv4.sin_addr : (const void *)&address.ipv6.sin6_addr;
+    peer->port = port_of(&address);
+    return inet_ntop(address.any.sa_family, raw, peer->address, sizeof peer->address) != NULL;
+}
+
+/* All that it sent is still unread, and it sent something: its turn has not come. */
+static bool waits_for_us(int fd) {
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    int unread;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || ioctl(fd, SIOCINQ, &unread) != 0) {
+        return true; /* not to be judged */
+    }
+    return unread > 0 && info.tcpi_bytes_received <= (uint64_t)unread;
+}
+
+static bool has_unread(int fd) {
+    int unread;
+    return ioctl(fd, SIOCINQ, &unread) == 0 && unread > 0;
+}
+
+static bool same_peer(const peer_t *a, const peer_t *b) {
+    return a->port == b->port && strcmp(a->address, b->address) == 0;
+}
+
+/* The mutex is held. */
+static const flk_http_connection_t *find_place(const flk_http_connections_t *connections, const peer_t *peer) {
+    for (unsigned i = 0; i < connections->bounds.threads; i++) {
+        const flk_http_connection_t *place = &connections->places[i];
+        if ((place->state == BUSY || place->state == IDLE) && same_peer(&place->peer, peer)) {
+            return place;
+        }
+    }
+    return NULL;
+}
+
+/* When we first saw this stranger without a request; remembers it for the next look. */
+static uint64_t stranger_since(flk_http_connections_t *connections, const peer_t *peer, uint64_t now_ms) {
+    uint64_t since_ms = now_ms;
+    for (size_t i = 0; i < connections->before->len; i++) {
+        if (same_peer(&connections->before->all[i].peer, peer)) {
+            since_ms = connections->before->all[i].since_ms;
+            break;
+        }
+    }
+    if (connections->now->len < STRANGERS_MAX) {
+        connections->now->all[connections->now->len++] = (stranger_t){.peer = *peer, .since_ms = since_ms};
+    }
+    return since_ms;
+}
+
+static void cut(int fd, flk_counter_t *counter) {
+    shutdown(fd, SHUT_RDWR); /* its thread sees the end, and closes it */
+    flk_counter_add(counter, 1);
+}
+
+static void judge(flk_http_connections_t *connections, int fd, const peer_t *peer, bool pressed) {
+    const flk_http_bounds_t *bounds = &connections->bounds;
+    uint64_t now_ms = flk_mono_ms();
+    pthread_mutex_lock(&connections->mutex);
+    const flk_http_connection_t *place = find_place(connections, peer);
+    bool known = place != NULL, busy = known && place->state == BUSY;
+    uint64_t since_ms = known ? place->since_ms : now_ms;
+    if (known && !busy && !has_unread(fd) && now_ms - since_ms >= (pressed ? PRESSED_IDLE_MS : bounds->idle_ms)) {
+        cut(fd, connections->cut_idle); /* under the mutex: it cannot become BUSY meanwhile */
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    if (known || waits_for_us(fd)) {
+        return;
+    }
+    if (now_ms - stranger_since(connections, peer, now_ms) >= (pressed ? PRESSED_HEAD_MS : bounds->head_ms)) {
+        cut(fd, connections->cut_head);
+    }
+}
+
+static void look(flk_http_connections_t *connections) {
+    bool pressed = flk_http_connections_pressed(connections);
+    DIR *dir = opendir("/proc/self/fd");
+    if (dir == NULL) {
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        peer_t peer;
+        int number = atoi(entry->d_name);
+        if (entry->d_name[0] == '.' || !read_peer(number, connections->port, &peer)) {
+            continue;
+        }
+        int fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0 && read_peer(fd, connections->port, &peer)) {
+            judge(connections, fd, &peer, pressed);
+        }
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    closedir(dir);
+    strangers_t *before = connections->before;
+    connections->before = connections->now;
+    connections->now = before;
+    connections->now->len = 0;
+}
+
+static void *run(void *arg) {
+    flk_http_connections_t *connections = arg;
+    pthread_mutex_lock(&connections->mutex);
+    while (!connections->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += PERIOD_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_cond_timedwait(&connections->stop, &connections->mutex, &until);
+        if (!connections->stopping && atomic_load(&connections->open) > 0) {
+            pthread_mutex_unlock(&connections->mutex);
+            look(connections);
+            pthread_mutex_lock(&connections->mutex);
+        }
+    }
+    pthread_mutex_unlock(&connections->mutex);
+    return NULL;
+}
+
+flk_err_t flk_http_connections_watch(flk_http_connections_t *connections, unsigned port, char *errmsg) {
+    connections->port = port;
+    int failed = pthread_create(&connections->thread, NULL, run, connections);
+    if (failed != 0) {
+        flk_errmsg(errmsg, "cannot start a thread: %s", strerror(failed));
+        return FLK_E_NOMEM;
+    }
+    connections->watching = true;
+    return FLK_OK;
+}
+
+void flk_http_connections_destroy(flk_http_connections_t **out) {
+    flk_http_connections_t *connections = *out;
+    *out = NULL;
+    if (connections == NULL) {
+        return;
+    }
+    if (connections->watching) {
+        pthread_mutex_lock(&connections->mutex);
+        connections->stopping = true;
+        pthread_cond_signal(&connections->stop);
+        pthread_mutex_unlock(&connections->mutex);
+        pthread_join(connections->thread, NULL);
+    }
+    pthread_cond_destroy(&connections->stop);
+    pthread_mutex_destroy(&connections->mutex);
+    flk_metrics_destroy(&connections->own_metrics);
+    free(connections->before);
+    free(connections->now);
+    free(connections);
+}
