@@ -104,7 +104,7 @@ def test_public_side(authorities, seed, tmp_path):
     cert, key = ours.issue("public")
     port = free_port()
     with Cluster(gateway_env={"FLK_HTTP_BEHIND_PROXY": 1}) as cluster, Caddy(
-            "caddy", "Caddyfile", port, tmp_path, FLK_PUBLIC=f"https://localhost:{port}", FLK_PUBLIC_TLS=f"{cert} {key}",
+            "caddy", "Caddyfile.edge", port, tmp_path, FLK_PUBLIC=f"https://localhost:{port}", FLK_PUBLIC_TLS=f"{cert} {key}",
             FLK_GATEWAY="%s:%d" % cluster.gateway.http):
         factory = reference.Factory(seed)
         for _ in range(20):
@@ -134,7 +134,7 @@ def test_mutual_tls_to_the_gateway(authorities, seed, tmp_path):
     public, edge, inner = ours.issue("public-m"), ours.issue("edge"), ours.issue("gateway")
     front, hop = free_port(), free_port()
     with Cluster(gateway_env={"FLK_HTTP_BEHIND_PROXY": 1}) as cluster, Caddy(
-            "caddy-hop", "Caddyfile.mtls", hop, tmp_path, FLK_HOP_LISTEN=f"https://:{hop}", FLK_HOP_CA=ours.cert, FLK_HOP_CERT=inner[0],
+            "caddy-hop", "Caddyfile.hop", hop, tmp_path, FLK_HOP_LISTEN=f"https://:{hop}", FLK_HOP_CA=ours.cert, FLK_HOP_CERT=inner[0],
             FLK_HOP_KEY=inner[1], FLK_GATEWAY="%s:%d" % cluster.gateway.http), Caddy(
             "caddy-edge", "Caddyfile.edge-mtls", front, tmp_path, FLK_PUBLIC=f"https://localhost:{front}",
             FLK_PUBLIC_TLS="%s %s" % public, FLK_GATEWAY_MTLS=f"127.0.0.1:{hop}", FLK_HOP_CA=ours.cert, FLK_HOP_CERT=edge[0],
