@@ -63,3 +63,8 @@ size_t flk_escape(const char *text, flk_escape_t style, char *out, size_t out_by
     }
     return len;
 }
+
+const char *flk_escape_name(const char *name, char out[FLK_SHOWN_BYTES]) {
+    out[flk_escape(name, FLK_ESCAPE_TEXT, out, FLK_SHOWN_BYTES - 1, NULL)] = '\0';
+    return out;
+}

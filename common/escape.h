@@ -14,4 +14,8 @@ typedef enum flk_escape {
  * whole character on, and *whole tells (NULL allowed). */
 size_t flk_escape(const char *text, flk_escape_t style, char *out, size_t out_bytes, bool *whole);
 
+/* A name out of somebody's file, for an error line: its beginning, escaped as text. Returns `out`. */
+enum { FLK_SHOWN_BYTES = 65 }; /* with its NUL */
+const char *flk_escape_name(const char *name, char out[FLK_SHOWN_BYTES]);
+
 #endif

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/escape.h"
 #include "common/pcs_text.h"
 #include "common/secret.h"
 
@@ -97,7 +98,9 @@ static flk_err_t take_member(const char *name, const json_t *value, entry_t *ent
                    ? FLK_OK
                    : wrong(errmsg, "not_after must be a time like 2026-11-01T00:00:00Z");
     }
-    flk_errmsg(errmsg, "unknown member '%.64s'; members are id, alg, key, public_key, not_before, not_after", name);
+    char shown[FLK_SHOWN_BYTES];
+    flk_errmsg(errmsg, "unknown member '%s'; members are id, alg, key, public_key, not_before, not_after",
+               flk_escape_name(name, shown));
     return FLK_E_CONFIG;
 }
 

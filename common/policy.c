@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/policy.h"
 
+#include "common/escape.h"
 #include "common/pcs.h"
 #include "common/pcs_text.h"
 
@@ -88,10 +89,11 @@ static flk_err_t take_member(const char *key, json_t *value, flk_policy_t *polic
         *member_of(policy, i) = number;
         return FLK_OK;
     }
+    char shown[FLK_SHOWN_BYTES];
     flk_errmsg(errmsg,
-               "unknown member '%.64s'; members are version, tolD, tolCoh, tolBudget, alpha, beta, gamma, base, "
+               "unknown member '%s'; members are version, tolD, tolCoh, tolBudget, alpha, beta, gamma, base, "
                "D0, dedup_ttl_s",
-               key);
+               flk_escape_name(key, shown));
     return FLK_E_CONFIG;
 }
 

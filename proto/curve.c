@@ -52,12 +52,10 @@ bool flk_curve_name_valid(const char *name) {
 /* What `path` holds as text and as bytes; both are wiped after an error. */
 static flk_err_t read_key(const char *path, char text[FLK_CURVE_TEXT_BYTES], uint8_t key[FLK_CURVE_KEY_BYTES],
                           char *errmsg) {
-    char *data;
-    size_t bytes;
+    char *data = NULL;
+    size_t bytes = 0;
     flk_err_t err = flk_io_read_file(path, FILE_BYTES_MAX, &data, &bytes, errmsg);
-    if (err == FLK_E_TOO_LARGE) {
-        bytes = 0;
-    } else if (err != FLK_OK) {
+    if (err != FLK_OK && err != FLK_E_TOO_LARGE) {
         return err;
     }
     size_t len = bytes == FLK_CURVE_TEXT_BYTES && data[bytes - 1] == '\n' ? bytes - 1 : bytes;
@@ -67,10 +65,10 @@ static flk_err_t read_key(const char *path, char text[FLK_CURVE_TEXT_BYTES], uin
         text[len] = '\0';
         err = zmq_z85_decode(key, text) != NULL ? FLK_OK : FLK_E_INVALID;
     }
-    if (bytes > 0) {
+    if (data != NULL) {
         sodium_memzero(data, bytes);
-        free(data);
     }
+    free(data);
     if (err != FLK_OK) {
         sodium_memzero(text, FLK_CURVE_TEXT_BYTES);
         sodium_memzero(key, FLK_CURVE_KEY_BYTES);

@@ -5,10 +5,11 @@
 #ifndef FLK_TESTS_FUZZ_FUZZ_H
 #define FLK_TESTS_FUZZ_FUZZ_H
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/base.h"
@@ -18,18 +19,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes); /* 0; -1: not worth keeping */
 
-/* The path of a file in memory that holds the data until the next call. */
+static char fuzz_path[64];
+
+static inline void fuzz_remove_file(void) {
+    unlink(fuzz_path);
+}
+
+/* The path of a file in memory, ours alone, that holds the data until the next call. */
 static inline const char *fuzz_file(const uint8_t *data, size_t data_bytes) {
     static int fd = -1;
-    static char path[32];
     if (fd < 0) {
-        fd = memfd_create("fuzz", MFD_CLOEXEC);
-        FLK_ASSERT(fd >= 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        snprintf(fuzz_path, sizeof fuzz_path, "/dev/shm/flk-fuzz-%d", (int)getpid());
+        fd = open(fuzz_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        FLK_ASSERT(fd >= 0 && atexit(fuzz_remove_file) == 0);
     }
     FLK_ASSERT(ftruncate(fd, 0) == 0);
     FLK_ASSERT(pwrite(fd, data, data_bytes, 0) == (ssize_t)data_bytes);
-    return path;
+    return fuzz_path;
 }
 
 /* A fault or an error line is text that may be shown: there is some, and it is printable ASCII. */

@@ -73,6 +73,17 @@ def policy():
         yield json.dumps({**full, name: 1e300}).encode()
 
 
+def keyring():
+    hmac = {"id": "2026-11", "alg": "hmac", "key": "a long enough text", "not_before": "2026-11-01T00:00:00Z", "not_after": "2027-05-01T00:00:00Z"}
+    ed25519 = {"id": "berlin-1", "alg": "ed25519", "public_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}  # RFC 8032, 7.1
+    yield json.dumps({"keys": [hmac, ed25519]}).encode()
+    for name in hmac:
+        yield json.dumps({"keys": [{**hmac, name: "2026-02-30T25:00:00Z"}]}).encode()
+        yield json.dumps({"keys": [{key: value for key, value in hmac.items() if key != name}]}).encode()
+    yield json.dumps({"keys": [hmac, hmac]}).encode()
+    yield b'{"keys": []}'
+
+
 def csv():
     events = (DATA / "earthquakes.csv").read_bytes().splitlines(keepends=True)
     for mode in (0, 2, 4, 6):
@@ -98,7 +109,7 @@ def wal():
 def main(out):
     doors = pcs_json
     for name, seeds in {"pcs_json": pcs_json, "pcs_msgpack": pcs_msgpack, "doors": doors, "frame": frame, "settings": settings,
-                        "policy": policy, "csv": csv, "wal": wal}.items():
+                        "policy": policy, "keyring": keyring, "csv": csv, "wal": wal}.items():
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds()):

@@ -104,8 +104,8 @@ def test_public_side(authorities, seed, tmp_path):
     cert, key = ours.issue("public")
     port = free_port()
     with Cluster(gateway_env={"FLK_HTTP_BEHIND_PROXY": 1}) as cluster, Caddy(
-            "caddy", "Caddyfile.edge", port, tmp_path, FLK_PUBLIC=f"https://localhost:{port}", FLK_PUBLIC_TLS=f"{cert} {key}",
-            FLK_GATEWAY="%s:%d" % cluster.gateway.http):
+            "caddy", "Caddyfile.edge", port, tmp_path, SITE=f"https://localhost:{port}", SITE_TLS=f"{cert} {key}",
+            GATEWAY="%s:%d" % cluster.gateway.http):
         factory = reference.Factory(seed)
         for _ in range(20):
             pcs = factory.make()
@@ -134,11 +134,11 @@ def test_mutual_tls_to_the_gateway(authorities, seed, tmp_path):
     public, edge, inner = ours.issue("public-m"), ours.issue("edge"), ours.issue("gateway")
     front, hop = free_port(), free_port()
     with Cluster(gateway_env={"FLK_HTTP_BEHIND_PROXY": 1}) as cluster, Caddy(
-            "caddy-hop", "Caddyfile.hop", hop, tmp_path, FLK_HOP_LISTEN=f"https://:{hop}", FLK_HOP_CA=ours.cert, FLK_HOP_CERT=inner[0],
-            FLK_HOP_KEY=inner[1], FLK_GATEWAY="%s:%d" % cluster.gateway.http), Caddy(
-            "caddy-edge", "Caddyfile.edge-mtls", front, tmp_path, FLK_PUBLIC=f"https://localhost:{front}",
-            FLK_PUBLIC_TLS="%s %s" % public, FLK_GATEWAY_MTLS=f"127.0.0.1:{hop}", FLK_HOP_CA=ours.cert, FLK_HOP_CERT=edge[0],
-            FLK_HOP_KEY=edge[1]):
+            "caddy-hop", "Caddyfile.hop", hop, tmp_path, HOP_LISTEN=f"https://:{hop}", HOP_CA=ours.cert, HOP_CERT=inner[0],
+            HOP_KEY=inner[1], GATEWAY="%s:%d" % cluster.gateway.http), Caddy(
+            "caddy-edge", "Caddyfile.edge-mtls", front, tmp_path, SITE=f"https://localhost:{front}",
+            SITE_TLS="%s %s" % public, GATEWAY_MTLS=f"127.0.0.1:{hop}", HOP_CA=ours.cert, HOP_CERT=edge[0],
+            HOP_KEY=edge[1]):
         factory = reference.Factory(seed)
         for _ in range(10):
             pcs = factory.make()
