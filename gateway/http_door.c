@@ -297,13 +297,17 @@ static flk_err_t attach(struct mg_context *context, void *arg) {
     }
     mg_set_request_handler(context, path, on_submit, door);
     mg_set_request_handler(context, "**", on_other, door);
-    return flk_admin_attach(context,
-                            &(flk_admin_options_t){.metrics = door->gateway->registry,
-                                                   .ready = flk_gateway_ready,
-                                                   .ready_arg = door->gateway,
-                                                   .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
-                                                   .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS)},
-                            &door->admin);
+    err = flk_admin_attach(context,
+                           &(flk_admin_options_t){.metrics = door->gateway->registry,
+                                                  .ready = flk_gateway_ready,
+                                                  .ready_arg = door->gateway,
+                                                  .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
+                                                  .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS)},
+                           &door->admin);
+    if (err != FLK_OK) {
+        flk_slow_body_relax(door->slow_body); /* the context ends now */
+    }
+    return err;
 }
 
 flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg) {
@@ -341,6 +345,7 @@ void flk_http_door_stop(flk_http_door_t **door) {
     if (mine == NULL) {
         return;
     }
+    flk_slow_body_relax(mine->slow_body);
     flk_http_stop(&mine->context);
     flk_slow_body_stop(&mine->slow_body);
     flk_admin_stop(&mine->admin);

@@ -135,6 +135,14 @@ flk_err_t flk_slow_body_start(const flk_slow_body_options_t *options, flk_slow_b
     return FLK_OK;
 }
 
+void flk_slow_body_relax(flk_slow_body_t *watch) {
+    if (watch != NULL) {
+        pthread_mutex_lock(&watch->lock);
+        watch->options.pressed = NULL;
+        pthread_mutex_unlock(&watch->lock);
+    }
+}
+
 void flk_slow_body_stop(flk_slow_body_t **watch) {
     flk_slow_body_t *mine = *watch;
     *watch = NULL;

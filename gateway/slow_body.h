@@ -27,6 +27,8 @@ typedef struct flk_slow_body_options {
 /* Starts the watching thread. Start-up allocation. Errors: FLK_E_NOMEM (no thread). */
 FLK_MUST_CHECK flk_err_t flk_slow_body_start(const flk_slow_body_options_t *options, flk_slow_body_t **watch,
                                              char *errmsg);
+/* `pressed` is not called any more when this returns, nor later: whom it asks may end before the bodies do. NULL is allowed. */
+void flk_slow_body_relax(flk_slow_body_t *watch);
 /* When no body is being read any more. NULL is allowed. */
 void flk_slow_body_stop(flk_slow_body_t **watch);
 
