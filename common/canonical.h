@@ -21,8 +21,9 @@ enum {
 /* Rounds to 9 decimals: correctly, half-even on the exact binary value; -0.0 becomes 0.0. */
 double flk_round9(double value);
 
-/* The double nearest to a JSON number, infinite when there is none. What follows it must be a byte that no number has. */
-double flk_number_read(const char *text);
+/* The double nearest to a JSON number of so many bytes, infinite when there is none. Behind it must stand a byte that does not go on
+ * with it. */
+double flk_number_read(const char *text, size_t text_bytes);
 
 /* Prints a finite double, shortest digits that read back the same. Returns the length. */
 size_t flk_number_print(double value, flk_print_t print, char out[FLK_NUMBER_BYTES]);

@@ -107,16 +107,16 @@ static double read_back(const decimal_t *decimal) {
     return read_exactly(text);
 }
 
-double flk_number_read(const char *text) {
+double flk_number_read(const char *text, size_t text_bytes) {
     enum { EXACT_DIGITS = 15, EXACT_POWER = 22 };
     static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const char *at = text + (*text == '-');
+    const char *at = text + (*text == '-'), *end = text + text_bytes;
     uint64_t digits = 0;
     int digits_len = 0, places = 0;
     bool behind_point = false;
-    for (; (*at >= '0' && *at <= '9') || *at == '.'; at++) {
+    for (; at < end && *at != 'e' && *at != 'E'; at++) {
         if (*at == '.') {
             behind_point = true;
             continue;
@@ -128,7 +128,7 @@ double flk_number_read(const char *text) {
             return read_exactly(text);
         }
     }
-    if (*at == 'e' || *at == 'E') {
+    if (at < end) {
         return read_exactly(text);
     }
     double value = (double)digits / powers[places];

@@ -242,7 +242,7 @@ static int on_number(void *arg, const char *text, size_t text_bytes) {
     flk_pcs_value_t value;
     for (size_t i = 0; i < text_bytes; i++) {
         if (text[i] == '.' || text[i] == 'e' || text[i] == 'E') {
-            value.real = flk_number_read(text);
+            value.real = flk_number_read(text, text_bytes);
             return feed(arg, FLK_PCS_REAL, &value);
         }
     }

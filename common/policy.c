@@ -152,7 +152,8 @@ static flk_err_t load(const char *path, flk_policy_t *policy, char *errmsg) {
     json_error_t error;
     json_t *root = json_loadb(text, (size_t)text_bytes, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
-        flk_errmsg(errmsg, "line %d, column %d: %s", error.line, error.column, error.text);
+        char shown[FLK_SHOWN_BYTES]; /* jansson quotes the file */
+        flk_errmsg(errmsg, "line %d, column %d: %s", error.line, error.column, flk_escape_name(error.text, shown));
         return FLK_E_CONFIG;
     }
     flk_err_t err = read_policy(root, policy, errmsg);

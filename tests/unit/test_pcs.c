@@ -978,6 +978,24 @@ static void *read_many(void *arg) {
     return arg;
 }
 
+/* A body that ends in the middle of anything is refused, and nothing behind it is read: each has an allocation of its own size. */
+START_TEST(test_pcs_json_ends_anywhere) {
+    static const char *const bodies[] = {"{\"D_hat\":2.7.7", "{\"D_hat\":-0.5e+12", "{\"D_hat\":1.0\"\\u00e9\"",
+                                         "{\"N_j\":{\"2\":12.5]"};
+    for (size_t i = 0; i < FLK_COUNT_OF(bodies); i++) {
+        for (size_t bytes = 1; bytes <= strlen(bodies[i]); bytes++) {
+            char *body = malloc(bytes);
+            flk_pcs_t pcs;
+            flk_pcs_fault_t fault;
+            ck_assert_ptr_nonnull(body);
+            memcpy(body, bodies[i], bytes);
+            ck_assert_int_eq(flk_pcs_from_json(body, bytes, &pcs, &fault), FLK_E_INVALID);
+            free(body);
+        }
+    }
+}
+END_TEST
+
 /* Threads may read at once. */
 START_TEST(test_pcs_json_threads) {
     char body[2048];
@@ -1020,6 +1038,7 @@ int main(void) {
     tcase_add_test(tcase, test_pcs_reader_is_reused);
     tcase_add_test(tcase, test_pcs_json_every_allocation_fails);
     tcase_add_test(tcase, test_pcs_json_random_damage);
+    tcase_add_test(tcase, test_pcs_json_ends_anywhere);
     tcase_add_test(tcase, test_pcs_json_threads);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
