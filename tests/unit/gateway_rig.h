@@ -25,6 +25,7 @@
 enum {
     RIG_DEADLINE_MS = 20000,
     RIG_BROKERS = 2,
+    RIG_AGENTS_MAX = 64,
     RIG_TIMEOUT_MS = 60000, /* of requests, unless a test sets another */
 };
 
@@ -51,7 +52,8 @@ typedef struct rig {
     bool running;
     void *context; /* of what the test plays */
     played_t brokers[RIG_BROKERS];
-    char door[64]; /* ZeroMQ door */
+    char door[64];                /* ZeroMQ door */
+    void *agents[RIG_AGENTS_MAX]; /* sockets: what a failed test leaves open would block the end of the context */
 } rig_t;
 
 static rig_t rig;
@@ -298,14 +300,27 @@ typedef struct agent {
     flk_message_t message; /* the last one received */
 } agent_t;
 
+/* The place of a socket in the rig; of NULL: a free one. */
+static inline void **agent_place(const void *socket) {
+    size_t i = 0;
+    while (i < RIG_AGENTS_MAX && rig.agents[i] != socket) {
+        i++;
+    }
+    ck_assert_uint_lt(i, RIG_AGENTS_MAX);
+    return &rig.agents[i];
+}
+
 static inline void agent_open(agent_t *agent) {
-    ck_assert_int_eq(flk_link_connect(rig.context, rig.door, NULL, &(flk_server_t){0}, &agent->socket, errmsg), FLK_OK);
+    void **place = agent_place(NULL);
+    ck_assert_int_eq(flk_link_connect(rig.context, rig.door, NULL, &(flk_server_t){0}, place, errmsg), FLK_OK);
+    agent->socket = *place;
     flk_message_init(&agent->message);
 }
 
 static inline void agent_close(agent_t *agent) {
     flk_message_fini(&agent->message);
-    flk_link_close(&agent->socket);
+    flk_link_close(agent_place(agent->socket));
+    agent->socket = NULL;
 }
 
 /* Sends; waits for the connection if need be. */
@@ -409,6 +424,9 @@ static inline void rig_teardown(void) {
     flk_io_set_fault(NULL, NULL);
     for (size_t i = 0; i < RIG_BROKERS; i++) {
         played_down(&rig.brokers[i]);
+    }
+    for (size_t i = 0; i < RIG_AGENTS_MAX; i++) {
+        flk_link_close(&rig.agents[i]);
     }
     zmq_ctx_term(rig.context);
     snprintf(command, sizeof command, "rm -rf %s", rig.dir);

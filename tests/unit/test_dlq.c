@@ -164,8 +164,8 @@ START_TEST(test_dlq_log_fails) {
     RIG_WAIT(RIG_COUNT(stale_verdicts) == 1);
     rig_heal();
     RIG_WAIT(rig_unacked() == 0);
-    ck_assert_uint_eq(RIG_COUNT(dead_letters), 1);
-    ck_assert_uint_eq(RIG_COUNT(escalated), 1);
+    RIG_WAIT(RIG_COUNT(dead_letters) == 1);
+    RIG_WAIT(RIG_COUNT(escalated) == 1);
     ck_assert_uint_eq(atomic_load(&rig.gateway.admitted), 0);
     ck_assert_uint_eq(http_wait(http_post(1), 202).flags, FLK_FLAG_DEAD_LETTER | FLK_FLAG_DUPLICATE);
 }
@@ -186,7 +186,7 @@ START_TEST(test_dlq_log_hangs) {
     rig_check_books();
     rig_heal();
     RIG_WAIT(rig_unacked() == 0);
-    ck_assert_uint_eq(RIG_COUNT(dead_letters), 1);
+    RIG_WAIT(RIG_COUNT(dead_letters) == 1);
     ck_assert(!agent_next(&agent, 50));
     agent_close(&agent);
 }
@@ -209,7 +209,7 @@ START_TEST(test_dlq_stopped_unburied) {
     ck_assert_uint_eq(played_submit(broker), lsn);
     dead_letter(broker, lsn);
     RIG_WAIT(rig_unacked() == 0);
-    ck_assert_uint_eq(RIG_COUNT(dead_letters), 1);
+    RIG_WAIT(RIG_COUNT(dead_letters) == 1);
 }
 END_TEST
 

@@ -133,10 +133,10 @@ START_TEST(test_relay_places) {
         played_verdict(broker, lsns[i], 200, 0);
     }
     RIG_WAIT(rig_unacked() == 0);
-    ck_assert_uint_eq(RIG_COUNT(accepted), PLACES + 1);
-    ck_assert_uint_eq(RIG_COUNT(stale_verdicts), 0);
-    ck_assert_uint_eq(RIG_COUNT(redriven), 0);
-    ck_assert_uint_eq(RIG_COUNT(refused), 1);
+    RIG_WAIT(RIG_COUNT(accepted) == PLACES + 1);
+    RIG_WAIT(RIG_COUNT(stale_verdicts) == 0);
+    RIG_WAIT(RIG_COUNT(redriven) == 0);
+    RIG_WAIT(RIG_COUNT(refused) == 1);
 }
 END_TEST
 
@@ -181,7 +181,7 @@ START_TEST(test_relay_slow_door) {
     http_wait(slow[0], 200);
     played_verdict(broker, lsns[1], 200, 0);
     RIG_WAIT(rig_unacked() == 0);
-    ck_assert_uint_eq(RIG_COUNT(accepted), 2);
+    RIG_WAIT(RIG_COUNT(accepted) == 2);
 }
 END_TEST
 
@@ -223,7 +223,7 @@ START_TEST(test_relay_stops_in_the_middle) {
         played_verdict(broker, played_submit(broker), 200, 0);
     }
     RIG_WAIT(rig_unacked() == 0);
-    ck_assert_uint_eq(RIG_COUNT(accepted), 2 * EACH + 1);
+    RIG_WAIT(RIG_COUNT(accepted) == 2 * EACH + 1);
 }
 END_TEST
 
