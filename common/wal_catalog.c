@@ -124,15 +124,11 @@ static uint64_t main_log_id(const flk_wal_catalog_t *catalog) {
 }
 
 static void mark_strangers(flk_wal_catalog_t *catalog) {
-    const flk_wal_file_t *last = NULL;
+    flk_wal_lineage_t lineage = {.log_id = catalog->log_id};
     for (size_t i = 0; i < catalog->len; i++) {
         flk_wal_file_t *file = &catalog->files[i];
         file->stranger =
-            !file->quarantined &&
-            ((file->header_ok && file->header.log_id != catalog->log_id) ||
-             (last != NULL && last->number == file->number) ||
-             (last != NULL && last->header_ok && file->header_ok && file->header.first_lsn < last->header.first_lsn));
-        last = file->stranger ? last : file;
+            !file->quarantined && !flk_wal_lineage_take(&lineage, file->number, file->header_ok ? &file->header : NULL);
     }
 }
 

@@ -83,6 +83,20 @@ uint64_t flk_wal_salt(uint64_t log_id, uint64_t number) {
     return XXH3_64bits(bytes, sizeof bytes);
 }
 
+bool flk_wal_lineage_take(flk_wal_lineage_t *lineage, uint64_t number, const flk_wal_header_t *header) {
+    if (number == 0 || number == lineage->number) {
+        return false;
+    }
+    if (header != NULL) {
+        if (header->log_id != lineage->log_id || header->first_lsn < lineage->first_lsn) {
+            return false;
+        }
+        lineage->first_lsn = header->first_lsn;
+    }
+    lineage->number = number;
+    return true;
+}
+
 void flk_wal_header_encode(const flk_wal_header_t *header, uint8_t out[FLK_WAL_SEGMENT_HEADER_BYTES]) {
     memset(out, 0, FLK_WAL_SEGMENT_HEADER_BYTES);
     memcpy(out, segment_magic, sizeof segment_magic);

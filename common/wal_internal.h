@@ -53,6 +53,16 @@ typedef struct flk_wal_item_header {
 } flk_wal_item_header_t;
 
 uint64_t flk_wal_salt(uint64_t log_id, uint64_t number);
+
+/* Goes through a log's segments in order of their numbers and tells which are not its own. */
+typedef struct flk_wal_lineage {
+    uint64_t log_id;
+    uint64_t number, first_lsn; /* of the last segment taken, and of the last good header; 0: none yet */
+} flk_wal_lineage_t;
+
+/* False for a stranger: of another log, a second one of its number, one whose LSNs go backwards, or number 0. `header` NULL: lost. */
+bool flk_wal_lineage_take(flk_wal_lineage_t *lineage, uint64_t number, const flk_wal_header_t *header);
+
 void flk_wal_header_encode(const flk_wal_header_t *header, uint8_t out[FLK_WAL_SEGMENT_HEADER_BYTES]);
 /* False for anything that is not a whole, undamaged header; the other fields mean something in a known version only. */
 bool flk_wal_header_decode(const uint8_t in[FLK_WAL_SEGMENT_HEADER_BYTES], flk_wal_header_t *header);

@@ -191,22 +191,15 @@ void flk_wal_inventory_set_aside(flk_wal_recovery_t *recovery, flk_wal_candidate
 
 static void set_strangers_aside(flk_wal_recovery_t *recovery) {
     size_t kept = 0;
-    const flk_wal_candidate_t *last = NULL;
-    uint64_t last_first_lsn = 0; /* of the last good header */
+    flk_wal_lineage_t lineage = {.log_id = recovery->wal->id};
     for (size_t i = 0; i < recovery->len; i++) {
         flk_wal_candidate_t *candidate = &recovery->candidates[i];
-        bool stranger = candidate->number == 0 ||
-                        (candidate->header_ok && candidate->header.log_id != recovery->wal->id) ||
-                        (last != NULL && last->number == candidate->number) ||
-                        (candidate->header_ok && candidate->header.first_lsn < last_first_lsn);
         recovery->wal->next_number =
             candidate->number >= recovery->wal->next_number ? candidate->number + 1 : recovery->wal->next_number;
-        if (stranger) {
-            flk_wal_inventory_set_aside(recovery, candidate);
+        if (flk_wal_lineage_take(&lineage, candidate->number, candidate->header_ok ? &candidate->header : NULL)) {
+            recovery->candidates[kept++] = *candidate;
         } else {
-            recovery->candidates[kept] = *candidate;
-            last = &recovery->candidates[kept++];
-            last_first_lsn = last->header_ok ? last->header.first_lsn : last_first_lsn;
+            flk_wal_inventory_set_aside(recovery, candidate);
         }
     }
     recovery->len = kept;
