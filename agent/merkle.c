@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/merkle.h"
 
-#include <sodium.h>
 #include <string.h>
+
+#include "common/sha256.h"
 
 void flk_merkle_leaf(const void *row, size_t row_bytes, flk_hash_t *leaf) {
     static const uint8_t prefix = 0x00;
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, &prefix, 1);
-    crypto_hash_sha256_update(&state, row, row_bytes);
-    crypto_hash_sha256_final(&state, leaf->bytes);
+    flk_sha256_t sha;
+    flk_sha256_init(&sha);
+    flk_sha256_update(&sha, &prefix, 1);
+    flk_sha256_update(&sha, row, row_bytes);
+    flk_sha256_final(&sha, leaf->bytes);
 }
 
 /* `node` may be `left` or `right`. */
@@ -18,7 +19,7 @@ static void hash_node(const flk_hash_t *left, const flk_hash_t *right, flk_hash_
     uint8_t bytes[1 + 2 * FLK_HASH_BYTES] = {0x01};
     memcpy(bytes + 1, left->bytes, FLK_HASH_BYTES);
     memcpy(bytes + 1 + FLK_HASH_BYTES, right->bytes, FLK_HASH_BYTES);
-    crypto_hash_sha256(node->bytes, bytes, sizeof bytes);
+    flk_sha256(bytes, sizeof bytes, node->bytes);
 }
 
 void flk_merkle_init(flk_merkle_t *merkle) {
@@ -38,7 +39,7 @@ void flk_merkle_add(flk_merkle_t *merkle, const flk_hash_t *leaf) {
 
 void flk_merkle_root(const flk_merkle_t *merkle, flk_hash_t *root) {
     if (merkle->subtrees_len == 0) {
-        crypto_hash_sha256(root->bytes, NULL, 0);
+        flk_sha256(NULL, 0, root->bytes);
         return;
     }
     /* The largest complete subtree is always the left side of the split, so the rest folds from the right. */

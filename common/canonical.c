@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/canonical.h"
 
-#include <sodium.h>
 #include <string.h>
+
+#include "common/sha256.h"
 
 static char *put_text(char *at, const char *text) {
     size_t bytes = strlen(text);
@@ -40,5 +41,5 @@ size_t flk_canonical(const flk_pcs_t *pcs, flk_print_t print, char out[FLK_CANON
 void flk_canonical_digest(const flk_pcs_t *pcs, flk_print_t print, uint8_t digest[FLK_DIGEST_BYTES]) {
     char text[FLK_CANONICAL_BYTES];
     size_t text_bytes = flk_canonical(pcs, print, text);
-    crypto_hash_sha256(digest, (const unsigned char *)text, text_bytes);
+    flk_sha256(text, text_bytes, digest);
 }

@@ -6,14 +6,13 @@
 #include <sodium.h>
 
 #include "common/keyring.h"
+#include "common/sha256.h"
 
 enum { FLK_SIG_BYTES_MAX = crypto_sign_BYTES };
-_Static_assert(FLK_DIGEST_BYTES == crypto_hash_sha256_BYTES, "the digest is a SHA-256");
+_Static_assert(FLK_DIGEST_BYTES == (int)FLK_SHA256_BYTES, "the digest is a SHA-256");
 
-/* An HMAC key is kept as the hash state after its inner and outer pads, which saves two of the four blocks that each
- * HMAC costs. */
 typedef union flk_key_material {
-    crypto_auth_hmacsha256_state hmac; /* before any message */
+    flk_hmac_key_t hmac;
     uint8_t ed25519_pub[crypto_sign_PUBLICKEYBYTES];
     uint8_t ed25519_secret[crypto_sign_SECRETKEYBYTES]; /* signers only */
 } flk_key_material_t;
@@ -34,8 +33,6 @@ struct flk_keyring { /* in secret memory, read-only once made */
 
 /* base64 with padding, the one canonical form of it. */
 bool flk_key_decode_base64(const char *text, size_t text_bytes, uint8_t *out, size_t out_max, size_t *out_bytes);
-void flk_key_hmac(const flk_key_material_t *key, const void *message, size_t message_bytes,
-                  uint8_t mac[crypto_auth_hmacsha256_BYTES]);
 /* A public key that some signature could verify with: canonical, on the curve, not of small order. */
 bool flk_key_is_ed25519_public(const uint8_t key[crypto_sign_PUBLICKEYBYTES]);
 size_t flk_key_sig_bytes(flk_sign_alg_t alg);

@@ -46,7 +46,7 @@ static flk_err_t add_item(flk_keyring_t *keyring, const char *setting, const cha
         return err;
     }
     if (keyring->alg == FLK_SIGN_HMAC) {
-        crypto_auth_hmacsha256_init(&key->material.hmac, (const unsigned char *)item, item_bytes);
+        flk_hmac_key_init(&key->material.hmac, item, item_bytes);
         return FLK_OK;
     }
     size_t key_bytes;
@@ -213,8 +213,8 @@ static bool made_by(const flk_key_t *key, const uint8_t *sig, const void *messag
     if (key->alg == FLK_SIGN_ED25519) {
         return crypto_sign_verify_detached(sig, message, message_bytes, key->material.ed25519_pub) == 0;
     }
-    uint8_t mac[crypto_auth_hmacsha256_BYTES];
-    flk_key_hmac(&key->material, message, message_bytes, mac);
+    uint8_t mac[FLK_SHA256_BYTES];
+    flk_hmac(&key->material.hmac, message, message_bytes, mac);
     return sodium_memcmp(mac, sig, sizeof mac) == 0;
 }
 
@@ -245,7 +245,7 @@ static bool try_prints(const search_t *search, const flk_pcs_t *pcs, prints_t *p
     bool same = prints->es_bytes == prints->python_bytes && memcmp(prints->es, prints->python, prints->es_bytes) == 0;
     if (!same) {
         uint8_t digest[FLK_DIGEST_BYTES];
-        crypto_hash_sha256(digest, (const unsigned char *)prints->es, prints->es_bytes);
+        flk_sha256(prints->es, prints->es_bytes, digest);
         if (try_keys(search, digest, sizeof digest, false)) {
             return true;
         }
@@ -295,7 +295,7 @@ flk_err_t flk_keyring_verify(const flk_keyring_t *keyring, const flk_pcs_t *pcs,
     prints_t prints;
     prints.python_bytes = flk_canonical(pcs, FLK_PRINT_PYTHON, prints.python);
     prints.digest = digest;
-    crypto_hash_sha256(digest, (const unsigned char *)prints.python, prints.python_bytes);
+    flk_sha256(prints.python, prints.python_bytes, digest);
     signature->key = FLK_KEYS_MAX;
     signature->payload = false;
     signature->fault = verify(keyring, pcs, now_s, &prints, signature);

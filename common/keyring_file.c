@@ -126,7 +126,7 @@ static flk_err_t check_entry(const entry_t *entry, bool allow_samples, char *err
 
 static flk_err_t fill_material(flk_key_t *key, const entry_t *entry, char *errmsg) {
     if (entry->alg == FLK_SIGN_HMAC) {
-        crypto_auth_hmacsha256_init(&key->material.hmac, (const unsigned char *)entry->key, entry->key_bytes);
+        flk_hmac_key_init(&key->material.hmac, entry->key, entry->key_bytes);
         return FLK_OK;
     }
     size_t bytes;

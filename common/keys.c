@@ -48,16 +48,8 @@ bool flk_key_decode_base64(const char *text, size_t text_bytes, uint8_t *out, si
            0;
 }
 
-void flk_key_hmac(const flk_key_material_t *key, const void *message, size_t message_bytes,
-                  uint8_t mac[crypto_auth_hmacsha256_BYTES]) {
-    crypto_auth_hmacsha256_state state = key->hmac;
-    crypto_auth_hmacsha256_update(&state, message, message_bytes);
-    crypto_auth_hmacsha256_final(&state, mac);
-    sodium_memzero(&state, sizeof state);
-}
-
 size_t flk_key_sig_bytes(flk_sign_alg_t alg) {
-    return alg == FLK_SIGN_HMAC ? crypto_auth_hmacsha256_BYTES : crypto_sign_BYTES;
+    return alg == FLK_SIGN_HMAC ? (size_t)FLK_SHA256_BYTES : crypto_sign_BYTES;
 }
 
 /* ---- signing ---- */
@@ -99,7 +91,7 @@ static flk_err_t fill_signer(flk_signer_t *signer, const char *hmac_key, const c
             flk_errmsg(errmsg, "PCS_SIGN_ALG is hmac: set PCS_HMAC_KEY");
             return FLK_E_CONFIG;
         }
-        crypto_auth_hmacsha256_init(&signer->key.hmac, (const unsigned char *)hmac_key, strlen(hmac_key));
+        flk_hmac_key_init(&signer->key.hmac, hmac_key, strlen(hmac_key));
         return FLK_OK;
     case FLK_SIGN_ED25519:
         if (ed25519_secret_b64 == NULL || *ed25519_secret_b64 == '\0') {
@@ -142,7 +134,7 @@ void flk_signer_sign(const flk_signer_t *signer, flk_pcs_t *pcs) {
     uint8_t digest[FLK_DIGEST_BYTES], sig[FLK_SIG_BYTES_MAX];
     flk_canonical_digest(pcs, FLK_PRINT_PYTHON, digest);
     if (signer->alg == FLK_SIGN_HMAC) {
-        flk_key_hmac(&signer->key, digest, sizeof digest, sig);
+        flk_hmac(&signer->key.hmac, digest, sizeof digest, sig);
     } else {
         FLK_ASSERT(crypto_sign_detached(sig, NULL, digest, sizeof digest, signer->key.ed25519_secret) == 0);
     }

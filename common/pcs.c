@@ -2,6 +2,7 @@
 #include "common/pcs.h"
 
 #include "common/canonical.h"
+#include "common/sha256.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -45,6 +46,6 @@ void flk_pcs_set_id(flk_pcs_t *pcs) {
     at += flk_integer_print(pcs->epoch, at);
     *at++ = '|';
     at = stpcpy(at, pcs->shard_id);
-    crypto_hash_sha256(pcs->id_raw, (const unsigned char *)text, (unsigned long long)(at - text));
+    flk_sha256(text, (size_t)(at - text), pcs->id_raw);
     sodium_bin2hex(pcs->id, sizeof pcs->id, pcs->id_raw, sizeof pcs->id_raw);
 }

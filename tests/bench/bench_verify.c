@@ -7,6 +7,7 @@
 #include "proto/body.h"
 
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +18,14 @@ typedef struct sample {
     char *json;
     size_t json_bytes, packed_bytes;
     uint8_t packed[PACKED_MAX];
-    flk_pcs_t pcs;
+    flk_pcs_t pcs, ed25519; /* the same, signed otherwise */
+    uint8_t digest[FLK_DIGEST_BYTES], sig[crypto_sign_BYTES];
 } sample_t;
 
 static sample_t *samples;
 static size_t samples_len;
-static flk_keyring_t *keyring;
+static flk_keyring_t *keyring, *ed25519_keyring;
+static uint8_t ed25519_pub[crypto_sign_PUBLICKEYBYTES];
 static flk_policy_t policy;
 static flk_pcs_reader_t *reader;
 static uint64_t scales[FLK_PCS_SCALES_MAX];
@@ -76,6 +79,18 @@ static void step_verify(sample_t *sample) {
     sink += digest[0];
 }
 
+static void step_verify_ed25519(sample_t *sample) {
+    uint8_t digest[FLK_DIGEST_BYTES];
+    flk_signature_t signature;
+    FLK_ASSERT(flk_keyring_verify(ed25519_keyring, &sample->ed25519, 0, digest, &signature) == FLK_OK);
+    sink += digest[0];
+}
+
+static void step_libsodium_ed25519(sample_t *sample) {
+    FLK_ASSERT(crypto_sign_verify_detached(sample->sig, sample->digest, FLK_DIGEST_BYTES, ed25519_pub) == 0);
+    sink += sample->sig[0];
+}
+
 static void step_theil_sen(sample_t *sample) {
     double d_hat;
     sink +=
@@ -124,7 +139,7 @@ static void measure(const char *name, void step(sample_t *sample)) {
         rounds_ns[round] = (double)(flk_mono_ns() - began_ns) / (double)(REPEATS * samples_len);
     }
     qsort(rounds_ns, ROUNDS, sizeof *rounds_ns, compare);
-    printf("%-44s %8.0f ns\n", name, rounds_ns[ROUNDS / 2]);
+    printf("%-46s %8.0f ns\n", name, rounds_ns[ROUNDS / 2]);
 }
 
 static void load_samples(const json_t *cases) {
@@ -141,6 +156,26 @@ static void load_samples(const json_t *cases) {
     }
 }
 
+static void sign_samples(void) {
+    uint8_t secret[crypto_sign_SECRETKEYBYTES], seed[crypto_sign_SEEDBYTES] = {7};
+    char secret_b64[128], pub_b64[64], errmsg[FLK_ERRMSG_BYTES];
+    flk_signer_t *signer;
+    FLK_ASSERT(crypto_sign_seed_keypair(ed25519_pub, secret, seed) == 0);
+    sodium_bin2base64(secret_b64, sizeof secret_b64, secret, sizeof secret, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(pub_b64, sizeof pub_b64, ed25519_pub, sizeof ed25519_pub, sodium_base64_VARIANT_ORIGINAL);
+    FLK_ASSERT(flk_signer_new(FLK_SIGN_ED25519, NULL, secret_b64, &signer, errmsg) == FLK_OK);
+    FLK_ASSERT(flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_ED25519, .ed25519_pub_b64 = pub_b64},
+                               &ed25519_keyring, errmsg) == FLK_OK);
+    for (size_t i = 0; i < samples_len; i++) {
+        sample_t *sample = &samples[i];
+        sample->ed25519 = sample->pcs; /* borrows its numbers */
+        flk_signer_sign(signer, &sample->ed25519);
+        flk_canonical_digest(&sample->pcs, FLK_PRINT_PYTHON, sample->digest);
+        FLK_ASSERT(crypto_sign_detached(sample->sig, NULL, sample->digest, FLK_DIGEST_BYTES, secret) == 0);
+    }
+    flk_signer_destroy(&signer);
+}
+
 int main(void) {
     json_t *root = json_load_file(FLK_TEST_DATA "/vectors/verdicts.json", 0, NULL);
     FLK_ASSERT(root != NULL);
@@ -148,6 +183,7 @@ int main(void) {
     char errmsg[FLK_ERRMSG_BYTES];
     FLK_ASSERT(flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_HMAC, .hmac_key = "testsecret"}, &keyring,
                                errmsg) == FLK_OK);
+    sign_samples();
     flk_policy_default(&policy);
     reader = flk_pcs_reader_new();
     FLK_ASSERT(reader != NULL);
@@ -163,6 +199,8 @@ int main(void) {
     measure("canonical bytes", step_canonical);
     measure("canonical bytes and SHA-256", step_digest);
     measure("verify HMAC (with canonical bytes, SHA-256)", step_verify);
+    measure("verify Ed25519 (with canonical bytes, SHA-256)", step_verify_ed25519);
+    measure("libsodium's Ed25519 alone", step_libsodium_ed25519);
     measure("Theil-Sen, 1 to 8 scales", step_theil_sen);
     measure("Theil-Sen, 64 scales", step_theil_sen_most);
     measure("verdict (with Theil-Sen)", step_verdict);
@@ -175,6 +213,7 @@ int main(void) {
     free(samples);
     flk_pcs_reader_destroy(&reader);
     flk_keyring_destroy(&keyring);
+    flk_keyring_destroy(&ed25519_keyring);
     json_decref(root);
     return 0;
 }

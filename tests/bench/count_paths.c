@@ -6,6 +6,7 @@
  *   broker  what a broker does for a delivery, but for sockets: SUBMIT, queue, WORK, VERDICT */
 #include <gnu/libc-version.h>
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,7 +115,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     size_t records = strcmp(argv[1], "verify") == 0 ? verify() : broker();
-    printf("compiler %s, glibc %s, libsodium %s\nrecords %zu\n", __VERSION__, gnu_get_libc_version(),
-           sodium_version_string(), records);
+    printf("compiler %s, glibc %s, libsodium %s, OpenSSL %u.%u\nrecords %zu\n", __VERSION__, gnu_get_libc_version(),
+           sodium_version_string(), OPENSSL_version_major(), OPENSSL_version_minor(), records);
     return 0;
 }
