@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from roots import ROOT, base, call, copy, give_up, inside, say, thin
+from roots import ROOT, base, call, copy, give_up, inside, say, thin, unmount_below
 
 BASE = "debian:trixie-slim"
 IMAGE = "flk:0.1.0"
@@ -54,6 +54,8 @@ def engine():
         finally:
             daemon.terminate()
             daemon.wait(60)
+            unmount_below(place)  # it leaves the namespace of --network host
+            unmount_below(kept)
 
 
 def wait_for_engine(made, daemon):

@@ -36,12 +36,21 @@ def need_root(what):
         give_up(f"{what} makes Debian roots and enters them: run it as root")
 
 
+def unmount_below(place):
+    """What is still mounted in a directory that is to go: the innermost first."""
+    mounted = [line.split()[4].encode().decode("unicode_escape") for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in reversed(mounted):
+        if pathlib.Path(point).is_relative_to(place):
+            call("umount", "-l", point)
+
+
 def base(suite):
     """A minimal root of that release, never to be changed."""
     target = KEPT / suite
     if not target.is_dir():
         say(f"debootstrap {suite}, once")
         making = KEPT / f"{suite}.new"
+        unmount_below(making)  # a run that was killed
         shutil.rmtree(making, ignore_errors=True)
         making.parent.mkdir(parents=True, exist_ok=True)
         call("debootstrap", "--variant=minbase", suite, making, MIRROR)
