@@ -144,6 +144,7 @@ def test_mutual_tls_to_the_gateway(authorities, seed, tmp_path):
             pcs = factory.make()
             assert submit(front, context(ours), pcs).outcome() == doors.predicted(pcs)
         assert submit(hop, context(ours, edge), factory.make()).status in (200, 202)
+        assert ask(hop, context(ours, edge), path="/metrics").status == 404
         before = cluster.gateway.metrics().total("flk_ingest_total")
         strangers = {"no certificate": None, "another CA": theirs.issue("edge"),
                      "expired": ours.issue("late", "20200101000000Z", "20200102000000Z"),

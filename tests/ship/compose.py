@@ -238,9 +238,9 @@ def check_mtls(project):
     make_certificates(project.directory / "secrets" / "mtls")
     project.up("caddy", "gateway", files=files)
     caddy, = project.run("ps", "-q", "caddy", files=files).split()
-    ask = ["exec", caddy, "wget", "-S", "-O", "-", "--tries", "1", "--timeout", "20", "--content-on-error", "--ca-certificate", "/etc/caddy/mtls/ca.crt",
+    ask = ["exec", caddy, "wget", "-S", "-O", "-", "--tries", "1", "--timeout", "20", "--content-on-error", "--ca-certificate", "/etc/mtls/ca.crt",
            "--header", "Content-Type: application/json", "--post-data", "{}", "https://localhost/v1/pcs/submit"]
-    done = project.made.tries(*ask, "--certificate", "/etc/caddy/mtls/client.crt", "--private-key", "/etc/caddy/mtls/client.key")
+    done = project.made.tries(*ask, "--certificate", "/etc/mtls/client.crt", "--private-key", "/etc/mtls/client.key")
     assert '"field"' in done.stdout and " 400 " in done.stderr, done  # the gateway's own words
     stranger = project.made.tries(*ask)
     assert stranger.returncode != 0 and not stranger.stdout, stranger
