@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What people see of the settings table: --help, --check, the README's table; and the start that all daemons share. */
+#include <errno.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,6 +119,15 @@ static int load_or_complain(flk_program_t program, flk_settings_t **settings) {
     return -1;
 }
 
+/* Called before there are threads: they inherit it. */
+static void schedule(const flk_settings_t *settings) {
+    const struct sched_param param = {.sched_priority = 0};
+    if (strcmp(flk_settings_str(settings, FLK_SET_SCHEDULER), "batch") == 0 &&
+        sched_setscheduler(0, SCHED_BATCH, &param) != 0) {
+        flk_log(FLK_LOG_WARN, "not_scheduled_as_batch", FLK_S("error", strerror(errno)));
+    }
+}
+
 int flk_settings_start(flk_program_t program, const char *summary, int argc, char **argv, flk_settings_t **settings) {
     *settings = NULL;
     const char *name = flk_program_name(program);
@@ -127,6 +138,7 @@ int flk_settings_start(flk_program_t program, const char *summary, int argc, cha
     if (argc == 1) {
         int status = load_or_complain(program, settings);
         if (status < 0) {
+            schedule(*settings);
             flk_harden(flk_settings_bool(*settings, FLK_SET_DEV));
         }
         return status;

@@ -43,6 +43,16 @@ def test_developers_may_debug():
         assert status(cluster.gateway)["Seccomp"] == "0" and status(cluster.gateway)["NoNewPrivs"] == "1"
 
 
+# Every thread of every daemon is scheduled as the setting says.
+@pytest.mark.parametrize("name, policy", [("other", os.SCHED_OTHER), ("batch", os.SCHED_BATCH)])
+def test_scheduler(name, policy, seed):
+    with Cluster(env={"FLK_SCHEDULER": name}) as cluster:
+        Load(cluster, seed, http=1, zmq=1, count=20).start().join()
+        for daemon in cluster.daemons():
+            threads = [int(task.name) for task in pathlib.Path(f"/proc/{daemon.pid}/task").iterdir()]
+            assert len(threads) > 1 and {os.sched_getscheduler(thread) for thread in threads} == {policy}, daemon.name
+
+
 # A whole cluster as an unprivileged user without any capability: it serves as it does for root.
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_no_privilege_is_needed(seed):
