@@ -51,8 +51,9 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="a glimpse of each row, to see that it runs")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join([*ROWS, "plot"]) + ", or a program's: bench_NAME")
     options = parser.parse_args()
+    path = BENCH_DIR / ("smoke.json" if options.smoke else "results.json")
     if options.names == ["plot"]:
-        return plot.draw(BENCH_DIR / "results.json", BENCH_DIR)
+        return plot.draw(path, BENCH_DIR)
     for name in options.names:
         if name not in ROWS:
             program = BENCH_DIR / ("bench_" + name)
@@ -61,7 +62,6 @@ def main():
             return subprocess.run([str(program)]).returncode
     rows = [name for name in ROWS if not options.smoke or name not in SLOW]
     results, broken = measure(options.names or rows, Plan(options.smoke))
-    path = BENCH_DIR / ("smoke.json" if options.smoke else "results.json")
     path.write_text(json.dumps(results, indent=1) + "\n")
     missed = sum(line["verdict"] == "MISSED" for lines in results["rows"].values() for line in lines)
     print(f"\n{path}: {missed} targets missed, {len(broken)} rows not measured {' '.join(broken)}".rstrip())

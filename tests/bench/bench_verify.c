@@ -4,7 +4,8 @@
 #include "common/keyring.h"
 #include "common/signals.h"
 #include "common/verdict.h"
-#include "proto/body.h"
+#include "proto/frame.h"
+#include "worker/kept.h"
 
 #include <jansson.h>
 #include <sodium.h>
@@ -20,6 +21,7 @@ typedef struct sample {
     uint8_t packed[PACKED_MAX];
     flk_pcs_t pcs, ed25519; /* the same, signed otherwise */
     uint8_t digest[FLK_DIGEST_BYTES], sig[crypto_sign_BYTES];
+    flk_outcome_record_t outcome;
 } sample_t;
 
 static sample_t *samples;
@@ -122,6 +124,30 @@ static void step_worker(sample_t *sample) {
     flk_pcs_fini(&pcs);
 }
 
+static void step_frame(sample_t *sample) {
+    uint8_t header[FLK_FRAME_BYTES];
+    flk_frame_t frame = {.kind = FLK_WORK, .delivery = sink, .attempt = 1}, heard;
+    memcpy(frame.id.bytes, sample->pcs.id_raw, sizeof frame.id.bytes);
+    FLK_ASSERT(flk_frame_decode(header, flk_frame_encode(&frame, header), &heard, NULL) == FLK_OK);
+    sink += heard.attempt;
+}
+
+static void step_outcome(sample_t *sample) {
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    flk_outcome_record_t heard;
+    size_t len = flk_outcome_encode(&sample->outcome, bytes);
+    FLK_ASSERT(flk_outcome_decode(bytes, len, &heard, NULL) == FLK_OK);
+    sink += heard.origin.bytes[0];
+}
+
+static void step_kept(sample_t *sample) {
+    uint8_t bytes[FLK_KEPT_BYTES_MAX];
+    flk_outcome_record_t heard;
+    size_t len = flk_kept_write(&sample->outcome, bytes);
+    FLK_ASSERT(flk_kept_read(sample->pcs.id_raw, bytes, len, &heard, NULL) == FLK_OK);
+    sink += heard.origin.bytes[0];
+}
+
 static int compare(const void *a, const void *b) {
     double left = *(const double *)a, right = *(const double *)b;
     return (left > right) - (left < right);
@@ -185,6 +211,10 @@ int main(void) {
                                errmsg) == FLK_OK);
     sign_samples();
     flk_policy_default(&policy);
+    for (size_t i = 0; i < samples_len; i++) {
+        memcpy(samples[i].outcome.pcs_id, samples[i].pcs.id, sizeof samples[i].outcome.pcs_id);
+        flk_verdict(&samples[i].pcs, &policy, &samples[i].outcome.outcome);
+    }
     reader = flk_pcs_reader_new();
     FLK_ASSERT(reader != NULL);
     for (uint32_t i = 0; i < FLK_PCS_SCALES_MAX; i++) {
@@ -204,6 +234,9 @@ int main(void) {
     measure("Theil-Sen, 1 to 8 scales", step_theil_sen);
     measure("Theil-Sen, 64 scales", step_theil_sen_most);
     measure("verdict (with Theil-Sen)", step_verdict);
+    measure("header frame, written and read", step_frame);
+    measure("outcome on the wire, written and read", step_outcome);
+    measure("outcome in a store, written and read", step_kept);
     measure("worker: read msgpack, verify, verdict", step_worker);
 
     for (size_t i = 0; i < samples_len; i++) {

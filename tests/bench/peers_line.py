@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("FLK_BIN_DIR", str(ROOT / "build" / "bin"))
 
-from measure import BIN_DIR, TICKS, Cluster, Meter, environment, http_door, pcs, zmq_door  # noqa: E402
+from measure import BIN_DIR, TICKS, BenchCluster, Meter, environment, http_door, pcs, zmq_door  # noqa: E402
 
 DISTINCT = os.environ.get("BENCH_DISTINCT", "300000")
 
@@ -40,7 +40,7 @@ def client(door, seconds, warm):
 def main():
     seconds, warm = os.environ.get("BENCH_SECS", "5"), os.environ.get("BENCH_WARM", "1")
     door = {"http": http_door, "zmq": zmq_door}[sys.argv[1] if len(sys.argv) > 1 else "zmq"]
-    with Cluster(workers=1, threads=2) as cluster:
+    with BenchCluster(workers=1, threads=2) as cluster:
         _, making_s = client(door(cluster), "0.001", "0")  # answers next to nothing
         busy = busy_s()
         with Meter(cluster) as meter:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from measure import (BENCH_DIR, BIN_DIR, RECORD_BYTES, Cluster, DurableRedis, Meter, bare_civetweb, cpu_exact_s, echo, environment,
+from measure import (BENCH_DIR, BIN_DIR, RECORD_BYTES, BenchCluster, DurableRedis, Meter, bare_civetweb, cpu_exact_s, echo, environment,
                      http_door, load, median, median_ratio, pcs, redis_streams, rss_mb, run, zmq_door)
 from harness.servers import BY_NAME
 
@@ -40,7 +40,7 @@ def microseconds(meter):
 def http(plan, data):
     """HTTP door, 64 connections, beside civetweb with a handler that does nothing."""
     ours, bare, cpu = [], [], []
-    with Cluster(workers=1, threads=WORKER_THREADS) as cluster, bare_civetweb() as limit:
+    with BenchCluster(workers=1, threads=WORKER_THREADS) as cluster, bare_civetweb() as limit:
         for _ in range(plan.rounds):
             bare.append(load(plan, limit, HTTP_CONNECTIONS)["rate"])
             with Meter(cluster) as meter:
@@ -59,7 +59,7 @@ def http(plan, data):
 def zmq(plan, data):
     """ZeroMQ door, 256 outstanding, beside Redis Streams and a bare libzmq chain."""
     ours, chain, streams, cpu = [], [], [], []
-    with Cluster(workers=1, threads=WORKER_THREADS) as cluster, DurableRedis() as redis:
+    with BenchCluster(workers=1, threads=WORKER_THREADS) as cluster, DurableRedis() as redis:
         for _ in range(plan.rounds):
             chain.append(echo(plan, ZMQ_OUTSTANDING))
             streams.append(redis_streams(plan, redis, ZMQ_OUTSTANDING))
@@ -94,10 +94,8 @@ def verify(plan, data):
     steps = {name.strip(): float(ns) / 1000 for name, ns in re.findall(r"^(.+?)\s+(\d+) ns", run(BENCH_DIR / "bench_verify"), re.M)}
     data["verify_us"] = steps
     yield at_most("verify: decode, id, HMAC, verdict, µs", steps["worker: read msgpack, verify, verdict"], 6)
-    ours = next((us for name, us in steps.items() if name.startswith("verify Ed25519")), None)
-    sodium = next((us for name, us in steps.items() if name.startswith("libsodium")), None)
-    if ours and sodium:
-        yield at_most("Ed25519 verify to libsodium's own", ours / sodium, 1.15)
+    ours, sodium = (next(us for name, us in steps.items() if name.startswith(start)) for start in ("verify Ed25519", "libsodium's"))
+    yield at_most("Ed25519 verify to libsodium's own", ours / sodium, 1.15)
     for name, us in steps.items():
         yield Line("  " + name, f"{us:.2f} µs")
 
@@ -109,14 +107,15 @@ def stores(plan, data):
     try:
         for server in servers:
             server.start()
-        environments = {"lmdb": {"DEDUP_BACKEND": "lmdb"}, **{server.backend: server.env for server in servers}}
-        clusters = {name: Cluster(workers=1, threads=WORKER_THREADS, worker_env=env) for name, env in environments.items()}
+        environments = {**{name: {"DEDUP_BACKEND": name} for name in ("memory", "lmdb")}, **{server.backend: server.env for server in servers}}
+        clusters = {name: BenchCluster(workers=1, threads=WORKER_THREADS, worker_env=env) for name, env in environments.items()}
         try:
             for cluster in clusters.values():
                 cluster.start()
             for _ in range(plan.rounds):
                 for name, cluster in clusters.items():
                     rates.setdefault(name, []).append(load(plan, zmq_door(cluster), ZMQ_OUTSTANDING)["rate"])
+            trips = {name: trips_a_pcs(cluster) for name, cluster in clusters.items()}
         finally:
             for cluster in clusters.values():
                 cluster.stop()
@@ -126,9 +125,15 @@ def stores(plan, data):
             server.__exit__()
     data["store_rates"] = {name: median(values) for name, values in rates.items()}
     for name, values in rates.items():
-        yield Line(f"store {name}, 256 outstanding", f"{median(values):,.0f} PCS/s")
+        yield Line(f"store {name}, 256 outstanding", f"{median(values):,.0f} PCS/s, {trips[name]:.3f} round trips a PCS")
     yield at_least("Redis store to LMDB", median_ratio(rates["redis"], rates["lmdb"]), 0.8)
     yield at_least("Postgres store to LMDB", median_ratio(rates["postgres"], rates["lmdb"]), 0.5)
+
+
+def trips_a_pcs(cluster):
+    """Round trips to the store; none when it is in the process."""
+    metrics = cluster.worker.metrics()
+    return metrics.total("flk_store_round_trips_total") / max(1, metrics.total("flk_worker_verdicts_total"))
 
 
 def broker(plan, data):
@@ -190,7 +195,7 @@ def workers(plan, data):
     """Worker threads that take 2 ms a PCS, from 1 to 64, behind one broker."""
     counts = plan.pick((1, 2, 4, 8, 16, 32, 64), (1, 4))
     rates = {count: [] for count in counts}
-    with Cluster(gateways=0, workers=0) as cluster:
+    with BenchCluster(gateways=0, workers=0) as cluster:
         for _ in range(plan.rounds):
             for count in counts:
                 rates[count].append(slow_workers(plan, cluster, count))
@@ -217,7 +222,7 @@ def slow_workers(plan, cluster, threads):
 def idle(plan, data):
     """A cluster that has nothing to do, as it is after its start."""
     seconds, limits = plan.pick(3, 0.2), {"gateway": 40, "broker": 15, "worker": 20}
-    with Cluster(workers=1, threads=WORKER_THREADS) as cluster:
+    with BenchCluster(workers=1, threads=WORKER_THREADS) as cluster:
         time.sleep(plan.pick(1, 0))
         shares = []
         for _ in range(plan.rounds):
@@ -233,7 +238,7 @@ def idle(plan, data):
 def batch(plan, data):
     """How rate and latency go with the number outstanding: every stage takes what is there."""
     points = {"http": (1, 4, 16, 64, 128), "zmq": (1, 4, 16, 64, 256, 1024)}
-    with Cluster(workers=1, threads=WORKER_THREADS) as cluster:
+    with BenchCluster(workers=1, threads=WORKER_THREADS) as cluster:
         for name, door in (("http", http_door(cluster)), ("zmq", zmq_door(cluster))):
             curve = [[n, *(load(plan, door, n, seconds=plan.pick(0.8, 0.1))[key] for key in ("rate",))] for n in points[name]]
             data.setdefault("outstanding", {})[name] = curve
