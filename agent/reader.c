@@ -76,9 +76,7 @@ flk_err_t flk_reader_open(const char *path, const flk_reader_options_t *options,
         return err;
     }
     if (csv) {
-        reader->header = flk_start_alloc(FLK_CSV_CELLS_MAX * sizeof *reader->header);
         reader->cells = flk_start_alloc(FLK_CSV_CELLS_MAX * sizeof *reader->cells);
-        reader->unquoted = flk_start_alloc(FLK_ROW_BYTES_MAX);
     }
     *out = reader;
     return FLK_OK;

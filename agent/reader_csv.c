@@ -8,6 +8,7 @@
 #include "agent/reader_parts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One pass over a record. */
@@ -116,6 +117,21 @@ static bool split_at_hand(flk_reader_t *reader, split_t *split) {
     }
 }
 
+/* What is unquoted is shorter than the bytes at hand; nothing of the last record is kept. */
+static flk_err_t make_room(flk_reader_t *reader, size_t bytes, char *errmsg) {
+    if (bytes <= reader->unquoted_capacity) {
+        return FLK_OK;
+    }
+    free(reader->unquoted);
+    reader->unquoted = malloc(bytes);
+    reader->unquoted_capacity = reader->unquoted != NULL ? bytes : 0;
+    if (reader->unquoted == NULL) {
+        flk_errmsg(errmsg, "%s: out of memory", flk_input_name(reader->input));
+        return FLK_E_NOMEM;
+    }
+    return FLK_OK;
+}
+
 /* Cuts the next record into reader->cells, valid until the next call. Blank lines are passed over. *fault is set
  * instead when it is damaged. */
 static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *errmsg) {
@@ -127,6 +143,10 @@ static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *er
         if (bytes > 0 && (data[0] == '\n' || (bytes > 1 && data[0] == '\r' && data[1] == '\n'))) {
             flk_input_consume(reader->input, data[0] == '\n' ? 1 : 2);
             continue;
+        }
+        flk_err_t err = make_room(reader, bytes, errmsg);
+        if (err != FLK_OK) {
+            return err;
         }
         split_t split = {.data = data, .bytes = bytes, .last = last};
         bool whole = bytes > 0 && split_at_hand(reader, &split);
@@ -142,7 +162,7 @@ static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *er
         if (last) {
             return FLK_E_NOT_FOUND;
         }
-        flk_err_t err = flk_input_more(reader->input, errmsg);
+        err = flk_input_more(reader->input, errmsg);
         if (err == FLK_E_TOO_LARGE) {
             *fault = "longer than 1 MiB, or a quote is not closed";
             flk_input_drop_line(reader->input);
@@ -175,6 +195,8 @@ static flk_err_t missing_column(const flk_reader_t *reader, const char *name, ch
 }
 
 static flk_err_t store_header(flk_reader_t *reader, char *errmsg) {
+    free(reader->header);
+    reader->header = flk_start_alloc(reader->cells_len * sizeof *reader->header);
     for (size_t i = 0; i < reader->cells_len; i++) {
         flk_span_t name = reader->cells[i];
         if (i == 0 && name.bytes >= 3 && memcmp(name.text, "\xEF\xBB\xBF", 3) == 0) {

@@ -29,7 +29,8 @@ struct flk_reader {
     size_t time_at, column_at[FLK_DIMS_MAX]; /* places in a record */
     flk_span_t *cells;
     size_t cells_len;
-    char *unquoted; /* cells without their quotes; FLK_ROW_BYTES_MAX */
+    char *unquoted; /* cells without their quotes */
+    size_t unquoted_capacity;
 };
 
 /* Puts the next cell (of `column`, or FLK_DIMS_MAX for the time) into row, in canonical order. */

@@ -215,8 +215,8 @@ static bool has_secret(const flk_keyring_t *keyring, size_t first) {
     return false;
 }
 
-static flk_err_t add_text(flk_keyring_t *keyring, const char *text, size_t text_bytes, mode_t mode, bool allow_samples,
-                          char *errmsg) {
+flk_err_t flk_keyring_add_text(flk_keyring_t *keyring, const char *text, size_t text_bytes, mode_t mode,
+                               bool allow_samples, char *errmsg) {
     size_t first = keyring->keys_len;
     json_error_t error;
     json_t *root = json_loadb(text, text_bytes, JSON_REJECT_DUPLICATES, &error);
@@ -270,7 +270,7 @@ static flk_err_t read_and_add(flk_keyring_t *keyring, const char *path, bool all
         flk_errmsg(errmsg, "is larger than %d bytes", FILE_BYTES_MAX);
         return FLK_E_CONFIG;
     }
-    return add_text(keyring, text, (size_t)text_bytes, mode, allow_samples, errmsg);
+    return flk_keyring_add_text(keyring, text, (size_t)text_bytes, mode, allow_samples, errmsg);
 }
 
 flk_err_t flk_keyring_add_file(flk_keyring_t *keyring, const char *path, bool allow_samples, char *errmsg) {

@@ -73,6 +73,11 @@ static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+static size_t length_gap(const char *a, const char *b) {
+    size_t a_len = strlen(a), b_len = strlen(b);
+    return a_len > b_len ? a_len - b_len : b_len - a_len;
+}
+
 /* Levenshtein distance of two names of fewer than NAME_BYTES bytes. */
 static size_t edit_distance(const char *a, const char *b) {
     size_t b_len = strlen(b);
@@ -96,10 +101,12 @@ static const char *nearest_name(const char *name) {
     const char *nearest = NULL;
     size_t best = SUGGEST_DISTANCE_MAX + 1;
     for (size_t i = 0; i < FLK_SETTINGS_COUNT && strlen(name) < NAME_BYTES; i++) {
-        size_t distance = edit_distance(name, flk_setting_rows[i].name);
+        const char *known = flk_setting_rows[i].name;
+        size_t distance = length_gap(name, known); /* is the least that it can be */
+        distance = distance < best ? edit_distance(name, known) : distance;
         if (distance < best) {
             best = distance;
-            nearest = flk_setting_rows[i].name;
+            nearest = known;
         }
     }
     return nearest;

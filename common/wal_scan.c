@@ -88,14 +88,20 @@ static flk_err_t fetch_around(flk_wal_scan_t *scan, size_t fetch, uint64_t offse
     return FLK_OK;
 }
 
-/* Points *data at what the file holds from `offset` on: at least `want` bytes, fewer only at the limit or the end. */
+/* Points *data at what the file holds from `offset` on: at least `want` bytes, fewer only at the limit or the end;
+ * *data means nothing when *have is 0. */
 static flk_err_t look(flk_wal_scan_t *scan, uint64_t offset, size_t want, const uint8_t **data, size_t *have,
                       char *errmsg) {
     uint64_t left = offset < scan->limit ? scan->limit - offset : 0;
+    if (left == 0) {
+        *have = 0;
+        return FLK_OK;
+    }
     want = want < left ? want : (size_t)left;
     bool inside = offset >= scan->buffer_offset && offset + want <= scan->buffer_offset + scan->buffer_bytes;
     if (!inside) {
         size_t fetch = want < BUFFER_BYTES ? BUFFER_BYTES : want;
+        fetch = fetch < left ? fetch : (size_t)left;
         if (fetch > scan->buffer_capacity) {
             uint8_t *buffer = realloc(scan->buffer, fetch);
             if (buffer == NULL) {
@@ -107,7 +113,6 @@ static flk_err_t look(flk_wal_scan_t *scan, uint64_t offset, size_t want, const 
         }
         scan->buffer_offset = offset;
         scan->buffer_bytes = 0;
-        fetch = fetch < left ? fetch : (size_t)left;
         flk_err_t err = flk_io_pread(scan->fd, scan->path, scan->buffer, fetch, offset, &scan->buffer_bytes, errmsg);
         if (err == FLK_E_IO) {
             err = fetch_around(scan, fetch, offset, errmsg);

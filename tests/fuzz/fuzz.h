@@ -33,8 +33,8 @@ static inline const char *fuzz_file(const uint8_t *data, size_t data_bytes) {
         fd = open(fuzz_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         FLK_ASSERT(fd >= 0 && atexit(fuzz_remove_file) == 0);
     }
-    FLK_ASSERT(ftruncate(fd, 0) == 0);
     FLK_ASSERT(pwrite(fd, data, data_bytes, 0) == (ssize_t)data_bytes);
+    FLK_ASSERT(ftruncate(fd, (off_t)data_bytes) == 0);
     return fuzz_path;
 }
 

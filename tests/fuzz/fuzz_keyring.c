@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A keyring file: it is refused with one line that never quotes a key, or each of its keys has an id and a state, and a PCS that
  * none of them signed is refused. */
-#include "common/keyring.h"
+#include "common/key_internal.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check(const flk_keyring_t *keyring) {
@@ -25,16 +25,39 @@ static void check(const flk_keyring_t *keyring) {
     flk_pcs_fini(&pcs);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
+static void check_refusal(flk_err_t err, const char *errmsg) {
+    FLK_ASSERT(err == FLK_E_CONFIG && errmsg[0] != '\0' && strchr(errmsg, '\n') == NULL);
+}
+
+/* As a program does it: a file, and secret memory, whose guard pages are what costs. */
+static void from_file(const uint8_t *data, size_t data_bytes) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_keyring_options_t options = {.alg = FLK_SIGN_HMAC, .file = fuzz_file(data, data_bytes)};
     flk_keyring_t *keyring = NULL;
     flk_err_t err = flk_keyring_new(&options, &keyring, errmsg);
+    if (err != FLK_OK) {
+        check_refusal(err, errmsg);
+        return;
+    }
+    check(keyring);
+    flk_keyring_destroy(&keyring);
+}
+
+static void from_text(const uint8_t *data, size_t data_bytes) {
+    char errmsg[FLK_ERRMSG_BYTES] = "";
+    flk_keyring_t *keyring = calloc(1, sizeof *keyring);
+    FLK_ASSERT(keyring != NULL);
+    keyring->alg = FLK_SIGN_HMAC;
+    flk_err_t err = flk_keyring_add_text(keyring, (const char *)data, data_bytes, 0600, false, errmsg);
     if (err == FLK_OK) {
         check(keyring);
-        flk_keyring_destroy(&keyring);
     } else {
-        FLK_ASSERT(err == FLK_E_CONFIG && errmsg[0] != '\0' && strchr(errmsg, '\n') == NULL);
+        check_refusal(err, errmsg);
     }
+    free(keyring);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
+    (data_bytes % 16 == 0 ? from_file : from_text)(data, data_bytes);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An environment of NAME=VALUE lines: every program either loads it or refuses it with one line; no secret is printed. */
+/* An environment of NAME=VALUE lines: the program that the first byte names either loads it or refuses it with one line. */
 #include <stdlib.h>
 
 #include "common/settings.h"
@@ -11,19 +11,35 @@ static const char *const names[] = {
 #undef NAME
 };
 
+/* The environment is ours: setenv keeps every value that it ever saw. */
+enum { TEXT_BYTES = 4096, LINES_MAX = 256, PAIRS_BYTES = TEXT_BYTES + LINES_MAX * 64 };
+
+static char *entries[LINES_MAX + 1], pairs[PAIRS_BYTES];
+static size_t entries_len, pairs_bytes;
+
+static void set(const char *name, const char *value) {
+    if (entries_len < LINES_MAX) {
+        char *pair = pairs + pairs_bytes;
+        int pair_len = snprintf(pair, sizeof pairs - pairs_bytes, "%s=%s", name, value);
+        FLK_ASSERT(pair_len > 0 && (size_t)pair_len < sizeof pairs - pairs_bytes);
+        pairs_bytes += (size_t)pair_len + 1;
+        entries[entries_len++] = pair;
+    }
+}
+
 /* A line is an index into the names, or a name of its own, and the value. NAME_FILE is left to the unit tests: a fuzzer that picks
  * paths would read the machine. */
 static void set_line(char *line) {
     char *value = strchr(line, '=');
     if (value == NULL) {
         if (line[0] != '\0') {
-            setenv(names[(uint8_t)line[0] % FLK_COUNT_OF(names)], line + 1, 1);
+            set(names[(uint8_t)line[0] % FLK_COUNT_OF(names)], line + 1);
         }
         return;
     }
     *value = '\0';
     if (strncmp(line, "FLK_", 4) == 0 && strstr(line, "_FILE") == NULL) {
-        setenv(line, value + 1, 1);
+        set(line, value + 1);
     }
 }
 
@@ -41,23 +57,25 @@ static void load(flk_program_t program, FILE *sink) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
+    static const flk_program_t programs[] = {FLK_PROGRAM_GATEWAY, FLK_PROGRAM_BROKER, FLK_PROGRAM_WORKER,
+                                             FLK_PROGRAM_AGENT,   FLK_PROGRAM_FLK,    FLK_PROGRAM_REPLAY};
     static FILE *sink;
     if (sink == NULL) {
         sink = fopen("/dev/null", "w");
         FLK_ASSERT(sink != NULL);
     }
-    char text[4096];
-    if (data_bytes >= sizeof text) {
+    char text[TEXT_BYTES];
+    if (data_bytes == 0 || data_bytes > sizeof text) {
         return -1;
     }
-    memcpy(text, data, data_bytes);
-    text[data_bytes] = '\0';
-    FLK_ASSERT(clearenv() == 0);
+    memcpy(text, data + 1, data_bytes - 1);
+    text[data_bytes - 1] = '\0';
+    entries_len = pairs_bytes = 0;
     for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
         set_line(line);
     }
-    for (unsigned program = FLK_PROGRAM_GATEWAY; program <= FLK_PROGRAM_REPLAY; program *= 2) {
-        load((flk_program_t)program, sink);
-    }
+    entries[entries_len] = NULL;
+    environ = entries;
+    load(programs[data[0] % FLK_COUNT_OF(programs)], sink);
     return 0;
 }

@@ -58,6 +58,11 @@ def frame():
 
 
 def settings():
+    for program in range(6):
+        yield from (bytes([program]) + lines for lines in environments())
+
+
+def environments():
     yield b"FLK_HTTP_LISTEN=127.0.0.1:8080\nFLK_REQUEST_TIMEOUT_MS=5000\nFLK_FRONTENDS=tcp://10.0.0.1:5555,ipc:///tmp/x\n"
     yield b"FLK_WORKER_THREADS=2147483648\nFLK_LOG_LEVEL=loud\nFLK_NO_SUCH=1\n"
     yield b"\x00value\n\x05value\n\x07\xff\n"
