@@ -25,7 +25,8 @@ static bool has_space_before_colon(const struct mg_header *header) {
 /* civetweb drops, without a word, a line that begins with a space (a folded header) or with a byte that no name may have,
  * and every line behind it; and it takes a lone LF for the end of a line. Where it cut the request into strings it left
  * NULs, so what it read shows: each header begins right behind the CRLF of the line before, and the empty line follows the last one.
- * The byte looked at last may be the first one behind the request, which civetweb's buffer has. */
+ * Over that line's LF there is a NUL too, and it takes no NUL from a client; anything else there is a lone CR, and all
+ * behind it was dropped. The byte looked at last may be the first one behind the request, which civetweb's buffer has. */
 static bool is_read_in_full(const struct mg_request_info *request) {
     const char *end = request->http_version + strlen(request->http_version);
     if (request->num_headers == 0) {
@@ -38,7 +39,7 @@ static bool is_read_in_full(const struct mg_request_info *request) {
         }
         end = header->value + strlen(header->value);
     }
-    return end[1] == '\0' && end[2] == '\r';
+    return end[1] == '\0' && end[2] == '\r' && end[3] == '\0';
 }
 
 typedef struct framing {

@@ -281,6 +281,7 @@ AMBIGUOUS = {
     "chunked is not last": [b"Transfer-Encoding: chunked, identity"],
     "two codings": [b"Transfer-Encoding: identity", b"Transfer-Encoding: chunked"],
     "the length behind 70 headers": [b"X-%d: x" % number for number in range(70)] + [b"Content-Length: 5"],
+    "bare CR before a header": [b"Content-Length: 5", b"\rTransfer-Encoding: chunked"],
     "bare CR in a header": [b"X-A: 1\rContent-Length: 5"],
     "NUL in a header": [b"X-A: 1\0", b"Content-Length: 5"],
 }

@@ -115,6 +115,9 @@ static const char *const bad[] = {
     "Host: x\nContent-Length: 52\r\n",
     "Host: x\r\nX: y\nContent-Length: 52\r\n",
     "Host: x\r\nX: y\rContent-Length: 52\r\n",
+    "Host: x\r\n\rContent-Length: 52\r\n",
+    "Host: x\r\nContent-Length: 0\r\n\rTransfer-Encoding: chunked\r\n",
+    "\rHost: x\r\nContent-Length: 5\r\n",
 };
 
 static void assert_refused(int fd, const char *what, const char *expected) {
