@@ -6,6 +6,7 @@
 
 #include "tests/unit/suite.h"
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -186,6 +187,52 @@ START_TEST(test_keyring_payload) {
 }
 END_TEST
 
+static void set_signature(const uint8_t *bytes, size_t len, flk_pcs_t *pcs) {
+    sodium_bin2base64(pcs->sig, sizeof pcs->sig, bytes, len, sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* A signature is of the algorithm that its length tells, and only keys of that algorithm are tried: a right HMAC that was
+ * made as long as an Ed25519 signature is none of either; nor is an Ed25519 signature over the canonical bytes themselves, or a cut one. */
+START_TEST(test_keyring_never_mixes_algorithms) {
+    write_file("{\"keys\":[{\"id\":\"h\",\"alg\":\"hmac\",\"key\":\"k\"},"
+               "{\"id\":\"e\",\"alg\":\"ed25519\",\"public_key\":\"" PUB_B64 "\"}]}",
+               0600);
+    flk_keyring_options_t options = options_of(FLK_SIGN_HMAC);
+    options.accept_payload = true;
+    flk_keyring_t *ring = load(&options);
+    flk_pcs_t pcs = signed_by(FLK_SIGN_HMAC, "k");
+    uint8_t long_mac[crypto_sign_BYTES] = {0}, secret[crypto_sign_SECRETKEYBYTES], pub[crypto_sign_PUBLICKEYBYTES];
+    ck_assert_int_eq(sodium_base642bin(long_mac, sizeof long_mac, pcs.sig, strlen(pcs.sig), NULL, NULL, NULL,
+                                       sodium_base64_VARIANT_ORIGINAL),
+                     0);
+    set_signature(long_mac, sizeof long_mac, &pcs);
+    check_at(ring, &pcs, 0, FLK_SIGNATURE_WRONG, NULL);
+
+    uint8_t seed[crypto_sign_SEEDBYTES], sig[crypto_sign_BYTES];
+    ck_assert_int_eq(sodium_base642bin(seed, sizeof seed, SEED_B64, strlen(SEED_B64), NULL, NULL, NULL,
+                                       sodium_base64_VARIANT_ORIGINAL),
+                     0);
+    crypto_sign_seed_keypair(pub, secret, seed);
+    for (flk_print_t print = FLK_PRINT_PYTHON; print <= FLK_PRINT_ES; print++) {
+        char text[FLK_CANONICAL_BYTES];
+        size_t bytes = flk_canonical(&pcs, print, text);
+        crypto_sign_detached(sig, NULL, (const uint8_t *)text, bytes, secret);
+        set_signature(sig, sizeof sig, &pcs);
+        check_at(ring, &pcs, 0, FLK_SIGNATURE_WRONG, NULL);
+    }
+    pcs = signed_by(FLK_SIGN_ED25519, SEED_B64);
+    check_at(ring, &pcs, 0, FLK_SIGNATURE_GOOD, "e");
+    ck_assert_int_eq(
+        sodium_base642bin(sig, sizeof sig, pcs.sig, strlen(pcs.sig), NULL, NULL, NULL, sodium_base64_VARIANT_ORIGINAL),
+        0);
+    for (size_t bytes = 1; bytes < sizeof sig; bytes++) {
+        set_signature(sig, bytes, &pcs);
+        check_at(ring, &pcs, 0, FLK_SIGNATURE_WRONG, NULL);
+    }
+    flk_keyring_destroy(&ring);
+}
+END_TEST
+
 /* The same S plus the group's order, little-endian. */
 static void add_order(uint8_t s[32]) {
     static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
@@ -198,10 +245,10 @@ static void add_order(uint8_t s[32]) {
     }
 }
 
-static flk_err_t new_with_public(const uint8_t pub[32]) {
+static flk_err_t new_with_public(const uint8_t *pub, size_t bytes) {
     char b64[64];
     flk_keyring_t *ring = NULL;
-    sodium_bin2base64(b64, sizeof b64, pub, 32, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(b64, sizeof b64, pub, bytes, sodium_base64_VARIANT_ORIGINAL);
     flk_err_t err =
         flk_keyring_new(&(flk_keyring_options_t){.alg = FLK_SIGN_ED25519, .ed25519_pub_b64 = b64}, &ring, errmsg);
     if (err == FLK_OK) {
@@ -242,7 +289,32 @@ START_TEST(test_keyring_ed25519_strict) {
         {[0 ... 31] = 0xff},
     };
     for (size_t i = 0; i < FLK_COUNT_OF(bad); i++) {
-        ck_assert_msg(new_with_public(bad[i]) == FLK_E_CONFIG, "point %zu", i);
+        ck_assert_msg(new_with_public(bad[i], 32) == FLK_E_CONFIG, "point %zu", i);
+    }
+}
+END_TEST
+
+/* A public key is 32 bytes: one whose last byte is 0 is none without it, in the settings or in a file; so is one with a byte more. */
+START_TEST(test_keyring_public_key_length) {
+    uint8_t pub[crypto_sign_PUBLICKEYBYTES + 1] = {0}, secret[crypto_sign_SECRETKEYBYTES];
+    uint8_t seed[crypto_sign_SEEDBYTES] = {0};
+    uint32_t number = 0;
+    do {
+        memcpy(seed, &number, sizeof number);
+        crypto_sign_seed_keypair(pub, secret, seed);
+    } while (pub[crypto_sign_PUBLICKEYBYTES - 1] != 0 && ++number < 1 << 20);
+    ck_assert_uint_eq(pub[crypto_sign_PUBLICKEYBYTES - 1], 0);
+    for (size_t bytes = sizeof pub - 2; bytes <= sizeof pub; bytes++) {
+        flk_err_t expected = bytes == crypto_sign_PUBLICKEYBYTES ? FLK_OK : FLK_E_CONFIG;
+        ck_assert_int_eq(new_with_public(pub, bytes), expected);
+        char b64[64], text[200];
+        sodium_bin2base64(b64, sizeof b64, pub, bytes, sodium_base64_VARIANT_ORIGINAL);
+        snprintf(text, sizeof text, "{\"keys\":[{\"id\":\"e\",\"alg\":\"ed25519\",\"public_key\":\"%s\"}]}", b64);
+        write_file(text, 0600);
+        flk_keyring_options_t options = options_of(FLK_SIGN_HMAC);
+        flk_keyring_t *ring = NULL;
+        ck_assert_int_eq(flk_keyring_new(&options, &ring, errmsg), expected);
+        flk_keyring_destroy(&ring);
     }
 }
 END_TEST
@@ -292,6 +364,11 @@ START_TEST(test_keyring_file_is_strict) {
         {HMAC(",\"not_after\":\"2026-02-28T00:00:00+01:00\""), "keys[0]: not_after must"},
         {HMAC(",\"not_after\":\"2026-02-28T00:00:00.5Z\""), "keys[0]: not_after must"},
         {HMAC(",\"not_after\":\"2026-02-28T23:59:60Z\""), "keys[0]: not_after must"},
+        {HMAC(",\"not_after\":\"2026-02-28T00:00:00Z \""), "keys[0]: not_after must"},
+        {HMAC(",\"not_after\":\"2026-02-28t00:00:00Z\""), "keys[0]: not_after must"},
+        {HMAC(",\"not_after\":\"2026-02-28 00:00:00Z\""), "keys[0]: not_after must"},
+        {HMAC(",\"not_after\":\"2026-02-28T00:00:00z\""), "keys[0]: not_after must"},
+        {HMAC(",\"not_after\":\"2026-02-28T00:00:00\""), "keys[0]: not_after must"},
         {HMAC(",\"not_before\":\"2026-02-28T00:00:00Z\",\"not_after\":\"2026-02-28T00:00:00Z\""), "later than"},
         {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0\"},{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"x\"}]"
          "}",
@@ -363,6 +440,10 @@ START_TEST(test_keyring_rights) {
         write_file(public, bad[i]);
         ring = load(&options);
         flk_keyring_destroy(&ring);
+        flk_keyring_options_t beside = options_of(FLK_SIGN_HMAC);
+        beside.hmac_key = "of the settings"; /* a secret that does not stand in the file */
+        ring = load(&beside);
+        flk_keyring_destroy(&ring);
     }
 }
 END_TEST
@@ -380,6 +461,63 @@ START_TEST(test_keyring_link) {
 }
 END_TEST
 
+/* Keys of documents are taken on a developer's machine only, in a file as in the settings. */
+START_TEST(test_keyring_samples) {
+    flk_keyring_options_t options = options_of(FLK_SIGN_HMAC);
+    flk_keyring_t *ring;
+    write_file("{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"change-me\"}]}", 0600);
+    ck_assert_int_eq(flk_keyring_new(&options, &ring, errmsg), FLK_E_CONFIG);
+    options.allow_samples = true;
+    ring = load(&options);
+    flk_keyring_destroy(&ring);
+}
+END_TEST
+
+/* Once made, a ring lies in memory that nobody can write, this process included. */
+START_TEST(test_keyring_is_read_only) {
+    flk_keyring_options_t options = {.alg = FLK_SIGN_HMAC, .hmac_key = "k"};
+    flk_keyring_t *ring = load(&options);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[512], rights[5] = "";
+    ck_assert_ptr_nonnull(maps);
+    while (rights[0] == '\0' && fgets(line, sizeof line, maps) != NULL) {
+        uintptr_t from, to;
+        char found[5];
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, found) == 3 && from <= (uintptr_t)ring &&
+            (uintptr_t)ring < to) {
+            memcpy(rights, found, sizeof rights);
+        }
+    }
+    fclose(maps);
+    ck_assert_str_eq(rights, "r--p");
+    flk_keyring_destroy(&ring);
+}
+END_TEST
+
+/* What PCS_SIGN_ACCEPT is decides about HMACs over the canonical bytes, and it is not set: they do not verify. */
+START_TEST(test_keyring_from_settings) {
+    static const char *const accepts[] = {NULL, "digest", "payload"};
+    flk_pcs_t pcs = some_pcs();
+    sign_payload("k", FLK_PRINT_PYTHON, &pcs);
+    for (size_t i = 0; i < FLK_COUNT_OF(accepts); i++) {
+        flk_settings_t *settings;
+        flk_keyring_t *ring;
+        setenv("PCS_SIGN_ALG", "hmac", 1);
+        setenv("PCS_HMAC_KEY", "k", 1);
+        unsetenv("PCS_SIGN_ACCEPT");
+        if (accepts[i] != NULL) {
+            setenv("PCS_SIGN_ACCEPT", accepts[i], 1);
+        }
+        ck_assert_msg(flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK, "%s", errmsg);
+        ck_assert_msg(flk_keyring_load(settings, &ring, errmsg) == FLK_OK, "%s", errmsg);
+        bool payload = i == 2;
+        check_at(ring, &pcs, 0, payload ? FLK_SIGNATURE_GOOD : FLK_SIGNATURE_WRONG, payload ? "PCS_HMAC_KEY" : NULL);
+        flk_keyring_destroy(&ring);
+        flk_settings_destroy(&settings);
+    }
+}
+END_TEST
+
 int main(void) {
     FLK_ASSERT(sodium_init() >= 0);
     Suite *suite = suite_create("keyring");
@@ -389,11 +527,16 @@ int main(void) {
     tcase_add_test(tcase, test_keyring_prefers_the_active);
     tcase_add_test(tcase, test_keyring_mixed);
     tcase_add_test(tcase, test_keyring_payload);
+    tcase_add_test(tcase, test_keyring_never_mixes_algorithms);
     tcase_add_test(tcase, test_keyring_ed25519_strict);
+    tcase_add_test(tcase, test_keyring_public_key_length);
     tcase_add_test(tcase, test_keyring_file_is_strict);
     tcase_add_test(tcase, test_keyring_bounds);
     tcase_add_test(tcase, test_keyring_rights);
     tcase_add_test(tcase, test_keyring_link);
+    tcase_add_test(tcase, test_keyring_samples);
+    tcase_add_test(tcase, test_keyring_is_read_only);
+    tcase_add_test(tcase, test_keyring_from_settings);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
