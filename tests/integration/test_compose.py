@@ -30,6 +30,8 @@ def test_configuration(files, store):
     (lambda services: services["redis"].update(ports=["127.0.0.1:6379:6379"]), "publishes"),
     (lambda services: services["gateway"].update(ports=["8080:8080"]), "publishes"),
     (lambda services: services["gateway"]["depends_on"].update({"broker-1": {"condition": "service_started"}}), "does not wait"),
+    (lambda services: services["worker"]["environment"].update(FLK_PLAINTEXT="1"), "not encrypted"),
+    (lambda services: services["broker-1"]["environment"].pop("FLK_CURVE_KEY_FILE"), "not encrypted"),
     (lambda services: services["redis"].pop("healthcheck"), "no health check"),
     (lambda services: services["broker-2"].pop("read_only"), "more than it needs"),
     (lambda services: services.pop("prometheus"), "missing"),

@@ -203,19 +203,29 @@ def judge(project, load, summaries, figures):
         f"{figures['answered']} single tries beside them, {figures['status_503']} put off with 503, no other error; drained workers ended with 0")
 
 
+def ask_prometheus(project, path):
+    """CompletedProcess; its API is not published, so the question comes from a container beside it."""
+    return project.made.tries("run", "--rm", "--network", f"{project.env['COMPOSE_PROJECT_NAME']}_edge", "--entrypoint", "wget", "caddy:2",
+                              "-q", "-O", "-", f"http://prometheus:9090/api/v1/{path}")
+
+
 def check_prometheus(project):
-    """Every target that it finds is up."""
+    """Every target that it finds is up, and the links between them are CURVE."""
     end = time.monotonic() + 90
-    ask = "wget -q -O - 'http://prometheus:9090/api/v1/targets?state=active'"
     while True:
-        done = project.made.tries("run", "--rm", "--network", f"{project.env['COMPOSE_PROJECT_NAME']}_edge", "--entrypoint", "sh", "caddy:2", "-c", ask)
+        done = ask_prometheus(project, "targets?state=active")
         targets = json.loads(done.stdout)["data"]["activeTargets"] if done.returncode == 0 else []
         states = {(one["labels"]["job"], one["labels"]["instance"]): one["health"] for one in targets}
         if len(states) >= 4 and set(states.values()) == {"up"}:
             break
         assert time.monotonic() < end, (states, done.stderr, [one.get("lastError") for one in targets])
         time.sleep(1)
-    say(f"Prometheus: {len(states)} targets up")
+    while not (admitted := json.loads(ask_prometheus(project, "query?query=sum(flk_curve_admitted_total)").stdout)["data"]["result"]):
+        assert time.monotonic() < end, "Prometheus knows no flk_curve_admitted_total"
+        time.sleep(1)
+    links = int(admitted[0]["value"][1])
+    assert links >= 4, f"{links} links with CURVE; a gateway and a worker have one each to both brokers"
+    say(f"Prometheus: {len(states)} targets up; {links} links let in by their CURVE keys")
 
 
 def check_caddy(project):

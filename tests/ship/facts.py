@@ -8,6 +8,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMBINATIONS = [("compose.yaml",), ("compose.yaml", "compose.caddy.yaml"), ("compose.yaml", "compose.mtls.yaml")]
+SERVERS = {"gateway", "broker-1", "broker-2", "worker"}  # what ZeroMQ links are between
 OURS = {"gateway": "G", "broker-1": "B", "broker-2": "B", "worker": "W", "agent": "A"}
 STORES = {"redis", "postgres"}
 
@@ -38,6 +39,8 @@ def check_service(name, service, config, known):
                 yield f"{name}: {variable} names the secret {secret}, which is not mounted"
         if re.search(r"PASS|KEY|SECRET|CONN", variable) and not re.search(r"_FILE$|_DIR$|^HOP_KEY$", variable):  # these name files
             yield f"{name}: {variable} carries a secret as plain text"
+    if name in SERVERS and ("FLK_PLAINTEXT" in environment or not {"FLK_CURVE_KEY_FILE", "FLK_CURVE_DIR"} <= set(environment)):
+        yield f"{name}: its ZeroMQ links are not encrypted"
     if "healthcheck" not in service and name not in OURS:
         yield f"{name}: no health check"  # ours have the image's
     for other, how in (service.get("depends_on") or {}).items():
