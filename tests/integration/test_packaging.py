@@ -9,8 +9,9 @@ import pytest
 
 from harness.process import BIN_DIR, ROOT, run, sanitized
 
-UNITS = BIN_DIR.parent / "packaging" / "units"
-TEMPLATES = sorted((ROOT / "packaging" / "systemd").glob("*.service.in"))
+PACKAGE = ROOT / "compose" / "package"
+UNITS = BIN_DIR.parent / "compose" / "package" / "units"
+TEMPLATES = sorted((PACKAGE / "systemd").glob("*.service.in"))
 EXPOSURE_MAX = 1.5  # of 10, as systemd-analyze security counts
 
 pytestmark = pytest.mark.skipif(sanitized(), reason="nobody packages a sanitizer build")
@@ -63,7 +64,7 @@ def test_units_of_daemons(units):
 # Each name in the environment files and units is a setting of that program; agents have their arguments too.
 def test_environment_names():
     known = set(re.findall(r'X\(\w+, "(\w+)"', (ROOT / "common" / "settings_table.h").read_text()))
-    for path in [*(ROOT / "packaging" / "env").glob("*.env"), *TEMPLATES]:
+    for path in [*(PACKAGE / "env").glob("*.env"), *TEMPLATES]:
         text = path.read_text()
         names = re.findall(r"^#([A-Z][A-Z0-9_]+)=", text, re.M) + re.findall(r"^Environment=.*", text, re.M)
         for name in re.findall(r"[A-Z][A-Z0-9_]{3,}(?==)", " ".join(name + "=" if name.isupper() else name for name in names)):
@@ -72,7 +73,7 @@ def test_environment_names():
 
 # A page for each program, with each of its settings, and no fault that the formatter finds.
 def test_man_pages(tmp_path):
-    done = subprocess.run(["/usr/bin/python3", "-B", str(ROOT / "packaging" / "documents.py"), str(BIN_DIR), "1.2.3", str(tmp_path)],
+    done = subprocess.run(["/usr/bin/python3", "-B", str(PACKAGE / "documents.py"), str(BIN_DIR), "1.2.3", str(tmp_path)],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     pages = sorted((tmp_path / "man").glob("*.1"))

@@ -7,7 +7,7 @@ BY_CONVENTION = {"CMakeLists.txt", "README.md", "LICENSE", "CHANGELOG.md", "CMak
                  ".clang-tidy", ".dockerignore", ".env", "conftest.py", "pytest.ini", "__init__.py"}
 BY_GLOB = re.compile(r"tests/((integration|rules|chart|load)/test_|tidy/rule_|chaos/trials/t\d)\w+\.py|tests/chart/(values|golden)/[\w-]+\.yaml|tests/fuzz/regressions/\w+/.+"
                      r"|helm/flk/(templates|examples)/.+|helm/flk/(Chart\.yaml|values\.schema\.json|\.helmignore)"
-                     r"|compose/grafana/provisioning/.+|packaging/(systemd|env)/.+")
+                     r"|compose/grafana/provisioning/.+|compose/package/(systemd|env)/.+")
 ENTRY = {"run", ".ci/run"}
 
 

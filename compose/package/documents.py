@@ -10,7 +10,8 @@ import re
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 PROGRAMS = ("flk", "flk-gateway", "flk-broker", "flk-worker", "flk-agent", "flk-replay")
 CLEAN = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 FILES = [("/etc/flk/flk.env", "settings of every daemon that systemd runs, then those of PROGRAM.env and PROGRAM@INSTANCE.env"),
@@ -71,7 +72,7 @@ def compress(path, text):
 
 def write_copyright(out):
     head, _, body = (ROOT / "LICENSE").read_text().partition("\n\n")[2].partition("\n\n")
-    text = (ROOT / "packaging" / "debian" / "copyright.in").read_text()
+    text = (HERE / "debian" / "copyright.in").read_text()
     paragraphs = "\n".join(" " + (line or ".") for line in body.strip().splitlines())
     (out / "copyright").write_text(text.replace("@copyright@", head.removeprefix("Copyright (c) ")).replace("@license@", paragraphs))
 
