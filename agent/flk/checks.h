@@ -16,6 +16,10 @@ typedef struct flk_patient {
  * policy. */
 void flk_check_keys(const flk_patient_t *patient, flk_findings_t *findings);
 
+/* The CURVE keys of ZeroMQ links: there, for their owner alone, a fitting pair, and a handshake with each server; or whether
+ * links may go without. Blocks up to timeout_ms for each server and key of it. */
+void flk_check_curve(const flk_patient_t *patient, flk_findings_t *findings);
+
 /* Pages and doors that answer, peers that can be connected to. Blocks up to timeout_ms for each. */
 void flk_check_reach(const flk_patient_t *patient, flk_findings_t *findings);
 

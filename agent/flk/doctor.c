@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flk doctor: load the settings of the programs asked for -> check keys, reach, clock, disk, store -> tell what is
+/* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell what is
  * wrong and what to do. A program whose settings are wrong is left out of the other checks. */
 #include <curl/curl.h>
 #include <getopt.h>
@@ -14,9 +14,11 @@ enum { TIMEOUT_MS = 2000 };
 
 static const char usage[] =
     "Usage: flk doctor [--json] [gateway] [broker] [worker] [agent]\n\n"
-    "Looks at what the named programs (all) need in this environment: settings, keys, addresses that answer, clock, "
-    "disk\n"
-    "and store; and says what to do about what is wrong. Give it the environment that the programs have.\n\n"
+    "Looks at what the named programs (all) need in this environment: settings, keys, CURVE handshakes with their "
+    "servers,\n"
+    "addresses that answer, clock, disk and store; and says what to do about what is wrong. Give it the environment "
+    "that\n"
+    "the programs have.\n\n"
     "Exit codes: 0 no faults (there may be notes), 1 faults, 2 wrong argument.\n";
 
 typedef struct doctor {
@@ -92,6 +94,7 @@ static void examine(const doctor_t *doctor, flk_findings_t *findings) {
     }
     flk_patient_t patient = {settings[0], settings[1], settings[2], settings[3], TIMEOUT_MS};
     flk_check_keys(&patient, findings);
+    flk_check_curve(&patient, findings);
     flk_check_clock(&patient, findings);
     flk_check_disk(&patient, findings);
     flk_check_store(&patient, findings);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 
@@ -10,6 +11,7 @@ import pytest
 
 from harness import pcs
 from harness.cluster import Cluster
+from harness.keys import Keys
 from harness.process import ROOT, Process, free_port, run, wait_for
 
 QUAKES = ROOT / "tests" / "data" / "earthquakes.csv"
@@ -163,6 +165,50 @@ def test_doctor_keys(cluster, tmp_path):
     assert str(key) in notes and "5 bytes" in notes and report["well"], report
     key.chmod(0o600)
     assert "every user" not in run("flk", "doctor", "agent", env=env).stdout
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    with Cluster(curve=True) as running:
+        yield running
+
+
+def curve_findings(guarded, name, role, **more):
+    env = {"FLK_FRONTENDS": guarded.broker.frontend, "FLK_BACKENDS": guarded.broker.backend, "FLK_ZMQ_LISTEN": guarded.gateway.zmq,
+           "ENDPOINT": guarded.gateway.zmq, "FLK_HTTP_LISTEN": "%s:%d" % guarded.gateway.http, "FLK_DATA_DIR": guarded.directory / "store",
+           "PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY": pcs.HMAC_KEY, **guarded.keys.env(name), **more}
+    report = findings(run("flk", "doctor", "--json", role, env=env, seconds=60))[1]
+    return [one for one in report["findings"] if one["check"] == "curve"]
+
+
+# The keys of a cluster that runs: a pair that fits, for its owner alone, and a handshake with each server that succeeds.
+@pytest.mark.parametrize("role, name", [("gateway", "gateway-0"), ("worker", "worker-0"), ("agent", "agent"), ("broker", "broker-0")])
+def test_doctor_curve_well(guarded, role, name):
+    found = curve_findings(guarded, name, role)
+    said = " | ".join(one["text"] for one in found)
+    assert all(one["level"] == "ok" for one in found) and "mode 0600" in said and f"{name}.pub" in said, found
+    assert "lets ours in" in said or role == "broker", found
+
+
+# Each fault of the keys is told with its advice: none, one that everybody reads, another one's public key, servers that nobody knows or that
+# have another key, a key that is not let in, a link that must not go without.
+def test_doctor_curve_finds(guarded, tmp_path):
+    def fault(word, name="worker-0", role="worker", **more):
+        faults = [one for one in curve_findings(guarded, name, role, **more) if one["level"] == "fault"]
+        assert any(word in one["text"] for one in faults) and all(one["advice"] for one in faults), (word, faults)
+
+    strange = Keys(tmp_path / "strange").make("worker", "worker-0").make("broker", "broker-0")
+    fault("cannot read", FLK_CURVE_KEY_FILE=tmp_path / "none.key")
+    fault("needs both", FLK_CURVE_DIR=None)
+    fault("does not let our key in", FLK_CURVE_KEY_FILE=strange.directory / "worker-0.key")
+    fault("does not belong to its secret key", FLK_CURVE_KEY_FILE=strange.directory / "worker-0.key")
+    fault("no public key of its secret key", "agent", "worker")
+    fault("does not prove a key", FLK_CURVE_DIR=strange.directory)
+    shutil.rmtree(strange.directory / "brokers")
+    fault("trusts nobody", FLK_CURVE_DIR=strange.directory)
+    (strange.directory / "worker-0.key").chmod(0o644)
+    fault("0644", FLK_CURVE_KEY_FILE=strange.directory / "worker-0.key")
+    fault("beyond loopback", FLK_CURVE_KEY_FILE=None, FLK_CURVE_DIR=None, FLK_BACKENDS="tcp://192.0.2.1:5556")
 
 
 PIECES = {  # what to ask each verb for; {} are filled in by the test
