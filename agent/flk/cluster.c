@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "agent/flk/keypair.h"
 #include "agent/flk/port.h"
 #include "agent/flk/sibling.h"
 #include "common/io.h"
@@ -128,6 +129,34 @@ static flk_err_t check_doors(const char *http, const all_settings_t *all, char *
     return FLK_OK;
 }
 
+/* ---- the keys ---- */
+
+/* One pair a role; those that exist stay. The agent's is for whoever submits at the ZeroMQ door. */
+static flk_err_t make_keys(flk_cluster_t *cluster, char *errmsg) {
+    static const flk_role_t roles[] = {FLK_ROLE_BROKER, FLK_ROLE_GATEWAY, FLK_ROLE_WORKER, FLK_ROLE_AGENT};
+    if ((size_t)snprintf(cluster->keys, sizeof cluster->keys, "%s/keys", cluster->data_dir) >= sizeof cluster->keys) {
+        flk_errmsg(errmsg, "the data directory's name is too long");
+        return FLK_E_CONFIG;
+    }
+    for (size_t i = 0; i < FLK_COUNT_OF(roles); i++) {
+        flk_keypair_t pair;
+        flk_err_t err = flk_keypair_make(cluster->keys, roles[i], flk_role_name(roles[i]), &pair, errmsg);
+        if (err != FLK_OK && err != FLK_E_EXISTS) {
+            return err;
+        }
+    }
+    return FLK_OK;
+}
+
+static void give_keys(const flk_cluster_t *cluster, flk_child_t *child) {
+    char path[PATH_MAX];
+    if (cluster->keys[0] != '\0') {
+        snprintf(path, sizeof path, "%.4000s/%s.key", cluster->keys, child->program);
+        flk_child_set(child, "FLK_CURVE_DIR", cluster->keys);
+        flk_child_set(child, "FLK_CURVE_KEY_FILE", path);
+    }
+}
+
 /* ---- the children ---- */
 
 static flk_err_t add_child(flk_cluster_t *cluster, const char *program, unsigned number, flk_child_t **added,
@@ -145,6 +174,7 @@ static flk_err_t add_child(flk_cluster_t *cluster, const char *program, unsigned
         return FLK_E_CONFIG;
     }
     flk_child_set(child, "FLK_DATA_DIR", cluster->data_dir);
+    give_keys(cluster, child);
     return flk_sibling_path(program, child->path, sizeof child->path, errmsg);
 }
 
@@ -209,6 +239,9 @@ static flk_err_t plan(flk_cluster_t *cluster, const flk_cluster_options_t *optio
     err = make_directory(cluster, dir, errmsg);
     if (err == FLK_OK) {
         err = check_doors(http, all, errmsg);
+    }
+    if (err == FLK_OK && options->curve) {
+        err = make_keys(cluster, errmsg);
     }
     return err == FLK_OK ? lay_out(cluster, options, http, errmsg) : err;
 }

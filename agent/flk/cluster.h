@@ -11,6 +11,7 @@ typedef struct flk_cluster_options {
     unsigned workers;     /* 1..FLK_CLUSTER_WORKERS_MAX */
     const char *data_dir; /* NULL = FLK_DATA_DIR */
     const char *http;     /* NULL = FLK_HTTP_LISTEN */
+    bool curve;           /* ZeroMQ links encrypted, with keys in the data directory */
 } flk_cluster_options_t;
 
 typedef struct flk_cluster {
@@ -18,13 +19,14 @@ typedef struct flk_cluster {
     char http[FLK_CHILD_ADDRESS_BYTES];                                  /* connectable host:port of the HTTP door */
     char zmq[FLK_CLUSTER_ENDPOINT_BYTES];                                /* endpoint of the ZeroMQ door, or "off" */
     char user[FLK_CLUSTER_SECRET_BYTES], pass[FLK_CLUSTER_SECRET_BYTES]; /* of /metrics; "" = open */
+    char keys[PATH_MAX]; /* FLK_CURVE_DIR of all; "" = links without CURVE, or by the environment's keys */
     int lock_fd;
     flk_child_t *children; /* in the order of starting: broker, workers, gateway */
     size_t children_len;
 } flk_cluster_t;
 
-/* Reads and checks the settings of all programs, makes and locks the directory, checks that every address is free,
- * and lays out the children; starts nothing. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_NOT_FOUND, FLK_E_IO, each with
+/* Reads and checks the settings of all programs, makes and locks the directory, checks that every address is free, makes the
+ * keys that are not there yet, and lays out the children; starts nothing. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_NOT_FOUND, FLK_E_IO, each with
  * one line in errmsg. Caller frees with flk_cluster_destroy also after an error. */
 FLK_MUST_CHECK flk_err_t flk_cluster_plan(const flk_cluster_options_t *options, flk_cluster_t **cluster, char *errmsg);
 void flk_cluster_destroy(flk_cluster_t **cluster);

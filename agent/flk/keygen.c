@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* flk keygen: a pair of CURVE keys as files, where the programs look for them. Never prints a secret, never overwrites. */
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
+#include "agent/flk/keypair.h"
 #include "common/settings.h"
-#include "proto/curve.h"
 
 static const char usage[] =
     "Usage: flk keygen [--role ROLE] [--dir DIR] [--json] NAME\n\n"
@@ -25,8 +21,8 @@ static const char usage[] =
 
 typedef struct keygen {
     const char *dir, *name;
-    bool has_role, json;
-    flk_role_t role;
+    bool json;
+    flk_role_t role; /* FLK_ROLE_NONE: not said */
 } keygen_t;
 
 /* -1 to go on, or the exit status. */
@@ -40,7 +36,6 @@ static int parse(int argc, char **argv, keygen_t *keygen) {
     while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
         switch (option) {
         case 'r':
-            keygen->has_role = true;
             if (!flk_role_parse(optarg, &keygen->role)) {
                 fprintf(stderr, "flk: --role: '%s' is not broker, gateway, worker, agent or admin\n", optarg);
                 return FLK_FRONT_USAGE;
@@ -69,44 +64,20 @@ static int parse(int argc, char **argv, keygen_t *keygen) {
     return -1;
 }
 
-/* Everybody may look into the directories: they hold public keys, and a secret key's own mode protects it. */
-static flk_err_t make_directory(const char *path, char *errmsg) {
-    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-        flk_errmsg(errmsg, "cannot create directory %.200s: %s", path, strerror(errno));
-        return FLK_E_IO;
-    }
-    return FLK_OK;
-}
-
 static flk_err_t make(const keygen_t *keygen, char *errmsg) {
-    const char *dir = keygen->dir, *name = keygen->name;
-    const flk_role_t *role = keygen->has_role ? &keygen->role : NULL;
-    char keys[PATH_MAX], secret[PATH_MAX], public[PATH_MAX], text[FLK_CURVE_TEXT_BYTES];
-    if (strlen(dir) + FLK_CURVE_NAME_MAX + sizeof "/gateways/.pub" > sizeof keys) {
-        flk_errmsg(errmsg, "the directory's name is too long");
-        return FLK_E_CONFIG;
-    }
-    snprintf(keys, sizeof keys, "%s%s%s", dir, role != NULL ? "/" : "", role != NULL ? flk_role_dir(*role) : "");
-    snprintf(secret, sizeof secret, "%.4000s/%s.key", dir, name);
-    snprintf(public, sizeof public, "%.4000s/%s.pub", keys, name);
-    flk_err_t err = make_directory(dir, errmsg);
-    if (err == FLK_OK) {
-        err = make_directory(keys, errmsg);
-    }
-    if (err == FLK_OK) {
-        err = flk_curve_make_files(secret, public, text, errmsg);
-    }
+    flk_keypair_t pair;
+    flk_err_t err = flk_keypair_make(keygen->dir, keygen->role, keygen->name, &pair, errmsg);
     if (err == FLK_OK && keygen->json) {
-        flk_json_out(
-            json_pack("{s:s, s:s, s:s}", "secret_key_file", secret, "public_key_file", public, "public_key", text));
+        flk_json_out(json_pack("{s:s, s:s, s:s}", "secret_key_file", pair.secret_path, "public_key_file",
+                               pair.public_path, "public_key", pair.public_key));
     } else if (err == FLK_OK) {
-        printf("secret key  %s\npublic key  %s  %s\n", secret, public, text);
+        printf("secret key  %s\npublic key  %s  %s\n", pair.secret_path, pair.public_path, pair.public_key);
     }
     return err;
 }
 
 int flk_command_keygen(int argc, char **argv) {
-    keygen_t keygen = {0};
+    keygen_t keygen = {.role = FLK_ROLE_NONE};
     char errmsg[FLK_ERRMSG_BYTES];
     int status = parse(argc, argv, &keygen);
     if (status >= 0) {

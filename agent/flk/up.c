@@ -16,7 +16,7 @@
 enum { WORKERS_DEFAULT = 2 };
 
 static const char usage[] =
-    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT] [--json]\n\n"
+    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT] [--curve] [--json]\n\n"
     "Starts a broker, N workers (2) and a gateway on this host and supervises them in the foreground: what ends is\n"
     "started again. Ctrl-C (SIGINT) or SIGTERM stops all in order, a second one at once. SIGHUP without a terminal "
     "goes on\n"
@@ -24,6 +24,7 @@ static const char usage[] =
     "  --workers N       worker processes, 1 to 64; they share the cores unless FLK_WORKER_THREADS is set\n"
     "  --data-dir DIR    logs, the inbox log, the store (FLK_DATA_DIR)\n"
     "  --http HOST:PORT  HTTP door (FLK_HTTP_LISTEN)\n"
+    "  --curve           every ZeroMQ link encrypted, with keys made once in DIR/keys: one for agents too\n"
     "  --json            one JSON object a line: when it is ready, when it stops, when it has stopped\n\n"
     "All programs take their other settings from the environment; see flk-gateway --help and so on.\n"
     "Exit codes: 0 stopped as asked, 1 failed, 2 wrong setting or argument, or an address in use.\n\n";
@@ -37,10 +38,13 @@ static bool parse_workers(const char *text, unsigned *workers) {
 
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *json) {
-    static const struct option known[] = {
-        {"workers", required_argument, NULL, 'w'}, {"data-dir", required_argument, NULL, 'd'},
-        {"http", required_argument, NULL, 'p'},    {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option known[] = {{"workers", required_argument, NULL, 'w'},
+                                          {"data-dir", required_argument, NULL, 'd'},
+                                          {"http", required_argument, NULL, 'p'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"curve", no_argument, NULL, 'c'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     *json = false;
     *options = (flk_cluster_options_t){.workers = WORKERS_DEFAULT};
     int option;
@@ -57,6 +61,9 @@ static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *js
             break;
         case 'p':
             options->http = optarg;
+            break;
+        case 'c':
+            options->curve = true;
             break;
         case 'j':
             *json = true;
@@ -81,6 +88,10 @@ static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
     printf("\n%sThe cluster is ready%s, %.1f s after its start.\n\n", style.green, style.end, (double)took_ms / 1000);
     printf("  %sHTTP door%s    http://%s/v1/pcs/submit\n", style.bold, style.end, cluster->http);
     printf("  %sZeroMQ door%s  %s\n", style.bold, style.end, cluster->zmq);
+    if (cluster->keys[0] != '\0') {
+        printf("  %sits key%s      FLK_CURVE_DIR=%s FLK_CURVE_KEY_FILE=%s/agent.key\n", style.bold, style.end,
+               cluster->keys, cluster->keys);
+    }
     printf("  %sdata%s         %s\n", style.bold, style.end, cluster->data_dir);
     printf("  %slogs%s         %s/logs/\n\n", style.bold, style.end, cluster->data_dir);
     printf("  %s%-11s %8s   %s%s\n", style.dim, "process", "pid", "pages", style.end);
@@ -100,8 +111,9 @@ static void say_where_json(const flk_cluster_t *cluster, uint64_t took_ms) {
         json_array_append_new(members, json_pack("{s:s, s:s, s:I, s:s}", "name", child->name, "program", child->program,
                                                  "pid", (json_int_t)child->pid, "address", child->address));
     }
-    flk_json_out(json_pack("{s:s, s:I, s:s, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms, "http",
-                           cluster->http, "zmq", cluster->zmq, "data_dir", cluster->data_dir, "members", members));
+    flk_json_out(json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms,
+                           "http", cluster->http, "zmq", cluster->zmq, "data_dir", cluster->data_dir, "curve_dir",
+                           cluster->keys, "members", members));
 }
 
 static void say_stopping(bool json) {

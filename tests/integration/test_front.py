@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import urllib.request
 
 import pytest
 
@@ -12,17 +13,20 @@ from harness import doors
 from harness.process import ROOT, Process, free_port, run, wait_for
 
 
+QUAKES = ROOT / "tests" / "data" / "earthquakes.csv"
+
+
 class Up(Process):
     """`flk up` with ports and a directory of its own."""
 
-    def __init__(self, directory, workers=2, **env):
+    def __init__(self, directory, workers=2, options="", **env):
         self.http = f"127.0.0.1:{free_port()}"
         self.data_dir = directory / "data"
         settings = {"FLK_HTTP_LISTEN": self.http, "FLK_DATA_DIR": self.data_dir, "FLK_ZMQ_LISTEN": f"tcp://127.0.0.1:{free_port()}",
                     "FLK_FRONTENDS": f"tcp://127.0.0.1:{free_port()}", "FLK_BACKENDS": f"tcp://127.0.0.1:{free_port()}", **env}
         super().__init__("up", "flk", settings, directory, [])
         self.script = directory / "up.sh"  # Process starts a program without arguments
-        self.script.write_text(f'#!/bin/sh\nexec "{self.program}" up --workers {workers}\n')
+        self.script.write_text(f'#!/bin/sh\nexec "{self.program}" up --workers {workers} {options}\n')
         self.script.chmod(0o700)
         self.program = self.script
 
@@ -76,6 +80,32 @@ def test_up_and_stop(up):
     assert not (up.data_dir / "cluster.json").exists()
     ends = {name: text.strip().splitlines()[-1].split(" ")[0] for name, text in up.logs().items()}
     assert ends["gateway"] <= min(ends["worker-1"], ends["worker-2"]) and max(ends["worker-1"], ends["worker-2"]) <= ends["broker"], ends
+
+
+# With --curve every link has keys, made once: gateway and worker come to the broker by theirs, the agent that is given the one of the
+# start's words is answered at the ZeroMQ door, and after another start the keys are the same.
+def test_up_with_keys(tmp_path):
+    events = QUAKES.read_text().splitlines(keepends=True)[:200]
+    (tmp_path / "events.csv").write_text("".join(events))
+    first = None
+    for _ in range(2):
+        up = Up(tmp_path, 1, "--curve")
+        up.start_ready()
+        keys = dict(word.split("=") for word in re.search(r"FLK_CURVE_DIR=\S+ FLK_CURVE_KEY_FILE=\S+", up.log()).group().split())
+        env = {"ENDPOINT": up.env["FLK_ZMQ_LISTEN"], "FLK_DATA_DIR": tmp_path / "outbox", "FLK_FRONTENDS": up.env["FLK_FRONTENDS"],
+               "FLK_BACKENDS": up.env["FLK_BACKENDS"]}
+        done = run("flk-agent", "submit", "--json", "--quiet", "--window", "6h", "--columns", "longitude,latitude", tmp_path / "events.csv",
+                   env={**env, **keys}, seconds=60)
+        assert done.returncode == 0 and json.loads(done.stdout)["dead"] == 0, done
+        doctor = run("flk", "doctor", "agent", env={**env, **keys}).stdout
+        assert "lets ours in" in doctor, doctor
+        page = urllib.request.urlopen(f"http://{up.members()['broker']['address']}/metrics", timeout=20).read()
+        assert re.search(rb"^flk_curve_admitted_total(?:\{.*\})? [2-9]", page, re.M), page
+        made = {path.name: path.read_text() for path in (up.data_dir / "keys").glob("*.key")}
+        assert sorted(made) == ["agent.key", "broker.key", "gateway.key", "worker.key"] and first in (None, made)
+        first = made
+        assert all(path.stat().st_mode & 0o777 == 0o600 for path in (up.data_dir / "keys").glob("*.key"))
+        up.stop(40)
 
 
 # A child that does not stop is waited for; a second Ctrl-C kills what is left, and up ends with 1.
