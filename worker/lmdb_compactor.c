@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* A move, one write transaction of the index:
+/* A move carries all that is recent when it begins. In the index each record has a page to itself, more or less, unless many
+ * are put together: so much is moved at once, in steps of one write transaction each, short enough that the syncs of others on the
+ * same disk need not wait long for a step's:
  *
- *   copy the oldest batches, up to MOVE_BYTES of them
- *   sort their records by key, keep the youngest of each key, put those that have not expired: neighbours share their pages
- *   delete some expired records
- *   commit (LMDB syncs), and only then delete the batches
+ *   list the youngest record of each key, of those that live
+ *   put their expiries in steps, by expiry; then the outcomes in steps, by key: the records of a step share their pages
+ *   beside the outcomes, delete what expired before the list was made
+ *   each step is committed (LMDB syncs); only after the last one delete the batches, in steps as well
  *
- * The copy is made while the index's write lock is held: nobody else moves, so what is in the batches is younger than what the index
- * has, and stands. Killed after the commit, the batches stay and are moved again, to the same end.
+ * Between steps it pauses, so that the move spreads over the time that the next one takes to gather, unless too much is recent.
+ * Nobody else moves meanwhile, so what is in the batches is younger than what the index has, and stands. Killed at any step, the
+ * batches stay and are moved again, to the same end.
+ *
+ * While nothing is put for a while, a move takes what is left to the index and gives the memory back.
  *
  * Failures: what LMDB cannot mend is logged once and tried again when somebody wakes this thread. Until then the recent grow; at their
  * limit puts fail (lmdb_writer.c). */
@@ -15,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +28,25 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "worker/lmdb_cargo.h"
 #include "worker/lmdb_index.h"
 
 enum {
-    MOVE_BYTES = 1 << 20,
-    READ_MS = 1000,     /* how long to wait for the map of the recent */
-    SWEEP_ASKED = 1024, /* expired records deleted in a step that was asked to sweep */
-    SWEEP_BESIDE = 16,  /* … beside a move, and two more for each record moved: deleting outruns putting */
+    STEP_MS = 8, /* what a step should take; more and fewer records are put in it until it does */
+    STEP_RECORDS_MIN = 512,
+    STEP_RECORDS_MAX = 8192,
+    FORGET_BYTES = 512 << 10, /* of the batches deleted in a step: the table drops them with everybody waiting */
+    PAUSES = 3,               /* a pause takes so many times what the step took, */
+    PAUSE_MS_MAX = 50,        /* and no more than this */
+    READ_MS = 1000,           /* how long to wait for the map of the recent */
+    SWEEP_ASKED = 1024,       /* expired records deleted in a step that was asked to sweep */
+    SWEEP_BESIDE = 16,        /* … beside outcomes, and two more for each of them: deleting outruns putting */
+    IDLE_MS = 10000,          /* nothing was put for so long: move */
+    IDLE_FACTOR = 16,         /* … what is more than this part of keep_bytes */
 };
+
+/* One half of putting records to the index (lmdb_index.h). */
+typedef int put_fn(const flk_lmdb_env_t *index, MDB_txn *txn, const flk_lmdb_place_t *records, size_t records_len);
 
 struct flk_lmdb_compactor {
     flk_lmdb_recent_t *recent;
@@ -40,112 +57,30 @@ struct flk_lmdb_compactor {
     flk_lmdb_reader_t reader;
     pthread_t thread;
     bool failed; /* last time; logged */
+    size_t idle_bytes;
+    int64_t idle_since_ms; /* so much has been recent since, by `clock` */
 
-    /* of the step under way */
-    uint8_t *bytes;
-    size_t bytes_len, bytes_cap;
-    flk_lmdb_place_t *records;
-    size_t records_len, records_cap;
-    uint64_t last_batch; /* 0: none was copied */
+    /* of the move under way */
+    flk_lmdb_cargo_t cargo;
+    int64_t now_ms; /* when its list was made */
+    put_fn *put;
+    size_t done, step_len; /* of the list; what the step puts */
 
     pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t wake;
+    pthread_cond_t wake, stopped;
     bool asked, sweep, stop;
 };
 
-/* ---- a move; 0 or LMDB's error ---- */
+/* ---- steps; 0 or LMDB's error ---- */
 
-static int reserve(flk_lmdb_compactor_t *c, size_t bytes) {
-    if (c->bytes_len + bytes > c->bytes_cap) {
-        size_t cap = 2 * c->bytes_cap + bytes;
-        uint8_t *grown = realloc(c->bytes, cap);
-        if (grown == NULL) {
-            return ENOMEM;
-        }
-        c->bytes = grown;
-        c->bytes_cap = cap;
-    }
-    return MDB_SUCCESS;
-}
-
-static int copy_batches(flk_lmdb_compactor_t *c) {
-    MDB_cursor *cursor;
-    MDB_val key, records;
-    c->bytes_len = 0;
-    c->last_batch = 0;
-    int rc = mdb_cursor_open(c->reader.txn, c->recent->env.batches, &cursor);
-    if (rc != MDB_SUCCESS) {
+static int put_step(void *arg, MDB_txn *txn) {
+    const flk_lmdb_compactor_t *c = arg;
+    int rc = c->put(c->index, txn, c->cargo.places + c->done, c->step_len);
+    if (rc != MDB_SUCCESS || c->put != flk_lmdb_index_put_outcomes) {
         return rc;
     }
-    rc = mdb_cursor_get(cursor, &key, &records, MDB_FIRST);
-    while (rc == MDB_SUCCESS && c->bytes_len < MOVE_BYTES && (rc = reserve(c, records.mv_size)) == MDB_SUCCESS) {
-        memcpy(c->bytes + c->bytes_len, records.mv_data, records.mv_size);
-        c->bytes_len += records.mv_size;
-        memcpy(&c->last_batch, key.mv_data, sizeof c->last_batch);
-        rc = mdb_cursor_get(cursor, &key, &records, MDB_NEXT);
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
-}
-
-static int list_records(flk_lmdb_compactor_t *c) {
-    c->records_len = 0;
-    for (size_t at = 0, bytes; at < c->bytes_len; at += bytes) {
-        bytes = flk_lmdb_record_bytes(c->bytes + at, c->bytes_len - at);
-        if (bytes == 0) {
-            return MDB_CORRUPTED;
-        }
-        if (c->records_len == c->records_cap) {
-            size_t cap = 2 * c->records_cap + 1024;
-            flk_lmdb_place_t *grown = realloc(c->records, cap * sizeof *grown);
-            if (grown == NULL) {
-                return ENOMEM;
-            }
-            c->records = grown;
-            c->records_cap = cap;
-        }
-        c->records[c->records_len] = (flk_lmdb_place_t){.at = c->bytes + at, .order = (uint32_t)c->records_len};
-        c->records_len++;
-    }
-    return MDB_SUCCESS;
-}
-
-static int by_key_youngest_first(const void *a, const void *b) {
-    const flk_lmdb_place_t *left = a, *right = b;
-    int order = memcmp(left->at, right->at, FLK_STORE_KEY_BYTES);
-    return order != 0 ? order : left->order < right->order ? 1 : -1;
-}
-
-/* Leaves the youngest record of each key, of those that live. */
-static void keep_living(flk_lmdb_compactor_t *c) {
-    int64_t now_ms = c->clock();
-    size_t kept = 0;
-    const uint8_t *key = NULL;
-    qsort(c->records, c->records_len, sizeof *c->records, by_key_youngest_first);
-    for (size_t i = 0; i < c->records_len; i++) {
-        const uint8_t *record = c->records[i].at;
-        bool youngest = key == NULL || memcmp(key, record, FLK_STORE_KEY_BYTES) != 0;
-        key = record;
-        if (youngest && flk_lmdb_record_expires_ms(record) > now_ms) {
-            c->records[kept++] = c->records[i];
-        }
-    }
-    c->records_len = kept;
-}
-
-static int move_step(void *arg, MDB_txn *txn) {
-    flk_lmdb_compactor_t *c = arg;
-    int rc = flk_lmdb_read_begin(&c->recent->env, &c->reader, READ_MS);
-    if (rc != MDB_SUCCESS) {
-        return rc == MDB_PANIC ? EIO : rc; /* the recent's trouble, not the index's */
-    }
-    rc = copy_batches(c);
-    flk_lmdb_read_end(&c->recent->env, &c->reader);
-    if (rc == MDB_SUCCESS && (rc = list_records(c)) == MDB_SUCCESS) {
-        keep_living(c);
-        rc = flk_lmdb_index_put(c->index, txn, c->records, c->records_len);
-    }
-    return rc != MDB_SUCCESS ? rc : flk_lmdb_index_sweep(c->index, txn, c->clock(), SWEEP_BESIDE + 2 * c->records_len);
+    /* What expired later may be an expiry whose outcome is still to come. */
+    return flk_lmdb_index_sweep(c->index, txn, c->now_ms, SWEEP_BESIDE + 2 * c->step_len);
 }
 
 static int forget_step(void *arg, MDB_txn *txn) {
@@ -153,13 +88,13 @@ static int forget_step(void *arg, MDB_txn *txn) {
     MDB_cursor *cursor;
     MDB_val key, records;
     int rc = mdb_cursor_open(txn, c->recent->env.batches, &cursor);
-    while (rc == MDB_SUCCESS && (rc = mdb_cursor_get(cursor, &key, &records, MDB_FIRST)) == MDB_SUCCESS) {
-        uint64_t batch;
-        memcpy(&batch, key.mv_data, sizeof batch);
-        if (batch > c->last_batch) {
-            return MDB_SUCCESS;
+    for (size_t bytes = 0; rc == MDB_SUCCESS && bytes < FORGET_BYTES; bytes += records.mv_size) {
+        rc = mdb_cursor_get(cursor, &key, &records, MDB_FIRST);
+        if (rc == MDB_SUCCESS) {
+            uint64_t batch;
+            memcpy(&batch, key.mv_data, sizeof batch);
+            rc = batch > c->cargo.last_batch ? MDB_NOTFOUND : mdb_cursor_del(cursor, 0);
         }
-        rc = mdb_cursor_del(cursor, 0);
     }
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
@@ -169,25 +104,95 @@ static int sweep_step(void *arg, MDB_txn *txn) {
     return flk_lmdb_index_sweep(c->index, txn, c->clock(), SWEEP_ASKED);
 }
 
-/* ---- the thread ---- */
+/* ---- a move; 0, LMDB's error, or EINTR: this thread is to stop ---- */
 
-static bool stopping(flk_lmdb_compactor_t *c) {
+/* Waits as long as a step that took so long asks for. */
+static int pause_after(flk_lmdb_compactor_t *c, uint64_t took_ms) {
+    uint64_t pause_ms = PAUSES * took_ms + 1;
+    if (flk_lmdb_recent_bytes(c->recent, NULL) > 2 * c->keep_bytes) {
+        pause_ms = 0;
+    }
+    struct timespec until = flk_lmdb_in_ms(CLOCK_MONOTONIC, pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX);
     pthread_mutex_lock(&c->mutex);
-    bool stop = c->stop;
+    while (!c->stop && pause_ms > 0 && pthread_cond_timedwait(&c->stopped, &c->mutex, &until) != ETIMEDOUT) {
+    }
+    int rc = c->stop ? EINTR : MDB_SUCCESS;
     pthread_mutex_unlock(&c->mutex);
-    return stop;
+    return rc;
 }
 
-/* Moves while there is too much. 0 or LMDB's error. */
-static int move(flk_lmdb_compactor_t *c) {
-    int rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS);
-    while (rc == MDB_SUCCESS && flk_lmdb_recent_bytes(c->recent, NULL) > c->keep_bytes && !stopping(c)) {
-        rc = flk_lmdb_write(c->index, move_step, c);
-        if (rc == MDB_SUCCESS) {
-            rc = flk_lmdb_write(&c->recent->env, forget_step, c);
+/* Puts one half of all records to the index. */
+static int carry(flk_lmdb_compactor_t *c, put_fn *put) {
+    int rc = MDB_SUCCESS;
+    size_t step_records = STEP_RECORDS_MIN;
+    c->put = put;
+    for (c->done = 0; rc == MDB_SUCCESS && c->done < c->cargo.len; c->done += c->step_len) {
+        size_t left = c->cargo.len - c->done;
+        c->step_len = left < step_records ? left : step_records;
+        uint64_t began_ms = flk_mono_ms();
+        rc = flk_lmdb_write(c->index, put_step, c);
+        uint64_t took_ms = flk_mono_ms() - began_ms;
+        if (took_ms < STEP_MS && step_records < STEP_RECORDS_MAX) {
+            step_records *= 2;
+        } else if (took_ms > 2 * STEP_MS && step_records > STEP_RECORDS_MIN) {
+            step_records /= 2;
         }
-        if (rc == MDB_SUCCESS) {
-            rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS);
+        rc = rc == MDB_SUCCESS ? pause_after(c, took_ms) : rc;
+    }
+    return rc;
+}
+
+/* Deletes the batches whose records the index has. */
+static int forget(flk_lmdb_compactor_t *c) {
+    int rc = MDB_SUCCESS;
+    const flk_lmdb_batch_t *first = flk_lmdb_recent_next(c->recent, NULL);
+    while (rc == MDB_SUCCESS && first != NULL && flk_lmdb_batch_id(first) <= c->cargo.last_batch) {
+        uint64_t began_ms = flk_mono_ms();
+        if ((rc = flk_lmdb_write(&c->recent->env, forget_step, c)) == MDB_SUCCESS &&
+            (rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS)) == MDB_SUCCESS) {
+            rc = pause_after(c, flk_mono_ms() - began_ms);
+        }
+        first = flk_lmdb_recent_next(c->recent, NULL);
+    }
+    return rc;
+}
+
+static int move(flk_lmdb_compactor_t *c) {
+    c->now_ms = c->clock();
+    int rc = flk_lmdb_cargo_load(&c->cargo, c->recent, c->now_ms);
+    if (rc == MDB_SUCCESS && (rc = carry(c, flk_lmdb_index_put_expiries)) == MDB_SUCCESS) {
+        flk_lmdb_cargo_sort_by_key(&c->cargo);
+        rc = carry(c, flk_lmdb_index_put_outcomes);
+    }
+    rc = rc == MDB_SUCCESS ? forget(c) : rc;
+    flk_lmdb_cargo_unload(&c->cargo);
+    return rc;
+}
+
+/* ---- the thread ---- */
+
+/* True when nothing was put for a while, but something is left. */
+static bool is_idle(flk_lmdb_compactor_t *c, size_t bytes) {
+    int64_t now_ms = c->clock();
+    if (bytes != c->idle_bytes || now_ms < c->idle_since_ms) {
+        c->idle_bytes = bytes;
+        c->idle_since_ms = now_ms;
+    }
+    return bytes > c->keep_bytes / IDLE_FACTOR && now_ms - c->idle_since_ms >= IDLE_MS;
+}
+
+/* Moves while there is too much. As move. */
+static int move_what_is_due(flk_lmdb_compactor_t *c) {
+    int rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS);
+    while (rc == MDB_SUCCESS) {
+        size_t bytes = flk_lmdb_recent_bytes(c->recent, NULL);
+        bool idle = is_idle(c, bytes);
+        if (!idle && bytes <= c->keep_bytes) {
+            break;
+        }
+        rc = move(c);
+        if (idle) {
+            malloc_trim(0);
         }
     }
     return rc;
@@ -197,11 +202,14 @@ static void work(flk_lmdb_compactor_t *c, bool asked_to_sweep) {
     if (flock(c->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         return; /* another process is at it */
     }
-    int rc = move(c);
+    int rc = move_what_is_due(c);
     if (rc == MDB_SUCCESS && asked_to_sweep) {
         rc = flk_lmdb_write(c->index, sweep_step, c);
     }
     flock(c->lock_fd, LOCK_UN);
+    if (rc == EINTR) {
+        return;
+    }
     if (rc != MDB_SUCCESS && !c->failed) {
         char errmsg[FLK_ERRMSG_BYTES];
         (void)flk_lmdb_err(rc, "move outcomes to the index", errmsg);
@@ -212,6 +220,7 @@ static void work(flk_lmdb_compactor_t *c, bool asked_to_sweep) {
 
 static void *compactor_main(void *arg) {
     flk_lmdb_compactor_t *c = arg;
+    (void)pthread_setname_np(pthread_self(), "flk-lmdb-move");
     pthread_mutex_lock(&c->mutex);
     for (;;) {
         while (!c->asked && !c->sweep && !c->stop) {
@@ -235,9 +244,8 @@ static void *compactor_main(void *arg) {
 static void compactor_free(flk_lmdb_compactor_t *c) {
     flk_lmdb_reader_remove(&c->recent->env, &c->reader);
     close(c->lock_fd);
-    free(c->bytes);
-    free(c->records);
     pthread_cond_destroy(&c->wake);
+    pthread_cond_destroy(&c->stopped);
     pthread_mutex_destroy(&c->mutex);
     free(c);
 }
@@ -264,7 +272,8 @@ flk_err_t flk_lmdb_compactor_start(flk_lmdb_recent_t *recent, flk_lmdb_env_t *in
     c->lock_fd = lock_fd;
     flk_lmdb_reader_add(&recent->env, &c->reader);
     pthread_mutex_init(&c->mutex, NULL);
-    pthread_cond_init(&c->wake, NULL);
+    flk_lmdb_cond_init(&c->wake);
+    flk_lmdb_cond_init(&c->stopped);
     int rc = pthread_create(&c->thread, NULL, compactor_main, c);
     if (rc != 0) {
         flk_errmsg(errmsg, "cannot start the compactor thread: %s", strerror(rc));
@@ -280,6 +289,7 @@ bool flk_lmdb_compactor_stop(flk_lmdb_compactor_t **compactor, uint64_t timeout_
     pthread_mutex_lock(&c->mutex);
     c->stop = true;
     pthread_cond_signal(&c->wake);
+    pthread_cond_signal(&c->stopped);
     pthread_mutex_unlock(&c->mutex);
     struct timespec until = flk_lmdb_in_ms(CLOCK_REALTIME, timeout_ms);
     if (pthread_timedjoin_np(c->thread, NULL, &until) != 0) {

@@ -43,6 +43,14 @@ struct timespec flk_lmdb_in_ms(clockid_t clock, uint64_t ms) {
     return at;
 }
 
+void flk_lmdb_cond_init(pthread_cond_t *cond) {
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 void flk_lmdb_put_time(uint8_t at[FLK_LMDB_EXPIRY_BYTES], int64_t time_ms) {
     uint64_t value = htobe64((uint64_t)time_ms);
     memcpy(at, &value, sizeof value);

@@ -12,7 +12,7 @@
 #include "common/log.h"
 
 enum {
-    KEEP_BYTES = 4 << 20,
+    KEEP_BYTES = 16 << 20,
     LIMIT_FACTOR = 8,
     RECENT_MAP_BYTES = 16 << 20, /* at first */
     UPGRADE_TRIES = 40,          /* another process may be upgrading, too */

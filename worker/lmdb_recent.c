@@ -111,6 +111,13 @@ size_t flk_lmdb_recent_get(flk_lmdb_recent_t *recent, flk_store_item_t *const *i
     return missing;
 }
 
+const flk_lmdb_batch_t *flk_lmdb_recent_next(flk_lmdb_recent_t *recent, const flk_lmdb_batch_t *batch) {
+    pthread_rwlock_rdlock(&recent->lock);
+    const flk_lmdb_batch_t *next = flk_lmdb_table_next(recent->table, batch);
+    pthread_rwlock_unlock(&recent->lock);
+    return next;
+}
+
 size_t flk_lmdb_recent_bytes(flk_lmdb_recent_t *recent, size_t *records) {
     pthread_rwlock_rdlock(&recent->lock);
     size_t bytes = flk_lmdb_table_bytes(recent->table);

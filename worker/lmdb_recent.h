@@ -35,6 +35,9 @@ FLK_MUST_CHECK int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_
 /* Looks each item up in the table; returns how many were not found. */
 size_t flk_lmdb_recent_get(flk_lmdb_recent_t *recent, flk_store_item_t *const *items, size_t items_len, int64_t now_ms);
 
+/* As flk_lmdb_table_next. The batch stays while nobody deletes batches. */
+const flk_lmdb_batch_t *flk_lmdb_recent_next(flk_lmdb_recent_t *recent, const flk_lmdb_batch_t *batch);
+
 /* Bytes of the records in the table, and their number (may be NULL). */
 size_t flk_lmdb_recent_bytes(flk_lmdb_recent_t *recent, size_t *records);
 

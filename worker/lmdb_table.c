@@ -10,15 +10,15 @@
 
 #include <xxhash.h>
 
-enum { BUCKETS = 1 << 16 };
+enum { BUCKETS = 1 << 18 };
 
 struct entry {
     struct entry *next;
     const uint8_t *record; /* in the batch's memory */
 };
 
-struct batch {
-    struct batch *next;
+struct flk_lmdb_batch {
+    struct flk_lmdb_batch *next;
     uint64_t id;
     size_t bytes, records;
     struct entry entries[]; /* behind them, the records */
@@ -27,7 +27,7 @@ struct batch {
 struct flk_lmdb_table {
     uint64_t seed;
     size_t records, bytes;
-    struct batch *first, **last;
+    struct flk_lmdb_batch *first, **last;
     struct entry *buckets[BUCKETS];
 };
 
@@ -101,13 +101,13 @@ flk_err_t flk_lmdb_table_add(flk_lmdb_table_t *table, uint64_t id, const void *r
     if (!count_records(records, bytes, &len)) {
         return FLK_E_CORRUPT;
     }
-    struct batch *batch = malloc(sizeof *batch + len * sizeof *batch->entries + bytes);
+    struct flk_lmdb_batch *batch = malloc(sizeof *batch + len * sizeof *batch->entries + bytes);
     if (batch == NULL) {
         return FLK_E_NOMEM;
     }
     uint8_t *at = (uint8_t *)(batch->entries + len);
     memcpy(at, records, bytes);
-    *batch = (struct batch){.id = id, .bytes = bytes, .records = len};
+    *batch = (struct flk_lmdb_batch){.id = id, .bytes = bytes, .records = len};
     for (size_t i = 0; i < len; i++) {
         struct entry **bucket = &table->buckets[bucket_of(table, at)];
         batch->entries[i] = (struct entry){.next = *bucket, .record = at};
@@ -132,7 +132,7 @@ static void unhook(flk_lmdb_table_t *table, const struct entry *entry) {
 
 void flk_lmdb_table_drop(flk_lmdb_table_t *table, uint64_t before) {
     while (table->first != NULL && table->first->id < before) {
-        struct batch *batch = table->first;
+        struct flk_lmdb_batch *batch = table->first;
         for (size_t i = 0; i < batch->records; i++) {
             unhook(table, &batch->entries[i]);
         }
@@ -158,6 +158,21 @@ bool flk_lmdb_table_get(const flk_lmdb_table_t *table, flk_store_item_t *item, i
     item->value_bytes = (uint16_t)value_bytes_of(entry->record);
     memcpy(item->value, entry->record + FLK_LMDB_RECORD_HEAD, item->value_bytes);
     return true;
+}
+
+const flk_lmdb_batch_t *flk_lmdb_table_next(const flk_lmdb_table_t *table, const flk_lmdb_batch_t *batch) {
+    return batch == NULL ? table->first : batch->next;
+}
+
+uint64_t flk_lmdb_batch_id(const flk_lmdb_batch_t *batch) {
+    return batch->id;
+}
+
+size_t flk_lmdb_batch_list(const flk_lmdb_batch_t *batch, flk_lmdb_place_t *places) {
+    for (size_t i = 0; i < batch->records; i++) {
+        places[i] = (flk_lmdb_place_t){.at = batch->entries[i].record};
+    }
+    return batch->records;
 }
 
 size_t flk_lmdb_table_records(const flk_lmdb_table_t *table) {

@@ -217,6 +217,7 @@ static void finish_group(flk_lmdb_request_t *group) {
 
 static void *writer_main(void *arg) {
     flk_lmdb_writer_t *writer = arg;
+    (void)pthread_setname_np(pthread_self(), "flk-lmdb-write");
     pthread_mutex_lock(&writer->mutex);
     for (;;) {
         while (writer->head == NULL && !writer->stop) {
@@ -248,14 +249,6 @@ static void writer_free(flk_lmdb_writer_t *writer) {
     free(writer);
 }
 
-static void init_cond(pthread_cond_t *cond) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 flk_err_t flk_lmdb_writer_start(const flk_lmdb_writer_options_t *options, flk_lmdb_writer_t **out, char *errmsg) {
     flk_lmdb_writer_t *writer = calloc(1, sizeof *writer);
     if (writer == NULL) {
@@ -266,7 +259,7 @@ flk_err_t flk_lmdb_writer_start(const flk_lmdb_writer_options_t *options, flk_lm
     writer->tail = &writer->head;
     flk_lmdb_reader_add(options->index, &writer->reader);
     pthread_mutex_init(&writer->mutex, NULL);
-    init_cond(&writer->wake);
+    flk_lmdb_cond_init(&writer->wake);
     int rc = pthread_create(&writer->thread, NULL, writer_main, writer);
     if (rc != 0) {
         flk_errmsg(errmsg, "cannot start the writer thread: %s", strerror(rc));
@@ -325,7 +318,7 @@ bool flk_lmdb_writer_free(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request
 flk_lmdb_request_t *flk_lmdb_request_new(void) {
     flk_lmdb_request_t *request = calloc(1, sizeof *request);
     if (request != NULL) {
-        init_cond(&request->done);
+        flk_lmdb_cond_init(&request->done);
     }
     return request;
 }

@@ -32,7 +32,7 @@ typedef struct flk_store_options {
     uint64_t ttl_ms;          /* how long an outcome is kept */
     uint64_t timeout_ms;      /* a call answers FLK_E_UNAVAILABLE after that long */
     uint64_t lmdb_map_bytes;  /* first size of the map; it grows by itself */
-    uint64_t lmdb_keep_bytes; /* outcomes wait for the index up to that, and eight times that at most; 0: 4 MiB */
+    uint64_t lmdb_keep_bytes; /* outcomes wait for the index up to that, and eight times that at most; 0: 16 MiB */
     uint64_t snapshot_ms;     /* memory: period of the snapshot */
     const char *redis_addr;   /* redis: the shards, as in redis_shards.h */
     const char *redis_former; /* the shards that held outcomes before; "" = none */

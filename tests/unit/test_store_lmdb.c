@@ -158,27 +158,33 @@ static int role_race(flk_store_t *store) {
     return file != NULL && fclose(file) == 0 ? 0 : 4;
 }
 
-enum { ROUND_IDS = 1000, ROUND_PUTS = 3, PUT_IDS = 4 };
+enum { ROUND_IDS = 2000, ROUND_PUTS = 3, PUT_IDS_MAX = 600 }; /* the most take more than one step to move */
 
-/* Puts a few ids of its own, all of which is moved to the index at once, is killed at its n-th disk call, and writes down
+/* Puts ids of its own, all of which is moved to the index at once, is killed at its n-th disk call, and writes down
  * what it was told. 0: it made fewer. */
-static int role_killed(flk_store_t *store, int n) {
+static int role_killed(flk_store_t *store, int n, uint64_t put_ids) {
     char path[128];
     snprintf(path, sizeof path, "%s/told.%d", dir, n);
     FILE *file = fopen(path, "w");
-    flk_store_item_t items[PUT_IDS], *batch[PUT_IDS];
+    static flk_store_item_t items[PUT_IDS_MAX], *batch[PUT_IDS_MAX];
     for (uint64_t put = 0; put < ROUND_PUTS; put++) {
-        for (uint64_t i = 0; i < PUT_IDS; i++) {
+        for (uint64_t i = 0; i < put_ids; i++) {
             char value[32];
             snprintf(value, sizeof value, "round %d", n);
-            items[i] = item_of((uint64_t)n * ROUND_IDS + put * PUT_IDS + i, value);
+            items[i] = item_of((uint64_t)n * ROUND_IDS + put * put_ids + i, value);
             batch[i] = &items[i];
         }
-        if (file == NULL || flk_store_put(store, batch, PUT_IDS, errmsg) != FLK_OK) {
+        if (file == NULL || flk_store_put(store, batch, put_ids, errmsg) != FLK_OK) {
             return 3;
         }
         fprintf(file, "%llu\n", (unsigned long long)put);
         fflush(file);
+    }
+    for (struct sizes sizes = {.recent = 1}; sizes.recent != 0;) {
+        usleep(1000);
+        if (flk_store_measure(store, note_part, &sizes, errmsg) != FLK_OK) {
+            return 4;
+        }
     }
     return 0;
 }
@@ -219,7 +225,7 @@ static int role(const char *name) {
     if (strncmp(name, "race.", 5) == 0) {
         status = role_race(store);
     } else if (strncmp(name, "killed.", 7) == 0) {
-        status = role_killed(store, atoi(name + 7));
+        status = role_killed(store, kill_at_call, strtoull(strchr(name + 7, '.') + 1, NULL, 10));
 
     } else if (strcmp(name, "grow") == 0) {
         status = fill(store, 1000, 4000) ? 0 : 1;
@@ -290,15 +296,16 @@ START_TEST(test_store_lmdb_processes_agree) {
 }
 END_TEST
 
-/* Killed at any of the disk calls that putting and moving make, a process loses nothing that a put had promised, and
+/* Killed at any of the disk calls that putting and moving make (of the many that moving much makes: at some), a process loses nothing that a put had promised, and
  * leaves nothing else behind; whoever comes next goes on from there. */
 START_TEST(test_store_lmdb_killed_at_each_disk_call) {
-    enum { CALLS_MAX = 2000 };
-    int n = 1, status = 1;
+    enum { CALLS_MAX = 3000 };
+    const uint64_t put_ids = _i == 0 ? 4 : PUT_IDS_MAX;
+    int n = 1, status = 1, stride = _i == 0 ? 1 : 41;
     uint64_t promised = 0;
-    for (; n < CALLS_MAX && status != 0; n++) {
+    for (; n < CALLS_MAX && status != 0; n += stride) {
         char name[32], path[128], value[32];
-        snprintf(name, sizeof name, "killed.%d", n);
+        snprintf(name, sizeof name, "killed.%d.%llu", n, (unsigned long long)put_ids);
         status = wait_role(start_role(name), 0);
         ck_assert_msg(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL), "call %d: %x", n, status);
         snprintf(path, sizeof path, "%s/told.%d", dir, n);
@@ -312,11 +319,11 @@ START_TEST(test_store_lmdb_killed_at_each_disk_call) {
         }
         flk_store_t *store = open_keeping(n % 2 == 0 ? KEEP_NONE : 0, 10000);
         flk_store_item_t item;
-        for (uint64_t i = 0; i < ROUND_PUTS * PUT_IDS; i++) {
+        for (uint64_t i = 0; i < ROUND_PUTS * put_ids; i++) {
             uint64_t id = (uint64_t)n * ROUND_IDS + i;
             bool found = lookup_one(store, id, &item);
-            ck_assert_msg(found || i >= puts * PUT_IDS, "call %d: id %llu is lost", n, (unsigned long long)i);
-            ck_assert_msg(!found || i < (puts + 1) * PUT_IDS, "call %d: id %llu was never put", n,
+            ck_assert_msg(found || i >= puts * put_ids, "call %d: id %llu is lost", n, (unsigned long long)i);
+            ck_assert_msg(!found || i < (puts + 1) * put_ids, "call %d: id %llu was never put", n,
                           (unsigned long long)i);
             ck_assert(!found || item_is(&item, value));
             promised += found;
@@ -329,7 +336,27 @@ START_TEST(test_store_lmdb_killed_at_each_disk_call) {
     ck_assert(put_one(store, 1, "one more", &item));
     wait_moved(store, promised + 1);
     flk_store_close(&store);
-    printf("killed at each of %d disk calls\n", n - 2);
+    printf("killed at each, or each 41st, of %d disk calls\n", n - stride - 1);
+}
+END_TEST
+
+/* What is too little to be moved is moved all the same once nothing was put for a while. */
+START_TEST(test_store_lmdb_moves_when_idle) {
+    flk_store_options_t options = options_for("lmdb");
+    options.ttl_ms = 86400000;
+    options.lmdb_keep_bytes = 1 << 20;
+    flk_store_t *store = open_with(&options);
+    ck_assert(fill(store, 0, 200));
+    ck_assert_uint_eq(measure(store).index, 0);
+    uint64_t until_ms = flk_mono_ms() + PATIENCE_MS;
+    for (uint64_t n = 1; measure(store).recent != 0; n++) {
+        ck_assert_uint_lt(flk_mono_ms(), until_ms);
+        pass_ms(5000);
+        flk_store_tick(store, 1000 * n);
+        usleep(5000);
+    }
+    ck_assert_uint_eq(measure(store).index, 200);
+    flk_store_close(&store);
 }
 END_TEST
 
@@ -710,7 +737,8 @@ int main(int argc, char **argv) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, test_store_lmdb_processes_agree, 0, 3);
-    tcase_add_test(tcase, test_store_lmdb_killed_at_each_disk_call);
+    tcase_add_loop_test(tcase, test_store_lmdb_killed_at_each_disk_call, 0, 2);
+    tcase_add_test(tcase, test_store_lmdb_moves_when_idle);
     tcase_add_test(tcase, test_store_lmdb_stopped_compactor_does_not_block);
     tcase_add_test(tcase, test_store_lmdb_puts_stop_before_the_recent_grow_too_large);
     tcase_add_loop_test(tcase, test_store_lmdb_new_after_expired, 0, 2);
