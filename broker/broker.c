@@ -13,6 +13,7 @@
 
 #include "broker/state.h"
 #include "common/log.h"
+#include "common/notify.h"
 
 enum { IO_THREADS = 2, TICKS_PER_HEARTBEAT = 10 };
 
@@ -112,6 +113,7 @@ static void tick(flk_broker_t *broker) {
     flk_backend_tick(broker);
     flk_frontend_tick(broker);
     publish(broker);
+    flk_notify_alive(broker->now_ms);
 }
 
 /* Waits for a message, the next tick or the stop. False: stop. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "gateway/orders.h"
 #include "gateway/relay_internal.h"
 
@@ -197,6 +198,7 @@ static void *run(void *arg) {
             run_deadlines(relay);
             make_room(relay);
             flk_orders_tick(relay);
+            flk_notify_alive(relay->now_ms);
         }
         if (relay->now_ms - swept_ms >= FLK_RELAY_SWEEP_MS) {
             swept_ms = relay->now_ms;

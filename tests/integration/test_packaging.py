@@ -57,7 +57,7 @@ def test_units_of_daemons(units):
         text = unit.read_text()
         assert "RestartPreventExitStatus=2" in text and "@hardening@" not in text
         if "flk-agent" not in unit.name:
-            assert "Type=notify" in text and "Restart=always" in text
+            assert "Type=notify" in text and "Restart=always" in text and re.search(r"^WatchdogSec=\d+$", text, re.M)
             assert int(re.search(r"TimeoutStopSec=(\d+)", text).group(1)) >= 30
 
 

@@ -287,6 +287,33 @@ def test_notify(program, abstract, tmp_path):
     assert daemon.wait(20) == 0
 
 
+# A manager that watches hears from the loop that does the work as long as it turns, at least twice in its time; one that watches somebody
+# else hears nothing.
+@pytest.mark.parametrize("program", ["gateway", "broker", "worker"])
+def test_notify_alive(program, tmp_path):
+    manager = Manager(tmp_path / "notify")
+    script = tmp_path / "exec.sh"  # the manager knows the process that it starts
+    env = {"NOTIFY_SOCKET": manager.name, "FLK_DATA_DIR": tmp_path / "data", "WATCHDOG_USEC": 2_000_000,
+           **{name: f"127.0.0.1:{free_port()}" for name in ("FLK_HTTP_LISTEN", "FLK_ADMIN_LISTEN")},
+           **{name: f"tcp://127.0.0.1:{free_port()}" for name in ("FLK_ZMQ_LISTEN", "FLK_FRONTENDS", "FLK_BACKENDS")}}
+    daemon = Process(program, f"flk-{program}", env, tmp_path)
+    script.write_text(f'#!/bin/sh\nWATCHDOG_PID=$$ exec "{daemon.program}"\n')
+    script.chmod(0o700)
+    daemon.program = script
+    daemon.start()
+    heard = [manager.hear() for _ in range(4)]
+    assert sum("WATCHDOG" in one for one in heard) == 3 and sum("READY" in one for one in heard) == 1, heard
+    daemon.stop()
+    daemon.check()
+    stranger = Process(f"{program}-watched", f"flk-{program}", {**env, "WATCHDOG_PID": 1, "WATCHDOG_USEC": 2_000}, tmp_path).start()
+    while "READY" not in (said := manager.hear()):
+        assert "STOPPING" in said or "WATCHDOG" in said, said  # the first one's last words
+    stranger.signal(signal.SIGTERM)
+    assert "STOPPING" in manager.hear()
+    stranger.stopping = True
+    assert stranger.wait(20) == 0
+
+
 # A manager that cannot be told is a warning, not a reason to end.
 def test_notify_nobody(tmp_path):
     for number, name in enumerate([str(tmp_path / "nobody"), "relative", "/" + "x" * 200]):
