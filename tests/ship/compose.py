@@ -20,6 +20,15 @@ from roots import ROOT, call, need_root, say
 QUAKES = ROOT / "tests" / "data" / "earthquakes.csv"
 WINDOWS = ["--window", "6h", "--slide", "2m", "--columns", "longitude,latitude,depth_km"]
 HEALTHY_S_MAX = 60
+PLAYBOOK = """
+DEDUP_BACKEND=redis
+REDIS_ADDR=redis:6379
+TOKEN_RATE=100
+METRICS_USER=ops
+METRICS_PASS=change-me
+PCS_SIGN_ALG=hmac
+PCS_HMAC_KEY=supersecret
+"""  # its section 16.1
 INSTALL = "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*"
 POSTGRES_ENTRY = r"""#!/bin/sh
 set -e
@@ -61,11 +70,13 @@ def build_stand_ins(made):
 class Project:
     """A copy of compose/, so that secrets never get into the tree."""
 
-    def __init__(self, made, place, program):
-        self.made, self.program, self.directory = made, program, pathlib.Path(place) / "compose"
+    def __init__(self, made, place, program, name="compose", more=""):
+        self.made, self.program, self.directory = made, program, pathlib.Path(place) / name
         shutil.copytree(ROOT / "compose", self.directory)
+        with open(self.directory / ".env", "a") as settings:
+            settings.write(more)
         ports = {name: facts.free_port() for name in ("GATEWAY_PORT", "GRAFANA_PORT", "HTTP_PORT", "HTTPS_PORT")}
-        self.env = {**made.env, **{name: str(port) for name, port in ports.items()}, "COMPOSE_PROJECT_NAME": f"flk-test-{os.getpid()}"}
+        self.env = {**made.env, **{name: str(port) for name, port in ports.items()}, "COMPOSE_PROJECT_NAME": f"flk-{name}-{os.getpid()}"}
         call(self.directory / "setup.sh", env={**self.env, "IMAGE": IMAGE})
 
     def run(self, *words, files=("compose.yaml",), env=None, timeout=300):
@@ -278,6 +289,24 @@ def check_postgres(project):
     say(f"PostgreSQL as the store: healthy in {took:.0f} s, {figures['answered']} answers")
 
 
+def check_playbook(made, place, program):
+    """The playbook's lines as .env, on what says that it is a developer's machine: its key signs, its password opens the metrics."""
+    project = Project(made, place, program, "playbook", PLAYBOOK + "FLK_DEV=1\n")
+    try:
+        project.up("gateway", "worker", "broker-1", "broker-2", "redis")
+        summary = json.loads(made.docker(*project.tool("agent", "submit", "--quiet", "--json", "--tries", "0", "--window", "6h", "--slide", "15m",
+                                                       "--columns", "longitude,latitude,depth_km", "/quakes.csv", env={"FLK_DEV": "1"}), timeout=300))
+        assert summary["accepted"] == summary["answered"] == 594, summary
+        assert (project.directory / "secrets" / "pcs_hmac_key").read_text() == "supersecret"
+        ask = ["run", "--rm", "--network", f"{project.env['COMPOSE_PROJECT_NAME']}_edge", "--entrypoint", "wget", "caddy:2", "-q", "-O", "-"]
+        page = made.docker(*ask, "http://ops:change-me@gateway:8080/metrics")
+        assert "flk_accepted 594" in page, page
+        assert made.tries(*ask, "http://gateway:8080/metrics").returncode != 0
+    finally:
+        project.run("down", "-v", "-t", "60")
+    say(f"the playbook's lines: {summary['answered']} answers at 100 a second at most, metrics by its password")
+
+
 def main():
     need_root("compose-test")
     with engine() as made, tempfile.TemporaryDirectory(prefix="flk-compose-") as place, contextlib.ExitStack() as stack:
@@ -285,6 +314,7 @@ def main():
         build_stand_ins(made)
         project = Project(made, place, compose_program())
         check_configurations(project)
+        check_playbook(made, place, project.program)
         stack.callback(project.run, "down", "-v", "--remove-orphans", "-t", "60", files=("compose.yaml", "compose.caddy.yaml"))
         took = project.up("gateway", "worker", "broker-1", "broker-2", "redis", "prometheus")
         say(f"up: healthy in {took:.0f} s")
