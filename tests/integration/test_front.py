@@ -88,8 +88,10 @@ def test_up_with_keys(tmp_path):
     events = QUAKES.read_text().splitlines(keepends=True)[:200]
     (tmp_path / "events.csv").write_text("".join(events))
     first = None
-    for _ in range(2):
-        up = Up(tmp_path, 1, "--curve")
+    for start in ("first", "second"):
+        (tmp_path / start).mkdir()  # its log: where the words of another start would be taken for its own
+        up = Up(tmp_path / start, 1, "--curve", FLK_DATA_DIR=tmp_path / "data")
+        up.data_dir = tmp_path / "data"
         up.start_ready()
         keys = dict(word.split("=") for word in re.search(r"FLK_CURVE_DIR=\S+ FLK_CURVE_KEY_FILE=\S+", up.log()).group().split())
         env = {"ENDPOINT": up.env["FLK_ZMQ_LISTEN"], "FLK_DATA_DIR": tmp_path / "outbox", "FLK_FRONTENDS": up.env["FLK_FRONTENDS"],
