@@ -61,29 +61,6 @@ static flk_err_t sync_items(flk_wal_recovery_t *recovery, const flk_wal_candidat
     return err;
 }
 
-/* A lost header: the first item that checks says where the segment begins. What the segment before it holds too was written again
- * here after a failed sync, and is read there. */
-static flk_err_t guess_header(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, char *errmsg) {
-    flk_wal_found_t found = {0};
-    flk_err_t err = open_scan(recovery, candidate, errmsg);
-    if (err == FLK_OK) {
-        err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
-    }
-    uint64_t first_lsn = found.header.lsn;
-    if (err == FLK_OK && recovery->wal->segments.len > 0) {
-        const flk_wal_segment_t *before = recovery->wal->segments.at[recovery->wal->segments.len - 1];
-        err = first_lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;
-        first_lsn = first_lsn < before->end_lsn ? before->end_lsn : first_lsn;
-    }
-    if (err == FLK_OK) {
-        candidate->header.first_lsn = first_lsn;
-        candidate->header.durable_lsn = first_lsn - 1;
-        candidate->lost_items = true;
-        recovery->wal->stats.damaged_records++;
-    }
-    return err;
-}
-
 /* Items of the segment that a later one took over are void: their group had failed. The checkpoint still knows when
  * that later one is gone. */
 static uint64_t void_from(const flk_wal_recovery_t *recovery, size_t index) {
@@ -96,6 +73,32 @@ static uint64_t void_from(const flk_wal_recovery_t *recovery, size_t index) {
         }
     }
     return UINT64_MAX;
+}
+
+/* A lost header: the first item that checks says where the segment begins. What the segment before it holds too was written again
+ * here after a failed sync, and is read there. */
+static flk_err_t guess_header(flk_wal_recovery_t *recovery, size_t index, char *errmsg) {
+    flk_wal_candidate_t *candidate = &recovery->candidates[index];
+    const uint64_t end = void_from(recovery, index);
+    flk_wal_found_t found = {0};
+    flk_err_t err = open_scan(recovery, candidate, errmsg);
+    if (err == FLK_OK) {
+        err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
+    }
+    uint64_t first_lsn = found.header.lsn;
+    if (err == FLK_OK && recovery->wal->segments.len > 0) {
+        const flk_wal_segment_t *before = recovery->wal->segments.at[recovery->wal->segments.len - 1];
+        err = first_lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;
+        first_lsn = first_lsn < before->end_lsn ? before->end_lsn : first_lsn;
+    }
+    first_lsn = first_lsn > end ? end : first_lsn; /* all of it is void; segments begin in order, or none is found */
+    if (err == FLK_OK) {
+        candidate->header.first_lsn = first_lsn;
+        candidate->header.durable_lsn = first_lsn - 1;
+        candidate->lost_items = true;
+        recovery->wal->stats.damaged_records++;
+    }
+    return err;
 }
 
 /* The last LSN that the segment is known to have held durably, apart from what its own items say. */
@@ -230,7 +233,7 @@ static flk_err_t load_unsettled(flk_wal_recovery_t *recovery, size_t index, char
     flk_wal_candidate_t *candidate = &recovery->candidates[index];
     flk_err_t err = candidate->row == NULL ? sync_items(recovery, candidate, errmsg) : FLK_OK;
     if (err == FLK_OK && !candidate->header_ok) {
-        err = guess_header(recovery, candidate, errmsg);
+        err = guess_header(recovery, index, errmsg);
         if (err == FLK_E_NOT_FOUND) {
             flk_wal_inventory_set_aside(recovery, candidate);
             recovery->wal->stats.damaged_records += candidate->row != NULL;

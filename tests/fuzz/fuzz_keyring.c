@@ -58,6 +58,9 @@ static void from_text(const uint8_t *data, size_t data_bytes) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
-    (data_bytes % 16 == 0 ? from_file : from_text)(data, data_bytes);
+    from_text(data, data_bytes);
+    if (fuzz_turn(data, data_bytes, 32)) {
+        from_file(data, data_bytes);
+    }
     return 0;
 }

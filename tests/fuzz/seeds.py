@@ -109,6 +109,9 @@ def wal():
     yield whole + bytes([2, 9, 8, 0]) + record(9, 1, 1)  # a segment is missing
     yield bytes([1, 1, 9, 1, 10, 2]) + record(2, 1, 5) + record(7, 1, 5) + b"\x00" + bytes([1, 10, 9, 0]) + record(10, 1, 1)  # sparse
     yield segment + record(250, 1, 1)
+    items = record(2, 1, 0) + record(3, 1, 9) + ack(4, 1, 1)
+    lost = bytes([4, 2, 0, 0]) + items + bytes([2, 0, 0, 255, 0])  # between two that begin at 1: all of it is void
+    yield whole + lost + bytes([4, 1, 0, 0]) + record(1, 1, 20) + items
 
 
 def main(out):

@@ -2,6 +2,7 @@
 /* What the log makes of files that somebody or something changed behind its back. */
 #include <xxhash.h>
 
+#include "common/wal_internal.h"
 #include "wal_fixture.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -516,6 +517,47 @@ START_TEST(test_wal_sets_a_second_copy_aside) {
 }
 END_TEST
 
+/* A segment as a log with the id 77 writes it: the records first_lsn to 3, the ack of record 1. `header` false: it is lost. */
+static void store_segment(uint64_t number, uint64_t first_lsn, bool header) {
+    uint8_t data[4096] = {0}, *at = data + FLK_WAL_SEGMENT_HEADER_BYTES;
+    if (header) {
+        flk_wal_header_encode(&(flk_wal_header_t){.log_id = 77, .number = number, .first_lsn = first_lsn}, data);
+    }
+    for (uint64_t lsn = first_lsn; lsn <= 4; lsn++) {
+        uint8_t *body = at + FLK_WAL_ITEM_HEADER_BYTES;
+        flk_wal_item_header_t item = {.lsn = lsn, .unsynced = 1, .type = FLK_WAL_ITEM_RECORD};
+        if (lsn < 4) {
+            item.kind = (uint8_t)lsn;
+            item.body_bytes = body_make(lsn, body);
+        } else {
+            item.type = FLK_WAL_ITEM_ACK;
+            item.body_bytes = FLK_WAL_ACK_BYTES;
+            flk_wal_ack_encode(1, (flk_wal_mark_t){.status = 200}, body);
+        }
+        flk_wal_item_encode(&item, body, flk_wal_salt(77, number), at);
+        at += flk_wal_item_bytes(item.body_bytes);
+        ck_assert(at <= data + sizeof data);
+    }
+    char name[FLK_WAL_NAME_BYTES];
+    snprintf(name, sizeof name, "wal-%016x.seg", (unsigned)number);
+    store_file(name, data, (size_t)(at - data));
+}
+
+/* Two segments that a later one took over, one of them without its header and its first item: the later one's acks still find
+ * their records. */
+START_TEST(test_wal_orders_a_lost_header_before_what_took_it_over) {
+    uint64_t ids[16];
+    store_segment(1, 1, true);
+    store_segment(5, 2, false);
+    store_segment(9, 1, true);
+    flk_wal_t *wal = open_log();
+    ck_assert_uint_eq(unacked_ids(wal, ids, 16), 2);
+    ck_assert_uint_eq(ids[0], 2);
+    ck_assert_uint_eq(ids[1], 3);
+    flk_wal_close(&wal);
+}
+END_TEST
+
 /* A record that goes bad while the log is open is reported once with its place; the cursor goes on behind it. */
 START_TEST(test_wal_cursor_reports_a_bad_record) {
     flk_wal_t *wal = open_log();
@@ -628,6 +670,7 @@ int main(void) {
     tcase_add_test(tcase, test_wal_salvages_behind_a_hole);
     tcase_add_test(tcase, test_wal_refuses_a_foreign_segment);
     tcase_add_test(tcase, test_wal_sets_a_second_copy_aside);
+    tcase_add_test(tcase, test_wal_orders_a_lost_header_before_what_took_it_over);
     tcase_add_test(tcase, test_wal_cursor_reports_a_bad_record);
     tcase_add_test(tcase, test_wal_read_tells_retention_from_a_hole);
     tcase_add_test(tcase, test_wal_refuses_a_later_format);
