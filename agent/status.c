@@ -40,13 +40,13 @@ static uint16_t reason_of(contents_t *contents, const char *body, size_t body_by
     while (bytes > 0 && body[bytes - 1] == ' ') {
         bytes--;
     }
-    for (uint16_t i = 0; i < REASONS_MAX; i++) {
+    for (size_t i = 0; i < REASONS_MAX; i++) {
         char *reason = contents->reasons[i];
         if (reason[0] == '\0') {
             memcpy(reason, body, bytes);
         }
         if (strlen(reason) == bytes && memcmp(reason, body, bytes) == 0) {
-            return i;
+            return (uint16_t)i;
         }
     }
     return REASONS_MAX;

@@ -81,11 +81,12 @@ static void check_syncs(const char *dir, flk_findings_t *findings) {
                          errmsg);
         return;
     }
-    bool slow = us[SYNCS / 2] > SLOW_SYNC_US;
+    uint64_t median_us = us[SYNCS / 2];
+    bool slow = median_us > SLOW_SYNC_US;
     flk_findings_add(findings, "disk", slow ? FLK_FINDING_NOTE : FLK_FINDING_OK,
                      slow ? "put it on a faster disk: every submission waits for a sync of the log" : "",
                      "%.160s makes a write durable in %.2f ms (the slowest of %d in %.2f ms)", dir,
-                     (double)us[SYNCS / 2] / 1000, SYNCS, (double)us[SYNCS - 1] / 1000);
+                     (double)median_us / 1000, SYNCS, (double)us[SYNCS - 1] / 1000);
 }
 
 static void check_space(const char *dir, uint64_t low_water, flk_findings_t *findings) {

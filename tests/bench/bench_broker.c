@@ -33,7 +33,7 @@ static flk_broker_t *broker;
 
 static void on_term(int number) {
     (void)number;
-    flk_broker_stop(broker);
+    flk_broker_stop(broker); /* NOLINT(bugprone-signal-handler): it may be called from one, broker.h says */
 }
 
 static int run_broker(uint64_t count_max, int ready_fd) {

@@ -316,6 +316,7 @@ START_TEST(test_http_problem) {
     ck_assert_str_eq(out, "{\"type\":\"about:blank\",\"status\":400,\"title\":\"Bad \\\"Request\\\"\",\"detail\":"
                           "\"line\\n\\ufffd\",\"field\":\"N_j\"}");
     bytes = flk_http_problem(out, sizeof out, 404, "T", "D", NULL);
+    ck_assert_uint_eq(bytes, strlen(out));
     ck_assert_str_eq(out, "{\"type\":\"about:blank\",\"status\":404,\"title\":\"T\",\"detail\":\"D\"}");
 
     char big[4096];

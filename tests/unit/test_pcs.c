@@ -894,8 +894,10 @@ END_TEST
 /* ---- faults of the machine ---- */
 
 static _Thread_local long allocations_left = -1; /* -1: no limit */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker's --wrap names them so */
 void *__real_malloc(size_t bytes);
 void *__wrap_malloc(size_t bytes);
+/* NOLINTEND(bugprone-reserved-identifier) */
 void *__wrap_malloc(size_t bytes) { /* the linker gives it all calls of our own code */
     if (allocations_left == 0) {
         return NULL;

@@ -18,9 +18,11 @@ typedef struct control {
 } control_t;
 
 /* glibc's own names: no lookup is needed, and so no allocation before there can be one. */
+/* NOLINTBEGIN(bugprone-reserved-identifier): they are */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
 extern void *__libc_realloc(void *old, size_t bytes);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static control_t unarmed;
 static control_t *control = &unarmed;

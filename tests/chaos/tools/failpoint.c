@@ -11,12 +11,14 @@
 #include "proto/link.h"
 #include "worker/store.h"
 
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker's --wrap names them so */
 flk_err_t __real_flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg);
 flk_err_t __wrap_flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg);
 flk_err_t __real_flk_link_send_copy(void *socket, const flk_route_t *route, const flk_frame_t *frame, const void *body,
                                     size_t body_bytes);
 flk_err_t __wrap_flk_link_send_copy(void *socket, const flk_route_t *route, const flk_frame_t *frame, const void *body,
                                     size_t body_bytes);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static void pass(const char *point) {
     static atomic_int times;

@@ -6,8 +6,10 @@
 
 #include "common/verdict.h"
 
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker's --wrap names them so */
 void __real_flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);
 void __wrap_flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 void __wrap_flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome) {
     if (strncmp(pcs->shard_id, "poison", 6) == 0) {
