@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/courier.h"
 #include "agent/flk/command.h"
 #include "agent/flk/door.h"
 #include "agent/flk/json_out.h"
@@ -35,7 +34,6 @@ typedef struct bench {
     const char *ca_file;
     bool json;
     flk_door_t *door;
-    flk_courier_t *courier;
     flk_report_t report;
     uint64_t seed, sent, put_off; /* put_off: answered 503 */
     uint64_t by_other[6];         /* without a verdict, by status / 100; 0 = no answer */
@@ -111,7 +109,6 @@ static flk_err_t send_one(bench_t *bench, char *errmsg) {
     static flk_pcs_t pcs;
     char *json;
     size_t json_bytes;
-    flk_parcel_t *parcel;
     flk_specimen_fill(&pcs, bench->sent, bench->seed);
     flk_signer_sign(bench->door->signer, &pcs);
     flk_err_t err = flk_pcs_to_json(&pcs, &json, &json_bytes);
@@ -120,14 +117,9 @@ static flk_err_t send_one(bench_t *bench, char *errmsg) {
         flk_errmsg(errmsg, "%s", flk_err_text(err));
         return err;
     }
-    err = flk_parcel_new(json, json_bytes, &parcel, errmsg);
+    err = flk_door_send(bench->door, json, json_bytes, errmsg);
     free(json);
-    if (err == FLK_OK) {
-        flk_id_random(&parcel->id);
-        parcel->ready = true;
-        flk_courier_take(bench->courier, parcel);
-        bench->sent++;
-    }
+    bench->sent += err == FLK_OK;
     return err;
 }
 
@@ -136,13 +128,13 @@ static flk_err_t load(bench_t *bench, char *errmsg) {
     uint64_t end_ns = start_ns + bench->seconds * UINT64_C(1000000000);
     flk_err_t err = FLK_OK;
     bool over = false;
-    while (err == FLK_OK && (!over || flk_courier_held(bench->courier) > 0)) {
+    while (err == FLK_OK && (!over || flk_courier_held(bench->door->courier) > 0)) {
         over = over || flk_stop_asked() || flk_mono_ns() >= end_ns || bench->sent >= bench->count;
         while (!over && err == FLK_OK && bench->sent < bench->count &&
-               flk_courier_held(bench->courier) < bench->parallel) {
+               flk_courier_held(bench->door->courier) < bench->parallel) {
             err = send_one(bench, errmsg);
         }
-        flk_courier_turn(bench->courier, TURN_MS, NULL, 0);
+        flk_courier_turn(bench->door->courier, TURN_MS, NULL, 0);
     }
     bench->took_s = (double)(flk_mono_ns() - start_ns) * 1e-9;
     return err;
@@ -175,12 +167,12 @@ static void tell_text(const bench_t *bench, double rate) {
 }
 
 static int run(bench_t *bench, char *errmsg) {
-    flk_door_options_t options = {.parallel = (uint32_t)bench->parallel, .ca_file = bench->ca_file};
-    flk_err_t err = flk_door_open(&options, &bench->door, errmsg);
-    if (err == FLK_OK) {
-        err = flk_courier_new(&bench->door->sender, 1, on_done, bench, &bench->courier, errmsg);
-    }
-    if (err != FLK_OK) {
+    flk_door_options_t options = {.parallel = (uint32_t)bench->parallel,
+                                  .ca_file = bench->ca_file,
+                                  .tries = 1,
+                                  .on_done = on_done,
+                                  .on_done_arg = bench};
+    if (flk_door_open(&options, &bench->door, errmsg) != FLK_OK) {
         return FLK_FRONT_USAGE;
     }
     bench->seed = flk_random_u64();
@@ -204,7 +196,6 @@ int flk_command_bench(int argc, char **argv) {
     if (errmsg[0] != '\0') {
         fprintf(stderr, "flk: bench: %s\n", errmsg);
     }
-    flk_courier_destroy(&bench->courier);
     flk_door_close(&bench->door);
     free(bench);
     return status;

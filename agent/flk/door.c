@@ -25,12 +25,27 @@ flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, cha
         .parallel = options->parallel,
         .timeout_ms = TIMEOUT_MS,
     };
-    return flk_signer_new(alg, flk_settings_str(door->settings, FLK_SET_HMAC_KEY),
-                          flk_settings_str(door->settings, FLK_SET_ED25519_SECRET), &door->signer, errmsg);
+    err = flk_signer_new(alg, flk_settings_str(door->settings, FLK_SET_HMAC_KEY),
+                         flk_settings_str(door->settings, FLK_SET_ED25519_SECRET), &door->signer, errmsg);
+    return err != FLK_OK ? err
+                         : flk_courier_new(&door->sender, options->tries, options->on_done, options->on_done_arg,
+                                           &door->courier, errmsg);
+}
+
+flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, char *errmsg) {
+    flk_parcel_t *parcel;
+    flk_err_t err = flk_parcel_new(json, json_bytes, &parcel, errmsg);
+    if (err == FLK_OK) {
+        flk_id_random(&parcel->id);
+        parcel->ready = true; /* attempt and sent_at are the sender's own */
+        flk_courier_take(door->courier, parcel);
+    }
+    return err;
 }
 
 void flk_door_close(flk_door_t **door) {
     if (*door != NULL) {
+        flk_courier_destroy(&(*door)->courier);
         flk_signer_destroy(&(*door)->signer);
         flk_security_destroy(&(*door)->security);
         flk_settings_destroy(&(*door)->settings);

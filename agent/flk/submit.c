@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/courier.h"
 #include "agent/flk/command.h"
 #include "agent/flk/door.h"
 #include "agent/report.h"
@@ -31,9 +30,8 @@ static const char usage[] =
 
 typedef struct submit {
     const char *file, *ca_file;
-    bool json, signs;
+    bool json;
     flk_door_t *door;
-    flk_courier_t *courier;
     flk_source_t *source;
     flk_report_t report;
     bool input_ended, input_awaited;
@@ -104,7 +102,7 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
 static flk_err_t sign(submit_t *submit, flk_source_pcs_t *line) {
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;
-    flk_err_t err = submit->signs ? flk_pcs_from_json(line->json, line->json_bytes, &pcs, &fault) : FLK_E_INVALID;
+    flk_err_t err = submit->door->signs ? flk_pcs_from_json(line->json, line->json_bytes, &pcs, &fault) : FLK_E_INVALID;
     if (err != FLK_OK) {
         return FLK_OK; /* not ours to judge: it goes as it is */
     }
@@ -119,24 +117,18 @@ static flk_err_t sign(submit_t *submit, flk_source_pcs_t *line) {
 }
 
 static flk_err_t take(submit_t *submit, flk_source_pcs_t *line, char *errmsg) {
-    flk_parcel_t *parcel = NULL;
     flk_err_t err = sign(submit, line);
     if (err == FLK_OK) {
-        err = flk_parcel_new(line->json, line->json_bytes, &parcel, errmsg);
+        err = flk_door_send(submit->door, line->json, line->json_bytes, errmsg);
     }
     free(line->json);
-    if (err == FLK_OK) {
-        flk_id_random(&parcel->id);
-        parcel->ready = true; /* attempt and sent_at are the sender's own */
-        flk_courier_take(submit->courier, parcel);
-    }
     return err;
 }
 
 /* Reads until the courier has enough, the input ends, or it must be waited for. */
 static void fill(submit_t *submit) {
     submit->input_awaited = false;
-    while (!submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->courier)) {
+    while (!submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->door->courier)) {
         char errmsg[FLK_ERRMSG_BYTES];
         flk_source_pcs_t line;
         flk_err_t err = flk_source_next(submit->source, &line, errmsg);
@@ -155,12 +147,12 @@ static void fill(submit_t *submit) {
 static void loop(submit_t *submit) {
     while (!flk_stop_asked()) {
         fill(submit);
-        if (submit->input_ended && flk_courier_held(submit->courier) == 0) {
+        if (submit->input_ended && flk_courier_held(submit->door->courier) == 0) {
             return;
         }
         int fd = submit->input_awaited ? flk_source_fd(submit->source) : -1;
-        bool more = !submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->courier);
-        flk_courier_turn(submit->courier, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
+        bool more = !submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->door->courier);
+        flk_courier_turn(submit->door->courier, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
     }
     submit->status = FLK_FRONT_FAILED;
 }
@@ -169,16 +161,12 @@ static int run(submit_t *submit, char *errmsg) {
     char *const files[] = {(char *)submit->file};
     flk_agent_options_t input = {
         .command = FLK_COMMAND_SUBMIT, .files = files, .files_len = 1, .ready = true, .skip_bad_rows = true};
-    flk_door_options_t options = {.parallel = PARALLEL, .ca_file = submit->ca_file};
-    flk_err_t err = flk_door_open(&options, &submit->door, errmsg);
-    if (err == FLK_OK) {
-        submit->signs = submit->door->signs;
-        err = flk_courier_new(&submit->door->sender, TRIES, on_done, submit, &submit->courier, errmsg);
-    }
-    if (err != FLK_OK) {
+    flk_door_options_t options = {
+        .parallel = PARALLEL, .ca_file = submit->ca_file, .tries = TRIES, .on_done = on_done, .on_done_arg = submit};
+    if (flk_door_open(&options, &submit->door, errmsg) != FLK_OK) {
         return FLK_FRONT_USAGE;
     }
-    err = flk_report_init(&submit->report, submit->json ? "-" : NULL, errmsg);
+    flk_err_t err = flk_report_init(&submit->report, submit->json ? "-" : NULL, errmsg);
     FLK_ASSERT(err == FLK_OK); /* no file is opened */
     submit->source = flk_source_new(&input, submit->door->signer);
     loop(submit);
@@ -208,7 +196,6 @@ int flk_command_submit(int argc, char **argv) {
     if (errmsg[0] != '\0') {
         fprintf(stderr, "flk: submit: %s\n", errmsg);
     }
-    flk_courier_destroy(&submit->courier);
     flk_door_close(&submit->door);
     free(submit);
     return status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The vectors under tests/data/vectors, and a valid PCS to break in one place. For tests only. */
+/* The vectors under tests/data/vectors, and a PCS to sign. For tests only. */
 #ifndef FLK_TESTS_UNIT_PCS_VECTORS_H
 #define FLK_TESTS_UNIT_PCS_VECTORS_H
 
@@ -40,6 +40,37 @@ static inline void vectors_read_pcs(const json_t *value, flk_pcs_t *pcs) {
     flk_err_t err = flk_pcs_from_json(text, strlen(text), pcs, &fault);
     ck_assert_msg(err == FLK_OK, "%s: %s: %s", flk_err_name(err), fault.field, fault.reason);
     free(text);
+}
+
+/* The PCS that a case of canonical.json signs, with the id that it must have. */
+static inline flk_pcs_t vectors_subset_pcs(const json_t *subset) {
+    flk_pcs_t pcs;
+    flk_pcs_init(&pcs);
+    strcpy(pcs.merkle_root, vectors_text(subset, "merkle_root"));
+    strcpy(pcs.shard_id, vectors_text(subset, "shard_id"));
+    pcs.epoch = (uint64_t)vectors_number(subset, "epoch");
+    pcs.d_hat = vectors_number(subset, "D_hat");
+    pcs.coh_star = vectors_number(subset, "coh_star");
+    pcs.r = vectors_number(subset, "r");
+    pcs.budget = vectors_number(subset, "budget");
+    flk_pcs_set_id(&pcs);
+    ck_assert_str_eq(pcs.id, vectors_text(subset, "pcs_id"));
+    return pcs;
+}
+
+/* An unsigned PCS whose two number prints differ: 1.0 and 1. */
+static inline flk_pcs_t pcs_to_sign(void) {
+    flk_pcs_t pcs;
+    flk_pcs_init(&pcs);
+    strcpy(pcs.merkle_root, "00ff");
+    strcpy(pcs.shard_id, "shard-001");
+    pcs.epoch = 7;
+    pcs.d_hat = 1;
+    pcs.coh_star = 0.123456789;
+    pcs.r = 0.5;
+    pcs.budget = 0.25;
+    flk_pcs_set_id(&pcs);
+    return pcs;
 }
 
 #endif

@@ -54,22 +54,8 @@ static flk_keyring_t *ring_of(const char *text) {
     return load(&options);
 }
 
-static flk_pcs_t some_pcs(void) {
-    flk_pcs_t pcs;
-    flk_pcs_init(&pcs);
-    strcpy(pcs.merkle_root, "00ff");
-    strcpy(pcs.shard_id, "shard-001");
-    pcs.epoch = 7;
-    pcs.d_hat = 1; /* the prints differ: 1.0 and 1 */
-    pcs.coh_star = 0.123456789;
-    pcs.r = 0.5;
-    pcs.budget = 0.25;
-    flk_pcs_set_id(&pcs);
-    return pcs;
-}
-
 static flk_pcs_t signed_by(flk_sign_alg_t alg, const char *key) {
-    flk_pcs_t pcs = some_pcs();
+    flk_pcs_t pcs = pcs_to_sign();
     flk_signer_t *signer;
     ck_assert_msg(flk_signer_new(alg, key, key, &signer, errmsg) == FLK_OK, "%s", errmsg);
     flk_signer_sign(signer, &pcs);
@@ -173,7 +159,7 @@ START_TEST(test_keyring_payload) {
         flk_keyring_t *ring = load(&options);
         flk_signature_fault_t fault = allowed ? FLK_SIGNATURE_GOOD : FLK_SIGNATURE_WRONG;
         for (flk_print_t print = FLK_PRINT_PYTHON; print <= FLK_PRINT_ES; print++) {
-            flk_pcs_t pcs = some_pcs();
+            flk_pcs_t pcs = pcs_to_sign();
             sign_payload("k", print, &pcs);
             flk_signature_t found = check_at(ring, &pcs, 0, fault, allowed ? "PCS_HMAC_KEY" : NULL);
             ck_assert_int_eq(found.payload, allowed);
@@ -497,7 +483,7 @@ END_TEST
 /* What PCS_SIGN_ACCEPT is decides about HMACs over the canonical bytes, and it is not set: they do not verify. */
 START_TEST(test_keyring_from_settings) {
     static const char *const accepts[] = {NULL, "digest", "payload"};
-    flk_pcs_t pcs = some_pcs();
+    flk_pcs_t pcs = pcs_to_sign();
     sign_payload("k", FLK_PRINT_PYTHON, &pcs);
     for (size_t i = 0; i < FLK_COUNT_OF(accepts); i++) {
         flk_settings_t *settings;

@@ -16,20 +16,6 @@ static void base64_of_hex(const char *hex, char *out, size_t out_bytes) {
     sodium_bin2base64(out, out_bytes, raw, raw_bytes, sodium_base64_VARIANT_ORIGINAL);
 }
 
-static flk_pcs_t some_pcs(void) {
-    flk_pcs_t pcs;
-    flk_pcs_init(&pcs);
-    strcpy(pcs.merkle_root, "00ff");
-    strcpy(pcs.shard_id, "shard-001");
-    pcs.epoch = 7;
-    pcs.d_hat = 1; /* the prints differ: 1.0 and 1 */
-    pcs.coh_star = 0.123456789;
-    pcs.r = 0.5;
-    pcs.budget = 0.25;
-    flk_pcs_set_id(&pcs);
-    return pcs;
-}
-
 static flk_keyring_options_t options_of(flk_sign_alg_t alg, const char *key, const char *keys, const char *pub) {
     return (flk_keyring_options_t){.alg = alg, .hmac_key = key, .hmac_keys = keys, .ed25519_pub_b64 = pub};
 }
@@ -74,16 +60,7 @@ START_TEST(test_keys_hmac_vectors) {
     flk_keyring_t *other = keyring_of(FLK_SIGN_HMAC, "testsecret2", NULL, NULL);
     for (size_t i = 0; i < json_array_size(cases); i++) {
         json_t *vector = json_array_get(cases, i), *subset = json_object_get(vector, "subset");
-        flk_pcs_t pcs;
-        flk_pcs_init(&pcs);
-        strcpy(pcs.merkle_root, vectors_text(subset, "merkle_root"));
-        strcpy(pcs.shard_id, vectors_text(subset, "shard_id"));
-        pcs.epoch = (uint64_t)vectors_number(subset, "epoch");
-        pcs.d_hat = vectors_number(subset, "D_hat");
-        pcs.coh_star = vectors_number(subset, "coh_star");
-        pcs.r = vectors_number(subset, "r");
-        pcs.budget = vectors_number(subset, "budget");
-        flk_pcs_set_id(&pcs);
+        flk_pcs_t pcs = vectors_subset_pcs(subset);
         sign_with(FLK_SIGN_HMAC, vectors_text(root, "key"), NULL, &pcs);
         ck_assert_str_eq(pcs.sig, vectors_text(vector, "hmac_python"));
         expect_verify(keyring, &pcs, NULL);
@@ -105,10 +82,10 @@ START_TEST(test_keys_rotation) {
     static const char *const good[] = {"now", "old", "older", " spaced "};
     static const char *const bad[] = {"olde", "older, spaced ", "spaced", "NOW"};
     for (size_t i = 0; i < FLK_COUNT_OF(good); i++) {
-        flk_pcs_t pcs = some_pcs();
+        flk_pcs_t pcs = pcs_to_sign();
         sign_with(FLK_SIGN_HMAC, good[i], NULL, &pcs);
         expect_verify(keyring, &pcs, NULL);
-        pcs = some_pcs();
+        pcs = pcs_to_sign();
         sign_with(FLK_SIGN_HMAC, bad[i], NULL, &pcs);
         expect_verify(keyring, &pcs, "does not verify");
     }
@@ -119,7 +96,7 @@ END_TEST
 /* One changed bit in the signature, or in any signed member, and it does not verify. */
 START_TEST(test_keys_any_change_is_noticed) {
     flk_keyring_t *keyring = keyring_of(FLK_SIGN_HMAC, "k", NULL, NULL);
-    flk_pcs_t pcs = some_pcs();
+    flk_pcs_t pcs = pcs_to_sign();
     sign_with(FLK_SIGN_HMAC, "k", NULL, &pcs);
     uint8_t sig[32];
     ck_assert_int_eq(
@@ -173,12 +150,12 @@ START_TEST(test_keys_malformed_signatures) {
     };
     flk_keyring_t *keyring = keyring_of(FLK_SIGN_HMAC, "k", NULL, NULL);
     for (size_t i = 0; i < FLK_COUNT_OF(rows); i++) {
-        flk_pcs_t pcs = some_pcs();
+        flk_pcs_t pcs = pcs_to_sign();
         strcpy(pcs.sig, rows[i].sig);
         expect_verify(keyring, &pcs, rows[i].reason);
     }
     /* The right HMAC with something behind it */
-    flk_pcs_t pcs = some_pcs();
+    flk_pcs_t pcs = pcs_to_sign();
     uint8_t longer[48] = {0};
     sign_with(FLK_SIGN_HMAC, "k", NULL, &pcs);
     ck_assert_int_eq(sodium_base642bin(longer, sizeof longer, pcs.sig, strlen(pcs.sig), NULL, NULL, NULL,
@@ -193,7 +170,7 @@ END_TEST
 /* With signing off every PCS passes, and the digest is there all the same. */
 START_TEST(test_keys_none) {
     flk_keyring_t *keyring = keyring_of(FLK_SIGN_NONE, "", NULL, NULL);
-    flk_pcs_t pcs = some_pcs();
+    flk_pcs_t pcs = pcs_to_sign();
     expect_verify(keyring, &pcs, NULL);
     strcpy(pcs.sig, "!");
     expect_verify(keyring, &pcs, NULL);
@@ -211,7 +188,7 @@ START_TEST(test_keys_ed25519) {
     base64_of_hex(PUB_HEX, pub, sizeof pub);
     snprintf(pubs, sizeof pubs, "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=,%s", pub);
     flk_keyring_t *keyring = keyring_of(FLK_SIGN_ED25519, NULL, NULL, pubs);
-    flk_pcs_t by_seed = some_pcs(), by_secret = some_pcs();
+    flk_pcs_t by_seed = pcs_to_sign(), by_secret = pcs_to_sign();
     sign_with(FLK_SIGN_ED25519, NULL, seed, &by_seed);
     sign_with(FLK_SIGN_ED25519, NULL, secret, &by_secret);
     ck_assert_str_eq(by_seed.sig, by_secret.sig);

@@ -2,8 +2,8 @@
 /* The Redis store against real servers: the contract, over one server, over shards and while shards change; outages. */
 #include "tests/unit/store_contract.h"
 
-#include "tests/unit/cut_proxy.h"
 #include "tests/unit/redis_rig.h"
+#include "tests/unit/store_cut.h"
 #include "tests/unit/store_probe.h"
 #include "tests/unit/suite.h"
 #include "worker/redis_shards.h"
@@ -229,36 +229,10 @@ START_TEST(test_redis_flushed) {
 }
 END_TEST
 
-/* Wherever the connection breaks in a put, the batch is answered in time as unknown or with the truth, and asking again gives
- * what the server kept if it kept the first, and the second otherwise. */
+/* Wherever the connection breaks in a put: store_cut.h says what must hold. */
 START_TEST(test_redis_cut_anywhere) {
-    cut_direction_t direction = _i == 0 ? CUT_REQUEST : CUT_REPLY;
-    unsigned kept = 0, lost = 0;
     flk_store_t *direct = open_hasty(address_one);
-    for (uint64_t n = 0;; n += 3) {
-        cut_proxy_t proxy;
-        cut_proxy_start(&proxy, rigs[0].port);
-        flk_store_t *store = open_through(proxy.port);
-        flk_store_item_t item;
-        wait_until(try_lookup(store, n) == FLK_OK);
-        cut_proxy_arm(&proxy, direction, (long)n);
-        flk_err_t err = try_put(store, n, "first");
-        bool was_cut = atomic_load(&proxy.was_cut);
-        ck_assert(err == FLK_OK || (was_cut && err == FLK_E_UNAVAILABLE));
-        flk_store_close(&store);
-        cut_proxy_stop(&proxy);
-        bool is_first = put_one(direct, n, "second", &item);
-        ck_assert(err != FLK_OK || !is_first);
-        ck_assert(item_is(&item, is_first ? "second" : "first"));
-        ck_assert(lookup_one(direct, n, &item) && item_is(&item, is_first ? "second" : "first"));
-        kept += err != FLK_OK && !is_first;
-        lost += is_first;
-        if (!was_cut) {
-            break;
-        }
-    }
-    printf("redis, %s cut: %u unknown puts were kept, %u were not\n", _i == 0 ? "request" : "reply", kept, lost);
-    ck_assert(direction == CUT_REQUEST ? lost > 0 : kept > 0);
+    check_cut_anywhere("redis", direct, open_through, rigs[0].port, 3, _i == 0 ? CUT_REQUEST : CUT_REPLY);
     flk_store_close(&direct);
 }
 END_TEST
