@@ -9,10 +9,11 @@
 
 #include "common/canonical.h"
 #include "common/escape.h"
+#include "common/http_exchange.h"
 
-enum { HEAD_BYTES = 768, SMALL_BODY_BYTES = 4096 };
+enum { HEAD_BYTES = FLK_HTTP_HEAD_BYTES };
 
-static const char problem_type[] = "application/problem+json";
+const char flk_http_problem_type[] = "application/problem+json";
 
 const char *flk_http_status_text(int status) {
     switch (status) {
@@ -112,6 +113,13 @@ static size_t print_head(char head[HEAD_BYTES], const flk_http_answer_t *answer)
     return append(head, len, "\r\n");
 }
 
+size_t flk_http_print(const flk_http_answer_t *answer, char message[FLK_HTTP_MESSAGE_BYTES]) {
+    FLK_ASSERT(answer->body_bytes <= FLK_HTTP_SMALL_BODY_BYTES);
+    size_t len = print_head(message, answer);
+    memcpy(message + len, answer->body, answer->body_bytes);
+    return len + answer->body_bytes;
+}
+
 static bool is_head(const struct mg_connection *connection) {
     const struct mg_request_info *request = mg_get_request_info(connection);
     return request != NULL && request->request_method != NULL && strcmp(request->request_method, "HEAD") == 0;
@@ -121,17 +129,12 @@ void flk_http_send(struct mg_connection *connection, const flk_http_answer_t *an
     if (answer->close) {
         mg_disable_keep_alive(connection);
     }
-    char message[HEAD_BYTES + SMALL_BODY_BYTES];
-    size_t len = print_head(message, answer);
-    size_t body_bytes = is_head(connection) ? 0 : answer->body_bytes;
-    bool small = body_bytes <= SMALL_BODY_BYTES;
-    if (small && body_bytes > 0) {
-        memcpy(message + len, answer->body, body_bytes);
-        len += body_bytes;
-    }
+    char message[FLK_HTTP_MESSAGE_BYTES];
+    bool whole = answer->body_bytes <= FLK_HTTP_SMALL_BODY_BYTES && !is_head(connection);
+    size_t len = whole ? flk_http_print(answer, message) : print_head(message, answer);
     mg_write(connection, message, len);
-    if (!small) {
-        mg_write(connection, answer->body, body_bytes);
+    if (!whole && !is_head(connection)) {
+        mg_write(connection, answer->body, answer->body_bytes);
     }
 }
 
@@ -174,7 +177,7 @@ void flk_http_send_problem(struct mg_connection *connection, const flk_http_answ
                            const char *field) {
     char body[FLK_HTTP_PROBLEM_BYTES];
     flk_http_answer_t problem = *answer;
-    problem.content_type = problem_type;
+    problem.content_type = flk_http_problem_type;
     problem.body = body;
     problem.body_bytes =
         flk_http_problem(body, sizeof body, answer->status, flk_http_status_text(answer->status), detail, field);

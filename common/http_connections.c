@@ -23,6 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/list.h"
+
 enum { PERIOD_MS = 100, PRESSED_HEAD_MS = 500, PRESSED_IDLE_MS = 1000, PEER_BYTES = 46, STRANGERS_MAX = 8192 };
 
 typedef struct peer {
@@ -32,10 +34,16 @@ typedef struct peer {
 
 typedef enum state { FREE, HEAD, BUSY, IDLE } state_t;
 
+/* Who comes and goes is guarded by the mutex: state FREE and HEAD, peer, life. */
 struct flk_http_connection {
-    state_t state;
-    peer_t peer; /* in BUSY and IDLE */
-    uint64_t since_ms;
+    flk_http_connections_t *all;
+    _Atomic state_t state;
+    peer_t peer;               /* in BUSY and IDLE */
+    _Atomic uint64_t since_ms; /* of IDLE */
+    bool was_here, has_socket; /* the watch's: when its look began; it was found */
+    int socket;                /* the watch's: one with this peer; … */
+    unsigned sockets;          /* … and how many it saw in this look */
+    flk_http_exchange_t exchange;
 };
 
 typedef struct stranger {
@@ -50,11 +58,11 @@ typedef struct strangers {
 
 struct flk_http_connections {
     flk_http_bounds_t bounds;
-    atomic_uint open, running;  /* connections with a thread; requests taken up */
-    flk_metrics_t *own_metrics; /* when nobody wants them */
+    atomic_uint open, requests, running; /* connections with a thread; requests; those of them that are taken up */
+    flk_metrics_t *own_metrics;          /* when nobody wants them */
     flk_gauge_t *open_gauge;
-    flk_counter_t *cut_head, *cut_idle, *refused;
-    pthread_mutex_t mutex; /* guards places, stopping */
+    flk_counter_t *cut_head, *cut_idle, *cut_reader, *refused, *parted;
+    pthread_mutex_t mutex; /* guards who has which place, stopping */
     pthread_cond_t stop;
     bool stopping, watching;
     unsigned port;
@@ -65,13 +73,30 @@ struct flk_http_connections {
 
 static void register_metrics(flk_http_connections_t *connections, flk_metrics_t *metrics) {
     static const char cut[] = "flk_http_cut_total";
-    static const char help[] = "Connections ended by us: their head was slow, or they were idle.";
+    static const char help[] =
+        "Connections ended by us: their head was slow, they were idle, or did not take their answer.";
     connections->open_gauge =
         flk_metrics_gauge(metrics, "flk_http_connections", NULL, "HTTP connections that have a thread.");
     connections->cut_head = flk_metrics_counter(metrics, cut, "reason=\"head\"", help);
     connections->cut_idle = flk_metrics_counter(metrics, cut, "reason=\"idle\"", help);
+    connections->cut_reader = flk_metrics_counter(metrics, cut, "reason=\"reader\"", help);
+    connections->parted =
+        flk_metrics_counter(metrics, "flk_http_parted_total", NULL,
+                            "HTTP requests that were answered without waking their connection's thread.");
     connections->refused = flk_metrics_counter(metrics, "flk_http_overload_total", NULL,
                                                "HTTP requests refused because there were too many at once.");
+}
+
+/* An exchange is answered. Parted from its thread, that ends the request, and the connection is idle from now on. */
+static void on_answered(flk_http_exchange_t *exchange, bool parted) {
+    flk_http_connection_t *connection = FLK_CONTAINER_OF(exchange, flk_http_connection_t, exchange);
+    flk_http_connections_t *connections = connection->all;
+    atomic_fetch_sub(&connections->running, 1);
+    if (parted) {
+        flk_counter_add(connections->parted, 1);
+        flk_http_connection_end(connection);
+        flk_http_connections_leave(connections);
+    }
 }
 
 flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics) {
@@ -83,6 +108,10 @@ flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds
     register_metrics(connections, metrics != NULL ? metrics : connections->own_metrics);
     connections->before = flk_start_alloc(sizeof *connections->before);
     connections->now = flk_start_alloc(sizeof *connections->now);
+    for (unsigned i = 0; i < bounds->threads; i++) {
+        connections->places[i].all = connections;
+        flk_http_exchange_init(&connections->places[i].exchange, on_answered);
+    }
     pthread_mutex_init(&connections->mutex, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -101,6 +130,7 @@ flk_http_connection_t *flk_http_connection_open(flk_http_connections_t *connecti
     for (unsigned i = 0; i < connections->bounds.threads && connection == NULL; i++) {
         if (connections->places[i].state == FREE) {
             connection = &connections->places[i];
+            connection->was_here = connection->has_socket = false;
             connection->state = HEAD;
         }
     }
@@ -112,9 +142,17 @@ void flk_http_connection_close(flk_http_connections_t *connections, flk_http_con
     atomic_fetch_sub(&connections->open, 1);
     flk_gauge_add(connections->open_gauge, -1);
     if (connection != NULL) {
+        flk_http_connection_await(connection);
         pthread_mutex_lock(&connections->mutex);
+        flk_http_exchange_socket(&connection->exchange, -1); /* from now on the descriptor may be somebody else's */
         connection->state = FREE;
         pthread_mutex_unlock(&connections->mutex);
+    }
+}
+
+void flk_http_connection_await(flk_http_connection_t *connection) {
+    if (connection != NULL) {
+        flk_http_exchange_await(&connection->exchange);
     }
 }
 
@@ -127,57 +165,73 @@ static void set_peer(peer_t *peer, const char *address, int port) {
 }
 
 /* The mutex is held. */
+static bool has_peer(const flk_http_connection_t *place) {
+    state_t state = place->state;
+    return state == BUSY || state == IDLE;
+}
+
+/* The mutex is held. */
 static unsigned count_of_address(const flk_http_connections_t *connections, const char *address) {
     unsigned count = 0;
     for (unsigned i = 0; i < connections->bounds.threads; i++) {
         const flk_http_connection_t *place = &connections->places[i];
-        count += (place->state == BUSY || place->state == IDLE) && strcmp(place->peer.address, address) == 0;
+        count += has_peer(place) && strcmp(place->peer.address, address) == 0;
     }
     return count;
 }
 
 const char *flk_http_connection_begin(flk_http_connections_t *connections, flk_http_connection_t *connection,
                                       const char *peer, int peer_port) {
-    const flk_http_bounds_t *bounds = &connections->bounds;
-    const char *why = NULL;
-    if (connection != NULL) {
-        pthread_mutex_lock(&connections->mutex);
-        if (connection->state == HEAD) {
-            set_peer(&connection->peer, peer, peer_port);
-        }
-        connection->state = BUSY;
-        if (bounds->per_address_max > 0 &&
-            count_of_address(connections, connection->peer.address) > bounds->per_address_max) {
-            why = "too many connections from this address";
-        }
-        pthread_mutex_unlock(&connections->mutex);
+    if (connection == NULL) {
+        return NULL;
     }
-    if (why != NULL) {
+    if (connection->state == IDLE) { /* let in before */
+        connection->state = BUSY;
+        return NULL;
+    }
+    const unsigned max = connections->bounds.per_address_max;
+    pthread_mutex_lock(&connections->mutex);
+    set_peer(&connection->peer, peer, peer_port);
+    connection->state = BUSY;
+    bool too_many = max > 0 && count_of_address(connections, connection->peer.address) > max;
+    pthread_mutex_unlock(&connections->mutex);
+    if (too_many) {
         flk_counter_add(connections->refused, 1);
     }
-    return why;
+    return too_many ? "too many connections from this address" : NULL;
 }
 
-void flk_http_connection_end(flk_http_connections_t *connections, flk_http_connection_t *connection) {
+void flk_http_connection_end(flk_http_connection_t *connection) {
     if (connection != NULL) {
-        pthread_mutex_lock(&connections->mutex);
-        connection->state = IDLE;
         connection->since_ms = flk_mono_ms();
-        pthread_mutex_unlock(&connections->mutex);
+        connection->state = IDLE;
     }
 }
 
-bool flk_http_connections_take_up(flk_http_connections_t *connections) {
-    if (atomic_fetch_add(&connections->running, 1) < connections->bounds.requests_max) {
-        return true;
+flk_http_exchange_t *flk_http_connection_take_up(flk_http_connection_t *connection, bool *parted) {
+    if (connection == NULL) {
+        return NULL;
     }
-    atomic_fetch_sub(&connections->running, 1);
-    flk_counter_add(connections->refused, 1);
-    return false;
+    flk_http_connections_t *connections = connection->all;
+    if (atomic_fetch_add(&connections->running, 1) >= connections->bounds.requests_max) {
+        atomic_fetch_sub(&connections->running, 1);
+        flk_counter_add(connections->refused, 1);
+        return NULL;
+    }
+    *parted = flk_http_exchange_begin(&connection->exchange);
+    return &connection->exchange;
 }
 
-void flk_http_connections_give_back(flk_http_connections_t *connections) {
-    atomic_fetch_sub(&connections->running, 1);
+void flk_http_connections_enter(flk_http_connections_t *connections) {
+    atomic_fetch_add(&connections->requests, 1);
+}
+
+void flk_http_connections_leave(flk_http_connections_t *connections) {
+    atomic_fetch_sub(&connections->requests, 1);
+}
+
+unsigned flk_http_connections_requests(const flk_http_connections_t *connections) {
+    return atomic_load(&connections->requests);
 }
 
 bool flk_http_connections_pressed(const flk_http_connections_t *connections) {
@@ -198,21 +252,29 @@ static int port_of(const address_t *address) {
                                                 : -1;
 }
 
-/* False for what is no connection to our port. */
-static bool read_peer(int fd, unsigned port, peer_t *peer) {
+static bool is_listener(int fd) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
+/* OURS: a connection to our port. LOST: it may be one, but its peer is gone. */
+typedef enum kind { OTHER, OURS, LOST } kind_t;
+
+static kind_t read_peer(int fd, unsigned port, peer_t *peer) {
     address_t address;
     socklen_t size = sizeof address;
-    if (getsockname(fd, &address.any, &size) != 0 || port_of(&address) != (int)port) {
-        return false;
+    if (getsockname(fd, &address.any, &size) != 0 || (port_of(&address) != (int)port && port_of(&address) != 0)) {
+        return OTHER;
     }
     size = sizeof address;
     if (getpeername(fd, &address.any, &size) != 0) {
-        return false; /* the listener */
+        return is_listener(fd) ? OTHER : LOST;
     }
     bool ipv4 = address.any.sa_family == AF_INET;
     const void *raw = ipv4 ? (const void *)&address.ipv4.sin_addr : (const void *)&address.ipv6.sin6_addr;
     peer->port = port_of(&address);
-    return inet_ntop(address.any.sa_family, raw, peer->address, sizeof peer->address) != NULL;
+    return inet_ntop(address.any.sa_family, raw, peer->address, sizeof peer->address) != NULL ? OURS : LOST;
 }
 
 /* All that it sent is still unread, and it sent something: its turn has not come. */
@@ -237,10 +299,10 @@ static bool same_peer(const peer_t *a, const peer_t *b) {
 }
 
 /* The mutex is held. */
-static const flk_http_connection_t *find_place(const flk_http_connections_t *connections, const peer_t *peer) {
+static flk_http_connection_t *find_place(flk_http_connections_t *connections, const peer_t *peer) {
     for (unsigned i = 0; i < connections->bounds.threads; i++) {
-        const flk_http_connection_t *place = &connections->places[i];
-        if ((place->state == BUSY || place->state == IDLE) && same_peer(&place->peer, peer)) {
+        flk_http_connection_t *place = &connections->places[i];
+        if (has_peer(place) && same_peer(&place->peer, peer)) {
             return place;
         }
     }
@@ -267,15 +329,21 @@ static void cut(int fd, flk_counter_t *counter) {
     flk_counter_add(counter, 1);
 }
 
-static void judge(flk_http_connections_t *connections, int fd, const peer_t *peer, bool pressed) {
+/* `fd` is a duplicate of `number`. */
+static void judge(flk_http_connections_t *connections, int number, int fd, const peer_t *peer, bool pressed) {
     const flk_http_bounds_t *bounds = &connections->bounds;
     uint64_t now_ms = flk_mono_ms();
     pthread_mutex_lock(&connections->mutex);
-    const flk_http_connection_t *place = find_place(connections, peer);
-    bool known = place != NULL, busy = known && place->state == BUSY;
-    uint64_t since_ms = known ? place->since_ms : now_ms;
-    if (known && !busy && !has_unread(fd) && now_ms - since_ms >= (pressed ? PRESSED_IDLE_MS : bounds->idle_ms)) {
-        cut(fd, connections->cut_idle); /* under the mutex: it cannot become BUSY meanwhile */
+    flk_http_connection_t *place = find_place(connections, peer);
+    bool known = place != NULL;
+    if (known) {
+        uint64_t since_ms = place->since_ms;
+        bool idle = place->state == IDLE; /* looked at behind its time, which is set before */
+        place->socket = number;
+        place->sockets++;
+        if (idle && !has_unread(fd) && now_ms >= since_ms + (pressed ? PRESSED_IDLE_MS : bounds->idle_ms)) {
+            cut(fd, connections->cut_idle);
+        }
     }
     pthread_mutex_unlock(&connections->mutex);
     if (known || waits_for_us(fd)) {
@@ -286,31 +354,76 @@ static void judge(flk_http_connections_t *connections, int fd, const peer_t *pee
     }
 }
 
+/* False: which connection it is could not be told. */
+static bool look_at(flk_http_connections_t *connections, int number, bool pressed) {
+    peer_t peer;
+    kind_t kind = read_peer(number, connections->port, &peer);
+    if (kind != OURS) {
+        return kind == OTHER;
+    }
+    int fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
+    bool ours = fd >= 0 && read_peer(fd, connections->port, &peer) == OURS;
+    if (ours) {
+        judge(connections, number, fd, &peer, pressed);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return ours;
+}
+
+static void begin_look(flk_http_connections_t *connections) {
+    pthread_mutex_lock(&connections->mutex);
+    for (unsigned i = 0; i < connections->bounds.threads; i++) {
+        connections->places[i].was_here = has_peer(&connections->places[i]);
+        connections->places[i].sockets = 0;
+    }
+    pthread_mutex_unlock(&connections->mutex);
+}
+
+/* Whose connection was open all the time: its socket was among those that the look saw. If it saw one with that peer, and knew the
+ * peer of each, that is it. A peer alone would not do: one may have connections to two addresses of this host. */
+static void end_look(flk_http_connections_t *connections) {
+    pthread_mutex_lock(&connections->mutex);
+    for (unsigned i = 0; i < connections->bounds.threads; i++) {
+        flk_http_connection_t *place = &connections->places[i];
+        if (place->was_here && !place->has_socket && has_peer(place) && place->sockets == 1) {
+            place->has_socket = true;
+            flk_http_exchange_socket(&place->exchange, place->socket);
+        }
+    }
+    pthread_mutex_unlock(&connections->mutex);
+}
+
 static void look(flk_http_connections_t *connections) {
-    bool pressed = flk_http_connections_pressed(connections);
+    bool pressed = flk_http_connections_pressed(connections), sure = true;
     DIR *dir = opendir("/proc/self/fd");
     if (dir == NULL) {
         return;
     }
+    begin_look(connections);
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        peer_t peer;
-        int number = atoi(entry->d_name);
-        if (entry->d_name[0] == '.' || !read_peer(number, connections->port, &peer)) {
-            continue;
-        }
-        int fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
-        if (fd >= 0 && read_peer(fd, connections->port, &peer)) {
-            judge(connections, fd, &peer, pressed);
-        }
-        if (fd >= 0) {
-            close(fd);
+        if (entry->d_name[0] != '.') {
+            sure &= look_at(connections, atoi(entry->d_name), pressed);
         }
     }
     closedir(dir);
+    if (sure) {
+        end_look(connections);
+    }
     strangers_t *before = connections->before;
     connections->before = connections->now;
     connections->now = before;
     connections->now->len = 0;
+}
+
+static void look_after_exchanges(flk_http_connections_t *connections) {
+    uint64_t now_ms = flk_mono_ms();
+    for (unsigned i = 0; i < connections->bounds.threads; i++) {
+        if (flk_http_exchange_tick(&connections->places[i].exchange, now_ms)) {
+            flk_counter_add(connections->cut_reader, 1);
+        }
+    }
 }
 
 static void *run(void *arg) {
@@ -325,6 +438,7 @@ static void *run(void *arg) {
         pthread_cond_timedwait(&connections->stop, &connections->mutex, &until);
         if (!connections->stopping && atomic_load(&connections->open) > 0) {
             pthread_mutex_unlock(&connections->mutex);
+            look_after_exchanges(connections);
             look(connections);
             pthread_mutex_lock(&connections->mutex);
         }
@@ -356,6 +470,9 @@ void flk_http_connections_destroy(flk_http_connections_t **out) {
         pthread_cond_signal(&connections->stop);
         pthread_mutex_unlock(&connections->mutex);
         pthread_join(connections->thread, NULL);
+    }
+    for (unsigned i = 0; i < connections->bounds.threads; i++) {
+        flk_http_exchange_fini(&connections->places[i].exchange);
     }
     pthread_cond_destroy(&connections->stop);
     pthread_mutex_destroy(&connections->mutex);

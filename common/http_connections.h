@@ -7,11 +7,13 @@
  *                  (reading)   (a handler)     │       under pressure after the much shorter times of http_connections.c:
  *                                 ▲────────────┘       the more clients wait, the less may one dawdle
  *
- * BUSY ones are never cut here. */
+ * BUSY ones are never cut here, but for one whose client does not take its answer (http_exchange.h), which the watch looks after too.
+ *
+ * civetweb does not tell a connection's socket; the watch finds it out, so that answers can be sent without the connection's thread. */
 #ifndef FLK_COMMON_HTTP_CONNECTIONS_H
 #define FLK_COMMON_HTTP_CONNECTIONS_H
 
-#include "common/metrics.h"
+#include "common/http_exchange.h"
 
 typedef struct flk_http_connections flk_http_connections_t; /* Opaque; fields are commented in http_connections.c. */
 typedef struct flk_http_connection flk_http_connection_t;
@@ -39,11 +41,17 @@ void flk_http_connection_close(flk_http_connections_t *connections, flk_http_con
 FLK_MUST_CHECK const char *flk_http_connection_begin(flk_http_connections_t *connections,
                                                      flk_http_connection_t *connection, const char *peer,
                                                      int peer_port);
-/* The request is there as a whole and would now take its time: false when too many are at that. True counts until the
- * flk_http_connections_give_back that must follow. */
-FLK_MUST_CHECK bool flk_http_connections_take_up(flk_http_connections_t *connections);
-void flk_http_connections_give_back(flk_http_connections_t *connections);
-void flk_http_connection_end(flk_http_connections_t *connections, flk_http_connection_t *connection);
+void flk_http_connection_end(flk_http_connection_t *connection);
+/* Until the last request of this connection was answered. */
+void flk_http_connection_await(flk_http_connection_t *connection);
+/* The request is there as a whole and would now take its time. NULL when too many are at that. *parted: it is not to be followed by
+ * _end and _leave: whoever answers does that. */
+FLK_MUST_CHECK flk_http_exchange_t *flk_http_connection_take_up(flk_http_connection_t *connection, bool *parted);
+
+/* Around each request, refused ones too, until it is answered; and how many are at that. Any thread. */
+void flk_http_connections_enter(flk_http_connections_t *connections);
+void flk_http_connections_leave(flk_http_connections_t *connections);
+unsigned flk_http_connections_requests(const flk_http_connections_t *connections);
 
 /* True while few threads are left for new connections. Any thread. */
 bool flk_http_connections_pressed(const flk_http_connections_t *connections);

@@ -34,9 +34,8 @@ enum {
 /* Where this thread's civetweb lines go while it starts a server; NULL otherwise. */
 static _Thread_local char *start_message;
 
-/* Requests between on_begin and on_end, of all servers of the process; and whether this thread is in one. */
-static atomic_int requests_running;
-static _Thread_local bool in_request, is_counted; /* counted: among its own server's */
+/* Whether this thread is in a request, between on_begin and on_end, and whether its connection knows. Not when it has parted from it. */
+static _Thread_local bool in_request, is_counted;
 static atomic_int starts_under_way, stops_under_way;
 
 /* Connections of all servers of the process, and when the last request came (monotonic). */
@@ -61,13 +60,15 @@ static const char *begin(const struct mg_connection *connection) {
 /* The guard refuses what two servers could read in two ways. A request counts as running until its answer is written. */
 static int on_begin(struct mg_connection *connection) {
     atomic_store(&last_request_ms, flk_mono_ms());
+    flk_http_connection_await(mg_get_user_connection_data(connection)); /* the answer before this one goes first */
     if (atomic_load(&starts_under_way) > 0) {
         return refuse(connection, "starting"); /* without handlers it would be a 404, which is for ever */
     }
-    atomic_fetch_add(&requests_running, 1); /* before the look: either we see the stop, or the stop sees us */
+    flk_http_connections_t *connections = mg_get_user_context_data(connection);
+    flk_http_connections_enter(connections); /* before the look: either we see the stop, or the stop sees us */
     in_request = atomic_load(&stops_under_way) == 0;
     if (!in_request) {
-        atomic_fetch_sub(&requests_running, 1);
+        flk_http_connections_leave(connections);
         return refuse(connection, "shutting down");
     }
     const char *why = begin(connection);
@@ -79,11 +80,11 @@ static void on_end(const struct mg_connection *connection, int status) {
     (void)status;
     if (is_counted) {
         is_counted = false;
-        flk_http_connection_end(mg_get_user_context_data(connection), mg_get_user_connection_data(connection));
+        flk_http_connection_end(mg_get_user_connection_data(connection));
     }
     if (in_request) {
         in_request = false;
-        atomic_fetch_sub(&requests_running, 1);
+        flk_http_connections_leave(mg_get_user_context_data(connection));
     }
 }
 
@@ -113,6 +114,7 @@ static int allow(struct mg_connection *connection, void *arg) {
 /* What civetweb refuses by itself (a malformed request line, say) looks like what we refuse. */
 static int on_http_error(struct mg_connection *connection, int status, const char *message) {
     (void)message; /* may quote the request */
+    flk_http_connection_await(mg_get_user_connection_data(connection));
     flk_http_send_problem(connection, &(flk_http_answer_t){.status = status, .close = true},
                           "the request is not one that this door can read", NULL);
     return 0;
@@ -213,12 +215,13 @@ static flk_err_t start(const flk_http_options_t *options, struct mg_context **co
     return err != FLK_OK || options->attach == NULL ? err : options->attach(*context, options->attach_arg);
 }
 
-bool flk_http_take_up(const struct mg_connection *connection) {
-    return flk_http_connections_take_up(mg_get_user_context_data(connection));
-}
-
-void flk_http_give_back(const struct mg_connection *connection) {
-    flk_http_connections_give_back(mg_get_user_context_data(connection));
+flk_http_exchange_t *flk_http_exchange_open(struct mg_connection *connection) {
+    bool parted = false;
+    flk_http_exchange_t *exchange = flk_http_connection_take_up(mg_get_user_connection_data(connection), &parted);
+    if (parted) {
+        is_counted = in_request = false;
+    }
+    return exchange;
 }
 
 bool flk_http_is_pressed(const struct mg_context *context) {
@@ -239,9 +242,9 @@ flk_err_t flk_http_start(const flk_http_options_t *options, struct mg_context **
 /* ---- stopping ---- */
 
 /* From mg_stop on civetweb writes no byte more: an answer that is not out by then is lost. */
-static void wait_for_requests(void) {
+static void wait_for_requests(const struct mg_context *context) {
     uint64_t deadline_ms = flk_mono_ms() + DRAIN_MS_MAX;
-    while (atomic_load(&requests_running) > 0 && flk_mono_ms() < deadline_ms) {
+    while (flk_http_connections_requests(mg_get_user_data(context)) > 0 && flk_mono_ms() < deadline_ms) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
 }
@@ -303,7 +306,7 @@ void flk_http_stop(struct mg_context **context) {
         return;
     }
     atomic_fetch_add(&stops_under_way, 1);
-    wait_for_requests();
+    wait_for_requests(*context);
     wait_for_leaving();
     waker_t waker = {.done = false};
     waker_init(&waker, *context);

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body
- * within its limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs, sleep once until the
- * relay answers, print.
+ * within its limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs; that is all that its thread does.
+ * The relay prints the answer and sends it, so that the thread need not be woken for that (common/http_exchange.h).
  *
  * A body that does not come in time or in full is refused and the connection closed; nothing is kept. Should the relay
- * or the log be stuck, the thread answers 503 by itself a little after the deadline. */
+ * or the log be stuck, the server's watch answers 503 a little after the deadline. */
 #include "gateway/http_door.h"
 
 #include <civetweb.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "common/admin.h"
 #include "common/http.h"
@@ -21,13 +19,6 @@
 #include "gateway/answer.h"
 #include "gateway/ingest.h"
 #include "gateway/slow_body.h"
-
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#define SEM_WAS_TAKEN(sem) __tsan_acquire(sem) /* ThreadSanitizer knows sem_post, but not sem_clockwait */
-#else
-#define SEM_WAS_TAKEN(sem) ((void)(sem))
-#endif
 
 enum {
     BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
@@ -40,10 +31,12 @@ enum {
     SLACK_MS = 500,          /* the relay answers at the deadline; this is for when it cannot */
     RETRY_MS = 1000,         /* told to clients where nobody knows better */
     READ_STEP = 16384,
+    LATER = 200, /* for civetweb, which only logs it: answered, or going to be */
 };
 
 static const char path[] = "/v1/pcs/submit";
 static const char no_such_page[] = "there is no such page; PCS go to POST /v1/pcs/submit";
+static const char late[] = "the log did not answer in time; send again for the outcome";
 static const char too_large[] = "the body may have at most 1048576 bytes";
 
 struct flk_http_door {
@@ -62,20 +55,22 @@ static unsigned retry_after_s(const flk_answer_t *answer) {
     return !later ? 0 : answer->retry_ms <= 1000 ? 1 : (answer->retry_ms - 1) / 1000 + 1;
 }
 
-static int send(struct mg_connection *connection, flk_answer_t *answer, bool close, const char *allow) {
-    char text[FLK_ANSWER_BYTES];
+static flk_http_answer_t print(flk_answer_t *answer, char text[FLK_ANSWER_BYTES]) {
     size_t bytes = flk_answer_print(answer, text); /* may change the status: before it is read */
     bool outcome = answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED;
-    flk_http_send(connection, &(flk_http_answer_t){
-                                  .status = answer->status,
-                                  .content_type = outcome ? "application/json" : "application/problem+json",
-                                  .body = text,
-                                  .body_bytes = bytes,
-                                  .retry_after_s = retry_after_s(answer),
-                                  .allow = allow,
-                                  .close = close,
-                              });
-    return answer->status;
+    return (flk_http_answer_t){
+        .status = answer->status,
+        .content_type = outcome ? "application/json" : flk_http_problem_type,
+        .body = text,
+        .body_bytes = bytes,
+        .retry_after_s = retry_after_s(answer),
+    };
+}
+
+static void send_later(flk_http_exchange_t *exchange, flk_answer_t *answer) {
+    char text[FLK_ANSWER_BYTES];
+    flk_http_answer_t printed = print(answer, text);
+    flk_http_exchange_answer(exchange, &printed);
 }
 
 /* A request that is no submission: its body was not read, or not in full. What follows on the connection may be the
@@ -85,7 +80,12 @@ static int refuse(struct mg_connection *connection, const flk_http_door_t *door,
     flk_answer_t answer;
     flk_counter_add(door->gateway->metrics.http_refused, 1);
     flk_answer_problem(&answer, status, "", detail, RETRY_MS);
-    return send(connection, &answer, true, allow);
+    char text[FLK_ANSWER_BYTES];
+    flk_http_answer_t printed = print(&answer, text);
+    printed.allow = allow;
+    printed.close = true;
+    flk_http_send(connection, &printed);
+    return status;
 }
 
 /* ---- reading the body ---- */
@@ -158,52 +158,57 @@ static bool is_json(const char *type) {
 
 /* ---- one submission ---- */
 
-static int wait_for_answer(struct mg_connection *connection, flk_gateway_t *gateway, flk_submission_t *submission) {
-    uint64_t until_ms = submission->deadline_ms + SLACK_MS;
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    int failed;
-    do {
-        failed = sem_clockwait(&submission->done, CLOCK_MONOTONIC, &until);
-    } while (failed != 0 && errno == EINTR);
-    if (failed != 0 && flk_submission_claim(submission)) {
-        flk_answer_t answer;
-        atomic_fetch_sub_explicit(&gateway->awaited, 1, memory_order_relaxed);
-        flk_counter_add(gateway->metrics.timeouts, 1);
-        flk_answer_problem(&answer, 503, "", "the log did not answer in time; send again for the outcome", RETRY_MS);
-        return send(connection, &answer, false, NULL);
+static void observe(const flk_submission_t *submission) {
+    double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
+    flk_histogram_observe(submission->gateway->metrics.request_seconds_http, seconds);
+}
+
+/* The relay's thread. */
+static void tell(flk_submission_t *submission, flk_answer_t *answer) {
+    observe(submission);
+    send_later(submission->client, answer);
+    flk_submission_unref(&submission);
+}
+
+/* The log or the relay is stuck: the server answers for them. */
+static bool give_up(void *arg) {
+    flk_submission_t *submission = arg;
+    flk_gateway_t *gateway = submission->gateway;
+    if (!flk_submission_claim(submission)) {
+        return false; /* the relay is about to */
     }
-    if (failed != 0) {
-        while (sem_wait(&submission->done) != 0) {
-            FLK_ASSERT(errno == EINTR); /* the relay has claimed it and is about to post */
-        }
-    }
-    SEM_WAS_TAKEN(&submission->done);
-    return send(connection, &submission->answer, false, NULL);
+    atomic_fetch_sub_explicit(&gateway->awaited, 1, memory_order_relaxed);
+    flk_counter_add(gateway->metrics.timeouts, 1);
+    observe(submission);
+    flk_submission_unref(&submission);
+    return true;
 }
 
 /* Takes body->text. */
-static int submit(struct mg_connection *connection, flk_gateway_t *gateway, body_t *body, uint64_t began_ns) {
+static void submit(flk_gateway_t *gateway, flk_http_exchange_t *exchange, body_t *body, uint64_t began_ns) {
     flk_answer_t answer;
     if (flk_ingest_admit(gateway, body->bytes, &answer) != FLK_OK) {
         free(body->text);
-        return send(connection, &answer, false, NULL);
+        send_later(exchange, &answer);
+        return;
     }
     flk_submission_t *submission = flk_submission_new(FLK_DOOR_HTTP);
     if (submission == NULL) {
         free(body->text);
         flk_ingest_leave(gateway, body->bytes);
         flk_ingest_refuse(gateway, 503, "out of memory", RETRY_MS, &answer);
-        return send(connection, &answer, false, NULL);
+        send_later(exchange, &answer);
+        return;
     }
     submission->began_ns = began_ns;
     submission->deadline_ms = flk_mono_ms() + gateway->request_timeout_ms;
+    submission->tell = tell;
+    submission->client = exchange;
+    submission->gateway = gateway;
     flk_submission_set_json(submission, body->text, body->bytes);
     flk_submission_ref(submission);
+    flk_http_exchange_limit(exchange, submission->deadline_ms + SLACK_MS, late, give_up, submission);
     flk_ingest_start(gateway, submission, NULL);
-    int status = wait_for_answer(connection, gateway, submission);
-    flk_submission_unref(&submission);
-    flk_histogram_observe(gateway->metrics.request_seconds_http, (double)(flk_mono_ns() - began_ns) * 1e-9);
-    return status;
 }
 
 /* An HTTP/1.0 client cannot have meant it (RFC 9110, section 10.1.1). */
@@ -218,10 +223,11 @@ static int read_and_submit(struct mg_connection *connection, flk_http_door_t *do
     slow_t slow = {door->slow_body, flk_slow_body_begin(door->slow_body, request->remote_addr, request->remote_port)};
     flk_err_t err = read_body(connection, request->content_length, &slow, &body);
     flk_slow_body_end(slow.slot);
-    if (err == FLK_OK && flk_http_take_up(connection)) {
-        int status = submit(connection, door->gateway, &body, began_ns);
-        flk_http_give_back(connection);
-        return status;
+    flk_http_exchange_t *exchange = err == FLK_OK ? flk_http_exchange_open(connection) : NULL;
+    if (exchange != NULL) {
+        submit(door->gateway, exchange, &body, began_ns);
+        flk_http_exchange_leave(exchange, connection);
+        return LATER;
     }
     free(body.text);
     switch (err) {

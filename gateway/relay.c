@@ -9,7 +9,7 @@
  *   a broker lost                               what it had is sent to another, or to the same one when it is back
  *   UNAVAILABLE, BUSY                           503; the record stays un-acked and is driven again, with back-off
  *   dead letter                                 into its own log first, then acked and answered 202
- *   the log hangs                               HTTP threads answer 503 by themselves, the relay answers agents; what the
+ *   the log hangs                               the HTTP door answers 503 by itself, the relay answers agents; what the
  *                                               log took goes on once it is back
  *   no memory for one more                      503 at the door, before the log */
 #include <errno.h>

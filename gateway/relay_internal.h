@@ -73,7 +73,7 @@ struct flk_relay {
     flk_inflight_t *table;
     flk_list_t pending;  /* by state: in the table, for no broker yet */
     flk_list_t unburied; /* by state: dead letters that their log did not take */
-    flk_list_t watched;  /* by age: whose client waits; agents' by deadline, HTTP threads watch theirs themselves too */
+    flk_list_t watched;  /* by age: whose client waits; agents' by deadline, the HTTP door watches its own too */
     flk_list_t detached; /* by age: in the table, but nobody waits any more: the first to go when places are short */
     flk_list_t driven;   /* by age: in the table, from the log */
     flk_pcs_reader_t *reader;

@@ -52,22 +52,17 @@ bool flk_relay_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer
         return false;
     }
     atomic_fetch_sub_explicit(&relay->gateway->awaited, 1, memory_order_relaxed);
-    if (submission->door == FLK_DOOR_ZMQ) {
-        double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
-        flk_histogram_observe(relay->gateway->metrics.request_seconds_zmq, seconds);
-        flk_zmq_door_tell(relay, submission, answer);
+    if (submission->door == FLK_DOOR_HTTP) {
+        submission->tell(submission, answer);
         return true;
     }
-    submission->answer.status = answer->status;
-    submission->answer.flags = answer->flags;
-    submission->answer.retry_ms = answer->retry_ms;
-    submission->answer.problem = answer->problem;
-    zmq_msg_move(&submission->answer.outcome, &answer->outcome);
-    FLK_ASSERT(sem_post(&submission->done) == 0);
+    double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
+    flk_histogram_observe(relay->gateway->metrics.request_seconds_zmq, seconds);
+    flk_zmq_door_tell(relay, submission, answer);
     return true;
 }
 
-/* Off every list, out of the table, and out of memory unless an HTTP thread still reads the answer. */
+/* Off every list, out of the table, and out of memory. */
 void flk_relay_forget(flk_relay_t *relay, flk_submission_t *submission) {
     flk_list_remove(&submission->by_state);
     flk_list_remove(&submission->by_age);

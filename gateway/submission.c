@@ -15,8 +15,6 @@ flk_submission_t *flk_submission_new(flk_door_t door) {
     atomic_init(&submission->refs, 1);
     atomic_init(&submission->claimed, false);
     zmq_msg_init(&submission->pcs);
-    zmq_msg_init(&submission->answer.outcome);
-    FLK_ASSERT(sem_init(&submission->done, 0, 0) == 0);
     return submission;
 }
 
@@ -31,8 +29,6 @@ void flk_submission_unref(flk_submission_t **submission) {
         return;
     }
     zmq_msg_close(&mine->pcs);
-    zmq_msg_close(&mine->answer.outcome);
-    sem_destroy(&mine->done);
     free(mine->json);
     free(mine);
 }

@@ -10,13 +10,12 @@
  *                                             │                       └─ BURYING │ a dead letter, until its own
  *                                             └─ malformed, not durable: answered┘ log has it
  *
- * Parsing runs beside the sync, so an HTTP thread sleeps and wakes once. After the gates only the relay thread touches
- * a submission; the door's thread reads the answer when it is told. PENDING, SENT and BURYING ones are in the in-flight
+ * Parsing runs beside the sync. After the gates only the relay thread touches a submission, and tells the client; the HTTP door
+ * only claims that for itself when it is late. PENDING, SENT and BURYING ones are in the in-flight
  * table; a submission that is let go of before its end (503) goes to SETTLED too, and its record stays in the log. */
 #ifndef FLK_GATEWAY_SUBMISSION_H
 #define FLK_GATEWAY_SUBMISSION_H
 
-#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "common/list.h"
@@ -46,10 +45,14 @@ typedef struct flk_answer {
     flk_problem_t problem;
 } flk_answer_t;
 
-typedef struct flk_submission {
+typedef struct flk_submission flk_submission_t;
+/* Tells an HTTP client its answer; called once, by the relay, when it has claimed that. What `answer` holds may be moved. Never blocks. */
+typedef void flk_tell_fn(flk_submission_t *submission, flk_answer_t *answer);
+
+struct flk_submission {
     flk_wal_entry_t entry; /* first: the log hands this pointer back */
     atomic_int gates;      /* synced and parsed; whoever takes the last one passes the submission on */
-    atomic_int refs;       /* the relay's, and an HTTP thread's while it waits */
+    atomic_int refs;       /* the relay's, and the HTTP door's until its client is told */
     flk_door_t door;
     flk_submission_state_t state;
 
@@ -59,10 +62,11 @@ typedef struct flk_submission {
     flk_pcs_fault_t fault; /* when parse_err says so */
     uint8_t pcs_id[FLK_PCS_ID_BYTES];
 
-    /* Answering: whoever claims it does so once. The relay then fills `answer` and posts `done`, or sends it. */
+    /* Answering: whoever claims it does so once. */
     atomic_bool claimed;
-    flk_answer_t answer;
-    sem_t done;                     /* HTTP */
+    flk_tell_fn *tell;              /* HTTP */
+    void *client;                   /* HTTP: for `tell` */
+    struct flk_gateway *gateway;    /* HTTP: whose door it is */
     flk_route_t route;              /* ZeroMQ: where to */
     flk_id_t client_id;             /* ZeroMQ: the agent's own id */
     uint64_t began_ns, deadline_ms; /* monotonic */
@@ -74,7 +78,7 @@ typedef struct flk_submission {
     flk_node_t by_age;                 /* watched, detached or driven; see relay_internal.h */
     flk_err_t buried_err;              /* BURYING: how that went */
     uint64_t exhumed_lsn;              /* put back from the dead-letter log: its record there; else 0 */
-} flk_submission_t;
+};
 
 /* Out of memory gives NULL. Starts with one reference and both gates shut. */
 flk_submission_t *flk_submission_new(flk_door_t door);

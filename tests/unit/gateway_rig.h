@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,7 +242,26 @@ static inline played_t *rig_start_met(uint32_t credit) {
     return broker;
 }
 
-/* ---- HTTP threads ---- */
+/* ---- HTTP clients ---- */
+
+typedef struct http_client {
+    sem_t done;
+    flk_answer_t answer; /* … when done */
+} http_client_t;
+
+static inline void http_tell(flk_submission_t *submission, flk_answer_t *answer) {
+    http_client_t *client = submission->client;
+    client->answer = *answer;
+    zmq_msg_init(&client->answer.outcome);
+    ck_assert_int_eq(sem_post(&client->done), 0);
+}
+
+static inline void http_forget(flk_submission_t *submission) {
+    http_client_t *client = submission->client;
+    sem_destroy(&client->done);
+    free(client);
+    flk_submission_unref(&submission);
+}
 
 /* The n-th PCS as JSON, admitted but not yet on its way. */
 static inline flk_submission_t *http_prepare(uint64_t n) {
@@ -257,6 +277,10 @@ static inline flk_submission_t *http_prepare(uint64_t n) {
     ck_assert_ptr_nonnull(submission);
     submission->began_ns = flk_mono_ns();
     submission->deadline_ms = flk_mono_ms() + rig.gateway.request_timeout_ms;
+    http_client_t *client = calloc(1, sizeof *client);
+    ck_assert(client != NULL && sem_init(&client->done, 0, 0) == 0);
+    submission->tell = http_tell;
+    submission->client = client;
     flk_submission_set_json(submission, json, json_bytes);
     flk_submission_ref(submission);
     return submission;
@@ -271,26 +295,24 @@ static inline flk_submission_t *http_post(uint64_t n) {
 /* Waits for the answer, which must have this status, and gives it; the submission is let go. */
 static inline flk_answer_t http_wait(flk_submission_t *submission, unsigned status) {
     struct timespec until;
+    http_client_t *client = submission->client;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += RIG_DEADLINE_MS / 1000;
-    while (sem_timedwait(&submission->done, &until) != 0) {
+    while (sem_timedwait(&client->done, &until) != 0) {
         ck_assert_msg(errno == EINTR, "no answer came");
     }
-    flk_answer_t answer = {.status = submission->answer.status,
-                           .flags = submission->answer.flags,
-                           .retry_ms = submission->answer.retry_ms,
-                           .problem = submission->answer.problem};
+    flk_answer_t answer = client->answer;
     ck_assert_msg(answer.status == status, "%u, not %u: %s", answer.status, status, answer.problem.detail);
-    flk_submission_unref(&submission);
+    http_forget(submission);
     return answer;
 }
 
-/* Has an HTTP thread that gives up at its deadline and answers by itself. */
+/* The HTTP door gives up at the deadline and answers by itself. */
 static inline void http_give_up(flk_submission_t *submission) {
     ck_assert(flk_submission_claim(submission));
     atomic_fetch_sub(&rig.gateway.awaited, 1);
     flk_counter_add(rig.gateway.metrics.timeouts, 1);
-    flk_submission_unref(&submission);
+    http_forget(submission);
 }
 
 /* ---- agents ---- */

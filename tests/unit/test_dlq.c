@@ -140,7 +140,7 @@ START_TEST(test_dlq_crash_between) {
     flk_dlq_close(&dlq);
     flk_submission_t *other = letter;
     flk_submission_unref(&other);
-    flk_submission_unref(&letter);
+    http_forget(letter);
     rig_start();
     ck_assert_uint_eq(rig_recovered(), 1);
     played_meet(broker, CREDIT);

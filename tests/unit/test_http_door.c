@@ -11,8 +11,9 @@
 #define SUBMIT_HEAD           HEAD_OF("POST", "/v1/pcs/submit") "Content-Type: application/json\r\n"
 
 static flk_http_door_t *door;
-static int fd = -1; /* of the connection that `submit` uses */
-static bool broker_stops;
+static int fd = -1;                     /* of the connection that `submit` uses */
+static bool broker_stops, broker_holds; /* holds: a SUBMIT that came is not answered yet; atomic */
+static unsigned submits;                /* that came; atomic */
 static pthread_t broker_thread;
 
 /* A broker that answers each SUBMIT at once. */
@@ -22,10 +23,18 @@ static void *play_broker(void *arg) {
         if (played_next(broker, FLK_SUBMIT, 20)) {
             uint64_t lsn;
             ck_assert(flk_id_to_lsn(&broker->message.frame.id, flk_wal_id(rig.gateway.inbox), &lsn));
+            __atomic_fetch_add(&submits, 1, __ATOMIC_SEQ_CST);
+            while (__atomic_load_n(&broker_holds, __ATOMIC_SEQ_CST)) {
+                poll(NULL, 0, 1);
+            }
             played_verdict(broker, lsn, 200, 0);
         }
     }
     return NULL;
+}
+
+static void hold_broker(bool hold) {
+    __atomic_store_n(&broker_holds, hold, __ATOMIC_SEQ_CST);
 }
 
 static void start_door(void) {
@@ -33,7 +42,8 @@ static void start_door(void) {
     rig_set("FLK_HTTP_THREADS", 8);
     played_t *broker = rig_start_met(1000);
     ck_assert_msg(flk_http_door_start(&rig.gateway, &door, errmsg) == FLK_OK, "%s", errmsg);
-    broker_stops = false;
+    broker_stops = broker_holds = false;
+    submits = 0;
     ck_assert_int_eq(pthread_create(&broker_thread, NULL, play_broker, broker), 0);
     fd = talk_open(flk_http_door_port(door));
 }
@@ -45,6 +55,7 @@ static void setup(void) {
 
 static void teardown(void) {
     close(fd);
+    hold_broker(false);
     flk_http_door_stop(&door);
     __atomic_store_n(&broker_stops, true, __ATOMIC_SEQ_CST);
     pthread_join(broker_thread, NULL);
@@ -80,6 +91,28 @@ static void assert_serves(uint64_t n) {
     char *text = pcs_text(n, 0);
     say_submit("", text);
     ck_assert_msg(talk_read(fd) == 200, "%s", talk_answer);
+    free(text);
+}
+
+static uint64_t parted(void) {
+    return flk_counter_value(flk_metrics_counter(rig.gateway.registry, "flk_http_parted_total", NULL, ""));
+}
+
+/* Until the server knows the connection's socket, and answers without its thread. */
+static void serve_until_parted(void) {
+    uint64_t before = parted();
+    for (uint64_t n = 1000; parted() == before; n++) {
+        assert_serves(n);
+    }
+}
+
+/* Sends the n-th PCS, which the broker gets and does not answer yet. */
+static void submit_and_hold(uint64_t n) {
+    char *text = pcs_text(n, 0);
+    unsigned before = __atomic_load_n(&submits, __ATOMIC_SEQ_CST);
+    hold_broker(true);
+    say_submit("", text);
+    RIG_WAIT(__atomic_load_n(&submits, __ATOMIC_SEQ_CST) > before);
     free(text);
 }
 
@@ -126,6 +159,129 @@ START_TEST(test_door_pipelined) {
     ck_assert_int_eq(talk_read(fd), 200);
     free(one);
     free(two);
+}
+END_TEST
+
+/* Whatever comes behind a submission that is not answered yet is answered behind it: a page that needs no waiting, another submission,
+ * and what is no request at all. */
+START_TEST(test_door_pipelined_order) {
+    serve_until_parted();
+    submit_and_hold(1);
+    ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "\r\n"));
+    say_submit("", "{}");
+    ck_assert(talk_say(fd, "nonsense\r\n\r\n"));
+    hold_broker(false);
+    ck_assert_msg(talk_read(fd) == 200 && talk_has("\"accepted\":true"), "%s", talk_answer);
+    ck_assert_msg(talk_read(fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
+    ck_assert_msg(talk_read(fd) == 400 && !talk_has("Connection: close"), "%s", talk_answer);
+    ck_assert_msg(talk_read(fd) == 400 && talk_has("Connection: close"), "%s", talk_answer);
+    ck_assert(talk_closes(fd));
+}
+END_TEST
+
+enum { MANY = 1000 };
+
+static void *submit_many(void *arg) {
+    static const char one[] = SUBMIT_HEAD "Content-Length: 2\r\n\r\n{}";
+    for (unsigned i = 0; i < MANY && talk_say(*(int *)arg, one); i++) {
+    }
+    return NULL;
+}
+
+/* The server's end of the connection, which is in this process too. */
+static int far_end(int near) {
+    struct sockaddr_in mine, peer;
+    socklen_t size = sizeof mine, peer_size = sizeof peer;
+    ck_assert_int_eq(getsockname(near, (struct sockaddr *)&mine, &size), 0);
+    for (int i = 0; i < 1024; i++, peer_size = sizeof peer) {
+        if (getpeername(i, (struct sockaddr *)&peer, &peer_size) == 0 && peer.sin_port == mine.sin_port) {
+            return i;
+        }
+    }
+    ck_abort_msg("the connection has no other end");
+}
+
+/* No answer went out for a while. */
+static bool is_stuck(void) {
+    static uint64_t last, since_ms;
+    uint64_t now_ms = flk_mono_ms();
+    if (parted() != last) {
+        last = parted();
+        since_ms = now_ms;
+    }
+    return now_ms - since_ms >= 300;
+}
+
+/* A client that sends and sends, and does not read, keeps no other one waiting; it gets its answers once it reads. */
+START_TEST(test_door_reader_stops) {
+    int room = 16384;
+    pthread_t sender;
+    serve_until_parted();
+    int slow = fd;
+    setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    setsockopt(far_end(slow), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    ck_assert_int_eq(pthread_create(&sender, NULL, submit_many, &slow), 0);
+    RIG_WAIT(is_stuck());
+    fd = talk_open(flk_http_door_port(door));
+    for (uint64_t n = 0; n < 20; n++) {
+        assert_serves(n);
+    }
+    close(fd);
+    fd = slow;
+    for (unsigned i = 0; i < MANY; i++) {
+        ck_assert_msg(talk_read(fd) == 400, "%u: %s", i, talk_answer);
+    }
+    pthread_join(sender, NULL);
+    assert_serves(50);
+}
+END_TEST
+
+/* A client that goes before its answer: the record is settled all the same, and the answer does not go to whoever comes next. */
+START_TEST(test_door_client_goes) {
+    struct linger reset = {.l_onoff = 1};
+    uint64_t before = RIG_COUNT(accepted);
+    serve_until_parted();
+    before = RIG_COUNT(accepted);
+    submit_and_hold(1);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(fd);
+    fd = talk_open(flk_http_door_port(door));
+    ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "\r\n"));
+    ck_assert_msg(talk_read(fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
+    hold_broker(false);
+    RIG_WAIT(RIG_COUNT(accepted) == before + 1);
+    ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "Connection: close\r\n\r\n"));
+    ck_assert_uint_eq(talk_count(fd), 1);
+    ck_assert(talk_has("ok\n"));
+}
+END_TEST
+
+static void *stop_door(void *arg) {
+    flk_http_door_stop(arg);
+    return NULL;
+}
+
+static bool is_refusing(void) {
+    int other = talk_open(flk_http_door_port(door));
+    ck_assert(talk_say(other, HEAD_OF("GET", "/healthz") "\r\n"));
+    bool refusing = talk_read(other) == 503;
+    close(other);
+    return refusing;
+}
+
+/* A door that stops answers what it took, and only then closes. */
+START_TEST(test_door_stops_in_order) {
+    pthread_t stopper;
+    flk_http_door_t *stopped = door;
+    serve_until_parted();
+    submit_and_hold(1);
+    ck_assert_int_eq(pthread_create(&stopper, NULL, stop_door, &stopped), 0);
+    RIG_WAIT(is_refusing());
+    hold_broker(false);
+    ck_assert_msg(talk_read(fd) == 200 && talk_has("\"accepted\":true"), "%s", talk_answer);
+    ck_assert(talk_closes(fd));
+    pthread_join(stopper, NULL);
+    door = NULL;
 }
 END_TEST
 
@@ -261,17 +417,21 @@ START_TEST(test_door_chunked_too_large) {
 }
 END_TEST
 
-/* The relay does not come to answer in time: the thread answers 503 by itself, the connection goes on, and the record is
- * verified when the log does. */
+/* The relay does not come to answer in time: the door answers 503 by itself, the connection goes on, and the record is
+ * verified when the log does; with and without the connection's thread. */
 START_TEST(test_door_log_hangs) {
     char *text = pcs_text(1, 0);
+    if (_i > 0) {
+        serve_until_parted();
+    }
+    uint64_t before = RIG_COUNT(accepted);
     rig.gateway.request_timeout_ms = 200;
     rig_hang(FLK_IO_SYNC, "/inbox/");
     say_submit("", text);
     assert_problem(talk_read(fd), 503);
     ck_assert_uint_eq(RIG_COUNT(timeouts), 1);
     rig_heal();
-    RIG_WAIT(RIG_COUNT(accepted) == 1);
+    RIG_WAIT(RIG_COUNT(accepted) == before + 1);
     ck_assert_uint_eq(RIG_COUNT(timeouts), 1);
     free(text);
 }
@@ -336,13 +496,17 @@ int main(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_door_bodies);
     tcase_add_test(tcase, test_door_pipelined);
+    tcase_add_test(tcase, test_door_pipelined_order);
+    tcase_add_test(tcase, test_door_reader_stops);
+    tcase_add_test(tcase, test_door_client_goes);
+    tcase_add_test(tcase, test_door_stops_in_order);
     tcase_add_test(tcase, test_door_expect);
     tcase_add_loop_test(tcase, test_door_refusals, 0, FLK_COUNT_OF(refusals));
     tcase_add_test(tcase, test_door_head);
     tcase_add_test(tcase, test_door_keeps_alive);
     tcase_add_test(tcase, test_door_cut_bodies);
     tcase_add_test(tcase, test_door_chunked_too_large);
-    tcase_add_test(tcase, test_door_log_hangs);
+    tcase_add_loop_test(tcase, test_door_log_hangs, 0, 2);
     tcase_add_test(tcase, test_door_early_requests);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
