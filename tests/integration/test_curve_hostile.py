@@ -8,14 +8,18 @@ import struct
 import threading
 import time
 
+import pytest
+
 from harness import doors
 from harness.cluster import Cluster
 from harness.load import Load, first_answers, statuses
-from harness.process import SLOW, sanitized, wait_for
+from harness.process import LONG, SLOW, sanitized, sized, wait_for
 
 RSS_GROWTH_MAX = 64 << 20  # of any process, however many strangers have come
 PATIENT = {"FLK_REQUEST_TIMEOUT_MS": 60000}  # a busy machine is no fault of the cluster
 MASS, SILENT = 5000, 2000  # connections at one port
+GARBAGE_RATE, GARBAGE_SECONDS, P99_GROWTH_MAX = 1000, 10, 5  # T29: at each port, and what becomes of the others' p99
+CHURN_SECONDS = sized(10, 300)  # T30
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00"
 
 
@@ -93,10 +97,10 @@ def say(address, data, seconds=20):
 
 
 class Strangers:
-    """Threads that connect, say something, and leave; `count` connections in all."""
+    """Threads that connect, say something, and leave; `count` connections in all, as fast as they can or `rate` a second."""
 
-    def __init__(self, endpoint, rng, count, threads=8):
-        self.address, self.count, self.made, self.lock = address_of(endpoint), count, 0, threading.Lock()
+    def __init__(self, endpoint, rng, count, threads=8, rate=None):
+        self.address, self.count, self.made, self.lock, self.rate_wanted = address_of(endpoint), count, 0, threading.Lock(), rate
         self.said = [data for data in corpora(rng).values()] + [rng.randbytes(97)] * 10
         self.began = time.monotonic()
         self.threads = [threading.Thread(target=self.run, args=(random.Random(rng.random()),)) for _ in range(threads)]
@@ -109,6 +113,8 @@ class Strangers:
                 if self.made >= self.count:
                     return
                 self.made += 1
+                due = self.began + self.made / self.rate_wanted if self.rate_wanted else 0
+            time.sleep(max(0.0, due - time.monotonic()))  # the rate of the fault
             try:
                 with socket.create_connection(self.address, 20 * SLOW) as peer:
                     peer.sendall(rng.choice(self.said))
@@ -170,6 +176,39 @@ def test_masses_of_strangers(seed):
             assert daemon.metrics().total("flk_curve_refused_total", reason="handshake") > 1000
 
 
+def p99_ms(submissions, since, until):
+    """Of those that were sent between two moments."""
+    times = sorted(s.returned - s.invoked for s in submissions if since <= s.invoked < until)
+    return times[len(times) * 99 // 100] * 1e3
+
+
+# T29 in full: a thousand connections a second at each port for ten seconds, beside load at both doors: every submission gets its outcome, their p99
+# stays below five times what it is without strangers (the worse of before and after), and memory stays where it is.
+@pytest.mark.long
+@pytest.mark.skipif(not LONG, reason="judges latencies, so it wants the machine for itself: ./run test long")
+def test_garbage_at_a_rate(seed):
+    rng = random.Random(seed)
+    with Cluster(workers=2, threads=1, curve=True, gateway_env=PATIENT) as cluster:
+        before, judged, quiet = {daemon: rss(daemon) for daemon in (cluster.broker, cluster.gateway)}, [], []
+        with Load(cluster, seed, http=2, zmq=1, pause=0.005, seconds=70) as load:
+            for name, endpoint in ports(cluster).items():
+                quiet.append(time.monotonic())
+                time.sleep(GARBAGE_SECONDS / 2)  # what it is without them
+                began = time.monotonic()
+                rate = Strangers(endpoint, rng, GARBAGE_RATE * GARBAGE_SECONDS, rate=GARBAGE_RATE).join().rate
+                judged.append((name, rate, began, time.monotonic()))
+            quiet.append(time.monotonic())
+            time.sleep(GARBAGE_SECONDS / 2)
+            submissions = load.stop()
+        bases = [p99_ms(submissions, since, since + GARBAGE_SECONDS / 2) for since in quiet]
+        for number, (name, rate, since, until) in enumerate(judged):
+            base, during = max(bases[number:number + 2]), p99_ms(submissions, since, until)
+            print(f"{name}: {rate:.0f} connections/s beside {sum(since <= s.invoked < until for s in submissions) / (until - since):.0f} submissions/s: "
+                  f"p99 {bases[number]:.1f} ms before, {during:.1f} during, {bases[number + 1]:.1f} after")
+            assert rate > 0.9 * GARBAGE_RATE and during <= P99_GROWTH_MAX * base, name
+        must_be_unharmed(cluster, submissions, before)
+
+
 # Two thousand connections at each port that never say a word, beside the load: they are ended by the handshake's deadline, their
 # descriptors and memory come back, and nobody who has a key waits for them.
 def test_silent_strangers(seed):
@@ -190,8 +229,9 @@ def test_silent_strangers(seed):
         must_be_unharmed(cluster, submissions, before)
 
 
-# Workers come and go, fifty a second, each with a key that is let in: connect, READY, gone without a word. The broker's tables and
+# T30. Workers come and go, fifty a second, each with a key that is let in: connect, READY, gone without a word. The broker's tables and
 # descriptors return to where they were, and the workers that stay answer everything.
+@pytest.mark.long
 def test_peer_churn(seed):
     with Cluster(workers=1, threads=1, curve=True, gateway_env=PATIENT) as cluster:
         broker, curve = cluster.broker, cluster.keys.client("worker", "worker-0", "broker", "broker-0")
@@ -199,7 +239,7 @@ def test_peer_churn(seed):
         admitted, peers = broker.metrics().total("flk_curve_admitted_total"), 0
         with Load(cluster, seed, http=1, zmq=1, pause=0.005, seconds=70) as load:
             wait_for(lambda: len(load.answered()) > 20, 20, "load does not run")
-            end = time.monotonic() + 10
+            end = time.monotonic() + CHURN_SECONDS
             while time.monotonic() < end:
                 began = time.monotonic()
                 clients = [doors.dealer(curve) for _ in range(25)]
@@ -215,7 +255,8 @@ def test_peer_churn(seed):
             submissions = load.stop()
         wait_for(lambda: broker.metrics().total("flk_broker_workers") == 1, 20, broker.log_tail)
         wait_for(lambda: broker.metrics().total("process_open_fds") <= fds + 4, 20, "descriptors are left over")
-        print(f"{peers} peers, {broker.metrics().total('flk_curve_admitted_total') - admitted:.0f} let in")
+        print(f"{peers} peers in {CHURN_SECONDS} s, {broker.metrics().total('flk_curve_admitted_total') - admitted:.0f} let in; "
+              f"{len(submissions)} submissions; {open_fds(broker) - fds:+.0f} descriptors; RSS {rss(broker) / 2**20:.0f} MiB")
         assert broker.metrics().total("flk_curve_admitted_total") > admitted + peers / 4
         assert set(statuses(submissions)) <= {200, 202}, statuses(submissions)
         first_answers(submissions)

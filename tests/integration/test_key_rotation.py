@@ -119,6 +119,25 @@ def test_expired_and_future_keys(ring, seed):
         assert "the old key" not in log and "the next key" not in log
 
 
+# A key's end comes by the clock alone, while it is in use: what it signs is good until then and refused with that reason from then on, in the metrics too,
+# without anybody touching the file.
+def test_a_key_expires_in_use(ring, seed):
+    with cluster_of(ring, [key("short", "the short key", not_after=zulu(4)), key("long", reference.HMAC_KEY)]) as cluster, cluster.http() as door:
+        factory, statuses = reference.Factory(seed), []
+
+        def expired():
+            answer = door.submit(factory.make(key="the short key"))
+            statuses.append(answer.status)
+            assert answer.status in (200, 202) or "has expired" in answer.body["detail"], answer
+            return answer.status == 401
+        wait_for(expired, 20, "the end of a key")
+        print(f"{len(statuses) - 1} good ones before its end")
+        assert door.submit(factory.make(key="the short key")).status == 401 and door.submit(factory.make()).status in (200, 202)
+        wait_keys(cluster, 1, "expired")
+        assert refused(cluster, "key_expired") == 2 and verified(cluster, "short") == len(statuses) - 1
+        assert "key=short" in cluster.worker.log()
+
+
 def _logged_refusal(cluster, door, factory, text, reason):
     """A line a second at most: the first of this reason may have fallen behind the last of another."""
     if reason in cluster.worker.log():

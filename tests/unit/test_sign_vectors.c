@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The primitives that our build links, against vectors of others: RFC 8032 and RFC 4231 from the tree; the 1024 of
- * python3-cryptography-vectors where that is installed; Wycheproof's where FLK_WYCHEPROOF_DIR names its files. */
+ * python3-cryptography-vectors where that is installed; Wycheproof's where FLK_WYCHEPROOF_DIR has its files, as
+ * integration/corpora fetches them. */
 #include "common/key_internal.h"
 #include "pcs_vectors.h"
 
 #include "tests/unit/suite.h"
+#include <unistd.h>
 
 enum { MESSAGE_BYTES = 4096 };
 
@@ -136,6 +138,10 @@ static json_t *wycheproof(const char *name) {
     }
     char path[512];
     snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (access(path, F_OK) != 0) {
+        printf("skipped: there is no %s\n", path);
+        return NULL;
+    }
     json_t *root = json_load_file(path, 0, NULL);
     ck_assert_msg(root != NULL, "%s", path);
     return root;

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BIN_DIR = pathlib.Path(os.environ.get("FLK_BIN_DIR", ROOT / "build" / "bin")).resolve()
 SLOW = float(os.environ.get("FLK_TEST_SLOW", "1"))  # factor on every deadline, for sanitizer builds
 SEED = int(os.environ.get("FLK_TEST_SEED", "20260101"))
+LONG = os.environ.get("FLK_TEST_LONG") == "1"  # trials in their full size, and their timed bounds judged: ./run test long
 
 SANITIZER_EXIT = 97
 SANITIZER_ENV = {
@@ -38,6 +39,11 @@ def sanitized():
     """True for binaries of the asan or tsan preset: they cannot run under strace's or valgrind's eyes."""
     program = BIN_DIR / "flk-gateway"
     return program.exists() and re.search(rb"__(asan|tsan)_init", program.read_bytes()) is not None
+
+
+def sized(short, full):
+    """The size of a trial: a few seconds' worth, or what the trial asks for."""
+    return full if LONG else short
 
 
 def wait_for(condition, seconds, what):

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Every row of the README's threat tables names a test, and every test that it names is there."""
+import re
+
+README = "README.md"
+
+
+def rows(text):
+    """(who, what, test cell) of each row of each table of the chapter whose last column is the test."""
+    chapter = re.search(r"^## Security\n(.*?)(?=^## )", text, re.M | re.S)
+    lines = chapter.group(1).splitlines() if chapter else []
+    inside = False
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            inside = False
+        elif cells[-1] == "test":
+            inside = True
+        elif inside and not set(line) <= set("|- "):
+            yield cells[0], cells[1], cells[-1]
+
+
+def sources(name):
+    """Where a test of this name may lie: unit/test_x, integration/x, tests/fuzz, or test_x beside a unit test."""
+    kind, _, rest = name.rpartition("/")
+    return {f"tests/unit/{rest}.c", f"tests/{kind}/{rest}.c", f"tests/integration/test_{rest}.py", f"{name}/CMakeLists.txt"}
+
+
+def check(tree):
+    found, faults = list(rows(tree.read(README))), []
+    if len(found) < 10:
+        return [f"{README}: the threat tables cannot be read by this rule"]
+    for who, what, cell in found:
+        names = re.findall(r"`([^`]+)`", cell)
+        if not names:
+            faults.append(f"{README}: '{who}' who tries '{what}': no test is named")
+        faults += [f"{README}: '{who}' who tries '{what}': there is no test {name}"
+                   for name in names if not any(source in tree.files for source in sources(name))]
+    return faults
+
+
+def plant_row(tree):
+    tree.replace(README, "| who reads logs |", "| who came last | break in | hope | |\n| who reads logs |")
+    return "who came last"
+
+
+def plant_name(tree):
+    tree.replace(README, "`integration/tls_front` |", "`integration/tls_behind` |")
+    return "tls_behind"
+
+
+def plant_file(tree):
+    tree.files = [name for name in tree.files if name != "tests/integration/test_curve_hostile.py"]
+    return "curve_hostile"
+
+
+PLANTS = {"row": plant_row, "name": plant_name, "file": plant_file}
