@@ -55,7 +55,7 @@
     X(HEARTBEAT_MS, "FLK_HEARTBEAT_MS", UINT, G | B | W | A, "1000", "ms", "50..60000",                                \
       "heartbeat period; a peer is lost after 3 misses")                                                               \
     X(WORKER_THREADS, "FLK_WORKER_THREADS", UINT, W, "0", "threads", "0..1024", "verify threads; 0 is one a core")     \
-    X(WORKER_CREDIT, "FLK_WORKER_CREDIT", UINT, W, "64", "deliveries", "1..4096",                                      \
+    X(WORKER_CREDIT, "FLK_WORKER_CREDIT", UINT, W, "128", "deliveries", "1..4096",                                     \
       "deliveries that one thread may hold at once, per broker")                                                       \
     X(STORE_TIMEOUT_MS, "FLK_STORE_TIMEOUT_MS", UINT, W, "1000", "ms", "10..60000",                                    \
       "a store that answers later counts as unavailable")                                                              \

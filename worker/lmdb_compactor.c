@@ -149,7 +149,7 @@ static int forget(flk_lmdb_compactor_t *c) {
     while (rc == MDB_SUCCESS && first != NULL && flk_lmdb_batch_id(first) <= c->cargo.last_batch) {
         uint64_t began_ms = flk_mono_ms();
         if ((rc = flk_lmdb_write(&c->recent->env, forget_step, c)) == MDB_SUCCESS &&
-            (rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS)) == MDB_SUCCESS) {
+            (rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS, NULL)) == MDB_SUCCESS) {
             rc = pause_after(c, flk_mono_ms() - began_ms);
         }
         first = flk_lmdb_recent_next(c->recent, NULL);
@@ -183,7 +183,7 @@ static bool is_idle(flk_lmdb_compactor_t *c, size_t bytes) {
 
 /* Moves while there is too much. As move. */
 static int move_what_is_due(flk_lmdb_compactor_t *c) {
-    int rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS);
+    int rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS, NULL);
     while (rc == MDB_SUCCESS) {
         size_t bytes = flk_lmdb_recent_bytes(c->recent, NULL);
         bool idle = is_idle(c, bytes);

@@ -87,14 +87,24 @@ int flk_lmdb_recent_follow(flk_lmdb_recent_t *recent, MDB_txn *txn, bool writing
     return rc;
 }
 
-int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_reader_t *reader, uint64_t timeout_ms) {
+int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_reader_t *reader, uint64_t timeout_ms,
+                             uint64_t *seen) {
     int rc = flk_lmdb_read_begin(&recent->env, reader, timeout_ms);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
+    if (seen != NULL) {
+        *seen = mdb_txn_id(reader->txn);
+    }
     rc = flk_lmdb_recent_follow(recent, reader->txn, false);
     flk_lmdb_read_end(&recent->env, reader);
     return rc;
+}
+
+/* Batches go oldest first: while one is there that came no later, all that came later are. */
+bool flk_lmdb_recent_has_all_since(flk_lmdb_recent_t *recent, uint64_t seen) {
+    const flk_lmdb_batch_t *oldest = flk_lmdb_recent_next(recent, NULL);
+    return oldest != NULL && flk_lmdb_batch_id(oldest) <= seen;
 }
 
 /* ---- looking ---- */

@@ -29,8 +29,11 @@ void flk_lmdb_recent_close(flk_lmdb_recent_t *recent);
 /* Brings the table up to the transaction's state: takes in what other processes and threads put, forgets what is in the
  * index. 0, LMDB's error, ENOMEM. */
 FLK_MUST_CHECK int flk_lmdb_recent_follow(flk_lmdb_recent_t *recent, MDB_txn *txn, bool writing);
-/* As above, up to now. */
-FLK_MUST_CHECK int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_reader_t *reader, uint64_t timeout_ms);
+/* As above, up to now; `seen` (may be NULL) is the last transaction of which it has everything. */
+FLK_MUST_CHECK int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_reader_t *reader, uint64_t timeout_ms,
+                                            uint64_t *seen);
+/* True when of the batches that came after the transaction `seen` none is gone. For who follows in a write transaction. */
+bool flk_lmdb_recent_has_all_since(flk_lmdb_recent_t *recent, uint64_t seen);
 
 /* Looks each item up in the table; returns how many were not found. */
 size_t flk_lmdb_recent_get(flk_lmdb_recent_t *recent, flk_store_item_t *const *items, size_t items_len, int64_t now_ms);

@@ -51,10 +51,14 @@ struct flk_lmdb_writer {
 
 /* ---- in a transaction; 0 or LMDB's error ---- */
 
-/* Looks the request's items up: in the table, and those that it lacks in the index. */
+/* Looks the request's items up: in the table, and those that it lacks in the index, unless the caller did when all that
+ * came since was still recent. */
 static int find_items(const flk_lmdb_writer_t *writer, MDB_txn *index_txn, flk_lmdb_request_t *request) {
     int rc = MDB_SUCCESS;
     size_t missing = flk_lmdb_recent_get(writer->options.recent, request->items, request->items_len, request->now_ms);
+    if (request->absent_at != 0 && flk_lmdb_recent_has_all_since(writer->options.recent, request->absent_at)) {
+        return MDB_SUCCESS;
+    }
     for (size_t i = 0; missing > 0 && rc == MDB_SUCCESS && i < request->items_len; i++) {
         if (!request->items[i]->found) {
             rc = flk_lmdb_index_get(writer->options.index, index_txn, request->items[i], request->now_ms);

@@ -17,6 +17,7 @@ typedef struct flk_lmdb_request {
     bool probe;                                                   /* write something in any case */
     int64_t now_ms;                                               /* what expired by then is absent */
     int64_t expires_ms;
+    uint64_t absent_at;                /* no item was there at this transaction of the recent; 0: nobody looked */
     flk_store_item_t **items, *copies; /* copies: the caller may have left */
     size_t items_len, items_cap;
     flk_err_t err;

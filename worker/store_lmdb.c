@@ -24,6 +24,9 @@ struct lmdb_store {
     flk_lmdb_home_t *home;
     flk_lmdb_reader_t recent_reader, index_reader;
     flk_lmdb_request_t *request;
+    uint64_t absent_at; /* the transaction of the recent at which the last lookup did not find these: */
+    uint8_t (*absent)[FLK_STORE_KEY_BYTES];
+    size_t absent_len, absent_cap;
 };
 
 static bool make_room(flk_lmdb_request_t *request, size_t items_len) {
@@ -42,6 +45,30 @@ static bool make_room(flk_lmdb_request_t *request, size_t items_len) {
     return true;
 }
 
+/* Remembers what a lookup did not find: most likely it is put next, and then need not be looked up in the index again. */
+static void note_absent(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len, uint64_t seen) {
+    store->absent_len = 0;
+    if (items_len > store->absent_cap) {
+        free(store->absent);
+        store->absent = malloc(items_len * sizeof *store->absent);
+        store->absent_cap = store->absent != NULL ? items_len : 0;
+    }
+    for (size_t i = 0; i < items_len && store->absent_cap >= items_len; i++) {
+        if (!items[i]->found) {
+            memcpy(store->absent[store->absent_len++], items[i]->key, FLK_STORE_KEY_BYTES);
+        }
+    }
+    store->absent_at = seen;
+}
+
+static bool are_known_absent(const struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len) {
+    bool known = items_len == store->absent_len;
+    for (size_t i = 0; known && i < items_len; i++) {
+        known = memcmp(items[i]->key, store->absent[i], FLK_STORE_KEY_BYTES) == 0;
+    }
+    return known;
+}
+
 static flk_err_t fill_request(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len,
                               char *errmsg) {
     flk_lmdb_request_t *request = store->request;
@@ -58,6 +85,7 @@ static flk_err_t fill_request(struct lmdb_store *store, flk_store_item_t *const 
     }
     request->items_len = items_len;
     request->probe = false;
+    request->absent_at = are_known_absent(store, items, items_len) ? store->absent_at : 0;
     request->now_ms = store->base.clock();
     request->expires_ms = request->now_ms + (int64_t)store->base.ttl_ms;
     return FLK_OK;
@@ -81,13 +109,18 @@ static int lookup_index(struct lmdb_store *store, flk_store_item_t *const *items
 static flk_err_t lmdb_lookup(flk_store_t *base, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     struct lmdb_store *store = (struct lmdb_store *)base;
     flk_lmdb_recent_t *recent = &store->home->recent;
-    int rc = flk_lmdb_recent_catch_up(recent, &store->recent_reader, base->timeout_ms);
+    uint64_t seen;
+    store->absent_len = 0;
+    int rc = flk_lmdb_recent_catch_up(recent, &store->recent_reader, base->timeout_ms, &seen);
     if (rc != MDB_SUCCESS) {
         return flk_lmdb_err(rc, "read", errmsg);
     }
     int64_t now_ms = base->clock();
     if (flk_lmdb_recent_get(recent, items, items_len, now_ms) > 0) {
         rc = lookup_index(store, items, items_len, now_ms);
+    }
+    if (rc == MDB_SUCCESS) {
+        note_absent(store, items, items_len, seen);
     }
     return flk_lmdb_err(rc, "read", errmsg);
 }
@@ -163,7 +196,7 @@ static flk_err_t lmdb_measure(flk_store_t *base, flk_store_part_fn *part, void *
     struct lmdb_store *store = (struct lmdb_store *)base;
     uint64_t outcomes, recent_bytes, index_bytes;
     size_t recent_outcomes;
-    int rc = flk_lmdb_recent_catch_up(&store->home->recent, &store->recent_reader, base->timeout_ms);
+    int rc = flk_lmdb_recent_catch_up(&store->home->recent, &store->recent_reader, base->timeout_ms, NULL);
     if (rc == MDB_SUCCESS) {
         (void)flk_lmdb_recent_bytes(&store->home->recent, &recent_outcomes);
         rc = flk_lmdb_measure(&store->home->recent.env, &store->recent_reader, NULL, &recent_bytes);
@@ -184,6 +217,7 @@ static void lmdb_close(flk_store_t *base) {
     flk_lmdb_reader_remove(&store->home->index, &store->index_reader);
     flk_lmdb_request_release(store->home->writer, &store->request);
     flk_lmdb_home_release(store->home, base->timeout_ms);
+    free(store->absent);
     free(store);
 }
 

@@ -340,6 +340,28 @@ START_TEST(test_store_lmdb_killed_at_each_disk_call) {
 }
 END_TEST
 
+/* A put does not look again where the lookup before it has looked; what others put in between it finds, recent or moved. */
+START_TEST(test_store_lmdb_put_finds_what_came_after_the_lookup) {
+    flk_store_t *store = open_keeping(_i == 0 ? 0 : KEEP_NONE, 10000), *other = open_keeping(0, 10000);
+    flk_store_item_t item;
+    ck_assert(put_one(store, 1, "before", &item));
+    if (_i != 0) {
+        wait_moved(store, 1);
+    }
+    ck_assert(!lookup_one(store, 2, &item));
+    ck_assert(put_one(other, 2, "first", &item));
+    if (_i != 0) {
+        wait_moved(other, 2);
+    }
+    ck_assert(!put_one(store, 2, "second", &item) && item_is(&item, "first"));
+    ck_assert(!lookup_one(store, 3, &item));
+    ck_assert(put_one(store, 3, "mine", &item));
+    ck_assert(!put_one(store, 3, "mine again", &item) && item_is(&item, "mine"));
+    flk_store_close(&store);
+    flk_store_close(&other);
+}
+END_TEST
+
 /* What is too little to be moved is moved all the same once nothing was put for a while. */
 START_TEST(test_store_lmdb_moves_when_idle) {
     flk_store_options_t options = options_for("lmdb");
@@ -738,6 +760,7 @@ int main(int argc, char **argv) {
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, test_store_lmdb_processes_agree, 0, 3);
     tcase_add_loop_test(tcase, test_store_lmdb_killed_at_each_disk_call, 0, 2);
+    tcase_add_loop_test(tcase, test_store_lmdb_put_finds_what_came_after_the_lookup, 0, 2);
     tcase_add_test(tcase, test_store_lmdb_moves_when_idle);
     tcase_add_test(tcase, test_store_lmdb_stopped_compactor_does_not_block);
     tcase_add_test(tcase, test_store_lmdb_puts_stop_before_the_recent_grow_too_large);
