@@ -15,7 +15,7 @@ import time
 
 import facts
 from engine import IMAGE, build_image, compose_program, engine
-from roots import ROOT, call, need_root, say
+from roots import ROOT, call, free_port, need_root, say
 
 QUAKES = ROOT / "tests" / "data" / "earthquakes.csv"
 WINDOWS = ["--window", "6h", "--slide", "2m", "--columns", "longitude,latitude,depth_km"]
@@ -75,7 +75,7 @@ class Project:
         shutil.copytree(ROOT / "compose", self.directory)
         with open(self.directory / ".env", "a") as settings:
             settings.write(more)
-        ports = {name: facts.free_port() for name in ("GATEWAY_PORT", "GRAFANA_PORT", "HTTP_PORT", "HTTPS_PORT")}
+        ports = {name: free_port() for name in ("GATEWAY_PORT", "GRAFANA_PORT", "HTTP_PORT", "HTTPS_PORT")}
         self.env = {**made.env, **{name: str(port) for name, port in ports.items()}, "COMPOSE_PROJECT_NAME": f"flk-{name}-{os.getpid()}"}
         call(self.directory / "setup.sh", env={**self.env, "IMAGE": IMAGE})
 

@@ -15,17 +15,11 @@ import sys
 import tempfile
 import time
 
-from roots import ROOT, call, copy, inside, need_root, say, with_proc
+from roots import ROOT, call, copy, free_port, inside, need_root, say, with_proc
 
 UNITS = "usr/lib/systemd/system"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 QUAKES = ROOT / "tests" / "data" / "earthquakes.csv"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def read_env(path):

@@ -2,7 +2,6 @@
 """What must hold for a compose configuration, whoever reads the files: `docker compose config`, or a plain YAML reader."""
 import pathlib
 import re
-import socket
 
 import yaml
 
@@ -11,12 +10,6 @@ COMBINATIONS = [("compose.yaml",), ("compose.yaml", "compose.caddy.yaml"), ("com
 SERVERS = {"gateway", "broker-1", "broker-2", "worker"}  # what ZeroMQ links are between
 OURS = {"gateway": "G", "broker-1": "B", "broker-2": "B", "worker": "W", "agent": "A"}
 STORES = {"redis", "postgres"}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def settings():

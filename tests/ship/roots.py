@@ -3,7 +3,9 @@
 import contextlib
 import os
 import pathlib
+import random
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -34,6 +36,16 @@ def call(*command, **options):
 def need_root(what):
     if os.geteuid() != 0:
         give_up(f"{what} makes Debian roots and enters them: run it as root")
+
+
+def free_port():
+    """Free now, and none that the kernel gives to a connection before it is used."""
+    end = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(min(20000, end // 2), end), 200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError("no free port")
 
 
 def unmount_below(place):
