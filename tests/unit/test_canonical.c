@@ -242,6 +242,7 @@ END_TEST
 int main(void) {
     Suite *suite = suite_create("canonical");
     TCase *tcase = tcase_create("all");
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_canonical_vectors);
     tcase_add_test(tcase, test_canonical_longest);
     tcase_add_test(tcase, test_canonical_number_layout);
