@@ -239,9 +239,8 @@ END_TEST
 /* A client that goes before its answer: the record is settled all the same, and the answer does not go to whoever comes next. */
 START_TEST(test_door_client_goes) {
     struct linger reset = {.l_onoff = 1};
-    uint64_t before = RIG_COUNT(accepted);
     serve_until_parted();
-    before = RIG_COUNT(accepted);
+    uint64_t before = RIG_COUNT(accepted);
     submit_and_hold(1);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(fd);
