@@ -65,7 +65,7 @@ def test_slowhttptest(mode, seed):
         submissions = load.join()
         good = report(mode, submissions)
         page = cluster.gateway.metrics()
-        print({label: page.total("flk_http_cut_total", reason=label) for label in ("head", "idle")})
+        print({label: page.total("flk_http_cut_total", reason=label) for label in ("head", "idle", "reader")})
         assert good >= 0.999 * len(submissions), [s for s in submissions if s.status not in (200, 202)][:5]
 
 
