@@ -74,8 +74,9 @@ flk_err_t flk_pg_connection_error(const PGconn *pg, flk_store_fault_t *fault, ch
     *fault = fault_of_words(pg, text);
     /* Of a list of servers the last one, which has the last line; explanations below a line begin with a tab. */
     const char *line = text;
-    for (const char *at = text; at != NULL && *at != '\0'; at = strchr(at, '\n'), at = at != NULL ? at + 1 : NULL) {
+    for (const char *at = text; *at != '\0'; at += *at == '\n') {
         line = *at != '\t' ? at : line;
+        at += strcspn(at, "\n");
     }
     flk_errmsg(errmsg, "%.*s", (int)strcspn(line, "\n"), line);
     return FLK_E_UNAVAILABLE;
