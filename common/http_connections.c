@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -63,7 +64,7 @@ struct flk_http_connections {
     flk_gauge_t *open_gauge;
     flk_counter_t *cut_head, *cut_idle, *cut_reader, *refused, *parted;
     pthread_mutex_t mutex; /* guards who has which place, stopping */
-    pthread_cond_t stop;
+    pthread_cond_t wake;   /* of the watch: it stops, or there is an open one again */
     bool stopping, watching;
     unsigned port;
     pthread_t thread;
@@ -115,7 +116,7 @@ flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds
     pthread_mutex_init(&connections->mutex, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&connections->stop, &monotonic);
+    pthread_cond_init(&connections->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     return connections;
 }
@@ -124,9 +125,11 @@ flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds
 
 flk_http_connection_t *flk_http_connection_open(flk_http_connections_t *connections) {
     flk_http_connection_t *connection = NULL;
-    atomic_fetch_add(&connections->open, 1);
     flk_gauge_add(connections->open_gauge, 1);
     pthread_mutex_lock(&connections->mutex);
+    if (atomic_fetch_add(&connections->open, 1) == 0) {
+        pthread_cond_signal(&connections->wake);
+    }
     for (unsigned i = 0; i < connections->bounds.threads && connection == NULL; i++) {
         if (connections->places[i].state == FREE) {
             connection = &connections->places[i];
@@ -139,10 +142,10 @@ flk_http_connection_t *flk_http_connection_open(flk_http_connections_t *connecti
 }
 
 void flk_http_connection_close(flk_http_connections_t *connections, flk_http_connection_t *connection) {
+    flk_http_connection_await(connection); /* open until then: the watch may have to end the answer */
     atomic_fetch_sub(&connections->open, 1);
     flk_gauge_add(connections->open_gauge, -1);
     if (connection != NULL) {
-        flk_http_connection_await(connection);
         pthread_mutex_lock(&connections->mutex);
         flk_http_exchange_socket(&connection->exchange, -1); /* from now on the descriptor may be somebody else's */
         connection->state = FREE;
@@ -426,22 +429,31 @@ static void look_after_exchanges(flk_http_connections_t *connections) {
     }
 }
 
+/* The mutex is held. */
+static void wait_a_period(flk_http_connections_t *connections) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PERIOD_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    while (!connections->stopping &&
+           pthread_cond_timedwait(&connections->wake, &connections->mutex, &until) != ETIMEDOUT) {
+    }
+}
+
 static void *run(void *arg) {
     flk_http_connections_t *connections = arg;
     pthread_mutex_lock(&connections->mutex);
     while (!connections->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += PERIOD_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&connections->stop, &connections->mutex, &until);
-        if (!connections->stopping && atomic_load(&connections->open) > 0) {
-            pthread_mutex_unlock(&connections->mutex);
-            look_after_exchanges(connections);
-            look(connections);
-            pthread_mutex_lock(&connections->mutex);
+        if (atomic_load(&connections->open) == 0) {
+            pthread_cond_wait(&connections->wake, &connections->mutex);
+            continue;
         }
+        wait_a_period(connections);
+        pthread_mutex_unlock(&connections->mutex);
+        look_after_exchanges(connections);
+        look(connections);
+        pthread_mutex_lock(&connections->mutex);
     }
     pthread_mutex_unlock(&connections->mutex);
     return NULL;
@@ -467,14 +479,14 @@ void flk_http_connections_destroy(flk_http_connections_t **out) {
     if (connections->watching) {
         pthread_mutex_lock(&connections->mutex);
         connections->stopping = true;
-        pthread_cond_signal(&connections->stop);
+        pthread_cond_signal(&connections->wake);
         pthread_mutex_unlock(&connections->mutex);
         pthread_join(connections->thread, NULL);
     }
     for (unsigned i = 0; i < connections->bounds.threads; i++) {
         flk_http_exchange_fini(&connections->places[i].exchange);
     }
-    pthread_cond_destroy(&connections->stop);
+    pthread_cond_destroy(&connections->wake);
     pthread_mutex_destroy(&connections->mutex);
     flk_metrics_destroy(&connections->own_metrics);
     free(connections->before);
