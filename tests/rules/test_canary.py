@@ -19,7 +19,7 @@ OTHER_POLICY = {"version": "other-1", "base": 0.2}  # no budget fits it
 
 def gate(server, **more):
     env = {"PATH": os.environ["PATH"], "PROMETHEUS": f"http://127.0.0.1:{server.port}", "NAMESPACE": "space", "ESCALATED_MAX": "0.3",
-           "UNAVAILABLE_MAX": "0.01", "MIN_VERDICTS": "50", "WATCH_SECONDS": "4", "PERIOD": "1", **more}
+           "UNAVAILABLE_MAX": "0.01", "MIN_VERDICTS": "500", "WATCH_SECONDS": "4", "PERIOD": "1", **more}
     return subprocess.run(["/bin/sh", str(GATE)], env=env, capture_output=True, text=True, timeout=120 * SLOW)
 
 
@@ -35,9 +35,12 @@ def judged(canary_env, act):
             "flk-worker": [scraped([stable], namespace="space", track="stable"), scraped([canary], namespace="space", track="canary")]}).start()
         try:
             wait_for(server.ready, 60, lambda: f"Prometheus does not answer\n{server.log_tail()}")
+            # From the first verdict on: an increase begins with the first sample, and a few hundred verdicts differ by chance.
+            for track in ("canary", "stable"):
+                wait_for(lambda: server.values('flk_worker_verdicts_total{track="%s"} == 0' % track), 60, f"the {track} track is not scraped")
             with Load(cluster, 11, http=4, zmq=1, window=16, pause=0.005):
-                wait_for(lambda: server.values('flk:track_verdicts:increase10m{track="canary"} > 200'), 60, "the canary has no work")
-                wait_for(lambda: server.values('flk:track_verdicts:increase10m{track="stable"} > 200'), 60, "the stable track has no work")
+                wait_for(lambda: server.values('flk:track_verdicts:increase10m{track="canary"} > 1000'), 60, "the canary has no work")
+                wait_for(lambda: server.values('flk:track_verdicts:increase10m{track="stable"} > 1000'), 60, "the stable track has no work")
                 return act(server)
         finally:
             server.terminate()
