@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "agent/compute.h"
-#include "agent/ship.h"
 #include "agent/status.h"
 #include "agent/stop.h"
+#include "agent/submit.h"
 #include "common/log.h"
 #include "common/settings.h"
 

@@ -3,8 +3,8 @@
 #ifndef FLK_AGENT_OPTIONS_H
 #define FLK_AGENT_OPTIONS_H
 
-#include "agent/builder.h"
-#include "agent/reader.h"
+#include "agent/read/reader.h"
+#include "agent/signals/builder.h"
 
 typedef enum flk_command {
     FLK_COMMAND_COMPUTE,

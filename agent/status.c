@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/wal.h"
+#include "common/wal/wal.h"
 
 enum { REASONS_MAX = 8, REASON_BYTES = 64 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "broker/broker.h"
-#include "common/admin.h"
+#include "common/http/admin.h"
 #include "common/log.h"
 #include "common/notify.h"
 #include "common/settings.h"

@@ -12,7 +12,7 @@
  * Printing knows two ways. A double below 10^6 that is its own rounding has at most 15 significant digits; decimals of
  * up to 15 digits are told apart by doubles, so these digits are the shortest, and the number of billionths has them.
  * All others are printed by glibc, which is exact, with 15, 16 and 17 digits until they read back. */
-#include "common/canonical.h"
+#include "common/number.h"
 
 #include <locale.h>
 #include <math.h>
@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/base.h"
 
 enum { DIGITS_MAX = 17, BILLION = 1000000000 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/http.h"
+#include "common/http/http.h"
 
 typedef struct text {
     char *out;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body
  * within its limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs; that is all that its thread does.
- * The relay prints the answer and sends it, so that the thread need not be woken for that (common/http_exchange.h).
+ * The relay prints the answer and sends it, so that the thread need not be woken for that (common/http/exchange.h).
  *
  * A body that does not come in time or in full is refused and the connection closed; nothing is kept. Should the relay
  * or the log be stuck, the server's watch answers 503 a little after the deadline. */
@@ -13,8 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/admin.h"
-#include "common/http.h"
+#include "common/http/admin.h"
+#include "common/http/http.h"
 #include "common/log.h"
 #include "gateway/answer.h"
 #include "gateway/ingest.h"

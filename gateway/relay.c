@@ -20,7 +20,7 @@
 
 #include "common/log.h"
 #include "common/notify.h"
-#include "gateway/orders.h"
+#include "gateway/dlq_orders.h"
 #include "gateway/relay_internal.h"
 
 /* ---- into the relay ---- */

@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 
 #include "common/list.h"
-#include "common/wal.h"
+#include "common/wal/wal.h"
 #include "proto/body.h"
 #include "proto/link.h"
 

@@ -3,8 +3,8 @@
 #ifndef FLK_PROTO_BODY_H
 #define FLK_PROTO_BODY_H
 
-#include "common/canonical.h"
-#include "common/verdict.h"
+#include "common/pcs/canonical.h"
+#include "common/pcs/verdict.h"
 #include "proto/frame.h"
 
 /* ---- PCS: the JSON member names, N_j keys as strings ---- */

@@ -6,7 +6,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "proto/mp.h"
+#include "proto/msgpack.h"
 
 enum field { DELIVERY = 1, ATTEMPT, STATUS, FLAGS, CREDIT, HEARTBEAT_MS, RETRY_MS, KNOWN, NAME, INSTANCES };
 enum { FIELDS_MAX = 4, FIXED_ELEMENTS = 3 };

@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-#include "proto/mp.h"
+#include "proto/msgpack.h"
 
 #define OUTCOME_MEMBERS(X)                                                                                             \
     X(PCS_ID, "pcs_id")                                                                                                \

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "proto/body.h"
-#include "proto/mp.h"
+#include "proto/msgpack.h"
 
 /* ---- reading ---- */
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "proto/mp.h"
+#include "proto/msgpack.h"
 
 size_t flk_problem_encode(const flk_problem_t *problem, uint8_t out[FLK_PROBLEM_BYTES]) {
     flk_mp_buffer_t buffer = {.at = out, .end = out + FLK_PROBLEM_BYTES};

@@ -3,9 +3,9 @@
 #ifndef FLK_WORKER_KEY_METRICS_H
 #define FLK_WORKER_KEY_METRICS_H
 
-#include "common/keyring.h"
 #include "common/metrics.h"
-#include "common/pcs.h"
+#include "common/pcs/keyring.h"
+#include "common/pcs/pcs.h"
 
 /* ---- per key: flk_signature_verified_total{key="…"} ---- */
 

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/admin.h"
 #include "common/file_watch.h"
+#include "common/http/admin.h"
 #include "common/log.h"
 #include "common/notify.h"
-#include "worker/store_tool.h"
+#include "worker/store/tool.h"
 #include "worker/worker.h"
 
 enum { DRAIN_MS = 5000, VOUCH_MS = 30000, EXIT_FAILED = 1, EXIT_CONFIG = 2 };

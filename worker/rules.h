@@ -4,7 +4,7 @@
 #ifndef FLK_WORKER_RULES_H
 #define FLK_WORKER_RULES_H
 
-#include "common/policy.h"
+#include "common/pcs/policy.h"
 #include "worker/key_metrics.h"
 
 typedef struct flk_rules {

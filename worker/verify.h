@@ -9,8 +9,8 @@
 #ifndef FLK_WORKER_VERIFY_H
 #define FLK_WORKER_VERIFY_H
 
-#include "worker/kept.h"
 #include "worker/rules.h"
+#include "worker/store/stored_outcome.h"
 
 typedef enum flk_job_state {
     FLK_JOB_REFUSED,     /* status and problem are the answer */

@@ -11,7 +11,7 @@
 #include "agent/flk/json_out.h"
 #include "agent/flk/specimen.h"
 #include "agent/flk/style.h"
-#include "agent/report.h"
+#include "agent/send/report.h"
 #include "agent/stop.h"
 #include "common/log.h"
 

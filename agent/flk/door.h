@@ -3,8 +3,8 @@
 #ifndef FLK_AGENT_FLK_DOOR_H
 #define FLK_AGENT_FLK_DOOR_H
 
-#include "agent/courier.h"
-#include "common/keys.h"
+#include "agent/send/delivery_loop.h"
+#include "common/pcs/keys.h"
 #include "common/settings.h"
 
 typedef struct flk_door_options {

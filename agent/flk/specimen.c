@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/canonical.h"
-#include "common/signals.h"
+#include "common/pcs/canonical.h"
+#include "common/pcs/signals.h"
 
 /* Counts of a set of dimension about 1.5, the scales that the agent has by default. */
 void flk_specimen_fill(flk_pcs_t *pcs, uint64_t number, uint64_t seed) {

@@ -11,7 +11,7 @@
 
 #include "agent/flk/command.h"
 #include "agent/flk/door.h"
-#include "agent/report.h"
+#include "agent/send/report.h"
 #include "agent/source.h"
 #include "agent/stop.h"
 #include "common/log.h"

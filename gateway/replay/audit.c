@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/keyring.h"
-#include "common/policy.h"
+#include "common/pcs/keyring.h"
+#include "common/pcs/policy.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
 

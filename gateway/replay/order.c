@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dlq purge, dlq replay on the queue of a gateway that runs: collect the LSNs that match -> leave them as an order beside the log
- * (gateway/orders.h) -> wait until the gateway has removed it -> tell from the log how many have left the queue. */
+ * (gateway/dlq_orders.h) -> wait until the gateway has removed it -> tell from the log how many have left the queue. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "gateway/orders.h"
+#include "gateway/dlq_orders.h"
 #include "gateway/replay/order.h"
 
 enum { LINE_BYTES = 24, LOOK_US = 20000 };

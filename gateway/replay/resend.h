@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "common/pcs.h"
+#include "common/pcs/pcs.h"
 #include "proto/security.h"
 
 typedef struct flk_resend flk_resend_t; /* Opaque; fields are commented in resend.c. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "common/wal.h"
+#include "common/wal/wal.h"
 
 enum { BODY_BYTES = 1000, OUTSTANDING = 4096 };
 

@@ -2,11 +2,11 @@
 /* What the signals of one window cost: prints, for windows of 10^2 to 10^6 points in 3 dimensions, milliseconds of
  * coherence (100 directions, 20 bins), box counts (5 scales), compressibility, Merkle root, and reading the same rows
  * from CSV. Each figure is the best of several rounds. */
-#include "agent/boxcount.h"
-#include "agent/coherence.h"
-#include "agent/compress.h"
-#include "agent/merkle.h"
-#include "agent/reader.h"
+#include "agent/read/reader.h"
+#include "agent/signals/boxcount.h"
+#include "agent/signals/coherence.h"
+#include "agent/signals/compress.h"
+#include "agent/signals/merkle.h"
 
 #include <stdio.h>
 #include <stdlib.h>

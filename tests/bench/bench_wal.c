@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "common/wal.h"
+#include "common/wal/wal.h"
 
 enum { BODY_BYTES = 1000, OUTSTANDING_MAX = 256, ROUNDS_MAX = 11, SEGMENT_BYTES = 64 << 20 };
 

@@ -14,9 +14,9 @@
 #include <xxhash.h>
 
 #include "common/base.h"
-#include "common/canonical.h"
 #include "common/err.h"
-#include "common/verdict.h"
+#include "common/pcs/canonical.h"
+#include "common/pcs/verdict.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes); /* 0; -1: not worth keeping */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Events as CSV or NDJSON, by the first byte: every row is read or refused, and the reader comes to an end. */
-#include "agent/reader.h"
+#include "agent/read/reader.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A keyring file: it is refused with one line that never quotes a key, or each of its keys has an id and a state, and a PCS that
  * none of them signed is refused. */
-#include "common/key_internal.h"
+#include "common/pcs/key_internal.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check(const flk_keyring_t *keyring) {

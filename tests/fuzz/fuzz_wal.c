@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "common/wal_internal.h"
+#include "common/wal/internal.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { SEGMENT_BYTES = 16384, SEGMENTS_MAX = 5, BODY_BYTES_MAX = 255, LOG_ID = 77, OPEN_EVERY = 64 };

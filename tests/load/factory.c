@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "agent/flk/specimen.h"
-#include "common/keys.h"
+#include "common/pcs/keys.h"
 #include "tests/load/load.h"
 
 load_body_t *load_make(const load_options_t *options, bool msgpack) {

@@ -10,12 +10,12 @@
  *   here                              there
  *   rec, ack, next_lsn, Gateway       common/wal*.c: append, group commit, recovery; gateway/relay.c, brokers.c
  *   table, Record                     gateway/relay.c (in-flight table, deadline), gateway/redrive.c
- *   dlq, burying                      gateway/burial.c, dlq.c
+ *   dlq, burying                      gateway/dlq_put.c, dlq.c
  *   submit, verdict, link_lost        proto/link.c, uplink.c: connection, HELLO/WELCOME, sending again
  *   holder, losses, stale_route       broker/delivery.h, frontend.c, backend.c
  *   Delivery, gone                    broker/dispatch.c: hand out, lost worker, dead letter
  *   Worker                            worker/batch.c, verify.c: look up, judge, put if absent, settle
- *   store                             worker/store.h
+ *   store                             worker/store/store.h
  *
  * Faults: any FAULTS of these, anywhere, in any mixture.
  *   gateway crash   memory is gone, the synced log stays, of the un-synced tail any first part; acks are lazy, so any of them

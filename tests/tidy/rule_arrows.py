@@ -1,38 +1,62 @@
 # SPDX-License-Identifier: MIT
-"""Dependency arrows of the map: a folder includes itself, proto and common; proto itself and common; common itself.
+"""Dependency arrows of the map (README, "Folders and arrows"): a room includes itself and the rooms that USES gives it.
 Includes are spelled from the root and exist. Tests may include everything, and what lies beside them by its name alone."""
 import pathlib
 import re
 
-FOLDERS = {"common": {"common"}, "proto": {"proto", "common"}}
-for sibling in ("gateway", "broker", "worker", "agent"):
-    FOLDERS[sibling] = {sibling, "proto", "common"}
+FLOOR = ["common"]
+WIRE = [*FLOOR, "common/pcs", "proto"]
+USES = {
+    "common": [],
+    "common/pcs": FLOOR,
+    "common/wal": FLOOR,
+    "common/http": FLOOR,
+    "proto": [*FLOOR, "common/pcs"],
+    "gateway": [*WIRE, "common/wal", "common/http"],
+    "gateway/replay": [*WIRE, "common/wal", "gateway"],
+    "broker": [*WIRE, "common/http"],
+    "worker/store/memory": [*WIRE, "worker/store"],
+    "worker/store/lmdb": [*WIRE, "worker/store"],
+    "worker/store/redis": [*WIRE, "worker/store"],
+    "worker/store/postgres": [*WIRE, "worker/store"],
+    "worker/store": WIRE,
+    "worker": [*WIRE, "common/http", "worker/store"],
+    "agent/read": [*FLOOR, "common/pcs"],
+    "agent/signals": [*FLOOR, "common/pcs", "agent/read"],
+    "agent/send": [*WIRE, "common/wal", "agent/read", "agent/signals"],
+    "agent": [*WIRE, "common/wal", "agent/read", "agent/signals", "agent/send"],
+    "agent/flk/doctor": [*WIRE, "agent/flk"],
+    "agent/flk": [*WIRE, "agent", "agent/read", "agent/signals", "agent/send"],
+}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+
+
+def room_of(name):
+    return str(pathlib.PurePosixPath(name).parent)
 
 
 def check(tree):
     faults, known = [], set(tree.files)
     for name in tree.ending(".c", ".h"):
-        folder = name.split("/")[0]
+        room, in_tests = room_of(name), name.startswith("tests/")
+        if not in_tests and room not in USES:
+            faults.append(f"{name}: {room} is no room of the map; give it its arrows in {__name__}.py")
+            continue
         for target in INCLUDE.findall(tree.read(name)):
-            beside = str(pathlib.PurePosixPath(name).parent / target)
-            if folder == "tests" and beside in known:
+            if in_tests and str(pathlib.PurePosixPath(room) / target) in known:
                 continue
             if target not in known:
                 faults.append(f"{name}: includes \"{target}\", which is no file of the tree spelled from its root")
-            elif folder != "tests" and target.split("/")[0] not in FOLDERS[folder]:
-                faults.append(f"{name}: {folder} must not depend on {target.split('/')[0]} (\"{target}\")")
+            elif not in_tests and room_of(target) not in [room, *USES[room]]:
+                faults.append(f"{name}: {room} must not depend on {room_of(target)} (\"{target}\")")
     return faults
 
 
-def plant_sibling(tree):
-    tree.replace("worker/main.c", "#include ", '#include "broker/queue.h"\n#include ')
-    return "worker/main.c"
-
-
-def plant_upwards(tree):
-    tree.replace("common/err.c", "#include ", '#include "proto/frame.h"\n#include ')
-    return "common/err.c"
+def planted(name, target):
+    def plant(tree):
+        tree.replace(name, "#include ", f'#include "{target}"\n#include ')
+        return name
+    return plant
 
 
 def plant_relative(tree):
@@ -40,4 +64,24 @@ def plant_relative(tree):
     return "common/err.c"
 
 
-PLANTS = {"sibling": plant_sibling, "upwards": plant_upwards, "relative": plant_relative}
+PLANTS = {
+    "relative": plant_relative,
+    "sibling": planted("worker/main.c", "broker/queue.h"),
+    "upwards": planted("common/err.c", "proto/frame.h"),
+    "floor_to_room": planted("common/err.c", "common/pcs/pcs.h"),
+    "pcs_to_wal": planted("common/pcs/pcs.c", "common/wal/wal.h"),
+    "wal_to_pcs": planted("common/wal/wal.c", "common/pcs/pcs.h"),
+    "http_to_pcs": planted("common/http/answer.c", "common/pcs/canonical.h"),
+    "http_to_wal": planted("common/http/answer.c", "common/wal/wal.h"),
+    "proto_to_wal": planted("proto/frame.c", "common/wal/wal.h"),
+    "store_to_worker": planted("worker/store/store.c", "worker/loop.h"),
+    "backend_to_backend": planted("worker/store/redis/store.c", "worker/store/lmdb/env.h"),
+    "backend_to_worker": planted("worker/store/lmdb/store.c", "worker/loop.h"),
+    "read_to_signals": planted("agent/read/csv.c", "agent/signals/window.h"),
+    "signals_to_send": planted("agent/signals/builder.c", "agent/send/outbox.h"),
+    "send_to_agent": planted("agent/send/outbox.c", "agent/options.h"),
+    "agent_to_flk": planted("agent/source.c", "agent/flk/door.h"),
+    "flk_to_doctor": planted("agent/flk/submit.c", "agent/flk/doctor/checks.h"),
+    "replay_to_http": planted("gateway/replay/main.c", "common/http/admin.h"),
+    "gateway_to_replay": planted("gateway/main.c", "gateway/replay/filter.h"),
+}

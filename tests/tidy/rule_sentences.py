@@ -25,7 +25,7 @@ def check_python(name, text):
 def check(tree):
     faults = []
     for name in tree.files:
-        if re.fullmatch(r"tests/unit/test_\w+\.c", name):
+        if re.fullmatch(r"tests/unit/[\w/]*test_\w+\.c", name):
             faults += check_c(name, tree.read(name))
         elif re.fullmatch(r"tests/.*/test_\w+\.py", name):
             faults += check_python(name, tree.read(name))

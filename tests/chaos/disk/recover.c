@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-#include "common/wal.h"
+#include "common/wal/wal.h"
 
 typedef struct count {
     uint64_t records, acks;

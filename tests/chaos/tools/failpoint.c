@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "proto/link.h"
-#include "worker/store.h"
+#include "worker/store/store.h"
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker's --wrap names them so */
 flk_err_t __real_flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len, char *errmsg);

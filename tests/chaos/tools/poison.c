@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "common/verdict.h"
+#include "common/pcs/verdict.h"
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker's --wrap names them so */
 void __real_flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);

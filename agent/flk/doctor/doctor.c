@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell what is
+ * wrong and what to do. A program whose settings are wrong is left out of the other checks. */
+#include <curl/curl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/flk/command.h"
+#include "agent/flk/doctor/checks.h"
+#include "common/log.h"
+
+enum { TIMEOUT_MS = 2000 };
+
+static const char usage[] =
+    "Usage: flk doctor [--json] [gateway] [broker] [worker] [agent]\n\n"
+    "Looks at what the named programs (all) need in this environment: settings, keys, CURVE handshakes with their "
+    "servers,\n"
+    "addresses that answer, clock, disk and store; and says what to do about what is wrong. Give it the environment "
+    "that\n"
+    "the programs have.\n\n"
+    "Exit codes: 0 no faults (there may be notes), 1 faults, 2 wrong argument.\n";
+
+typedef struct doctor {
+    bool json;
+    unsigned programs; /* flk_program_t, or-ed */
+} doctor_t;
+
+typedef struct subject {
+    const char *name;
+    flk_program_t program;
+} subject_t;
+
+static const subject_t subjects[] = {
+    {"gateway", FLK_PROGRAM_GATEWAY},
+    {"broker", FLK_PROGRAM_BROKER},
+    {"worker", FLK_PROGRAM_WORKER},
+    {"agent", FLK_PROGRAM_AGENT},
+};
+
+static bool add_subject(doctor_t *doctor, const char *name) {
+    for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
+        if (strcmp(subjects[i].name, name) == 0) {
+            doctor->programs |= subjects[i].program;
+            return true;
+        }
+    }
+    fprintf(stderr, "flk: doctor: '%s' is not gateway, broker, worker or agent; see flk doctor --help\n", name);
+    return false;
+}
+
+/* -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, doctor_t *doctor) {
+    static const struct option known[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    *doctor = (doctor_t){0};
+    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return FLK_FRONT_OK;
+        }
+        if (option != 'j') {
+            return FLK_FRONT_USAGE;
+        }
+        doctor->json = true;
+    }
+    for (int i = optind; i < argc; i++) {
+        if (!add_subject(doctor, argv[i])) {
+            return FLK_FRONT_USAGE;
+        }
+    }
+    doctor->programs = doctor->programs != 0 ? doctor->programs : ~0u;
+    return -1;
+}
+
+static flk_settings_t *load(const subject_t *subject, const doctor_t *doctor, flk_findings_t *findings) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_settings_t *settings = NULL;
+    if ((doctor->programs & subject->program) == 0) {
+        return NULL;
+    }
+    if (flk_settings_load(subject->program, &settings, errmsg) != FLK_OK) {
+        flk_findings_add(findings, "settings", FLK_FINDING_FAULT,
+                         "set it right; --help of the program says what is allowed", "%s: %s", subject->name, errmsg);
+        return NULL;
+    }
+    flk_findings_add(findings, "settings", FLK_FINDING_OK, "", "%s", subject->name);
+    return settings;
+}
+
+static void examine(const doctor_t *doctor, flk_findings_t *findings) {
+    flk_settings_t *settings[FLK_COUNT_OF(subjects)];
+    for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
+        settings[i] = load(&subjects[i], doctor, findings);
+    }
+    flk_patient_t patient = {settings[0], settings[1], settings[2], settings[3], TIMEOUT_MS};
+    flk_check_keys(&patient, findings);
+    flk_check_curve(&patient, findings);
+    flk_check_clock(&patient, findings);
+    flk_check_disk(&patient, findings);
+    flk_check_store(&patient, findings);
+    flk_check_reach(&patient, findings);
+    for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
+        flk_settings_destroy(&settings[i]);
+    }
+}
+
+int flk_command_doctor(int argc, char **argv) {
+    doctor_t doctor;
+    int status = parse(argc, argv, &doctor);
+    if (status >= 0) {
+        return status;
+    }
+    flk_findings_t findings = {0};
+    flk_log_init("flk", FLK_LOG_ERROR, FLK_LOG_TEXT);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    examine(&doctor, &findings);
+    flk_findings_print(&findings, doctor.json);
+    status = flk_findings_count(&findings, FLK_FINDING_FAULT) == 0 ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+    flk_findings_fini(&findings);
+    curl_global_cleanup();
+    return status;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* A parcel: one PCS on its way from the outbox to its answer. One thread. */
+#ifndef FLK_AGENT_SEND_PARCEL_H
+#define FLK_AGENT_SEND_PARCEL_H
+
+#include "common/pcs/pcs.h"
+#include "common/pcs/verdict.h"
+#include "proto/frame.h"
+
+typedef struct flk_parcel {
+    uint64_t lsn; /* of its record in the outbox, or in the dead-letter queue */
+    flk_id_t
+        id; /* its submission id at the ZeroMQ door: the same however often it is sent, no other's; the owner sets it */
+    bool ready;  /* ready-made: its bytes are not touched */
+    bool resent; /* tried by an earlier run, so its first try here is not its first */
+    flk_pcs_t pcs;
+    char *json; /* the same as text; heap */
+    size_t json_bytes;
+    uint32_t tries;          /* begun by this run */
+    uint64_t due_ms;         /* monotonic; no try before */
+    uint64_t try_began_ns;   /* monotonic */
+    struct flk_parcel *next; /* the courier's */
+} flk_parcel_t;
+
+/* Reads and copies the JSON. FLK_E_INVALID: not a PCS, errmsg says why; FLK_E_NOMEM. Caller frees with flk_parcel_destroy. */
+FLK_MUST_CHECK flk_err_t flk_parcel_new(const void *json, size_t json_bytes, flk_parcel_t **parcel, char *errmsg);
+void flk_parcel_destroy(flk_parcel_t **parcel);
+
+/* Begins the next try: counts it, and puts right what a computed PCS says about its delivery (none of it is signed):
+ * ft.outbox_seq is the LSN of its record; from the second try on attempt and sent_at are of that try. Errors:
+ * FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_parcel_begin_try(flk_parcel_t *parcel);
+
+/* What a try came to. */
+typedef enum flk_reply_kind {
+    FLK_REPLY_VERDICT, /* 200 or 202: answered for ever */
+    FLK_REPLY_REFUSED, /* the same bytes will be refused again */
+    FLK_REPLY_LATER,   /* busy, unavailable, or no answer */
+} flk_reply_kind_t;
+
+enum { FLK_REPLY_TEXT_BYTES = 256 };
+
+typedef struct flk_reply {
+    flk_reply_kind_t kind;
+    unsigned status;                 /* HTTP status; 0 = no answer came */
+    bool duplicate;                  /* VERDICT */
+    uint32_t reasons;                /* VERDICT: bits 1 << flk_reason_t */
+    uint32_t retry_ms;               /* LATER: what the door asks for; 0 = nothing */
+    char text[FLK_REPLY_TEXT_BYTES]; /* REFUSED, LATER: one line for people, printable ASCII */
+} flk_reply_t;
+
+/* Fills `text`, replacing what is not printable ASCII. */
+void flk_reply_say(flk_reply_t *reply, const char *format, ...) FLK_PRINTF(2, 3);
+
+#endif

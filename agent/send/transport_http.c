@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* HTTP by libcurl's multi interface: one handle a parcel under way, connections kept alive between them.
+ *   send -> a free handle posts the JSON -> turn: curl works, then waits -> the answer is read -> on_reply.
+ * A 200 or 202 is believed only when its body is a verdict on this very PCS: a proxy's own "200 OK" must not settle a
+ * record. No answer (refused, reset, timed out, a name that does not resolve) and a certificate that does not verify
+ * are tried later: the record is not at fault. Redirects are not followed: a POST must not wander. */
+#include "agent/send/transport.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_BYTES_MAX = 1 << 16, CONNECT_MS = 5000, RETRY_AFTER_S_MAX = 3600 };
+
+/* One handle with the answer it is receiving. */
+typedef struct post {
+    CURL *curl;
+    flk_parcel_t *parcel; /* NULL: free */
+    size_t answer_bytes;
+    char answer[ANSWER_BYTES_MAX];
+    char fault[CURL_ERROR_SIZE];
+} post_t;
+
+typedef struct http {
+    flk_sender_t base;
+    char *endpoint, *ca_file;
+    CURLM *multi;
+    struct curl_slist *headers;
+    post_t **posts; /* options.parallel places, made when first needed */
+} http_t;
+
+static size_t keep_answer(char *data, size_t size, size_t count, void *arg) {
+    post_t *post = arg;
+    size_t bytes = size * count;
+    if (bytes > ANSWER_BYTES_MAX - post->answer_bytes) {
+        return 0; /* ends the transfer: no verdict is that long */
+    }
+    memcpy(post->answer + post->answer_bytes, data, bytes);
+    post->answer_bytes += bytes;
+    return bytes;
+}
+
+static bool is_loopback(const char *endpoint) {
+    static const char *const hosts[] = {"http://127.", "http://localhost:", "http://localhost/", "http://[::1]"};
+    for (size_t i = 0; i < FLK_COUNT_OF(hosts); i++) {
+        if (strncmp(endpoint, hosts[i], strlen(hosts[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+#define SET(curl, option, value) FLK_ASSERT(curl_easy_setopt((curl), (option), (value)) == CURLE_OK)
+
+static post_t *post_new(http_t *http) {
+    post_t *post = flk_start_alloc(sizeof *post);
+    CURL *curl = post->curl = curl_easy_init();
+    FLK_ASSERT(curl != NULL);
+    SET(curl, CURLOPT_URL, http->endpoint);
+    SET(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(curl, CURLOPT_HTTPHEADER, http->headers);
+    SET(curl, CURLOPT_USERAGENT, "flk-agent/" FLK_VERSION);
+    SET(curl, CURLOPT_POST, 1L);
+    SET(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(curl, CURLOPT_NOSIGNAL, 1L);
+    SET(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(curl, CURLOPT_TIMEOUT_MS, (long)http->base.options.timeout_ms);
+    SET(curl, CURLOPT_WRITEFUNCTION, keep_answer);
+    SET(curl, CURLOPT_WRITEDATA, (void *)post);
+    SET(curl, CURLOPT_ERRORBUFFER, post->fault);
+    SET(curl, CURLOPT_PRIVATE, (void *)post);
+    if (is_loopback(http->endpoint)) {
+        SET(curl, CURLOPT_PROXY, ""); /* http_proxy is for the world outside */
+    }
+    if (http->ca_file != NULL) {
+        SET(curl, CURLOPT_CAINFO, http->ca_file);
+    }
+    return post;
+}
+
+static void http_send(flk_sender_t *sender, flk_parcel_t *parcel) {
+    http_t *http = (http_t *)sender;
+    size_t i = 0;
+    while (http->posts[i] != NULL && http->posts[i]->parcel != NULL) {
+        i++;
+        FLK_ASSERT(i < sender->options.parallel);
+    }
+    post_t *post = http->posts[i] = http->posts[i] == NULL ? post_new(http) : http->posts[i];
+    post->parcel = parcel;
+    post->answer_bytes = 0;
+    post->fault[0] = '\0';
+    SET(post->curl, CURLOPT_POSTFIELDS, parcel->json);
+    SET(post->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)parcel->json_bytes);
+    FLK_ASSERT(curl_multi_add_handle(http->multi, post->curl) == CURLM_OK);
+}
+
+/* ---- answers ---- */
+
+static uint32_t reasons_of(const json_t *answer) {
+    uint32_t reasons = 0;
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(answer, "reasons"), i, name) {
+        for (int reason = 0; reason < FLK_REASON_COUNT && json_is_string(name); reason++) {
+            bool same = strcmp(json_string_value(name), flk_reason_name((flk_reason_t)reason)) == 0;
+            reasons |= same ? UINT32_C(1) << reason : 0;
+        }
+    }
+    return reasons;
+}
+
+/* Reads a 200 or 202; false: it is no verdict on this PCS. */
+static bool read_verdict(const post_t *post, const json_t *answer, flk_reply_t *reply) {
+    const char *pcs_id = json_string_value(json_object_get(answer, "pcs_id"));
+    const json_t *accepted = json_object_get(answer, "accepted");
+    if (pcs_id == NULL || strcmp(pcs_id, post->parcel->pcs.id) != 0 || !json_is_boolean(accepted) ||
+        json_is_true(accepted) != (reply->status == FLK_STATUS_ACCEPTED)) {
+        return false;
+    }
+    reply->duplicate = json_is_true(json_object_get(answer, "duplicate"));
+    reply->reasons = reasons_of(answer);
+    return true;
+}
+
+/* Says what a problem document (RFC 9457) says. */
+static void say_problem(const json_t *answer, flk_reply_t *reply) {
+    const char *detail = json_string_value(json_object_get(answer, "detail"));
+    const char *field = json_string_value(json_object_get(answer, "field"));
+    flk_reply_say(reply, "HTTP %u%s%.48s%s%.180s", reply->status, field == NULL ? "" : " ", field == NULL ? "" : field,
+                  detail == NULL ? "" : ": ", detail == NULL ? "" : detail);
+}
+
+static void read_answer(const post_t *post, flk_reply_t *reply) {
+    long status = 0;
+    curl_off_t retry_after_s = 0;
+    curl_easy_getinfo(post->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(post->curl, CURLINFO_RETRY_AFTER, &retry_after_s);
+    *reply = (flk_reply_t){.status = (unsigned)status, .kind = flk_reply_kind_of((unsigned)status)};
+    retry_after_s = retry_after_s < RETRY_AFTER_S_MAX ? retry_after_s : RETRY_AFTER_S_MAX;
+    reply->retry_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
+    json_t *answer = json_loadb(post->answer, post->answer_bytes, JSON_REJECT_DUPLICATES, NULL);
+    if (reply->kind != FLK_REPLY_VERDICT) {
+        say_problem(answer, reply);
+    } else if (!read_verdict(post, answer, reply)) {
+        reply->kind = FLK_REPLY_LATER;
+        flk_reply_say(reply, "HTTP %u whose body is no verdict on this PCS", reply->status);
+    }
+    json_decref(answer);
+}
+
+static void finish(http_t *http, post_t *post, CURLcode result) {
+    flk_reply_t reply;
+    if (result == CURLE_OK) {
+        read_answer(post, &reply);
+    } else {
+        reply = (flk_reply_t){.kind = FLK_REPLY_LATER};
+        flk_reply_say(&reply, "%s%s%s", curl_easy_strerror(result), post->fault[0] == '\0' ? "" : ": ", post->fault);
+    }
+    flk_parcel_t *parcel = post->parcel;
+    FLK_ASSERT(curl_multi_remove_handle(http->multi, post->curl) == CURLM_OK);
+    post->parcel = NULL;
+    flk_sender_finish(&http->base, parcel, &reply);
+}
+
+/* Lets curl work and finishes what is done; returns the number that was. */
+static size_t work(http_t *http) {
+    int running, left;
+    size_t finished = 0;
+    CURLMsg *done;
+    FLK_ASSERT(curl_multi_perform(http->multi, &running) == CURLM_OK);
+    while ((done = curl_multi_info_read(http->multi, &left)) != NULL) {
+        post_t *post;
+        CURLcode result = done->data.result;
+        curl_easy_getinfo(done->easy_handle, CURLINFO_PRIVATE, (char **)&post);
+        finish(http, post, result);
+        finished++;
+    }
+    return finished;
+}
+
+static void http_turn(flk_sender_t *sender, uint32_t timeout_ms, const int *fds, size_t fds_len) {
+    http_t *http = (http_t *)sender;
+    struct curl_waitfd waits[FLK_SENDER_FDS_MAX];
+    for (size_t i = 0; i < fds_len; i++) {
+        waits[i] = (struct curl_waitfd){.fd = fds[i], .events = CURL_WAIT_POLLIN};
+    }
+    if (work(http) > 0) {
+        return;
+    }
+    (void)curl_multi_poll(http->multi, waits, (unsigned)fds_len, (int)timeout_ms, NULL);
+    (void)work(http);
+}
+
+static void http_close(flk_sender_t *sender) {
+    http_t *http = (http_t *)sender;
+    for (size_t i = 0; i < sender->options.parallel && http->posts != NULL && http->posts[i] != NULL; i++) {
+        if (http->posts[i]->parcel != NULL) {
+            curl_multi_remove_handle(http->multi, http->posts[i]->curl);
+        }
+        curl_easy_cleanup(http->posts[i]->curl);
+        free(http->posts[i]);
+    }
+    curl_multi_cleanup(http->multi);
+    curl_slist_free_all(http->headers);
+    free(http->posts);
+    free(http->endpoint);
+    free(http->ca_file);
+    free(http);
+    curl_global_cleanup();
+}
+
+flk_err_t flk_sender_http_open(const flk_sender_options_t *options, flk_sender_t **sender, char *errmsg) {
+    static const flk_sender_ops_t ops = {.close = http_close, .send = http_send, .turn = http_turn};
+    FLK_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    http_t *http = flk_start_alloc(sizeof *http);
+    http->base = (flk_sender_t){.ops = &ops, .options = *options};
+    http->endpoint = strdup(options->endpoint);
+    http->ca_file = options->ca_file == NULL ? NULL : strdup(options->ca_file);
+    http->posts = flk_start_alloc(options->parallel * sizeof *http->posts);
+    http->multi = curl_multi_init();
+    http->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    http->headers = curl_slist_append(http->headers, "Expect:"); /* the body is short: do not ask first */
+    FLK_ASSERT(http->endpoint != NULL && http->multi != NULL && http->headers != NULL);
+    CURLU *url = curl_url();
+    bool valid = curl_url_set(url, CURLUPART_URL, options->endpoint, 0) == CURLUE_OK;
+    curl_url_cleanup(url);
+    if (!valid) {
+        flk_errmsg(errmsg, "ENDPOINT '%.200s' is not a valid URL", options->endpoint);
+        http_close(&http->base);
+        return FLK_E_CONFIG;
+    }
+    *sender = &http->base;
+    return FLK_OK;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows are kept sorted by (place or time, input order); each is one block with its numbers and its text.
+ *   1. push: a row goes to its place: nearly always the end; a slightly disordered one moves a few others up.
+ *   2. next: rows before the next window's start are freed, then its rows are a slice of the array.
+ * A row's leaf hash is computed once, however many sliding windows it is in. */
+#include "agent/signals/window.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct flk_windows {
+    flk_window_options_t options;
+    flk_window_row_t **rows;
+    size_t rows_len, rows_max;
+    uint64_t pushed; /* rows so far */
+    bool started;    /* next_start is known */
+    bool at_end;
+    double next_start; /* first place or second of the next window */
+    double closed;     /* end of what was handed out, in the same unit */
+    double newest;     /* greatest place or time so far */
+};
+
+flk_windows_t *flk_windows_new(const flk_window_options_t *options) {
+    FLK_ASSERT(options->slide >= 1 && options->slide <= options->length && options->dims <= FLK_DIMS_MAX);
+    flk_windows_t *windows = flk_start_alloc(sizeof *windows);
+    windows->options = *options;
+    windows->started = !options->by_time;
+    return windows;
+}
+
+/* Frees the first `count` rows. */
+static void drop_front(flk_windows_t *windows, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        free(windows->rows[i]);
+    }
+    windows->rows_len -= count;
+    if (count > 0) {
+        memmove(windows->rows, windows->rows + count, windows->rows_len * sizeof(flk_window_row_t *));
+    }
+}
+
+void flk_windows_destroy(flk_windows_t **windows) {
+    if (*windows == NULL) {
+        return;
+    }
+    drop_front(*windows, (*windows)->rows_len);
+    free((*windows)->rows);
+    free(*windows);
+    *windows = NULL;
+}
+
+/* What rows are sorted by. */
+static double place_of(const flk_windows_t *windows, const flk_window_row_t *row) {
+    return windows->options.by_time ? row->time_s : (double)row->order;
+}
+
+/* The number of rows that lie before `place`. */
+static size_t rows_before(const flk_windows_t *windows, double place) {
+    size_t low = 0, high = windows->rows_len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (place_of(windows, windows->rows[middle]) < place) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static flk_err_t make_room(flk_windows_t *windows) {
+    if (windows->rows_len == FLK_WINDOW_ROWS_MAX) {
+        return FLK_E_TOO_LARGE;
+    }
+    if (windows->rows_len < windows->rows_max) {
+        return FLK_OK;
+    }
+    size_t max = windows->rows_max == 0 ? 1024 : windows->rows_max * 2;
+    flk_window_row_t **rows = realloc(windows->rows, max * sizeof(flk_window_row_t *));
+    if (rows == NULL) {
+        return FLK_E_NOMEM;
+    }
+    windows->rows = rows;
+    windows->rows_max = max;
+    return FLK_OK;
+}
+
+static flk_window_row_t *copy_row(const flk_windows_t *windows, const flk_row_t *row) {
+    size_t values_bytes = windows->options.dims * sizeof(double);
+    flk_window_row_t *copy = malloc(sizeof *copy + values_bytes + row->text_bytes);
+    if (copy == NULL) {
+        return NULL;
+    }
+    char *text = (char *)copy->values + values_bytes;
+    memcpy(copy->values, row->values, values_bytes);
+    memcpy(text, row->text, row->text_bytes);
+    copy->time_s = row->time_s;
+    copy->missing = row->missing;
+    copy->order = windows->pushed;
+    copy->text = text;
+    copy->text_bytes = row->text_bytes;
+    flk_merkle_leaf(text, row->text_bytes, &copy->leaf);
+    return copy;
+}
+
+/* Puts the row behind all that are not later. */
+static void insert(flk_windows_t *windows, flk_window_row_t *row) {
+    double place = place_of(windows, row);
+    size_t at = windows->rows_len++;
+    for (; at > 0 && place_of(windows, windows->rows[at - 1]) > place; at--) {
+        windows->rows[at] = windows->rows[at - 1];
+    }
+    windows->rows[at] = row;
+    windows->newest = place > windows->newest ? place : windows->newest;
+}
+
+/* The greatest start of a window that is not behind `time_s`. */
+static double aligned(const flk_windows_t *windows, double time_s) {
+    double slide = (double)windows->options.slide;
+    return floor(time_s / slide) * slide;
+}
+
+flk_err_t flk_windows_push(flk_windows_t *windows, const flk_row_t *row, double *late_s) {
+    double open = fmax(windows->closed, windows->next_start);
+    if (windows->options.by_time && windows->started && row->time_s < open) {
+        *late_s = open - row->time_s;
+        return FLK_E_INVALID;
+    }
+    flk_err_t err = make_room(windows);
+    flk_window_row_t *copy = err == FLK_OK ? copy_row(windows, row) : NULL;
+    if (copy == NULL) {
+        return err == FLK_OK ? FLK_E_NOMEM : err;
+    }
+    windows->pushed++;
+    insert(windows, copy);
+    if (!windows->started) {
+        windows->started = true;
+        windows->next_start = aligned(windows, row->time_s);
+    }
+    return FLK_OK;
+}
+
+void flk_windows_end(flk_windows_t *windows) {
+    windows->at_end = true;
+}
+
+/* Frees what no further window holds. After a gap by time the next window starts near the next row. */
+static void advance(flk_windows_t *windows) {
+    drop_front(windows, rows_before(windows, windows->next_start));
+    if (windows->options.by_time && windows->rows_len > 0) {
+        windows->next_start = fmax(windows->next_start, aligned(windows, windows->rows[0]->time_s));
+    }
+}
+
+bool flk_windows_next(flk_windows_t *windows, flk_window_t *window) {
+    advance(windows);
+    if (windows->rows_len == 0) {
+        return false;
+    }
+    double length = (double)windows->options.length, end = windows->next_start + length;
+    /* By count the last row of a window completes it; by time only a row behind its end does. */
+    bool complete = windows->options.by_time ? windows->newest >= end : windows->newest >= end - 1;
+    bool rest = windows->at_end && windows->newest >= windows->closed;
+    if (!complete && !rest) {
+        return false;
+    }
+    *window = (flk_window_t){.number = (uint64_t)(windows->options.by_time
+                                                      ? windows->next_start
+                                                      : windows->next_start / (double)windows->options.slide),
+                             .rows_len = rows_before(windows, end),
+                             .rows = windows->rows};
+    windows->next_start += (double)windows->options.slide;
+    windows->closed = end;
+    return true;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* 1. Round the claims to what the signature covers: digits past the ninth could be changed on the way.
+ * 2. Recompute D-hat from N_j, and budget and regime from the claims.
+ * 3. Compare: each reason by itself, none hides another. */
+#include "common/pcs/verdict.h"
+
+#include "common/pcs/canonical.h"
+#include "common/pcs/signals.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const reason_names[] = {
+#define FLK_REASON_NAME(id, name) [id] = name,
+    FLK_REASONS(FLK_REASON_NAME)
+#undef FLK_REASON_NAME
+};
+
+const char *flk_reason_name(flk_reason_t reason) {
+    FLK_ASSERT((size_t)reason < FLK_COUNT_OF(reason_names));
+    return reason_names[reason];
+}
+
+/* Both numbers have 9 decimals; so has their difference, once the noise of the subtraction is taken off: 0.65 and 0.5
+ * are within 0.15. */
+static bool within(double a, double b, double tolerance) {
+    return flk_round9(fabs(a - b)) <= tolerance;
+}
+
+static uint32_t bit_if(bool condition, flk_reason_t reason) {
+    return condition ? 1u << reason : 0;
+}
+
+void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome) {
+    double d_hat = flk_round9(pcs->d_hat), coh_star = flk_round9(pcs->coh_star);
+    double r = flk_round9(pcs->r), budget = flk_round9(pcs->budget);
+
+    memset(outcome, 0, sizeof *outcome);
+    memcpy(outcome->policy_version, policy->version, sizeof outcome->policy_version);
+    outcome->has_d_hat = flk_theil_sen(pcs->scales, pcs->scales_len, pcs->counts, pcs->counts_len, &outcome->d_hat);
+    outcome->budget = flk_budget(policy, d_hat, coh_star, r);
+    outcome->budget_claimed = budget;
+    outcome->regime = flk_regime(coh_star, d_hat);
+
+    outcome->reasons =
+        bit_if(!outcome->has_d_hat, FLK_REASON_D_HAT_UNVERIFIABLE) |
+        bit_if(outcome->has_d_hat && !within(d_hat, outcome->d_hat, policy->tol_d), FLK_REASON_D_HAT_OUT_OF_TOLERANCE) |
+        bit_if(!(coh_star >= 0 && coh_star <= flk_round9(1 + policy->tol_coh)), FLK_REASON_COH_STAR_OUT_OF_BOUNDS) |
+        bit_if(!(r >= 0 && r <= 1), FLK_REASON_R_OUT_OF_BOUNDS) |
+        bit_if(outcome->regime != pcs->regime, FLK_REASON_REGIME_MISMATCH) |
+        bit_if(!within(budget, outcome->budget, policy->tol_budget), FLK_REASON_BUDGET_MISMATCH) |
+        bit_if(pcs->degraded, FLK_REASON_DEGRADED);
+    outcome->status = outcome->reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED;
+}

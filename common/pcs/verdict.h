@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The verdict: a pure function of a PCS and a policy. No I/O, clock, randomness or state. */
+#ifndef FLK_COMMON_PCS_VERDICT_H
+#define FLK_COMMON_PCS_VERDICT_H
+
+#include "common/pcs/pcs.h"
+#include "common/pcs/policy.h"
+
+/* In the order in which they are reported. `dead_letter` is given by the broker, never by flk_verdict. */
+#define FLK_REASONS(X)                                                                                                 \
+    X(FLK_REASON_D_HAT_UNVERIFIABLE, "d_hat_unverifiable")                                                             \
+    X(FLK_REASON_D_HAT_OUT_OF_TOLERANCE, "d_hat_out_of_tolerance")                                                     \
+    X(FLK_REASON_COH_STAR_OUT_OF_BOUNDS, "coh_star_out_of_bounds")                                                     \
+    X(FLK_REASON_R_OUT_OF_BOUNDS, "r_out_of_bounds")                                                                   \
+    X(FLK_REASON_REGIME_MISMATCH, "regime_mismatch")                                                                   \
+    X(FLK_REASON_BUDGET_MISMATCH, "budget_mismatch")                                                                   \
+    X(FLK_REASON_DEGRADED, "degraded")                                                                                 \
+    X(FLK_REASON_DEAD_LETTER, "dead_letter")
+
+typedef enum flk_reason {
+#define FLK_REASON_ID(id, name) id,
+    FLK_REASONS(FLK_REASON_ID)
+#undef FLK_REASON_ID
+        FLK_REASON_COUNT
+} flk_reason_t;
+const char *flk_reason_name(flk_reason_t reason);
+
+enum { FLK_STATUS_ACCEPTED = 200, FLK_STATUS_ESCALATED = 202 };
+
+/* What the store keeps for a pcs_id, for ever the same (first write wins). */
+typedef struct flk_outcome {
+    uint16_t status;  /* FLK_STATUS_ACCEPTED without reasons, FLK_STATUS_ESCALATED with some */
+    uint32_t reasons; /* bit (1u << flk_reason_t) */
+    bool has_d_hat;   /* false: unverifiable, printed as null */
+    double d_hat;     /* recomputed from scales and N_j */
+    double budget;    /* recomputed from the claimed D-hat, coh_star and r */
+    double budget_claimed;
+    flk_regime_t regime; /* recomputed from the claimed D-hat and coh_star */
+    char policy_version[FLK_POLICY_VERSION_BYTES];
+} flk_outcome_t;
+
+/* The claims D_hat, coh_star, r and budget count as rounded to 9 decimals, for that is what is signed. D-hat is
+ * recomputed from scales and N_j and compared with the claim; regime and budget are recomputed from the claimed
+ * signals, so that a wrong D-hat is one reason and not three. Two numbers are within a tolerance when their difference,
+ * rounded to 9 decimals, is at most the tolerance: 0.65 is within 0.15 of 0.5. Bounds are inclusive. */
+void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);
+
+#endif

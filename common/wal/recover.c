@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* 1. Find the segments (wal/inventory.c) and read those that are not settled (wal/recover_items.c).
+ * 2. A segment that lacks promised items: keep its file as *.damaged, rewrite the segment from what checks.
+ * 3. What is missing of a group that nobody was told about is torn. At the end of a segment it is cut; between other
+ *    items it is left out by a rewrite, since from now on those are promised.
+ * 4. Note it all in a new checkpoint. New items go to a new segment, never behind what was found.
+ *
+ * What was promised is known from what was written later: each item and each segment header says up to which LSN the
+ * log was durable at that time. Each step can be repeated: a crash anywhere in here gives the same result at the next
+ * start. A rewrite that fails (no space) leaves the damaged file in use; reading skips the same places again. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+#include "common/wal/recovery.h"
+
+flk_err_t flk_wal_recovery_nomem(const flk_wal_t *wal, char *errmsg) {
+    flk_errmsg(errmsg, "cannot recover the log %s: out of memory", wal->dir);
+    return FLK_E_NOMEM;
+}
+
+static void rewrite_segment(flk_wal_t *wal, flk_wal_segment_t *segment) {
+    flk_wal_rewrite_t *rewrite;
+    flk_err_t err = flk_wal_rewrite_new(wal, segment, false, &rewrite, NULL);
+    for (err = err == FLK_OK ? FLK_E_AGAIN : err; err == FLK_E_AGAIN;) {
+        err = flk_wal_rewrite_step(rewrite, NULL);
+    }
+    flk_wal_rewrite_destroy(&rewrite);
+}
+
+/* A failure leaves the file as it is: it can be read, and the next start tries again. */
+static void repair_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate) {
+    flk_wal_t *wal = recovery->wal;
+    flk_err_t err = FLK_OK;
+    if (candidate->lost_items) {
+        wal->stats.quarantined++;
+        err = flk_wal_file_quarantine(wal, candidate->name, NULL);
+    }
+    if (err == FLK_OK) {
+        rewrite_segment(wal, candidate->segment);
+    }
+}
+
+static void cut_tail(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate) {
+    char path[FLK_WAL_PATH_BYTES];
+    int fd;
+    flk_wal_segment_t *segment = candidate->segment;
+    flk_wal_path(recovery->wal, segment->name, path);
+    if (flk_io_open(path, O_WRONLY, &fd, NULL) != FLK_OK) {
+        return;
+    }
+    if (flk_io_truncate(fd, path, segment->bytes, NULL) == FLK_OK) {
+        segment->file_bytes = segment->bytes;
+    }
+    (void)!flk_io_close(fd, path, NULL);
+}
+
+static void remove_segment(flk_wal_recovery_t *recovery, flk_wal_segment_t *segment) {
+    char path[FLK_WAL_PATH_BYTES];
+    flk_wal_path(recovery->wal, segment->name, path);
+    (void)!flk_io_unlink(path, NULL);
+    for (size_t i = 0; i < recovery->wal->segments.len; i++) {
+        if (recovery->wal->segments.at[i] == segment) {
+            flk_wal_segments_remove(&recovery->wal->segments, i);
+            break;
+        }
+    }
+    flk_wal_segment_destroy(&segment);
+}
+
+static void repair(flk_wal_recovery_t *recovery) {
+    for (size_t i = 0; i < recovery->len; i++) {
+        flk_wal_candidate_t *candidate = &recovery->candidates[i];
+        flk_wal_segment_t *segment = candidate->segment;
+        if (segment == NULL || segment->acked == NULL) {
+            continue;
+        }
+        if (candidate->lost_items || candidate->has_holes) {
+            repair_segment(recovery, candidate);
+        } else if (segment->end_lsn == segment->first_lsn) {
+            remove_segment(recovery, segment);
+            continue;
+        } else if (segment->file_bytes > segment->bytes) {
+            cut_tail(recovery, candidate);
+        }
+        recovery->wal->stats.recovered += segment->unacked;
+        if (segment->unsettled == 0) {
+            flk_wal_replay_settle(segment);
+        }
+    }
+}
+
+/* Of a rewrite that a crash cut short; it may be as large as a segment. */
+static void remove_leftover(const flk_wal_t *wal) {
+    char path[FLK_WAL_PATH_BYTES];
+    flk_wal_path(wal, FLK_WAL_REWRITE_NAME, path);
+    (void)!flk_io_unlink(path, NULL);
+}
+
+flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
+    flk_wal_recovery_t recovery = {.wal = wal};
+    flk_wal_scan_init(&recovery.scan);
+    flk_err_t err = flk_wal_inventory(&recovery, errmsg);
+    if (err == FLK_OK) {
+        err = flk_wal_replay(&recovery, errmsg);
+    }
+    if (err == FLK_OK) {
+        repair(&recovery);
+        wal->durable_lsn = recovery.accounted_lsn;
+        /* LSNs that the torn bytes may have held are not given out again */
+        wal->next_lsn = recovery.accounted_lsn + 1 + wal->stats.torn_bytes / FLK_WAL_ITEM_HEADER_BYTES;
+        if (recovery.checkpoint.next_lsn > wal->next_lsn) {
+            wal->next_lsn = recovery.checkpoint.next_lsn;
+        }
+        wal->stats.next_lsn = wal->next_lsn;
+        wal->checkpoint_due = flk_wal_checkpoint_store(wal, NULL) != FLK_OK;
+        remove_leftover(wal);
+    }
+    flk_wal_scan_fini(&recovery.scan);
+    free(recovery.checkpoint.rows);
+    free(recovery.candidates);
+    return err;
+}

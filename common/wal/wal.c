@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* The API. A record's way: flk_wal_append pushes the entry on a stack without a lock and wakes the writer only if it
+ * sleeps; the writer (wal/writer.c) makes a group durable and calls on_commit. An ack sets the record's bit and waits
+ * in a list for the next group. The lock is held for a few loads and stores, never over a system call or the copy of a
+ * body. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "common/wal/internal.h"
+
+enum { SEGMENT_BYTES_MIN = 4096 };
+
+static void fill_options(flk_wal_t *wal, const flk_wal_options_t *options) {
+    flk_wal_options_t *own = &wal->options;
+    *own = *options;
+    own->dir = strcpy(wal->dir, options->dir);
+    own->segment_bytes_max = own->segment_bytes_max != 0 ? own->segment_bytes_max : 64u << 20;
+    own->segment_age_ms = own->segment_age_ms != 0 ? own->segment_age_ms : 3600 * 1000u;
+    own->retention_ms = own->retention_ms != 0 ? own->retention_ms : 14 * 24 * 3600 * UINT64_C(1000);
+    own->low_water_bytes = own->low_water_bytes != 0 ? own->low_water_bytes : 64u << 20;
+    own->body_bytes_max = own->body_bytes_max != 0 ? own->body_bytes_max : 2u << 20;
+    FLK_ASSERT(own->body_bytes_max <= FLK_WAL_BODY_BYTES_MAX);
+    if (own->segment_bytes_max < SEGMENT_BYTES_MIN) {
+        own->segment_bytes_max = SEGMENT_BYTES_MIN;
+    }
+}
+
+static flk_err_t take_lock(flk_wal_t *wal, char *errmsg) {
+    char path[FLK_WAL_PATH_BYTES];
+    flk_wal_path(wal, "lock", path);
+    flk_err_t err = flk_io_open(path, O_RDWR | O_CREAT, &wal->lock_fd, errmsg);
+    if (err != FLK_OK) {
+        wal->lock_fd = -1;
+        return err;
+    }
+    if (flock(wal->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        return FLK_OK;
+    }
+    if (errno == EWOULDBLOCK) {
+        flk_errmsg(errmsg, "%s is in use by another process: stop it, or choose another directory", wal->dir);
+        return FLK_E_LOCKED;
+    }
+    flk_errmsg(errmsg, "cannot lock %s: %s", path, strerror(errno));
+    return FLK_E_IO;
+}
+
+static void init_threads(flk_wal_t *wal) {
+    pthread_condattr_t attr;
+    FLK_ASSERT(pthread_mutex_init(&wal->lock, NULL) == 0);
+    FLK_ASSERT(pthread_mutex_init(&wal->observer_lock, NULL) == 0);
+    FLK_ASSERT(pthread_condattr_init(&attr) == 0);
+    FLK_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+    FLK_ASSERT(pthread_cond_init(&wal->wake, &attr) == 0);
+    FLK_ASSERT(pthread_cond_init(&wal->done, &attr) == 0);
+    pthread_condattr_destroy(&attr);
+}
+
+static void destroy(flk_wal_t *wal) {
+    for (size_t i = 0; i < wal->segments.len; i++) {
+        flk_wal_segment_destroy(&wal->segments.at[i]);
+    }
+    free(wal->segments.at);
+    if (wal->lock_fd >= 0) {
+        close(wal->lock_fd);
+    }
+    pthread_cond_destroy(&wal->done);
+    pthread_cond_destroy(&wal->wake);
+    pthread_mutex_destroy(&wal->observer_lock);
+    pthread_mutex_destroy(&wal->lock);
+    free(wal);
+}
+
+/* With all signals blocked: they are for the program's own threads. */
+static bool start_thread(flk_wal_t *wal) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&wal->thread, NULL, flk_wal_writer_run, wal) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started) {
+        pthread_setname_np(wal->thread, "flk-wal");
+    }
+    return started;
+}
+
+static flk_err_t start(flk_wal_t *wal, char *errmsg) {
+    flk_err_t err = flk_io_mkdirs(wal->dir, errmsg);
+    if (err == FLK_OK) {
+        err = take_lock(wal, errmsg);
+    }
+    if (err == FLK_OK) {
+        err = flk_wal_recover(wal, errmsg);
+    }
+    if (err == FLK_OK) {
+        err = flk_wal_writer_init(wal);
+        if (err != FLK_OK) {
+            flk_errmsg(errmsg, "cannot open the log %s: out of memory", wal->dir);
+        }
+    }
+    if (err == FLK_OK && !start_thread(wal)) {
+        flk_wal_writer_fini(wal);
+        flk_errmsg(errmsg, "cannot start the writer of the log %s: no thread to be had", wal->dir);
+        err = FLK_E_NOMEM;
+    }
+    return err;
+}
+
+flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_t **wal, char *errmsg) {
+    flk_wal_t *opened = calloc(1, sizeof *opened);
+    if (opened == NULL || strlen(options->dir) >= sizeof opened->dir) {
+        free(opened);
+        flk_errmsg(errmsg, "cannot open the log %s: %s", options->dir, opened ? "path too long" : "out of memory");
+        return opened ? FLK_E_CONFIG : FLK_E_NOMEM;
+    }
+    opened->lock_fd = -1;
+    fill_options(opened, options);
+    init_threads(opened);
+    flk_err_t err = start(opened, errmsg);
+    if (err != FLK_OK) {
+        destroy(opened);
+        return err;
+    }
+    *wal = opened;
+    return FLK_OK;
+}
+
+/* With the lock held. */
+static void wake_writer(flk_wal_t *wal) {
+    if (atomic_load(&wal->sleeping)) {
+        pthread_cond_signal(&wal->wake);
+    }
+}
+
+void flk_wal_close(flk_wal_t **wal) {
+    if (*wal == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&(*wal)->lock);
+    (*wal)->stopping = true;
+    wake_writer(*wal);
+    pthread_mutex_unlock(&(*wal)->lock);
+    pthread_join((*wal)->thread, NULL);
+    flk_wal_writer_fini(*wal);
+    destroy(*wal);
+    *wal = NULL;
+}
+
+uint64_t flk_wal_id(const flk_wal_t *wal) {
+    return wal->id;
+}
+
+bool flk_wal_healthy(const flk_wal_t *wal) {
+    return atomic_load(&wal->healthy);
+}
+
+void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry) {
+    FLK_ASSERT(entry->body_bytes <= wal->options.body_bytes_max);
+    flk_wal_entry_t *top = atomic_load(&wal->incoming);
+    do {
+        entry->next = top;
+    } while (!atomic_compare_exchange_weak(&wal->incoming, &top, entry));
+    /* The writer says that it sleeps before it looks at `incoming`, we push before we look: one of the two sees it.
+     * Only the first entry of an empty stack can meet a sleeping writer. */
+    if (top == NULL && atomic_load(&wal->sleeping)) {
+        pthread_mutex_lock(&wal->lock);
+        pthread_cond_signal(&wal->wake);
+        pthread_mutex_unlock(&wal->lock);
+    }
+}
+
+flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, uint32_t body_bytes, uint64_t *lsn,
+                              char *errmsg) {
+    FLK_ASSERT(wal->options.on_commit == NULL);
+    flk_wal_waiter_t waiter = {.entry = {.kind = kind, .body = body, .body_bytes = body_bytes}};
+    FLK_ASSERT(sem_init(&waiter.returned, 0, 0) == 0);
+    flk_wal_append(wal, &waiter.entry);
+    while (sem_wait(&waiter.returned) != 0) {
+        FLK_ASSERT(errno == EINTR);
+    }
+    sem_destroy(&waiter.returned);
+    if (waiter.entry.err != FLK_OK) {
+        flk_errmsg(errmsg, "cannot write to the log %s: %s", wal->dir, flk_err_text(waiter.entry.err));
+    } else if (lsn != NULL) {
+        *lsn = waiter.entry.lsn;
+    }
+    return waiter.entry.err;
+}
+
+bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark) {
+    FLK_ASSERT(mark.status != 0);
+    flk_wal_ack_node_t *node = malloc(sizeof *node);
+    if (node == NULL) {
+        return false; /* as if lost in a crash: the record is delivered again */
+    }
+    *node = (flk_wal_ack_node_t){.lsn = lsn, .mark = mark};
+    pthread_mutex_lock(&wal->lock);
+    flk_wal_segment_t *segment = flk_wal_segments_find(&wal->segments, lsn);
+    bool known = segment != NULL && flk_wal_segment_ack(segment, lsn);
+    if (known) {
+        bool first = wal->acks.first == NULL;
+        *(first ? &wal->acks.first : &wal->acks.last->next) = node;
+        wal->acks.last = node;
+        wal->acks.len++;
+        wal->acks_given++;
+        if (first) {
+            wake_writer(wal); /* it sets its timer */
+        }
+    }
+    pthread_mutex_unlock(&wal->lock);
+    if (!known) {
+        free(node);
+    }
+    return known;
+}
+
+flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg) {
+    flk_err_t err = FLK_OK;
+    pthread_mutex_lock(&wal->lock);
+    uint64_t given = wal->acks_given, failures = wal->flush_failures;
+    if (wal->acks_durable < given) {
+        wal->flush_wanted = true;
+        wake_writer(wal);
+    }
+    while (wal->acks_durable < given && wal->flush_failures == failures) {
+        pthread_cond_wait(&wal->done, &wal->lock);
+    }
+    if (wal->acks_durable < given) {
+        err = wal->flush_err;
+    }
+    pthread_mutex_unlock(&wal->lock);
+    if (err != FLK_OK) {
+        flk_errmsg(errmsg, "cannot write acks to the log %s: %s", wal->dir, flk_err_text(err));
+    }
+    return err;
+}
+
+void flk_wal_stats(const flk_wal_t *wal, flk_wal_stats_t *stats) {
+    flk_wal_t *locked = (flk_wal_t *)(uintptr_t)wal; /* the lock and a segment's search hint change, the log does not */
+    int64_t oldest_ms = 0;
+    pthread_mutex_lock(&locked->lock);
+    *stats = wal->stats;
+    for (size_t i = 0; i < wal->segments.len; i++) {
+        flk_wal_segment_t *segment = wal->segments.at[i];
+        stats->segments++;
+        stats->bytes += segment->file_bytes;
+        if (segment->unacked > 0 && stats->unacked == 0) {
+            oldest_ms = flk_wal_segment_oldest(segment).time_ms;
+        }
+        stats->unacked += segment->unacked;
+    }
+    pthread_mutex_unlock(&locked->lock);
+    int64_t now_ms = flk_wall_ms();
+    stats->oldest_unacked_ms = stats->unacked > 0 && now_ms > oldest_ms ? (uint64_t)(now_ms - oldest_ms) : 0;
+}
+
+void flk_wal_on_sync(flk_wal_t *wal, flk_wal_sync_fn *fn, void *arg) {
+    pthread_mutex_lock(&wal->observer_lock);
+    wal->on_sync = fn;
+    wal->on_sync_arg = arg;
+    pthread_mutex_unlock(&wal->observer_lock);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Write-ahead log: append-only segments, group commit, acks in the same log. The gateway's inbox, its dead-letter
+ * queue and the agent's outbox are each one of these.
+ *
+ * Threads: append, ack, stats and healthy may be called from any thread and never block on the disk. One thread of
+ * the log's own ("the writer") does all writing and syncing and calls `on_commit`. A cursor belongs to one thread.
+ *
+ * Promise: an entry whose `err` is FLK_OK in on_commit was written and covered by a successful fdatasync, and its
+ * segment's directory entry by an fsync. An ack may be lost in a crash (the record is then delivered again). */
+#ifndef FLK_COMMON_WAL_WAL_H
+#define FLK_COMMON_WAL_WAL_H
+
+#include "common/err.h"
+
+typedef struct flk_wal flk_wal_t;               /* Opaque; fields are commented in wal/internal.h. */
+typedef struct flk_wal_cursor flk_wal_cursor_t; /* Opaque. */
+
+/* One record on its way into the log. Embedded in the caller's object; the caller fills the first three fields. */
+typedef struct flk_wal_entry {
+    const void *body;
+    uint32_t body_bytes;
+    uint8_t kind; /* the caller's own type of record, 0-255; kept with it */
+
+    flk_err_t err;   /* FLK_OK: durable. FLK_E_NO_SPACE, FLK_E_IO: not accepted (it may yet surface at recovery) */
+    uint64_t lsn;    /* set in on_commit: its log sequence number, 1, 2, 3, … */
+    int64_t time_ms; /* set in on_commit: wall clock of its group */
+    struct flk_wal_entry *next; /* the log's, between append and on_commit; then the next of the group */
+} flk_wal_entry_t;
+
+/* Called by the writer with the whole group in append order, chained by `next`, ended by NULL. The entries belong to
+ * the callee from here on. Must not block and must not call flk_wal_close. */
+typedef void flk_wal_commit_fn(void *arg, flk_wal_entry_t *group);
+
+/* What an ack keeps about how a record ended, for audit: the caller's own meaning. */
+typedef struct flk_wal_mark {
+    uint16_t status; /* HTTP status class of the answer; never 0 */
+    uint16_t flags;
+    uint32_t detail;
+} flk_wal_mark_t;
+
+typedef struct flk_wal_options {
+    const char *dir;             /* made if missing, 0700; borrowed until return */
+    uint64_t segment_bytes_max;  /* rotate at this size; 0 = 64 MiB */
+    uint64_t segment_age_ms;     /* rotate at this age; 0 = 1 h */
+    uint64_t retention_ms;       /* settled segments go when older; 0 = 14 days */
+    uint64_t retained_bytes_max; /* or sooner, oldest first, above this many bytes in settled segments; 0 = no cap */
+    uint64_t low_water_bytes;    /* refuse appends (FLK_E_NO_SPACE) when less than this is free; 0 = 64 MiB */
+    uint32_t body_bytes_max;     /* larger entries are a bug of the caller; 0 = 2 MiB */
+    flk_wal_commit_fn *on_commit;
+    void *on_commit_arg;
+} flk_wal_options_t;
+
+/* Opens or creates the log and recovers it: torn tail cut, damage in the middle salvaged and quarantined, un-acked
+ * records counted. Then starts the writer. Blocks while it reads the segments that still hold un-acked records.
+ * Errors: FLK_E_LOCKED (another process has it), FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM, FLK_E_CONFIG (path too long,
+ * or a segment of a later format); damage is no error, see flk_wal_stats. A log that can be read but not written (disk
+ * full) opens, unhealthy: its records can be delivered and acked. Caller frees with flk_wal_close. */
+FLK_MUST_CHECK flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_t **wal, char *errmsg);
+
+/* Writes and syncs what was appended and acked (calling on_commit), stops the writer, unlocks. NULL is allowed. */
+void flk_wal_close(flk_wal_t **wal);
+
+/* Random number of this log, made with it and kept in every segment: (log id, LSN) names a record for ever. */
+uint64_t flk_wal_id(const flk_wal_t *wal);
+
+/* Hands an entry to the writer, which keeps entry and body until on_commit. Every appended entry comes back through
+ * on_commit exactly once, failed or not, also while closing. */
+void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry);
+
+/* Appends one record and waits until it is durable: for the outbox and tools. Not from on_commit. The log must have
+ * been opened without on_commit. */
+FLK_MUST_CHECK flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, uint32_t body_bytes,
+                                             uint64_t *lsn, char *errmsg);
+
+/* Marks a record as settled. Lazy: written with the next group or within 50 ms, synced with it. True for the one call
+ * that settled it; acking twice, or an unknown LSN, does nothing, nor does an ack for which there is no memory. */
+bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark);
+
+/* Waits until every ack given so far is written and synced. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
+FLK_MUST_CHECK flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg);
+
+/* False while the log cannot make records durable (write or sync failed, disk full). It tries again by itself. */
+bool flk_wal_healthy(const flk_wal_t *wal);
+
+typedef struct flk_wal_stats {
+    uint64_t next_lsn;
+    uint64_t records_total, acks_total, groups_total, bytes_total; /* written since open */
+    uint64_t unacked;                                              /* durable records without an ack */
+    uint64_t segments, bytes;                                      /* on disk now, quarantined ones not counted */
+    uint64_t sync_failures, write_failures;
+    uint64_t torn_bytes;        /* cut from the tail at open */
+    uint64_t damaged_records;   /* places that failed their check or could not be read at open; the rest was salvaged */
+    uint64_t quarantined;       /* segments set aside as *.damaged at open */
+    uint64_t oldest_unacked_ms; /* age of the oldest un-acked record; 0 without one */
+    uint64_t recovered;         /* un-acked records found at open */
+} flk_wal_stats_t;
+void flk_wal_stats(const flk_wal_t *wal, flk_wal_stats_t *stats);
+
+/* Called by the writer after each sync with the seconds it took and the records it covered; for histograms. NULL
+ * stops it. */
+typedef void flk_wal_sync_fn(void *arg, double seconds, size_t records);
+void flk_wal_on_sync(flk_wal_t *wal, flk_wal_sync_fn *fn, void *arg);
+
+/* ---- un-acked records, oldest first: re-drive without keeping bodies in memory ---- */
+
+typedef struct flk_wal_record {
+    uint64_t lsn;
+    int64_t time_ms;
+    uint8_t kind;
+    uint32_t body_bytes;
+    const void *body; /* kept until the next call on the cursor */
+} flk_wal_record_t;
+
+FLK_MUST_CHECK flk_err_t flk_wal_cursor_new(flk_wal_t *wal, flk_wal_cursor_t **cursor);
+void flk_wal_cursor_destroy(flk_wal_cursor_t **cursor);
+/* The next durable record that is not acked. FLK_E_NOT_FOUND at the head of the log: rewind, or call again later.
+ * FLK_E_CORRUPT, FLK_E_IO: this record cannot be read (errmsg names file and offset); the cursor has moved past it. */
+FLK_MUST_CHECK flk_err_t flk_wal_cursor_next(flk_wal_cursor_t *cursor, flk_wal_record_t *record, char *errmsg);
+void flk_wal_cursor_rewind(flk_wal_cursor_t *cursor); /* back to the oldest un-acked record */
+
+/* ---- reading a directory without owning it: tools, tests ---- */
+
+typedef enum flk_wal_item_type {
+    FLK_WAL_ITEM_RECORD,
+    FLK_WAL_ITEM_ACK,
+    FLK_WAL_ITEM_DAMAGE,
+    FLK_WAL_ITEM_TORN,
+    FLK_WAL_ITEM_MISSING,  /* a whole segment is gone, and the retention cannot have been it */
+    FLK_WAL_ITEM_STRANGER, /* a file that is no segment of this log, or a second copy: a start sets it aside */
+    FLK_WAL_ITEM_MISNAMED, /* a segment under another one's name: it is used all the same */
+} flk_wal_item_type_t;
+
+typedef struct flk_wal_item {
+    flk_wal_item_type_t type;
+    const char *
+        segment; /* file name, for MISSING the one it should have; kept until the callback returns, as `record.body` is */
+    uint64_t log_id;         /* flk_wal_id of the log that the segment belongs to */
+    uint64_t offset;         /* of the item in its segment, bytes */
+    uint64_t bytes;          /* its length on disk; for damage and torn tails, how much was passed over */
+    flk_wal_record_t record; /* RECORD; for ACK lsn and time_ms of the ack itself; for MISSING the first lsn */
+    uint64_t acked_lsn;      /* ACK */
+    flk_wal_mark_t mark;     /* ACK */
+} flk_wal_item_t;
+
+/* Calls `visit` for each item of each segment, in order, quarantined segments last; stops early when it returns
+ * false. The items of strangers are not visited. Works on a live log and on a copy. Errors: FLK_E_IO, FLK_E_NOT_FOUND (no log there), FLK_E_NOMEM. */
+typedef bool flk_wal_visit_fn(void *arg, const flk_wal_item_t *item);
+FLK_MUST_CHECK flk_err_t flk_wal_read(const char *dir, flk_wal_visit_fn *visit, void *arg, char *errmsg);
+
+#endif

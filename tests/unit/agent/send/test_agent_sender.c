@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/* Both senders and the courier against doors that refuse, throttle, hang up, keep silent or come back: every parcel
+ * ends exactly once, as it should. */
+#include "tests/unit/rig/agent_doors.h"
+#include "tests/unit/rig/agent_parts.h"
+
+#include "agent/send/delivery_loop.h"
+
+/* ---- parcels ---- */
+
+/* A valid PCS whose shard tells its number. */
+static flk_parcel_t *make_parcel(unsigned number) {
+    flk_pcs_t *pcs = malloc(sizeof *pcs);
+    char *json, errmsg[FLK_ERRMSG_BYTES];
+    size_t json_bytes;
+    flk_parcel_t *parcel;
+    flk_pcs_init(pcs);
+    strcpy(pcs->version, FLK_PCS_VERSION);
+    strcpy(pcs->merkle_root, "ab");
+    snprintf(pcs->shard_id, sizeof pcs->shard_id, "s%u", number);
+    pcs->scales_len = pcs->counts_len = 2;
+    pcs->scales[0] = pcs->counts[0].scale = 2;
+    pcs->scales[1] = pcs->counts[1].scale = 4;
+    pcs->counts[0].cells = pcs->counts[1].cells = 1;
+    pcs->attempt = 1;
+    pcs->has_attempt = true;
+    flk_pcs_set_id(pcs);
+    ck_assert_int_eq(flk_pcs_to_json(pcs, &json, &json_bytes), FLK_OK);
+    ck_assert_msg(flk_parcel_new(json, json_bytes, &parcel, errmsg) == FLK_OK, "%s", errmsg);
+    parcel->lsn = number;
+    flk_id_from_lsn(77, number, &parcel->id);
+    free(json);
+    flk_pcs_fini(pcs);
+    free(pcs);
+    return parcel;
+}
+
+/* ---- one run of a courier ---- */
+
+typedef struct run {
+    unsigned verdicts, accepted, escalated, duplicates, refused, given_up;
+    uint32_t tries_max;
+    flk_reply_t last;
+    bool done[DOOR_SEEN_MAX];
+} run_t;
+
+static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
+    run_t *run = arg;
+    ck_assert_msg(!run->done[parcel->lsn], "parcel %llu ended twice", (unsigned long long)parcel->lsn);
+    run->done[parcel->lsn] = true;
+    run->verdicts += reply->kind == FLK_REPLY_VERDICT;
+    run->accepted += reply->kind == FLK_REPLY_VERDICT && reply->status == 200;
+    run->escalated += reply->kind == FLK_REPLY_VERDICT && reply->status == 202;
+    run->duplicates += reply->duplicate;
+    run->refused += reply->kind == FLK_REPLY_REFUSED;
+    run->given_up += reply->kind == FLK_REPLY_LATER;
+    run->tries_max = parcel->tries > run->tries_max ? parcel->tries : run->tries_max;
+    run->last = *reply;
+    flk_parcel_destroy(&parcel);
+}
+
+static flk_sender_options_t sender_options(const char *endpoint) {
+    return (flk_sender_options_t){.endpoint = endpoint, .heartbeat_ms = 1000, .parallel = 4, .timeout_ms = 5000};
+}
+
+/* Sends `count` parcels and returns when all have ended, within 30 s. */
+static void deliver(const flk_sender_options_t *options, uint32_t tries, unsigned count, run_t *run) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_courier_t *courier;
+    memset(run, 0, sizeof *run);
+    ck_assert_msg(flk_courier_new(options, tries, on_done, run, &courier, errmsg) == FLK_OK, "%s", errmsg);
+    unsigned given = 0;
+    uint64_t deadline_ms = flk_mono_ms() + 30000;
+    while (given < count || flk_courier_held(courier) > 0) {
+        while (given < count && flk_courier_wants(courier)) {
+            flk_courier_take(courier, make_parcel(given++));
+        }
+        flk_courier_turn(courier, 100, NULL, 0);
+        ck_assert_msg(flk_mono_ms() < deadline_ms, "%zu parcels have no answer", flk_courier_held(courier));
+    }
+    ck_assert_uint_eq(run->verdicts + run->refused + run->given_up, count);
+    flk_courier_destroy(&courier);
+}
+
+typedef enum kind { HTTP, ZMQ } kind_t;
+
+/* One door with a script, one run against it. */
+static void deliver_to(kind_t kind, const step_t *script, size_t script_len, uint32_t tries, unsigned count,
+                       door_t *door, run_t *run) {
+    (kind == HTTP ? (void)door_http_open(door, script, script_len) : door_zmq_open(door, NULL, script, script_len));
+    flk_sender_options_t options = sender_options(door->endpoint);
+    options.timeout_ms = 400;
+    for (size_t i = 0; i < script_len; i++) {
+        if (script[i] == STEP_HANG_UP) {
+            options.heartbeat_ms = 100; /* notice it before the deadline */
+        }
+    }
+    deliver(&options, tries, count, run);
+    door_close(door);
+}
+
+static door_t door;
+static run_t run;
+
+/* ---- both doors ---- */
+
+/* Many parcels: each arrives once and has its verdict; no more are under way at once than asked for. */
+START_TEST(test_sender_many) {
+    deliver_to(_i == 0 ? HTTP : ZMQ, NULL, 0, 1, 500, &door, &run);
+    ck_assert_uint_eq(run.accepted, 500);
+    ck_assert_uint_eq(door.seen, 500);
+    ck_assert_int_le(atomic_load(&door.at_once_max), 4);
+}
+END_TEST
+
+/* Verdicts carry status, reasons and duplicate as the door said. */
+START_TEST(test_sender_verdicts) {
+    static const step_t script[] = {STEP_ACCEPT, STEP_DUPLICATE, STEP_ESCALATE, STEP_ESCALATE};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 4, 1, 4, &door, &run);
+    ck_assert_uint_eq(run.accepted, 2);
+    ck_assert_uint_eq(run.escalated, 2);
+    ck_assert_uint_eq(run.duplicates, 1);
+    static const step_t escalate[] = {STEP_ESCALATE};
+    deliver_to(_i == 0 ? HTTP : ZMQ, escalate, 1, 1, 1, &door, &run);
+    ck_assert_uint_eq(run.last.reasons, 1u << FLK_REASON_DEGRADED);
+}
+END_TEST
+
+/* A permanent refusal ends the parcel at its first try, with the reason that the door gave. */
+START_TEST(test_sender_refused) {
+    static const step_t script[] = {STEP_REFUSE}, unsigned_[] = {STEP_SIGNATURE};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 1, 8, 1, &door, &run);
+    ck_assert_uint_eq(run.refused, 1);
+    ck_assert_uint_eq(door.seen, 1);
+    ck_assert_uint_eq(run.last.status, 400);
+    ck_assert_str_eq(run.last.text,
+                     _i == 0 ? "HTTP 400 D_hat: must be a number" : "VERDICT 400 D_hat: must be a number");
+    deliver_to(_i == 0 ? HTTP : ZMQ, unsigned_, 1, 8, 1, &door, &run);
+    ck_assert_uint_eq(run.last.status, 401);
+    ck_assert_uint_eq(run.refused, 1);
+}
+END_TEST
+
+/* Throttled: the next try comes no sooner than the door asked, counts as an attempt, and is the same PCS. */
+START_TEST(test_sender_busy) {
+    static const step_t script[] = {STEP_BUSY};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 1, 8, 1, &door, &run);
+    ck_assert_uint_eq(run.accepted, 1);
+    ck_assert_uint_eq(door.seen, 2);
+    ck_assert_uint_ge(door.log[1].at_ms - door.log[0].at_ms, _i == 0 ? 1000 : 300);
+    ck_assert_uint_eq(door.log[0].attempt, 1);
+    ck_assert_uint_eq(door.log[1].attempt, 2);
+    ck_assert_str_eq(door.log[0].pcs_id, door.log[1].pcs_id);
+}
+END_TEST
+
+/* Passing trouble of every kind is tried again until it passes: 503, no answer, a hung-up connection, a
+ * stranger's 200, a verdict on another PCS. */
+START_TEST(test_sender_passing_trouble) {
+    static const step_t script[] = {STEP_DOWN, STEP_FOREIGN, STEP_MIXED_UP, STEP_HANG_UP, STEP_SILENT, STEP_DOWN};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 6, 8, 3, &door, &run);
+    ck_assert_uint_eq(run.accepted, 3);
+    ck_assert_uint_ge(door.seen, 9);
+}
+END_TEST
+
+/* After the last try the parcel is given up, and no sooner. */
+START_TEST(test_sender_last_try) {
+    static const step_t script[] = {STEP_DOWN, STEP_DOWN, STEP_DOWN, STEP_DOWN};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 4, 3, 1, &door, &run);
+    ck_assert_uint_eq(run.given_up, 1);
+    ck_assert_uint_eq(run.tries_max, 3);
+    ck_assert_uint_eq(door.seen, 3);
+    ck_assert_uint_eq(run.last.status, 503);
+}
+END_TEST
+
+/* Trouble with half of all answers costs tries, never a parcel; seeds are printed. */
+START_TEST(test_sender_random_trouble) {
+    uint64_t random = agent_seed();
+    static step_t script[60];
+    for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
+        static const step_t steps[] = {STEP_ACCEPT,  STEP_DUPLICATE, STEP_ESCALATE, STEP_DOWN,
+                                       STEP_FOREIGN, STEP_MIXED_UP,  STEP_HANG_UP};
+        script[i] = steps[agent_below(&random, FLK_COUNT_OF(steps))];
+    }
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, FLK_COUNT_OF(script), 0, 100, &door, &run);
+    ck_assert_uint_eq(run.verdicts, 100);
+}
+END_TEST
+
+/* Nobody listens: every parcel is given up after its tries, with a reason that says so. */
+START_TEST(test_sender_nobody_listens) {
+    flk_sender_options_t options = sender_options(_i == 0 ? "http://127.0.0.1:9/v1/pcs/submit" : "tcp://127.0.0.1:9");
+    options.timeout_ms = 200;
+    deliver(&options, 2, 6, &run);
+    ck_assert_uint_eq(run.given_up, 6);
+    ck_assert_uint_eq(run.tries_max, 2);
+    ck_assert_uint_eq(run.last.status, 0);
+    ck_assert_ptr_nonnull(strstr(run.last.text, "connect"));
+}
+END_TEST
+
+/* ---- one door only ---- */
+
+/* Slow answers overlap: all posts that may be under way at once are. */
+START_TEST(test_http_parallel) {
+    static const step_t script[] = {STEP_SILENT, STEP_SILENT, STEP_SILENT, STEP_SILENT};
+    deliver_to(HTTP, script, 4, 1, 4, &door, &run);
+    ck_assert_uint_eq(run.given_up, 4);
+    ck_assert_int_eq(atomic_load(&door.at_once_max), 4);
+}
+END_TEST
+
+/* The gateway restarts with other memory and the same address: what it had not answered is sent again under the same id. */
+START_TEST(test_zmq_gateway_restarts) {
+    static const step_t silent[] = {STEP_SILENT, STEP_SILENT, STEP_SILENT, STEP_SILENT};
+    char errmsg[FLK_ERRMSG_BYTES], endpoint[64];
+    flk_courier_t *courier;
+    door_zmq_open(&door, NULL, silent, 4);
+    strcpy(endpoint, door.endpoint);
+    flk_sender_options_t options = sender_options(endpoint);
+    options.timeout_ms = 20000;
+    options.heartbeat_ms = 100;
+    memset(&run, 0, sizeof run);
+    ck_assert_int_eq(flk_courier_new(&options, 1, on_done, &run, &courier, errmsg), FLK_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        flk_courier_take(courier, make_parcel(i));
+    }
+    uint64_t deadline_ms = flk_mono_ms() + 20000;
+    size_t seen = 0;
+    while (seen < 4 && flk_mono_ms() < deadline_ms) {
+        flk_courier_turn(courier, 10, NULL, 0);
+        pthread_mutex_lock(&door.lock);
+        seen = door.seen;
+        pthread_mutex_unlock(&door.lock);
+    }
+    ck_assert_uint_eq(seen, 4);
+    door_close(&door);
+    door_zmq_open(&door, endpoint, NULL, 0);
+    while (flk_courier_held(courier) > 0 && flk_mono_ms() < deadline_ms) {
+        flk_courier_turn(courier, 10, NULL, 0);
+    }
+    ck_assert_uint_eq(run.accepted, 4);
+    ck_assert_uint_eq(run.tries_max, 1);
+    flk_courier_destroy(&courier);
+    door_close(&door);
+}
+END_TEST
+
+/* More is asked to be under way than the gateway gives credit for: it gets its credit and no more at once. */
+START_TEST(test_zmq_credit) {
+    static step_t silent[64];
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_courier_t *courier;
+    for (size_t i = 0; i < FLK_COUNT_OF(silent); i++) {
+        silent[i] = STEP_SILENT;
+    }
+    door_zmq_open(&door, NULL, silent, FLK_COUNT_OF(silent));
+    flk_sender_options_t options = sender_options(door.endpoint);
+    options.parallel = 32;
+    memset(&run, 0, sizeof run);
+    ck_assert_int_eq(flk_courier_new(&options, 1, on_done, &run, &courier, errmsg), FLK_OK);
+    for (unsigned i = 0; i < 32; i++) {
+        flk_courier_take(courier, make_parcel(i));
+    }
+    uint64_t deadline_ms = flk_mono_ms() + 1000; /* long enough for a second batch, were there one */
+    while (flk_mono_ms() < deadline_ms) {
+        flk_courier_turn(courier, 10, NULL, 0);
+    }
+    flk_courier_destroy(&courier); /* with parcels under way: no leak */
+    door_close(&door);
+    ck_assert_uint_eq(door.seen, DOOR_CREDIT);
+}
+END_TEST
+
+/* ---- parts ---- */
+
+/* An end point that cannot be is refused at once, with its name. */
+START_TEST(test_sender_wrong_endpoint) {
+    static const char *const wrong[] = {"ftp://x", "127.0.0.1:8080",       "",
+                                        "http://", "tcp://192.0.2.1:5550", "http://[::1"};
+    for (size_t i = 0; i < FLK_COUNT_OF(wrong); i++) {
+        char errmsg[FLK_ERRMSG_BYTES] = "";
+        flk_courier_t *courier = NULL;
+        flk_sender_options_t options = sender_options(wrong[i]);
+        ck_assert_msg(flk_courier_new(&options, 1, on_done, NULL, &courier, errmsg) == FLK_E_CONFIG, "%s", wrong[i]);
+        ck_assert_msg(strstr(errmsg, "ENDPOINT") != NULL, "%s", errmsg);
+    }
+}
+END_TEST
+
+/* The statuses of DESIGN 4 and their like: answered, refused for ever, or to be tried later. */
+START_TEST(test_reply_kinds) {
+    static const struct {
+        unsigned status;
+        flk_reply_kind_t kind;
+    } cases[] = {{200, FLK_REPLY_VERDICT}, {202, FLK_REPLY_VERDICT}, {400, FLK_REPLY_REFUSED}, {401, FLK_REPLY_REFUSED},
+                 {404, FLK_REPLY_REFUSED}, {405, FLK_REPLY_REFUSED}, {413, FLK_REPLY_REFUSED}, {415, FLK_REPLY_REFUSED},
+                 {301, FLK_REPLY_REFUSED}, {408, FLK_REPLY_LATER},   {425, FLK_REPLY_LATER},   {429, FLK_REPLY_LATER},
+                 {500, FLK_REPLY_LATER},   {502, FLK_REPLY_LATER},   {503, FLK_REPLY_LATER},   {504, FLK_REPLY_LATER},
+                 {204, FLK_REPLY_LATER},   {0, FLK_REPLY_LATER}};
+    for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
+        ck_assert_msg(flk_reply_kind_of(cases[i].status) == cases[i].kind, "%u", cases[i].status);
+    }
+}
+END_TEST
+
+/* Back-off doubles up to its cap, is never sooner than the door asked, and spreads over its whole range. */
+START_TEST(test_backoff) {
+    uint64_t random = agent_seed();
+    for (uint32_t tries = 1; tries < 100; tries++) {
+        uint64_t most = tries > 8 ? FLK_BACKOFF_MS_MAX : (uint64_t)FLK_BACKOFF_MS_FIRST << (tries - 1);
+        most = most > FLK_BACKOFF_MS_MAX ? FLK_BACKOFF_MS_MAX : most;
+        uint64_t least_seen = UINT64_MAX, most_seen = 0;
+        for (int i = 0; i < 2000; i++) {
+            uint64_t ms = flk_backoff_ms(tries, 1234, agent_random(&random));
+            least_seen = ms < least_seen ? ms : least_seen;
+            most_seen = ms > most_seen ? ms : most_seen;
+        }
+        ck_assert_uint_ge(least_seen, 1234);
+        ck_assert_uint_le(most_seen, 1234 + most);
+        ck_assert_uint_lt(least_seen, 1234 + most / 20 + 2);
+        ck_assert_uint_gt(most_seen, 1234 + most - most / 20 - 2);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("agent_sender");
+    TCase *tests = tcase_create("sender");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, test_sender_many, 0, 2);
+    tcase_add_loop_test(tests, test_sender_verdicts, 0, 2);
+    tcase_add_loop_test(tests, test_sender_refused, 0, 2);
+    tcase_add_loop_test(tests, test_sender_busy, 0, 2);
+    tcase_add_loop_test(tests, test_sender_passing_trouble, 0, 2);
+    tcase_add_loop_test(tests, test_sender_last_try, 0, 2);
+    tcase_add_loop_test(tests, test_sender_random_trouble, 0, 2);
+    tcase_add_loop_test(tests, test_sender_nobody_listens, 0, 2);
+    tcase_add_test(tests, test_http_parallel);
+    tcase_add_test(tests, test_zmq_gateway_restarts);
+    tcase_add_test(tests, test_zmq_credit);
+    tcase_add_test(tests, test_sender_wrong_endpoint);
+    tcase_add_test(tests, test_reply_kinds);
+    tcase_add_test(tests, test_backoff);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <pthread.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tests/unit/rig/suite.h"
+
+/* ---- what is written to stderr ---- */
+
+static int saved_stderr, capture_fd;
+static char captured[1 << 20];
+
+static void capture_start(void) {
+    fflush(stderr);
+    saved_stderr = dup(STDERR_FILENO);
+    char path[] = "/tmp/flk-test-log-XXXXXX";
+    capture_fd = mkstemp(path);
+    ck_assert_int_ge(capture_fd, 0);
+    unlink(path);
+    dup2(capture_fd, STDERR_FILENO);
+}
+
+static const char *capture_end(void) {
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    ssize_t bytes = pread(capture_fd, captured, sizeof captured - 1, 0);
+    ck_assert_int_ge(bytes, 0);
+    captured[bytes] = '\0';
+    close(capture_fd);
+    return captured;
+}
+
+static void assert_matches(const char *text, const char *pattern) {
+    regex_t regex;
+    ck_assert_int_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    ck_assert_msg(regexec(&regex, text, 0, NULL, 0) == 0, "does not match %s:\n%s", pattern, text);
+    regfree(&regex);
+}
+
+/* A text line has time, level, program, event and fields; values are quoted only when they need it. */
+START_TEST(test_log_text_line) {
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
+    capture_start();
+    flk_log(FLK_LOG_WARN, "worker_lost", FLK_S("worker", "host 7"), FLK_S("id", "ab-12"), FLK_U("deliveries", 3),
+            FLK_I("delta", -4), FLK_F("ratio", 0.25), FLK_B("again", true), FLK_S("empty", ""), FLK_S("null", NULL));
+    assert_matches(capture_end(),
+                   "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z WARN flk-test "
+                   "worker_lost worker=\"host 7\" id=ab-12 deliveries=3 delta=-4 ratio=0\\.25 again=true "
+                   "empty=\"\" null=\"\"\n$");
+}
+END_TEST
+
+/* Below the level nothing is written; an event without fields is a line too. */
+START_TEST(test_log_level) {
+    flk_log_init("flk-test", FLK_LOG_WARN, FLK_LOG_TEXT);
+    capture_start();
+    flk_log(FLK_LOG_INFO, "quiet");
+    flk_log(FLK_LOG_ERROR, "loud");
+    assert_matches(capture_end(), "^[^\n]* ERROR flk-test loud\n$");
+}
+END_TEST
+
+/* A value cannot forge a line, a field or a terminal's escape sequence. */
+START_TEST(test_log_text_escapes) {
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
+    capture_start();
+    flk_log(FLK_LOG_INFO, "event", FLK_S("a", "x\ny=\"1\"\\\x1b[31m\xff\xc2\x9b\xc3\xa9"));
+    capture_end();
+    ck_assert_ptr_nonnull(strstr(captured, " a=\"x\\ny=\\\"1\\\"\\\\\\x1b[31m\\xff\\xc2\\x9b\xc3\xa9\"\n"));
+}
+END_TEST
+
+/* Strings that come from people are redacted in either format. */
+START_TEST(test_log_redacts) {
+    for (int format = FLK_LOG_TEXT; format <= FLK_LOG_JSON; format++) {
+        flk_log_init("flk-test", FLK_LOG_INFO, (flk_log_format_t)format);
+        capture_start();
+        flk_log(FLK_LOG_INFO, "event", FLK_S("shard", "alice@example.com +49 170 1234567"));
+        ck_assert_ptr_nonnull(strstr(capture_end(), "[email] [phone]"));
+        ck_assert_ptr_null(strstr(captured, "alice"));
+    }
+}
+END_TEST
+
+/* Every JSON line parses and gives the values back; no number that JSON lacks is printed. */
+START_TEST(test_log_json_line) {
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_JSON);
+    capture_start();
+    flk_log(FLK_LOG_INFO, "event", FLK_S("text", "a\"b\\\n\x01\xc3\xa9\xed\xa0\x80"), FLK_F("nan", NAN), FLK_I("n", -1),
+            FLK_B("no", false));
+    json_error_t error;
+    json_t *line = json_loads(capture_end(), JSON_REJECT_DUPLICATES, &error);
+    ck_assert_msg(line != NULL, "%s in %s", error.text, captured);
+    ck_assert_str_eq(json_string_value(json_object_get(line, "level")), "info");
+    ck_assert_str_eq(json_string_value(json_object_get(line, "program")), "flk-test");
+    ck_assert_str_eq(json_string_value(json_object_get(line, "event")), "event");
+    ck_assert_str_eq(json_string_value(json_object_get(line, "text")),
+                     "a\"b\\\n\x01\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    ck_assert(json_is_null(json_object_get(line, "nan")));
+    ck_assert_int_eq(json_integer_value(json_object_get(line, "n")), -1);
+    ck_assert(json_is_false(json_object_get(line, "no")));
+    json_decref(line);
+}
+END_TEST
+
+/* A line that grows too long loses whole fields, says so, and stays valid JSON of one line. */
+START_TEST(test_log_long_line) {
+    char big[8000];
+    memset(big, '\x01', sizeof big - 1); /* six bytes each in JSON */
+    big[sizeof big - 1] = '\0';
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_JSON);
+    capture_start();
+    flk_log(FLK_LOG_INFO, "event", FLK_S("big", big), FLK_U("small", 1));
+    json_t *line = json_loads(capture_end(), 0, NULL);
+    ck_assert_ptr_nonnull(line);
+    ck_assert_ptr_null(json_object_get(line, "big"));
+    ck_assert_int_eq(json_integer_value(json_object_get(line, "small")), 1);
+    ck_assert(json_is_true(json_object_get(line, "truncated")));
+    json_decref(line);
+}
+END_TEST
+
+/* Logging between a failed call and its strerror does not change errno. */
+START_TEST(test_log_keeps_errno) {
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
+    int closed = dup(STDERR_FILENO);
+    close(STDERR_FILENO); /* the write fails */
+    errno = ENOSPC;
+    flk_log(FLK_LOG_INFO, "event");
+    int after = errno;
+    dup2(closed, STDERR_FILENO);
+    close(closed);
+    ck_assert_int_eq(after, ENOSPC);
+}
+END_TEST
+
+enum { THREADS = 4, LINES = 500 };
+
+static void *log_lines(void *arg) {
+    for (int i = 0; i < LINES; i++) {
+        flk_log(FLK_LOG_INFO, "event", FLK_S("text", "some words"), FLK_I("i", i));
+    }
+    return arg;
+}
+
+/* Lines of several threads never mix. */
+START_TEST(test_log_threads_write_whole_lines) {
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
+    capture_start();
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, log_lines, NULL), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    capture_end();
+    size_t lines = 0;
+    for (char *rest = captured, *line; (line = strsep(&rest, "\n")) != NULL && line[0] != '\0'; lines++) {
+        ck_assert_msg(strstr(line, "Z INFO flk-test event text=\"some words\" i=") == line + 23, "%s", line);
+        ck_assert_msg(strlen(line) < 80, "%s", line);
+    }
+    ck_assert_uint_eq(lines, THREADS * LINES);
+}
+END_TEST
+
+/* Names of levels and formats are read as the settings spell them. */
+START_TEST(test_log_parse) {
+    flk_log_level_t level;
+    flk_log_format_t format;
+    ck_assert(flk_log_level_parse("error", &level) && level == FLK_LOG_ERROR);
+    ck_assert(!flk_log_level_parse("Error", &level));
+    ck_assert(flk_log_format_parse("json", &format) && format == FLK_LOG_JSON);
+    ck_assert(!flk_log_format_parse("", &format));
+}
+END_TEST
+
+/* ---- redaction ---- */
+
+typedef struct redact_case {
+    const char *text, *redacted;
+} redact_case_t;
+
+static const redact_case_t redacted_cases[] = {
+    {"alice@example.com", "[email]"},
+    {"from <Bob.O'Neil+x@mail.example.co.uk>, please", "from <[email]>, please"},
+    {"user=a.b-c@d-e.org;", "user=[email];"},
+    {"a@b.io,c@d.io", "[email],[email]"},
+    {"redis://:secret@cache.example.com:6379", "redis://:[email]:6379"},
+    {"\xc3\xa9ve@ex\xc3\xa4mple.fr", "[email]"},
+    {"mail a@b.example.", "mail [email]."},
+    {"+49 170 1234567", "[phone]"},
+    {"+491701234567", "[phone]"},
+    {"tel:+1-555-123-4567", "tel:[phone]"},
+    {"tel: +1-555-123-4567 ok", "tel: [phone] ok"},
+    {"call +1 (555) 123-4567!", "call [phone]!"},
+    {"+49 (0)170/1234567", "[phone]"},
+    {"(555) 123-4567", "[phone]"},
+    {"555-123-4567", "[phone]"},
+    {"555.123.4567", "[phone]"},
+    {"phone=0170 1234567", "phone=[phone]"},
+    {"01 23 45 67 89", "[phone]"},
+    {"030/12345678", "[phone]"},
+};
+
+static const char *const kept_cases[] = {
+    "",
+    "plain words",
+    "1234567890",
+    "00491701234567",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "0123456789012345678901234567890123456789012345678901234567890123",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "01234567-1234-1234-1234-123456789012",
+    "2026-01-02T03:04:05.678Z",
+    "2026-01-02 03:04:05",
+    "01.02.2026 12:00",
+    "127.0.0.1:8080",
+    "tcp://10.200.100.250:5555",
+    "192.168.100.200",
+    "0.123456789",
+    "0.5 0.25 0.125 0.0625",
+    "1e+10 and 2.5e+1234567",
+    "000042-000043",
+    "00000000000000000042.wal",
+    "v1.2.3",
+    "1700000000 1024 4096",
+    "user@host",
+    "a @ b.com",
+    "@example.com",
+    "@@@",
+    "12 + 1234567x",
+    "+1234567x",
+    "0123-4567-89ab-cdef",
+    "a@b.c",
+};
+
+/* E-mail addresses and phone numbers go, whatever stands around them. */
+START_TEST(test_redact_replaces) {
+    char out[256];
+    flk_redact(redacted_cases[_i].text, out, sizeof out);
+    ck_assert_str_eq(out, redacted_cases[_i].redacted);
+}
+END_TEST
+
+/* Ids, dates, addresses, versions and plain numbers stay as they are. */
+START_TEST(test_redact_keeps) {
+    char out[256];
+    flk_redact(kept_cases[_i], out, sizeof out);
+    ck_assert_str_eq(out, kept_cases[_i]);
+}
+END_TEST
+
+/* The result is cut to the buffer and always terminated. */
+START_TEST(test_redact_cuts) {
+    char out[6];
+    flk_redact("mail alice@example.com", out, sizeof out);
+    ck_assert_str_eq(out, "mail ");
+    flk_redact("alice@example.com", out, sizeof out);
+    ck_assert_str_eq(out, "[emai");
+    flk_redact("x", out, 1);
+    ck_assert_str_eq(out, "");
+}
+END_TEST
+
+static uint64_t cpu_ns(void) {
+    struct timespec now;
+    ck_assert_int_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Thread CPU time, the least of three, to redact `bytes` of `unit` repeated. */
+static uint64_t redact_ns(const char *unit, size_t bytes) {
+    uint64_t least = UINT64_MAX;
+    char *text = malloc(bytes + 1), *out = malloc(bytes + 1);
+    for (size_t i = 0, len = strlen(unit); i < bytes; i++) {
+        text[i] = unit[i % len];
+    }
+    text[bytes] = '\0';
+    for (int i = 0; i < 3; i++) {
+        uint64_t start = cpu_ns();
+        flk_redact(text, out, bytes + 1);
+        uint64_t took = cpu_ns() - start;
+        least = took < least ? took : least;
+    }
+    free(text);
+    free(out);
+    return least;
+}
+
+/* Hostile text takes linear time: 32 times as much of any of these takes nowhere near 1024 times as long. */
+START_TEST(test_redact_is_linear) {
+    static const char *const units[] = {"a", "@", "a@", "+1", "(1", "0 1", "a@b.", "="};
+    for (size_t u = 0; u < FLK_COUNT_OF(units); u++) {
+        uint64_t once = redact_ns(units[u], 8 << 10), more = redact_ns(units[u], 256 << 10);
+        ck_assert_msg(more / 200 < once, "%s: %llu ns, then %llu ns", units[u], (unsigned long long)once,
+                      (unsigned long long)more);
+    }
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("log");
+    TCase *tests = tcase_create("log");
+    tcase_add_test(tests, test_log_text_line);
+    tcase_add_test(tests, test_log_level);
+    tcase_add_test(tests, test_log_text_escapes);
+    tcase_add_test(tests, test_log_redacts);
+    tcase_add_test(tests, test_log_json_line);
+    tcase_add_test(tests, test_log_long_line);
+    tcase_add_test(tests, test_log_keeps_errno);
+    tcase_add_test(tests, test_log_threads_write_whole_lines);
+    tcase_add_test(tests, test_log_parse);
+    tcase_add_loop_test(tests, test_redact_replaces, 0, (int)FLK_COUNT_OF(redacted_cases));
+    tcase_add_loop_test(tests, test_redact_keeps, 0, (int)FLK_COUNT_OF(kept_cases));
+    tcase_add_test(tests, test_redact_cuts);
+    tcase_add_test(tests, test_redact_is_linear);
+    suite_add_tcase(suite, tests);
+    return suite_run(suite);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* The relay between played doors and played brokers, with real logs: verdicts, trouble, credit, links that come and go. */
+#include "tests/unit/rig/gateway_rig.h"
+
+enum { CREDIT = 1000 };
+
+/* A verdict acks the record, counts it, and reaches the client with its flags: 200, 202, duplicates, conflicts, and
+ * refusals with their problem. */
+START_TEST(test_relay_verdicts) {
+    static const struct {
+        uint32_t status, flags;
+    } verdicts[] = {
+        {200, 0}, {202, 0}, {200, FLK_FLAG_DUPLICATE}, {202, FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT}, {400, 0},
+        {401, 0}, {413, 0}};
+    played_t *broker = rig_start_met(CREDIT);
+    for (unsigned i = 0; i < FLK_COUNT_OF(verdicts); i++) {
+        flk_submission_t *client = http_post(i);
+        uint64_t lsn = played_submit(broker);
+        ck_assert_uint_eq(rig_unacked(), 1);
+        played_verdict(broker, lsn, verdicts[i].status, verdicts[i].flags);
+        flk_answer_t answer = http_wait(client, verdicts[i].status);
+        ck_assert_uint_eq(answer.flags, verdicts[i].flags);
+        ck_assert_str_eq(answer.problem.field, verdicts[i].status >= 400 ? "sig" : "");
+        ck_assert_uint_eq(rig_unacked(), 0);
+    }
+    ck_assert_uint_eq(RIG_COUNT(accepted), 1);
+    ck_assert_uint_eq(RIG_COUNT(escalated), 1);
+    ck_assert_uint_eq(RIG_COUNT(dedup_hits), 2);
+    ck_assert_uint_eq(RIG_COUNT(conflicts), 1);
+    ck_assert_uint_eq(RIG_COUNT(rejected_400), 1);
+    ck_assert_uint_eq(RIG_COUNT(rejected_401), 1);
+    ck_assert_uint_eq(RIG_COUNT(rejected_413), 1);
+}
+END_TEST
+
+/* What is no PCS never reaches a broker: 400 with the field, and the record is settled. */
+START_TEST(test_relay_malformed) {
+    static const char text[] = "{\"schema\":1}";
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_prepare(1);
+    size_t admitted = atomic_load(&rig.gateway.admitted_bytes);
+    memcpy(client->json, text, sizeof text);
+    client->entry.body_bytes = sizeof text - 1;
+    atomic_fetch_sub(&rig.gateway.admitted_bytes, admitted - (sizeof text - 1));
+    flk_ingest_start(&rig.gateway, client, NULL);
+    flk_answer_t answer = http_wait(client, 400);
+    ck_assert_str_ne(answer.problem.detail, "");
+    ck_assert_uint_eq(RIG_COUNT(rejected_400), 1);
+    ck_assert_uint_eq(rig_unacked(), 0);
+    ck_assert(!played_next(broker, FLK_SUBMIT, 100));
+}
+END_TEST
+
+/* Without a verdict the client is told 503 by the deadline, once; a verdict that comes later settles and counts the
+ * record all the same, once. */
+START_TEST(test_relay_deadline) {
+    agent_t agent;
+    rig_set("FLK_REQUEST_TIMEOUT_MS", 300);
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker);
+    ck_assert_uint_ge(http_wait(client, 503).retry_ms, 1);
+    agent_open(&agent);
+    agent_submit(&agent, 2);
+    uint64_t other = played_submit(broker);
+    ck_assert_uint_ge(agent_expect(&agent, FLK_UNAVAILABLE)->retry_ms, 1);
+    RIG_WAIT(RIG_COUNT(timeouts) == 2);
+    ck_assert_uint_eq(rig_unacked(), 2);
+    played_verdict(broker, lsn, 200, 0);
+    played_verdict(broker, other, 202, 0);
+    RIG_WAIT(rig_unacked() == 0);
+    RIG_WAIT(RIG_COUNT(accepted) == 1);
+    RIG_WAIT(RIG_COUNT(escalated) == 1);
+    ck_assert(!agent_next(&agent, 100));
+    RIG_WAIT(atomic_load(&rig.gateway.admitted) == 0);
+    ck_assert_uint_eq(atomic_load(&rig.gateway.admitted_bytes), 0);
+    agent_close(&agent);
+}
+END_TEST
+
+/* An HTTP thread that gave up by itself is not counted as a timeout again by the relay. */
+START_TEST(test_relay_client_gave_up) {
+    rig_set("FLK_REQUEST_TIMEOUT_MS", 200);
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker);
+    http_give_up(client);
+    flk_submission_t *later = http_post(2);
+    http_wait(later, 503); /* so the first one's deadline has been seen to as well */
+    RIG_WAIT(RIG_COUNT(timeouts) == 2);
+    played_verdict(broker, lsn, 200, 0);
+    RIG_WAIT(RIG_COUNT(accepted) == 1);
+    ck_assert_uint_eq(RIG_COUNT(timeouts), 2);
+}
+END_TEST
+
+/* UNAVAILABLE and BUSY are a 503 at once, with a time to come back that has a limit; the record is driven again and
+ * counted when it has its verdict, once. */
+START_TEST(test_relay_trouble) {
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker);
+    played_trouble(broker, FLK_UNAVAILABLE, lsn, 700);
+    ck_assert_uint_eq(http_wait(client, 503).retry_ms, 700);
+    client = http_post(2);
+    uint64_t other = played_submit(broker);
+    played_trouble(broker, FLK_BUSY, other, 0);
+    ck_assert_uint_ge(http_wait(client, 503).retry_ms, 1);
+    ck_assert_uint_eq(rig_unacked(), 2);
+    ck_assert_uint_eq(played_submit(broker), lsn);
+    ck_assert_uint_eq(played_submit(broker), other);
+    played_verdict(broker, lsn, 200, 0);
+    played_verdict(broker, other, 200, 0);
+    RIG_WAIT(rig_unacked() == 0);
+    RIG_WAIT(RIG_COUNT(accepted) == 2);
+    RIG_WAIT(RIG_COUNT(unavailable) == 2);
+    RIG_WAIT(RIG_COUNT(redriven) == 2);
+    client = http_post(3);
+    played_trouble(broker, FLK_UNAVAILABLE, played_submit(broker), UINT32_MAX);
+    ck_assert_uint_le(http_wait(client, 503).retry_ms, 60000);
+}
+END_TEST
+
+/* Answers that make no sense do no harm: of a status that is no verdict, without a readable problem, for a record that never was
+ * or of another log, a second time, of a kind that no broker sends, no frame at all. */
+START_TEST(test_relay_nonsense) {
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker);
+    flk_id_t foreign;
+    flk_id_from_lsn(flk_wal_id(rig.gateway.inbox) + 1, lsn, &foreign);
+    played_say(broker, (flk_frame_t){.kind = FLK_VERDICT, .id = foreign, .status = 200}, "x", 1);
+    played_verdict(broker, lsn + 1000000, 200, 0);
+    played_trouble(broker, FLK_BUSY, lsn + 1000000, 1);
+    played_say(broker, (flk_frame_t){.kind = FLK_WORK, .id = id_of(lsn)}, "x", 1);
+    ck_assert_int_ge(zmq_send(broker->socket, broker->gateway.id, broker->gateway.bytes, ZMQ_SNDMORE), 0);
+    ck_assert_int_ge(zmq_send(broker->socket, "?", 1, 0), 0);
+    played_say(broker, (flk_frame_t){.kind = FLK_VERDICT, .id = id_of(lsn), .status = 200}, "x", 1);
+    http_wait(client, 200);
+    played_verdict(broker, lsn, 200, 0);
+    RIG_WAIT(RIG_COUNT(stale_verdicts) == 4);
+    ck_assert_uint_eq(RIG_COUNT(unknown), 1);
+    ck_assert_uint_eq(RIG_COUNT(malformed), 1);
+    ck_assert_uint_eq(RIG_COUNT(accepted), 1);
+    for (uint64_t n = 2; n < 4; n++) {
+        client = http_post(n);
+        lsn = played_submit(broker);
+        flk_frame_t odd = {.kind = FLK_VERDICT, .id = id_of(lsn), .status = n == 2 ? 503 : 400};
+        played_say(broker, odd, "x", 1);
+        http_wait(client, 503);
+    }
+    ck_assert_uint_eq(rig_unacked(), 2);
+}
+END_TEST
+
+/* A gateway never has more outstanding at a broker than its credit, and sends on, oldest first, as answers come. */
+START_TEST(test_relay_credit) {
+    enum { SENT = 10, SMALL = 3 };
+    flk_submission_t *clients[SENT];
+    uint64_t last = 0;
+    played_t *broker = rig_start_met(SMALL);
+    for (unsigned i = 0; i < SENT; i++) {
+        clients[i] = http_post(i);
+    }
+    for (unsigned i = 0; i < SMALL - 1; i++) {
+        played_submit(broker);
+    }
+    for (unsigned i = 0; i < SENT; i++) {
+        uint64_t lsn = i < SENT - SMALL + 1 ? played_submit(broker) : 0;
+        ck_assert(lsn == 0 || lsn > last);
+        last = lsn != 0 ? lsn : last;
+        ck_assert(!played_next(broker, FLK_SUBMIT, 50));
+        played_verdict(broker, 1 + i, 200, 0);
+    }
+    for (unsigned i = 0; i < SENT; i++) {
+        http_wait(clients[i], 200);
+    }
+}
+END_TEST
+
+/* A broker says GOODBYE: what it had goes to the other one, in order; both answer, and each record counts once. */
+START_TEST(test_relay_goes_elsewhere) {
+    enum { SENT = 20 };
+    char both[160];
+    flk_submission_t *clients[SENT];
+    uint64_t lsns[SENT];
+    played_t *first = &rig.brokers[0], *second = &rig.brokers[1];
+    snprintf(both, sizeof both, "%s,%s", first->endpoint, second->endpoint);
+    setenv("FLK_FRONTENDS", both, 1);
+    rig_start_met(CREDIT); /* the second one is down from the start */
+    for (unsigned i = 0; i < SENT; i++) {
+        clients[i] = http_post(i);
+        lsns[i] = played_submit(first);
+    }
+    played_up(second);
+    played_meet(second, CREDIT);
+    RIG_WAIT(played_linked(second));
+    ck_assert(!played_next(second, FLK_SUBMIT, 50));
+    played_say(first, (flk_frame_t){.kind = FLK_GOODBYE}, NULL, 0);
+    for (unsigned i = 0; i < SENT; i++) {
+        ck_assert_uint_eq(played_submit(second), lsns[i]);
+    }
+    RIG_WAIT(!played_linked(first));
+    ck_assert(flk_gateway_ready(&rig.gateway, errmsg));
+    played_meet(first, CREDIT); /* it comes back, and has finished everything by then */
+    RIG_WAIT(played_linked(first));
+    for (unsigned i = 0; i < SENT; i++) {
+        played_verdict(i % 2 ? first : second, lsns[i], 200, 0);
+        http_wait(clients[i], 200);
+        played_verdict(i % 2 ? second : first, lsns[i], 200, 0);
+    }
+    RIG_WAIT(RIG_COUNT(stale_verdicts) == SENT);
+    ck_assert_uint_eq(RIG_COUNT(accepted), SENT);
+}
+END_TEST
+
+/* A broker that does not know the gateway any more is met again and gets, in order, everything that it has not
+ * answered; its credit then counts from nothing. */
+START_TEST(test_relay_met_again) {
+    enum { SENT = 6 };
+    flk_submission_t *clients[SENT];
+    rig_set("FLK_HEARTBEAT_MS", 200);
+    played_t *broker = rig_start_met(SENT);
+    for (unsigned i = 0; i < SENT; i++) {
+        clients[i] = http_post(i);
+    }
+    uint64_t first = played_submit(broker);
+    for (unsigned i = 1; i < SENT; i++) {
+        ck_assert_uint_eq(played_submit(broker), first + i);
+    }
+    played_verdict(broker, first + 2, 200, 0);
+    http_wait(clients[2], 200);
+    do {
+        ck_assert(played_next_of_all(broker, RIG_DEADLINE_MS));
+    } while (broker->message.frame.kind != FLK_PING);
+    played_say(broker, (flk_frame_t){.kind = FLK_PONG, .known = false}, NULL, 0);
+    played_meet(broker, SENT - 1);
+    for (unsigned i = 0; i < SENT; i++) {
+        if (i != 2) {
+            ck_assert_uint_eq(played_submit(broker), first + i);
+        }
+    }
+    for (unsigned i = 0; i < SENT; i++) {
+        if (i != 2) {
+            played_verdict(broker, first + i, 200, 0);
+            http_wait(clients[i], 200);
+        }
+    }
+    ck_assert_uint_eq(RIG_COUNT(accepted), SENT);
+}
+END_TEST
+
+/* A broker that falls silent is lost after three periods; what it had waits for whoever comes. */
+START_TEST(test_relay_silence) {
+    rig_set("FLK_HEARTBEAT_MS", 100);
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker), since_ms = flk_mono_ms();
+    RIG_WAIT(!played_linked(broker));
+    ck_assert_uint_ge(flk_mono_ms() - since_ms, 200);
+    ck_assert(!flk_gateway_ready(&rig.gateway, errmsg));
+    ck_assert_str_eq(errmsg, "no broker is linked");
+    played_meet(broker, CREDIT);
+    ck_assert_uint_eq(played_submit(broker), lsn);
+    played_verdict(broker, lsn, 200, 0);
+    http_wait(client, 200);
+    ck_assert(flk_gateway_ready(&rig.gateway, errmsg));
+}
+END_TEST
+
+/* The same broker twice, or more than there may be, is a wrong setting. */
+START_TEST(test_relay_wrong_brokers) {
+    static const struct {
+        const char *brokers, *said;
+    } cases[] = {
+        {"tcp://127.0.0.1:1,tcp://127.0.0.1:2,tcp://127.0.0.1:1", "twice"},
+        {",", "names no broker"},
+        {"tcp://127.0.0.1:1,udp://127.0.0.1:1", "udp://"},
+        {"ipc://1,ipc://2,ipc://3,ipc://4,ipc://5,ipc://6,ipc://7,ipc://8,ipc://9,ipc://a,ipc://b,ipc://c,ipc://d,ipc:/"
+         "/e,"
+         "ipc://f,ipc://g,ipc://h",
+         "at most 16"},
+    };
+    setenv("FLK_ZMQ_LISTEN", "off", 1);
+    ck_assert_int_eq(chdir(rig.dir), 0); /* for the ipc sockets */
+    setenv("FLK_FRONTENDS", cases[_i].brokers, 1);
+    ck_assert_int_eq(flk_settings_load(FLK_PROGRAM_GATEWAY, &rig.settings, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_gateway_start(&rig.gateway, rig.settings, errmsg), FLK_E_CONFIG);
+    ck_assert_msg(strstr(errmsg, "FLK_FRONTENDS") != NULL && strstr(errmsg, cases[_i].said) != NULL, "%s", errmsg);
+    flk_gateway_stop(&rig.gateway);
+    flk_settings_destroy(&rig.settings);
+    ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("relay_flow");
+    TCase *tcase = tcase_create("flow");
+    tcase_set_timeout(tcase, 120);
+    tcase_add_checked_fixture(tcase, rig_setup, rig_teardown);
+    tcase_add_test(tcase, test_relay_verdicts);
+    tcase_add_test(tcase, test_relay_malformed);
+    tcase_add_test(tcase, test_relay_deadline);
+    tcase_add_test(tcase, test_relay_client_gave_up);
+    tcase_add_test(tcase, test_relay_trouble);
+    tcase_add_test(tcase, test_relay_nonsense);
+    tcase_add_test(tcase, test_relay_credit);
+    tcase_add_test(tcase, test_relay_goes_elsewhere);
+    tcase_add_test(tcase, test_relay_met_again);
+    tcase_add_test(tcase, test_relay_silence);
+    tcase_add_loop_test(tcase, test_relay_wrong_brokers, 0, 4);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}

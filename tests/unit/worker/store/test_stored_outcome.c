@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* The form in which stores keep outcomes: it must be read for as long as outcomes live, whoever wrote them. */
+#include <check.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/rig/suite.h"
+#include "worker/store/stored_outcome.h"
+
+static char errmsg[FLK_ERRMSG_BYTES];
+static uint8_t key[FLK_STORE_KEY_BYTES];
+
+static flk_outcome_record_t sample(uint32_t reasons, flk_regime_t regime, bool has_d_hat) {
+    flk_outcome_record_t record = {
+        .outcome = {.status = reasons == 0 ? 200 : 202,
+                    .reasons = reasons,
+                    .has_d_hat = has_d_hat,
+                    .d_hat = has_d_hat ? 1.123456789 : 0,
+                    .budget = 0.5,
+                    .budget_claimed = 0.25,
+                    .regime = regime,
+                    .policy_version = "default-1"},
+    };
+    for (size_t i = 0; i < sizeof key; i++) {
+        key[i] = (uint8_t)(0xa0 + i);
+        record.digest[i] = (uint8_t)(0x40 + i);
+    }
+    memset(record.origin.bytes, 0x11, sizeof record.origin.bytes);
+    sodium_bin2hex(record.pcs_id, sizeof record.pcs_id, key, sizeof key);
+    return record;
+}
+
+static void check_equal(const flk_outcome_record_t *a, const flk_outcome_record_t *b) {
+    uint8_t left[FLK_OUTCOME_BYTES], right[FLK_OUTCOME_BYTES];
+    size_t bytes = flk_outcome_encode(a, left);
+    ck_assert_uint_eq(flk_outcome_encode(b, right), bytes);
+    ck_assert_mem_eq(left, right, bytes);
+}
+
+/* What is written is read again, for each reason, each regime, with and without D-hat; and takes little room. */
+START_TEST(test_kept_round_trip) {
+    for (uint32_t reasons = 0; reasons < 1u << FLK_REASON_COUNT; reasons++) {
+        flk_outcome_record_t record = sample(reasons, (flk_regime_t)(reasons % 3), reasons % 2 == 0), back;
+        uint8_t bytes[FLK_KEPT_BYTES_MAX];
+        size_t len = flk_kept_write(&record, bytes);
+        ck_assert_uint_eq(len, FLK_KEPT_HEAD_BYTES + 9);
+        ck_assert_msg(flk_kept_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
+        check_equal(&record, &back);
+    }
+}
+END_TEST
+
+/* The bytes are these, on every machine and for ever. */
+START_TEST(test_kept_layout) {
+    static const char expected[] = "010201"
+                                   "0000000a"
+                                   "3ff1f9add3739636"
+                                   "3fe0000000000000"
+                                   "3fd0000000000000"
+                                   "11111111111111111111111111111111"
+                                   "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
+                                   "64656661756c742d31";
+    flk_outcome_record_t record = sample(1u << 1 | 1u << 3, FLK_REGIME_NON_STICKY, true);
+    uint8_t bytes[FLK_KEPT_BYTES_MAX];
+    char hex[2 * FLK_KEPT_BYTES_MAX + 1];
+    sodium_bin2hex(hex, sizeof hex, bytes, flk_kept_write(&record, bytes));
+    ck_assert_str_eq(hex, expected);
+    ck_assert_str_eq(flk_reason_name((flk_reason_t)1), "d_hat_out_of_tolerance");
+    ck_assert_str_eq(flk_reason_name((flk_reason_t)3), "r_out_of_bounds");
+}
+END_TEST
+
+/* Outcomes that the first version kept, in the form of the wire, are read as ever; one of another id is not. */
+START_TEST(test_kept_first_version) {
+    flk_outcome_record_t record = sample(4, FLK_REGIME_MIXED, true), back;
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    size_t len = flk_outcome_encode(&record, bytes);
+    ck_assert_msg(flk_kept_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
+    check_equal(&record, &back);
+    key[0] ^= 1;
+    ck_assert_int_eq(flk_kept_read(key, bytes, len, &back, errmsg), FLK_E_INVALID);
+}
+END_TEST
+
+/* Cut, of another version, or out of range: no outcome. */
+START_TEST(test_kept_damaged) {
+    flk_outcome_record_t record = sample(0, FLK_REGIME_STICKY, true), back;
+    uint8_t bytes[FLK_KEPT_BYTES_MAX + 1] = {0}, other[sizeof bytes];
+    size_t len = flk_kept_write(&record, bytes);
+    for (size_t cut = 0; cut < FLK_KEPT_HEAD_BYTES; cut++) {
+        ck_assert_int_eq(flk_kept_read(key, bytes, cut, &back, errmsg), FLK_E_INVALID);
+    }
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } damages[] = {{0, 0}, {0, 2}, {0, 0x7f}, {0, 0x80}, {1, 3},
+                   {2, 2}, {3, 1}, {5, 1},    {7, 0x7f}, {FLK_KEPT_HEAD_BYTES, 0}};
+    for (size_t i = 0; i < FLK_COUNT_OF(damages); i++) {
+        memcpy(other, bytes, sizeof other);
+        other[damages[i].at] = damages[i].byte;
+        if (damages[i].at == 7) {
+            other[8] = 0xf0; /* infinity */
+        }
+        ck_assert_msg(flk_kept_read(key, other, len, &back, errmsg) == FLK_E_INVALID, "damage %zu", i);
+    }
+    memset(bytes + FLK_KEPT_HEAD_BYTES, 'v', FLK_POLICY_VERSION_BYTES);
+    ck_assert_int_eq(flk_kept_read(key, bytes, FLK_KEPT_BYTES_MAX, &back, errmsg), FLK_E_INVALID);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("kept");
+    TCase *tcase = tcase_create("kept");
+    tcase_add_test(tcase, test_kept_round_trip);
+    tcase_add_test(tcase, test_kept_layout);
+    tcase_add_test(tcase, test_kept_first_version);
+    tcase_add_test(tcase, test_kept_damaged);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/store/tool.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/pcs/policy.h"
+#include "proto/body.h"
+#include "worker/store/postgres/dial.h"
+#include "worker/store/postgres/schema.h"
+#include "worker/store/stored_outcome.h"
+
+/* Exit codes, as of every program. */
+enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_WRONG = 2 };
+enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
+
+struct tool {
+    flk_settings_t *settings;
+    flk_policy_t policy;
+    flk_store_options_t options;
+    flk_store_t *store;
+    char errmsg[FLK_ERRMSG_BYTES];
+};
+
+static int fail(const struct tool *tool, int status) {
+    fprintf(stderr, "flk-worker: %s\n", tool->errmsg);
+    return status;
+}
+
+/* ---- get ---- */
+
+static void print_number(const char *name, bool known, double number) {
+    char text[FLK_NUMBER_BYTES] = "null";
+    if (known) {
+        (void)flk_number_print(number, FLK_PRINT_PYTHON, text);
+    }
+    printf("\"%s\":%s,", name, text);
+}
+
+static void print_outcome(const flk_outcome_record_t *record) {
+    const flk_outcome_t *outcome = &record->outcome;
+    printf("{\"pcs_id\":\"%s\",\"status\":%u,", record->pcs_id, outcome->status);
+    print_number("recomputed_D_hat", outcome->has_d_hat, outcome->d_hat);
+    print_number("recomputed_budget", true, outcome->budget);
+    print_number("budget", true, outcome->budget_claimed);
+    printf("\"regime\":\"%s\",\"reasons\":[", flk_regime_name(outcome->regime));
+    const char *separator = "";
+    for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
+        if ((outcome->reasons & 1u << reason) != 0) {
+            printf("%s\"%s\"", separator, flk_reason_name((flk_reason_t)reason));
+            separator = ",";
+        }
+    }
+    printf("],\"policy_version\":\"%s\"}\n", outcome->policy_version);
+}
+
+static bool parse_id(const char *hex, uint8_t id[FLK_STORE_KEY_BYTES]) {
+    size_t bytes;
+    return strlen(hex) == 2 * FLK_STORE_KEY_BYTES &&
+           sodium_hex2bin(id, FLK_STORE_KEY_BYTES, hex, 2 * FLK_STORE_KEY_BYTES, NULL, &bytes, NULL) == 0 &&
+           bytes == FLK_STORE_KEY_BYTES;
+}
+
+static int get(struct tool *tool, const char *hex) {
+    flk_store_item_t item = {0}, *at = &item;
+    flk_outcome_record_t record;
+    if (!parse_id(hex, item.key)) {
+        flk_errmsg(tool->errmsg, "a pcs_id has 64 hex digits");
+        return fail(tool, TOOL_WRONG);
+    }
+    if (flk_store_lookup(tool->store, &at, 1, tool->errmsg) != FLK_OK) {
+        return fail(tool, TOOL_FAILED);
+    }
+    if (!item.found) {
+        flk_errmsg(tool->errmsg, "the store has no outcome for %s", hex);
+        return fail(tool, TOOL_FAILED);
+    }
+    if (flk_kept_read(item.key, item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
+        flk_errmsg_prefix(tool->errmsg, "what the store has is no outcome");
+        return fail(tool, TOOL_FAILED);
+    }
+    print_outcome(&record);
+    return TOOL_OK;
+}
+
+/* ---- stats, export ---- */
+
+static void print_part(void *arg, const char *part, uint64_t outcomes, uint64_t bytes) {
+    const struct tool *tool = arg;
+    printf("{\"store\":\"%s\",\"part\":\"%s\",\"outcomes\":%llu,\"bytes\":%llu}\n", tool->options.backend, part,
+           (unsigned long long)outcomes, (unsigned long long)bytes);
+}
+
+static int stats(struct tool *tool) {
+    return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+}
+
+/* The wire's map of a kept outcome, which is what an export has whatever the store keeps; anything else as it is. */
+static size_t to_wire(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                      uint8_t wire[FLK_STORE_VALUE_BYTES_MAX]) {
+    flk_outcome_record_t record;
+    if (flk_kept_read(key, value, value_bytes, &record, NULL) == FLK_OK) {
+        return flk_outcome_encode(&record, wire);
+    }
+    memcpy(wire, value, value_bytes);
+    return value_bytes;
+}
+
+static bool print_line(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                       int64_t expires_ms) {
+    char id[2 * FLK_STORE_KEY_BYTES + 1];
+    char outcome[sodium_base64_ENCODED_LEN(FLK_STORE_VALUE_BYTES_MAX, BASE64)];
+    uint8_t wire[FLK_STORE_VALUE_BYTES_MAX];
+    (void)arg;
+    sodium_bin2hex(id, sizeof id, key, FLK_STORE_KEY_BYTES);
+    sodium_bin2base64(outcome, sizeof outcome, wire, to_wire(key, value, value_bytes, wire), BASE64);
+    return printf("{\"pcs_id\":\"%s\",\"expires_ms\":%lld,\"outcome\":\"%s\"}\n", id, (long long)expires_ms, outcome) >
+           0;
+}
+
+static int export(struct tool *tool) {
+    if (flk_store_visit(tool->store, print_line, NULL, tool->errmsg) != FLK_OK) {
+        return fail(tool, TOOL_FAILED);
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        flk_errmsg(tool->errmsg, "cannot write the export: %s", strerror(errno));
+        return fail(tool, TOOL_FAILED);
+    }
+    return TOOL_OK;
+}
+
+/* ---- import ---- */
+
+struct import {
+    struct tool *tool;
+    flk_store_item_t items[BATCH_ITEMS], *batch[BATCH_ITEMS];
+    uint8_t offered[BATCH_ITEMS][FLK_STORE_VALUE_BYTES_MAX];
+    uint16_t offered_bytes[BATCH_ITEMS];
+    size_t len;
+    unsigned long long line, put, there, different, expired;
+};
+
+static flk_err_t put_batch(struct import *import) {
+    if (import->len == 0) {
+        return FLK_OK;
+    }
+    flk_err_t err = flk_store_put(import->tool->store, import->batch, import->len, import->tool->errmsg);
+    for (size_t i = 0; err == FLK_OK && i < import->len; i++) {
+        const flk_store_item_t *item = &import->items[i];
+        uint8_t wire[FLK_STORE_VALUE_BYTES_MAX];
+        bool same = to_wire(item->key, item->value, item->value_bytes, wire) == import->offered_bytes[i] &&
+                    memcmp(wire, import->offered[i], import->offered_bytes[i]) == 0;
+        import->put += !item->found;
+        import->there += item->found;
+        import->different += item->found && !same;
+    }
+    import->len = 0;
+    return err;
+}
+
+static bool parse_line(const char *text, size_t bytes, flk_store_item_t *item, int64_t *expires_ms) {
+    json_t *line = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+    json_t *outcome = json_object_get(line, "outcome"), *expires = json_object_get(line, "expires_ms");
+    const char *id = json_string_value(json_object_get(line, "pcs_id"));
+    size_t value_bytes = 0;
+    bool fine = id != NULL && parse_id(id, item->key) && json_is_integer(expires) && json_is_string(outcome) &&
+                sodium_base642bin(item->value, sizeof item->value, json_string_value(outcome),
+                                  json_string_length(outcome), NULL, &value_bytes, NULL, BASE64) == 0;
+    *expires_ms = json_integer_value(expires);
+    item->value_bytes = (uint16_t)value_bytes;
+    json_decref(line);
+    return fine;
+}
+
+static flk_err_t import_line(struct import *import, const char *text, size_t bytes) {
+    flk_store_item_t *item = &import->items[import->len];
+    int64_t expires_ms, now_ms = flk_wall_ms();
+    *item = (flk_store_item_t){0};
+    import->line++;
+    if (!parse_line(text, bytes, item, &expires_ms)) {
+        flk_errmsg(import->tool->errmsg, "line %llu is not one of `flk-worker store export`", import->line);
+        return FLK_E_INVALID;
+    }
+    if (expires_ms <= now_ms) {
+        import->expired++;
+        return FLK_OK;
+    }
+    item->ttl_ms = (uint64_t)(expires_ms - now_ms);
+    memcpy(import->offered[import->len], item->value, item->value_bytes);
+    import->offered_bytes[import->len] = item->value_bytes;
+    flk_outcome_record_t record;
+    if (flk_kept_read(item->key, item->value, item->value_bytes, &record, NULL) == FLK_OK) {
+        item->value_bytes = (uint16_t)flk_kept_write(&record, item->value);
+    }
+    import->batch[import->len++] = item;
+    return import->len == BATCH_ITEMS ? put_batch(import) : FLK_OK;
+}
+
+static int import_all(struct tool *tool) {
+    struct import *import = flk_start_alloc(sizeof *import);
+    char *text = NULL;
+    size_t text_cap = 0;
+    ssize_t bytes;
+    flk_err_t err = FLK_OK;
+    import->tool = tool;
+    while (err == FLK_OK && (bytes = getline(&text, &text_cap, stdin)) > 0) {
+        err = import_line(import, text, (size_t)bytes);
+    }
+    if (err == FLK_OK && ferror(stdin)) {
+        flk_errmsg(tool->errmsg, "cannot read standard input: %s", strerror(errno));
+        err = FLK_E_IO;
+    }
+    char first[FLK_ERRMSG_BYTES];
+    snprintf(first, sizeof first, "%s", tool->errmsg);
+    flk_err_t last = put_batch(import); /* also what came before a wrong line */
+    if (err != FLK_OK) {
+        snprintf(tool->errmsg, sizeof tool->errmsg, "%s", first);
+    }
+    err = err != FLK_OK ? err : last;
+    printf("{\"lines\":%llu,\"put\":%llu,\"there\":%llu,\"different\":%llu,\"expired\":%llu}\n", import->line,
+           import->put, import->there, import->different, import->expired);
+    free(text);
+    free(import);
+    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+}
+
+/* ---- check ---- */
+
+/* A store that connects with its first call may be there only a moment later. */
+static int check(struct tool *tool) {
+    uint64_t deadline_ms = flk_mono_ms() + flk_settings_uint(tool->settings, FLK_SET_STORE_CONNECT_TIMEOUT_MS) +
+                           flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
+    flk_err_t err;
+    while ((err = flk_store_health(tool->store, tool->errmsg)) == FLK_E_UNAVAILABLE && flk_mono_ms() < deadline_ms) {
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+    }
+    if (err == FLK_OK) {
+        printf("{\"store\":\"%s\",\"healthy\":true}\n", tool->options.backend);
+    }
+    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+}
+
+/* ---- migrate ---- */
+
+static int migrate(struct tool *tool) {
+    flk_pg_target_t *target;
+    flk_store_fault_t fault;
+    int from = 0;
+    if (strcmp(tool->options.backend, "postgres") != 0) {
+        printf("store %s has no schema: nothing to migrate\n", tool->options.backend);
+        return TOOL_OK;
+    }
+    flk_err_t err = flk_pg_target_new(&tool->options, &target, tool->errmsg);
+    if (err != FLK_OK) {
+        return fail(tool, TOOL_WRONG);
+    }
+    flk_pg_exchange_t x = {.deadline_ms = flk_mono_ms() + PATIENCE_MS, .errmsg = tool->errmsg};
+    err = flk_pg_connect(target, PATIENCE_MS, PATIENCE_MS, &x.pg, &fault, tool->errmsg);
+    if (err == FLK_OK) {
+        err = flk_pg_schema_migrate(&x, &from);
+        PQfinish(x.pg);
+    }
+    if (err == FLK_OK) {
+        printf("schema flk in %s: version %d%s\n", flk_pg_target_name(target), FLK_PG_SCHEMA_VERSION,
+               from == FLK_PG_SCHEMA_VERSION ? ", as it was" : "");
+    }
+    flk_pg_target_release(target);
+    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+}
+
+/* ---- commands ---- */
+
+/* Looking must not make a store where there is none. */
+static flk_err_t check_there(struct tool *tool) {
+    const flk_store_options_t *options = &tool->options;
+    char path[2048];
+    snprintf(path, sizeof path, "%s/store", options->data_dir);
+    bool files = strcmp(options->backend, "memory") == 0 || strcmp(options->backend, "lmdb") == 0;
+    if (files && access(path, F_OK) != 0) {
+        flk_errmsg(tool->errmsg, "there is no store in %s: set FLK_DATA_DIR to the worker's", options->data_dir);
+        return FLK_E_CONFIG;
+    }
+    return FLK_OK;
+}
+
+static int run_on_store(struct tool *tool, int argc, char **argv) {
+    const char *verb = argc > 2 ? argv[2] : "";
+    bool getting = strcmp(verb, "get") == 0, importing = strcmp(verb, "import") == 0;
+    bool checking = strcmp(verb, "check") == 0;
+    tool->options.read_only = !importing;
+    if (checking) {
+        tool->options.timeout_ms = flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
+    }
+    if (argc != (getting ? 4 : 3) ||
+        (!getting && !importing && !checking && strcmp(verb, "stats") != 0 && strcmp(verb, "export") != 0)) {
+        fputs("Usage:\n" FLK_STORE_TOOL_USAGE "\n", stderr);
+        return TOOL_WRONG;
+    }
+    flk_err_t err = tool->options.read_only ? check_there(tool) : FLK_OK;
+    err = err != FLK_OK ? err : flk_store_open(&tool->options, &tool->store, tool->errmsg);
+    if (err != FLK_OK) {
+        return fail(tool, err == FLK_E_CONFIG ? TOOL_WRONG : TOOL_FAILED);
+    }
+    int status = checking                     ? check(tool)
+                 : getting                    ? get(tool, argv[3])
+                 : importing                  ? import_all(tool)
+                 : strcmp(verb, "stats") == 0 ? stats(tool)
+                                              : export(tool);
+    flk_store_close(&tool->store);
+    return status;
+}
+
+/* A person waits, not a record: more patience than a batch has. */
+static flk_err_t prepare(struct tool *tool) {
+    flk_err_t err = flk_settings_load(FLK_PROGRAM_WORKER, &tool->settings, tool->errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_policy_default(&tool->policy);
+    flk_store_options(tool->settings, tool->policy.dedup_ttl_s, &tool->options);
+    tool->options.timeout_ms = PATIENCE_MS;
+    flk_log_init("flk-worker", FLK_LOG_WARN, FLK_LOG_TEXT);
+    return FLK_OK;
+}
+
+/* --json is what the store's commands print anyway: taken out of the arguments, wherever it stands. */
+static int drop_json(int argc, char **argv) {
+    int kept = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") != 0) {
+            argv[kept++] = argv[i];
+        }
+    }
+    return kept;
+}
+
+bool flk_store_tool(int argc, char **argv, int *status) {
+    bool migrates = argc == 2 && strcmp(argv[1], "--migrate") == 0;
+    if (!migrates && (argc < 2 || strcmp(argv[1], "store") != 0)) {
+        return false;
+    }
+    struct tool tool = {0};
+    argc = drop_json(argc, argv);
+    FLK_ASSERT(sodium_init() >= 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (prepare(&tool) != FLK_OK) {
+        *status = fail(&tool, TOOL_WRONG);
+    } else {
+        *status = migrates ? migrate(&tool) : run_on_store(&tool, argc, argv);
+    }
+    flk_settings_destroy(&tool.settings);
+    return true;
+}
