@@ -12,8 +12,8 @@ typedef enum flk_print {
 } flk_print_t;
 
 enum {
-    FLK_NUMBER_BYTES = 32,      /* one printed number with its NUL */
-    FLK_INTEGER_BYTES = 20,     /* one printed integer, which has none */
+    FLK_NUMBER_BYTES = 32,  /* one printed number with its NUL */
+    FLK_INTEGER_BYTES = 20, /* one printed integer, which has none */
 };
 
 /* Rounds to 9 decimals: correctly, half-even on the exact binary value; -0.0 becomes 0.0. */

@@ -21,9 +21,9 @@ def rows(text):
 
 
 def is_there(tree, name):
-    """Whether there is a test of this name: unit/test_x (in any folder there), integration/x, tests/fuzz."""
+    """Whether there is a test of this name: unit/test_x (in any folder there), test_x, integration/x, tests/fuzz."""
     kind, _, rest = name.rpartition("/")
-    if kind == "unit":
+    if kind in ("unit", ""):
         return any(file.startswith("tests/unit/") and file.endswith(f"/{rest}.c") for file in tree.files)
     return f"tests/integration/test_{rest}.py" in tree.files or f"{name}/CMakeLists.txt" in tree.files
 
