@@ -3,9 +3,9 @@
  * disagree. Nothing here allocates; a decoded PING borrows its instances from the bytes it came in. */
 #include "proto/frame.h"
 
-#include <endian.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "proto/msgpack.h"
 
 enum field { DELIVERY = 1, ATTEMPT, STATUS, FLAGS, CREDIT, HEARTBEAT_MS, RETRY_MS, KNOWN, NAME, INSTANCES };
@@ -46,30 +46,19 @@ const char *flk_kind_name(unsigned kind) {
     return shape == NULL ? "unknown" : shape->name;
 }
 
-static void put_be64(uint8_t *out, uint64_t value) {
-    value = htobe64(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static uint64_t get_be64(const uint8_t *in) {
-    uint64_t value;
-    memcpy(&value, in, sizeof value);
-    return be64toh(value);
-}
-
 void flk_id_from_lsn(uint64_t log_id, uint64_t lsn, flk_id_t *id) {
-    put_be64(id->bytes, log_id);
-    put_be64(id->bytes + 8, lsn);
+    flk_put_be64(id->bytes, log_id);
+    flk_put_be64(id->bytes + 8, lsn);
 }
 
 bool flk_id_to_lsn(const flk_id_t *id, uint64_t log_id, uint64_t *lsn) {
-    *lsn = get_be64(id->bytes + 8);
-    return get_be64(id->bytes) == log_id;
+    *lsn = flk_get_be64(id->bytes + 8);
+    return flk_get_be64(id->bytes) == log_id;
 }
 
 void flk_id_random(flk_id_t *id) {
-    put_be64(id->bytes, flk_random_u64());
-    put_be64(id->bytes + 8, flk_random_u64());
+    flk_put_be64(id->bytes, flk_random_u64());
+    flk_put_be64(id->bytes + 8, flk_random_u64());
 }
 
 bool flk_id_equal(const flk_id_t *a, const flk_id_t *b) {
