@@ -2,17 +2,31 @@
 /* Picks the backend; times every batch and counts its errors. */
 #include "worker/store/store.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const struct {
+struct backend {
     const char *name;
     flk_err_t (*open)(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
-} backends[] = {
-    {"memory", flk_store_memory_open},
-    {"lmdb", flk_store_lmdb_open},
-    {"redis", flk_store_redis_open},
-    {"postgres", flk_store_postgres_open},
+    flk_err_t (*migrate)(const flk_store_options_t *options, char *told, char *errmsg); /* NULL: has no schema */
 };
+
+static const struct backend backends[] = {
+    {"memory", flk_store_memory_open, NULL},
+    {"lmdb", flk_store_lmdb_open, NULL},
+    {"redis", flk_store_redis_open, NULL},
+    {"postgres", flk_store_postgres_open, flk_store_postgres_migrate},
+};
+
+static const struct backend *find_backend(const char *name, char *errmsg) {
+    for (size_t i = 0; i < FLK_COUNT_OF(backends); i++) {
+        if (strcmp(backends[i].name, name) == 0) {
+            return &backends[i];
+        }
+    }
+    flk_errmsg(errmsg, "DEDUP_BACKEND is \"%s\", which is no store", name);
+    return NULL;
+}
 
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options) {
     uint64_t ttl_s = flk_settings_uint(settings, FLK_SET_DEDUP_TTL_S);
@@ -36,23 +50,17 @@ void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, fl
 }
 
 flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg) {
+    const struct backend *backend = find_backend(options->backend, errmsg);
     *store = NULL;
-    for (size_t i = 0; i < FLK_COUNT_OF(backends); i++) {
-        if (strcmp(backends[i].name, options->backend) != 0) {
-            continue;
-        }
-        flk_err_t err = backends[i].open(options, store, errmsg);
-        if (err != FLK_OK) {
-            return err;
-        }
-        (*store)->ttl_ms = options->ttl_ms;
-        (*store)->timeout_ms = options->timeout_ms;
-        (*store)->clock = options->clock != NULL ? options->clock : flk_wall_ms;
-        flk_store_metrics_register(options->metrics, &(*store)->metrics);
-        return FLK_OK;
+    flk_err_t err = backend != NULL ? backend->open(options, store, errmsg) : FLK_E_CONFIG;
+    if (err != FLK_OK) {
+        return err;
     }
-    flk_errmsg(errmsg, "DEDUP_BACKEND is \"%s\", which is no store", options->backend);
-    return FLK_E_CONFIG;
+    (*store)->ttl_ms = options->ttl_ms;
+    (*store)->timeout_ms = options->timeout_ms;
+    (*store)->clock = options->clock != NULL ? options->clock : flk_wall_ms;
+    flk_store_metrics_register(options->metrics, &(*store)->metrics);
+    return FLK_OK;
 }
 
 void flk_store_close(flk_store_t **store) {
@@ -60,6 +68,18 @@ void flk_store_close(flk_store_t **store) {
         (*store)->ops->close(*store);
         *store = NULL;
     }
+}
+
+flk_err_t flk_store_migrate(const flk_store_options_t *options, char told[FLK_STORE_TOLD_BYTES], char *errmsg) {
+    const struct backend *backend = find_backend(options->backend, errmsg);
+    if (backend == NULL) {
+        return FLK_E_CONFIG;
+    }
+    if (backend->migrate != NULL) {
+        return backend->migrate(options, told, errmsg);
+    }
+    snprintf(told, FLK_STORE_TOLD_BYTES, "store %s has no schema: nothing to migrate", backend->name);
+    return FLK_OK;
 }
 
 void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms) {

@@ -58,6 +58,12 @@ void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, fl
 FLK_MUST_CHECK flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 void flk_store_close(flk_store_t **store);
 
+/* Brings the backend's schema to this program's version, within a minute; no store need be open. `told` says in a
+ * sentence what there is now. Errors: FLK_E_CONFIG, FLK_E_NOMEM, FLK_E_UNAVAILABLE. */
+enum { FLK_STORE_TOLD_BYTES = 512 };
+FLK_MUST_CHECK flk_err_t flk_store_migrate(const flk_store_options_t *options, char told[FLK_STORE_TOLD_BYTES],
+                                           char *errmsg);
+
 /* For outcomes that are put from now on. */
 void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms);
 
@@ -124,5 +130,7 @@ FLK_MUST_CHECK flk_err_t flk_store_memory_open(const flk_store_options_t *option
 FLK_MUST_CHECK flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_store_redis_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_store_postgres_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_store_postgres_migrate(const flk_store_options_t *options, char told[FLK_STORE_TOLD_BYTES],
+                                                    char *errmsg);
 
 #endif

@@ -14,8 +14,6 @@
 #include "common/log.h"
 #include "common/pcs/policy.h"
 #include "proto/body.h"
-#include "worker/store/postgres/dial.h"
-#include "worker/store/postgres/schema.h"
 #include "worker/store/stored_outcome.h"
 
 /* Exit codes, as of every program. */
@@ -251,29 +249,13 @@ static int check(struct tool *tool) {
 /* ---- migrate ---- */
 
 static int migrate(struct tool *tool) {
-    flk_pg_target_t *target;
-    flk_store_fault_t fault;
-    int from = 0;
-    if (strcmp(tool->options.backend, "postgres") != 0) {
-        printf("store %s has no schema: nothing to migrate\n", tool->options.backend);
-        return TOOL_OK;
-    }
-    flk_err_t err = flk_pg_target_new(&tool->options, &target, tool->errmsg);
+    char told[FLK_STORE_TOLD_BYTES];
+    flk_err_t err = flk_store_migrate(&tool->options, told, tool->errmsg);
     if (err != FLK_OK) {
-        return fail(tool, TOOL_WRONG);
+        return fail(tool, err == FLK_E_CONFIG ? TOOL_WRONG : TOOL_FAILED);
     }
-    flk_pg_exchange_t x = {.deadline_ms = flk_mono_ms() + PATIENCE_MS, .errmsg = tool->errmsg};
-    err = flk_pg_connect(target, PATIENCE_MS, PATIENCE_MS, &x.pg, &fault, tool->errmsg);
-    if (err == FLK_OK) {
-        err = flk_pg_schema_migrate(&x, &from);
-        PQfinish(x.pg);
-    }
-    if (err == FLK_OK) {
-        printf("schema flk in %s: version %d%s\n", flk_pg_target_name(target), FLK_PG_SCHEMA_VERSION,
-               from == FLK_PG_SCHEMA_VERSION ? ", as it was" : "");
-    }
-    flk_pg_target_release(target);
-    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+    printf("%s\n", told);
+    return TOOL_OK;
 }
 
 /* ---- commands ---- */

@@ -21,9 +21,10 @@
 #include "worker/store/postgres/dial.h"
 #include "worker/store/postgres/exchange.h"
 #include "worker/store/postgres/janitor.h"
+#include "worker/store/postgres/schema.h"
 #include "worker/store/store.h"
 
-enum { PUT_ROUNDS = 4 };
+enum { PUT_ROUNDS = 4, MIGRATE_MS = 60000 };
 
 struct postgres_store {
     flk_store_t base;
@@ -323,4 +324,27 @@ flk_err_t flk_store_postgres_open(const flk_store_options_t *options, flk_store_
     store->base.ops = &postgres_ops;
     *out = &store->base;
     return FLK_OK;
+}
+
+flk_err_t flk_store_postgres_migrate(const flk_store_options_t *options, char told[FLK_STORE_TOLD_BYTES],
+                                     char *errmsg) {
+    flk_pg_target_t *target;
+    flk_store_fault_t fault;
+    int from = 0;
+    flk_err_t err = flk_pg_target_new(options, &target, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_pg_exchange_t x = {.deadline_ms = flk_mono_ms() + MIGRATE_MS, .errmsg = errmsg};
+    err = flk_pg_connect(target, MIGRATE_MS, MIGRATE_MS, &x.pg, &fault, errmsg);
+    if (err == FLK_OK) {
+        err = flk_pg_schema_migrate(&x, &from);
+        PQfinish(x.pg);
+    }
+    if (err == FLK_OK) {
+        snprintf(told, FLK_STORE_TOLD_BYTES, "schema flk in %s: version %d%s", flk_pg_target_name(target),
+                 FLK_PG_SCHEMA_VERSION, from == FLK_PG_SCHEMA_VERSION ? ", as it was" : "");
+    }
+    flk_pg_target_release(target);
+    return err == FLK_E_CONFIG ? FLK_E_UNAVAILABLE : err; /* a newer schema is no wrong setting */
 }
