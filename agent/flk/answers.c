@@ -20,10 +20,10 @@ static void join_reasons(const json_t *reasons, char out[FLK_ANSWER_REASONS_BYTE
     }
 }
 
-static flk_answer_t *grow(flk_answers_t *answers) {
+static flk_reply_line_t *grow(flk_answers_t *answers) {
     if (answers->len == answers->max) {
         size_t max = answers->max > 0 ? answers->max * 2 : 256;
-        flk_answer_t *items = flk_start_alloc(max * sizeof *items);
+        flk_reply_line_t *items = flk_start_alloc(max * sizeof *items);
         if (answers->len > 0) {
             memcpy(items, answers->items, answers->len * sizeof *items);
         }
@@ -39,7 +39,7 @@ static bool add_line(flk_answers_t *answers, const char *line, size_t line_len) 
     const char *pcs_id = json_string_value(json_object_get(object, "pcs_id"));
     bool usable = pcs_id != NULL && strlen(pcs_id) < FLK_ANSWER_ID_BYTES;
     if (usable) {
-        flk_answer_t *answer = grow(answers);
+        flk_reply_line_t *answer = grow(answers);
         strcpy(answer->pcs_id, pcs_id);
         answer->status = (int)json_integer_value(json_object_get(object, "status"));
         answer->duplicate = json_is_true(json_object_get(object, "duplicate"));
@@ -70,7 +70,7 @@ flk_err_t flk_answers_load(flk_answers_t *answers, const char *path, char *errms
 }
 
 static int compare_ids(const void *a, const void *b) {
-    return strcmp(((const flk_answer_t *)a)->pcs_id, ((const flk_answer_t *)b)->pcs_id);
+    return strcmp(((const flk_reply_line_t *)a)->pcs_id, ((const flk_reply_line_t *)b)->pcs_id);
 }
 
 void flk_answers_sort(flk_answers_t *answers) {
@@ -84,7 +84,7 @@ void flk_answers_fini(flk_answers_t *answers) {
     *answers = (flk_answers_t){0};
 }
 
-static bool has_verdict(const flk_answer_t *answer) {
+static bool has_verdict(const flk_reply_line_t *answer) {
     return answer->status == 200 || answer->status == 202;
 }
 
@@ -108,7 +108,7 @@ void flk_answers_count(const flk_answers_t *answers, flk_answers_count_t *count)
     reason_count_t table[REASONS_MAX] = {0};
     *count = (flk_answers_count_t){0};
     for (size_t i = 0; i < answers->len; i++) {
-        const flk_answer_t *answer = &answers->items[i];
+        const flk_reply_line_t *answer = &answers->items[i];
         count->accepted += answer->status == 200;
         count->escalated += answer->status == 202;
         count->duplicates += answer->duplicate;
@@ -126,11 +126,11 @@ void flk_answers_count(const flk_answers_t *answers, flk_answers_count_t *count)
 void flk_answers_compare(const flk_answers_t *first, const flk_answers_t *again, flk_answers_diff_t *diff) {
     *diff = (flk_answers_diff_t){0};
     for (size_t i = 0; i < first->len; i++) {
-        const flk_answer_t *before = &first->items[i];
+        const flk_reply_line_t *before = &first->items[i];
         if (!has_verdict(before)) {
             continue;
         }
-        const flk_answer_t *after =
+        const flk_reply_line_t *after =
             again->len == 0 ? NULL : bsearch(before, again->items, again->len, sizeof *before, compare_ids);
         if (after == NULL || !has_verdict(after) || !after->duplicate) {
             diff->lost++;

@@ -7,15 +7,15 @@
 
 enum { FLK_ANSWER_ID_BYTES = 65, FLK_ANSWER_REASONS_BYTES = 128 };
 
-typedef struct flk_answer {
+typedef struct flk_reply_line {
     char pcs_id[FLK_ANSWER_ID_BYTES];
     char reasons[FLK_ANSWER_REASONS_BYTES]; /* separated by ", " */
     int status;                             /* 200, 202; anything else is no verdict */
     bool duplicate;
-} flk_answer_t;
+} flk_reply_line_t;
 
 typedef struct flk_answers {
-    flk_answer_t *items; /* by pcs_id after flk_answers_sort */
+    flk_reply_line_t *items; /* by pcs_id after flk_answers_sort */
     size_t len, max;
 } flk_answers_t;
 

@@ -123,7 +123,7 @@ static flk_err_t send_one(bench_t *bench, char *errmsg) {
     return err;
 }
 
-static flk_err_t load(bench_t *bench, char *errmsg) {
+static flk_err_t load_door(bench_t *bench, char *errmsg) {
     uint64_t start_ns = flk_mono_ns();
     uint64_t end_ns = start_ns + bench->seconds * UINT64_C(1000000000);
     flk_err_t err = FLK_OK;
@@ -166,7 +166,7 @@ static void tell_text(const bench_t *bench, double rate) {
     }
 }
 
-static int run(bench_t *bench, char *errmsg) {
+static int run_bench(bench_t *bench, char *errmsg) {
     flk_door_options_t options = {.parallel = (uint32_t)bench->parallel,
                                   .ca_file = bench->ca_file,
                                   .tries = 1,
@@ -176,7 +176,7 @@ static int run(bench_t *bench, char *errmsg) {
         return FLK_FRONT_USAGE;
     }
     bench->seed = flk_random_u64();
-    if (load(bench, errmsg) != FLK_OK) {
+    if (load_door(bench, errmsg) != FLK_OK) {
         return FLK_FRONT_FAILED;
     }
     double rate = (double)flk_report_answered(&bench->report) / bench->took_s;
@@ -191,7 +191,7 @@ int flk_command_bench(int argc, char **argv) {
     if (status < 0) {
         flk_log_init("flk", FLK_LOG_ERROR, FLK_LOG_TEXT);
         flk_stop_install();
-        status = run(bench, errmsg);
+        status = run_bench(bench, errmsg);
     }
     if (errmsg[0] != '\0') {
         fprintf(stderr, "flk: bench: %s\n", errmsg);

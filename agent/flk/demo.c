@@ -385,7 +385,7 @@ static flk_err_t send_all(demo_t *demo, char *errmsg) {
 
 /* ---- the command ---- */
 
-static flk_err_t run(demo_t *demo, const char *events, char *errmsg) {
+static flk_err_t run_demo(demo_t *demo, const char *events, char *errmsg) {
     flk_err_t err = make_directory(demo, errmsg);
     if (err == FLK_OK) {
         err = write_inputs(demo, events, errmsg);
@@ -432,7 +432,7 @@ int flk_command_demo(int argc, char **argv) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     steps = json ? stderr : stdout;
     fprintf(steps, "\n");
-    if (run(demo, events, errmsg) == FLK_OK) {
+    if (run_demo(demo, events, errmsg) == FLK_OK) {
         good = (json ? flk_demo_report_json : flk_demo_report)(&demo->facts, events);
     } else {
         fprintf(stderr, "flk: demo: %s (everything it made is in %s)\n", errmsg, demo->facts.dir);

@@ -99,7 +99,7 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
 }
 
 /* Signs the PCS of `line` in place when it has no signature and there is a key to sign with. */
-static flk_err_t sign(submit_t *submit, flk_source_pcs_t *line) {
+static flk_err_t sign_line(submit_t *submit, flk_source_pcs_t *line) {
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;
     flk_err_t err = submit->door->signs ? flk_pcs_from_json(line->json, line->json_bytes, &pcs, &fault) : FLK_E_INVALID;
@@ -116,8 +116,8 @@ static flk_err_t sign(submit_t *submit, flk_source_pcs_t *line) {
     return err;
 }
 
-static flk_err_t take(submit_t *submit, flk_source_pcs_t *line, char *errmsg) {
-    flk_err_t err = sign(submit, line);
+static flk_err_t take_line(submit_t *submit, flk_source_pcs_t *line, char *errmsg) {
+    flk_err_t err = sign_line(submit, line);
     if (err == FLK_OK) {
         err = flk_door_send(submit->door, line->json, line->json_bytes, errmsg);
     }
@@ -133,7 +133,7 @@ static void fill(submit_t *submit) {
         flk_source_pcs_t line;
         flk_err_t err = flk_source_next(submit->source, &line, errmsg);
         if (err == FLK_OK) {
-            err = take(submit, &line, errmsg);
+            err = take_line(submit, &line, errmsg);
         }
         submit->input_awaited = err == FLK_E_AGAIN;
         submit->input_ended = err != FLK_OK && err != FLK_E_AGAIN;
@@ -157,7 +157,7 @@ static void loop(submit_t *submit) {
     submit->status = FLK_FRONT_FAILED;
 }
 
-static int run(submit_t *submit, char *errmsg) {
+static int submit_all(submit_t *submit, char *errmsg) {
     char *const files[] = {(char *)submit->file};
     flk_agent_options_t input = {
         .command = FLK_COMMAND_SUBMIT, .files = files, .files_len = 1, .ready = true, .skip_bad_rows = true};
@@ -191,7 +191,7 @@ int flk_command_submit(int argc, char **argv) {
     if (status < 0) {
         flk_log_init("flk", FLK_LOG_WARN, FLK_LOG_TEXT);
         flk_stop_install();
-        status = run(submit, errmsg);
+        status = submit_all(submit, errmsg);
     }
     if (errmsg[0] != '\0') {
         fprintf(stderr, "flk: submit: %s\n", errmsg);

@@ -125,7 +125,7 @@ static void say_stopping(bool json) {
     }
 }
 
-static int run(flk_cluster_t *cluster, bool json, char *errmsg) {
+static int run_cluster(flk_cluster_t *cluster, bool json, char *errmsg) {
     flk_supervisor_t *supervisor;
     if (flk_supervisor_new(cluster, &supervisor, errmsg) != FLK_OK) {
         return FLK_FRONT_FAILED;
@@ -172,7 +172,7 @@ int flk_command_up(int argc, char **argv) {
     start_log();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (flk_cluster_plan(&options, &cluster, errmsg) == FLK_OK) {
-        status = run(cluster, json, errmsg);
+        status = run_cluster(cluster, json, errmsg);
     } else {
         status = FLK_FRONT_USAGE;
     }

@@ -8,7 +8,7 @@
 #include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
 
-const char *flk_finding_level_name(flk_finding_level_t level) {
+static const char *level_name(flk_finding_level_t level) {
     static const char *const names[] = {"ok", "note", "fault"};
     return names[level];
 }
@@ -45,9 +45,9 @@ static void print_json(const flk_findings_t *findings) {
     json_t *list = json_array();
     for (size_t i = 0; i < findings->len; i++) {
         const flk_finding_t *finding = &findings->items[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "check", finding->check, "level",
-                                              flk_finding_level_name(finding->level), "text", finding->text, "advice",
-                                              finding->advice));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s}", "check", finding->check, "level",
+                                        level_name(finding->level), "text", finding->text, "advice", finding->advice));
     }
     flk_json_out(json_pack("{s:b, s:I, s:I, s:o}", "well", flk_findings_count(findings, FLK_FINDING_FAULT) == 0,
                            "faults", (json_int_t)flk_findings_count(findings, FLK_FINDING_FAULT), "notes",

@@ -10,7 +10,6 @@ typedef enum flk_finding_level {
     FLK_FINDING_NOTE,  /* works, but a person should know */
     FLK_FINDING_FAULT, /* does not work */
 } flk_finding_level_t;
-const char *flk_finding_level_name(flk_finding_level_t level); /* "ok", "note", "fault" */
 
 typedef struct flk_finding {
     const char *check; /* "disk"; borrowed for ever */
