@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-agent. Reading order: options; row, reader, window, builder (boxcount, coherence, compress, merkle), source,
- * compute; parcel, outbox, sender, courier, report, ship; status. */
+/* flk-agent. Reading order: options; read/ (row, reader); signals/ (window, builder, and its parts boxcount, coherence,
+ * compress, merkle); source, compute; send/ (parcel, outbox, reply, transport, delivery_loop, report); submit; status. */
 #include <sodium.h>
 #include <stdio.h>
 
@@ -26,13 +26,13 @@ static void start_log(const flk_settings_t *settings) {
     flk_log_init("flk-agent", level, format);
 }
 
-static int run(const flk_agent_options_t *options, const flk_settings_t *settings, const flk_signer_t *signer) {
+static int run_command(const flk_agent_options_t *options, const flk_settings_t *settings, const flk_signer_t *signer) {
     switch (options->command) {
     case FLK_COMMAND_COMPUTE:
         return flk_compute_run(options, signer);
     case FLK_COMMAND_SUBMIT:
     case FLK_COMMAND_DRAIN:
-        return flk_ship_run(options, settings, signer);
+        return flk_submit_run(options, settings, signer);
     case FLK_COMMAND_STATUS:
         return flk_status_run(options, settings);
     }
@@ -56,7 +56,7 @@ int main(int argc, char **argv) {
         status = FLK_EXIT_USAGE;
     } else {
         start_log(settings);
-        status = run(&options, settings, signer);
+        status = run_command(&options, settings, signer);
     }
     flk_signer_destroy(&signer);
     flk_settings_destroy(&settings);

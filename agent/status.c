@@ -77,7 +77,7 @@ static int compare_lsn(const void *key, const void *element) {
     return lsn < other ? -1 : lsn > other;
 }
 
-static bool visit(void *arg, const flk_wal_item_t *item) {
+static bool visit_item(void *arg, const flk_wal_item_t *item) {
     contents_t *contents = arg;
     size_t name_bytes = strlen(item->segment), end_bytes = strlen(".damaged");
     if (name_bytes > end_bytes && strcmp(item->segment + name_bytes - end_bytes, ".damaged") == 0) {
@@ -111,7 +111,7 @@ static void sum_up(contents_t *contents) {
 static flk_err_t read_log(const char *data_dir, const char *name, contents_t *contents, char *errmsg) {
     char dir[4096];
     snprintf(dir, sizeof dir, "%s/%s", data_dir, name);
-    flk_err_t err = flk_wal_read(dir, visit, contents, errmsg);
+    flk_err_t err = flk_wal_read(dir, visit_item, contents, errmsg);
     if (contents->out_of_memory) {
         flk_errmsg(errmsg, "out of memory");
         err = FLK_E_NOMEM;

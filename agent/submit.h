@@ -8,7 +8,7 @@
 
 /* Runs until every PCS has its answer or is a dead letter, or a stop is asked for: what is left then stays pending.
  * Returns the exit status; one line on stderr tells what went wrong. */
-FLK_MUST_CHECK int flk_ship_run(const flk_agent_options_t *options, const flk_settings_t *settings,
-                                const flk_signer_t *signer);
+FLK_MUST_CHECK int flk_submit_run(const flk_agent_options_t *options, const flk_settings_t *settings,
+                                  const flk_signer_t *signer);
 
 #endif

@@ -128,13 +128,13 @@ static flk_err_t load_door(bench_t *bench, char *errmsg) {
     uint64_t end_ns = start_ns + bench->seconds * UINT64_C(1000000000);
     flk_err_t err = FLK_OK;
     bool over = false;
-    while (err == FLK_OK && (!over || flk_courier_held(bench->door->courier) > 0)) {
+    while (err == FLK_OK && (!over || flk_delivery_loop_held(bench->door->loop) > 0)) {
         over = over || flk_stop_asked() || flk_mono_ns() >= end_ns || bench->sent >= bench->count;
         while (!over && err == FLK_OK && bench->sent < bench->count &&
-               flk_courier_held(bench->door->courier) < bench->parallel) {
+               flk_delivery_loop_held(bench->door->loop) < bench->parallel) {
             err = send_one(bench, errmsg);
         }
-        flk_courier_turn(bench->door->courier, TURN_MS, NULL, 0);
+        flk_delivery_loop_turn(bench->door->loop, TURN_MS, NULL, 0);
     }
     bench->took_s = (double)(flk_mono_ns() - start_ns) * 1e-9;
     return err;
@@ -143,7 +143,7 @@ static flk_err_t load_door(bench_t *bench, char *errmsg) {
 static void tell_json(const bench_t *bench, double rate) {
     const flk_report_t *report = &bench->report;
     flk_json_out(json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "endpoint",
-                           bench->door->sender.endpoint, "seconds", bench->took_s, "sent", (json_int_t)bench->sent,
+                           bench->door->transport.endpoint, "seconds", bench->took_s, "sent", (json_int_t)bench->sent,
                            "answered", (json_int_t)flk_report_answered(report), "accepted",
                            (json_int_t)report->accepted, "escalated", (json_int_t)report->escalated, "no_answer",
                            (json_int_t)bench->by_other[0], "status_4xx", (json_int_t)bench->by_other[4], "status_5xx",

@@ -17,7 +17,7 @@ flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, cha
     flk_sign_alg_t alg;
     FLK_ASSERT(flk_sign_alg_parse(flk_settings_str(door->settings, FLK_SET_SIGN_ALG), &alg));
     door->signs = alg != FLK_SIGN_NONE;
-    door->sender = (flk_sender_options_t){
+    door->transport = (flk_transport_options_t){
         .endpoint = flk_settings_str(door->settings, FLK_SET_ENDPOINT),
         .ca_file = options->ca_file,
         .security = door->security,
@@ -28,8 +28,8 @@ flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, cha
     err = flk_signer_new(alg, flk_settings_str(door->settings, FLK_SET_HMAC_KEY),
                          flk_settings_str(door->settings, FLK_SET_ED25519_SECRET), &door->signer, errmsg);
     return err != FLK_OK ? err
-                         : flk_courier_new(&door->sender, options->tries, options->on_done, options->on_done_arg,
-                                           &door->courier, errmsg);
+                         : flk_delivery_loop_new(&door->transport, options->tries, options->on_done,
+                                                 options->on_done_arg, &door->loop, errmsg);
 }
 
 flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, char *errmsg) {
@@ -37,15 +37,15 @@ flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, c
     flk_err_t err = flk_parcel_new(json, json_bytes, &parcel, errmsg);
     if (err == FLK_OK) {
         flk_id_random(&parcel->id);
-        parcel->ready = true; /* attempt and sent_at are the sender's own */
-        flk_courier_take(door->courier, parcel);
+        parcel->ready = true; /* attempt and sent_at are its maker's */
+        flk_delivery_loop_take(door->loop, parcel);
     }
     return err;
 }
 
 void flk_door_close(flk_door_t **door) {
     if (*door != NULL) {
-        flk_courier_destroy(&(*door)->courier);
+        flk_delivery_loop_destroy(&(*door)->loop);
         flk_signer_destroy(&(*door)->signer);
         flk_security_destroy(&(*door)->security);
         flk_settings_destroy(&(*door)->settings);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the agent's settings say about sending: the door (ENDPOINT), the courier to it, and the key to sign with. One thread. */
+/* What the agent's settings say about sending: the door (ENDPOINT), the delivery loop to it, and the key to sign with. One thread. */
 #ifndef FLK_AGENT_FLK_DOOR_H
 #define FLK_AGENT_FLK_DOOR_H
 
@@ -11,24 +11,24 @@ typedef struct flk_door_options {
     uint32_t parallel;
     const char *ca_file; /* https: NULL = the system's */
     uint32_t tries;      /* of each PCS */
-    flk_courier_done_fn *on_done;
+    flk_delivery_done_fn *on_done;
     void *on_done_arg;
 } flk_door_options_t;
 
 typedef struct flk_door {
-    flk_settings_t *settings;    /* the agent's */
-    flk_security_t *security;    /* of a ZeroMQ link */
-    flk_sender_options_t sender; /* strings are the settings', and the security this one */
+    flk_settings_t *settings;          /* the agent's */
+    flk_security_t *security;          /* of a ZeroMQ link */
+    flk_transport_options_t transport; /* strings are the settings', and the security this one */
     flk_signer_t *signer;
     bool signs; /* PCS_SIGN_ALG is not none */
-    flk_courier_t *courier;
+    flk_delivery_loop_t *loop;
 } flk_door_t;
 
 /* Errors: FLK_E_CONFIG, FLK_E_NOMEM, with a line in errmsg. Caller frees with flk_door_close also after an error. */
 FLK_MUST_CHECK flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **door, char *errmsg);
 void flk_door_close(flk_door_t **door);
 
-/* Hands the PCS of `json`, borrowed until return, to the courier. Errors: those of flk_parcel_new. */
+/* Hands the PCS of `json`, borrowed until return, to the delivery loop. Errors: those of flk_parcel_new. */
 FLK_MUST_CHECK flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, char *errmsg);
 
 #endif

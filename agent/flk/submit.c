@@ -125,10 +125,10 @@ static flk_err_t take_line(submit_t *submit, flk_source_pcs_t *line, char *errms
     return err;
 }
 
-/* Reads until the courier has enough, the input ends, or it must be waited for. */
+/* Reads until the delivery loop has enough, the input ends, or it must be waited for. */
 static void fill(submit_t *submit) {
     submit->input_awaited = false;
-    while (!submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->door->courier)) {
+    while (!submit->input_ended && !submit->input_awaited && flk_delivery_loop_wants(submit->door->loop)) {
         char errmsg[FLK_ERRMSG_BYTES];
         flk_source_pcs_t line;
         flk_err_t err = flk_source_next(submit->source, &line, errmsg);
@@ -147,12 +147,12 @@ static void fill(submit_t *submit) {
 static void loop(submit_t *submit) {
     while (!flk_stop_asked()) {
         fill(submit);
-        if (submit->input_ended && flk_courier_held(submit->door->courier) == 0) {
+        if (submit->input_ended && flk_delivery_loop_held(submit->door->loop) == 0) {
             return;
         }
         int fd = submit->input_awaited ? flk_source_fd(submit->source) : -1;
-        bool more = !submit->input_ended && !submit->input_awaited && flk_courier_wants(submit->door->courier);
-        flk_courier_turn(submit->door->courier, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
+        bool more = !submit->input_ended && !submit->input_awaited && flk_delivery_loop_wants(submit->door->loop);
+        flk_delivery_loop_turn(submit->door->loop, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
     }
     submit->status = FLK_FRONT_FAILED;
 }

@@ -21,7 +21,6 @@ struct flk_input {
     size_t scanned;    /* bytes behind begin that are known to hold no line end */
     uint64_t consumed; /* bytes that have left the buffer */
     uint64_t lines;
-    uint64_t size;
     bool at_end;
     bool dropping; /* inside a line that is passed over */
 };
@@ -43,7 +42,6 @@ flk_err_t flk_input_open(const char *path, flk_input_t **out, char *errmsg) {
     input->name = strdup(standard ? "standard input" : path);
     input->capacity = FIRST_BYTES;
     input->buffer = flk_start_alloc(input->capacity);
-    input->size = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
     FLK_ASSERT(input->name != NULL);
     *out = input;
     return FLK_OK;
@@ -176,10 +174,6 @@ int flk_input_fd(const flk_input_t *input) {
 
 uint64_t flk_input_offset(const flk_input_t *input) {
     return input->consumed;
-}
-
-uint64_t flk_input_size(const flk_input_t *input) {
-    return input->size;
 }
 
 uint64_t flk_input_lines(const flk_input_t *input) {

@@ -33,7 +33,6 @@ FLK_MUST_CHECK flk_err_t flk_input_line(flk_input_t *input, const char **line, s
 
 int flk_input_fd(const flk_input_t *input);
 uint64_t flk_input_offset(const flk_input_t *input); /* bytes consumed */
-uint64_t flk_input_size(const flk_input_t *input);   /* bytes of a regular file; 0 = unknown */
 uint64_t flk_input_lines(const flk_input_t *input);  /* line ends consumed */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the CSV and the NDJSON reader share; for reader*.c only. */
+/* The reader's fields and the steps that both formats share; for the files of this folder only. */
 #ifndef FLK_AGENT_READ_PARTS_H
 #define FLK_AGENT_READ_PARTS_H
 

@@ -38,7 +38,7 @@ void flk_parcel_destroy(flk_parcel_t **parcel) {
     }
 }
 
-static flk_err_t stamp(flk_parcel_t *parcel) {
+static flk_err_t stamp_pcs(flk_parcel_t *parcel) {
     flk_pcs_t *pcs = &parcel->pcs;
     if (!pcs->has_outbox_seq) {
         pcs->has_ft = pcs->has_outbox_seq = true;
@@ -60,20 +60,10 @@ static flk_err_t stamp(flk_parcel_t *parcel) {
 }
 
 flk_err_t flk_parcel_begin_try(flk_parcel_t *parcel) {
-    flk_err_t err = parcel->ready ? FLK_OK : stamp(parcel);
+    flk_err_t err = parcel->ready ? FLK_OK : stamp_pcs(parcel);
     if (err == FLK_OK) {
         parcel->tries++;
         parcel->try_began_ns = flk_mono_ns();
     }
     return err;
-}
-
-void flk_reply_say(flk_reply_t *reply, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(reply->text, sizeof reply->text, format, args);
-    va_end(args);
-    for (char *at = reply->text; *at != '\0'; at++) {
-        *at = *at >= ' ' && *at <= '~' ? *at : '?';
-    }
 }

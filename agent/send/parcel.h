@@ -4,7 +4,6 @@
 #define FLK_AGENT_SEND_PARCEL_H
 
 #include "common/pcs/pcs.h"
-#include "common/pcs/verdict.h"
 #include "proto/frame.h"
 
 typedef struct flk_parcel {
@@ -19,7 +18,7 @@ typedef struct flk_parcel {
     uint32_t tries;          /* begun by this run */
     uint64_t due_ms;         /* monotonic; no try before */
     uint64_t try_began_ns;   /* monotonic */
-    struct flk_parcel *next; /* the courier's */
+    struct flk_parcel *next; /* the delivery loop's */
 } flk_parcel_t;
 
 /* Reads and copies the JSON. FLK_E_INVALID: not a PCS, errmsg says why; FLK_E_NOMEM. Caller frees with flk_parcel_destroy. */
@@ -30,26 +29,5 @@ void flk_parcel_destroy(flk_parcel_t **parcel);
  * ft.outbox_seq is the LSN of its record; from the second try on attempt and sent_at are of that try. Errors:
  * FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_parcel_begin_try(flk_parcel_t *parcel);
-
-/* What a try came to. */
-typedef enum flk_reply_kind {
-    FLK_REPLY_VERDICT, /* 200 or 202: answered for ever */
-    FLK_REPLY_REFUSED, /* the same bytes will be refused again */
-    FLK_REPLY_LATER,   /* busy, unavailable, or no answer */
-} flk_reply_kind_t;
-
-enum { FLK_REPLY_TEXT_BYTES = 256 };
-
-typedef struct flk_reply {
-    flk_reply_kind_t kind;
-    unsigned status;                 /* HTTP status; 0 = no answer came */
-    bool duplicate;                  /* VERDICT */
-    uint32_t reasons;                /* VERDICT: bits 1 << flk_reason_t */
-    uint32_t retry_ms;               /* LATER: what the door asks for; 0 = nothing */
-    char text[FLK_REPLY_TEXT_BYTES]; /* REFUSED, LATER: one line for people, printable ASCII */
-} flk_reply_t;
-
-/* Fills `text`, replacing what is not printable ASCII. */
-void flk_reply_say(flk_reply_t *reply, const char *format, ...) FLK_PRINTF(2, 3);
 
 #endif

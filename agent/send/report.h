@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "agent/send/parcel.h"
+#include "agent/send/reply.h"
 
 enum { FLK_LATENCY_BUCKETS = 64 * 32 };
 

@@ -23,7 +23,7 @@ typedef struct post {
 } post_t;
 
 typedef struct http {
-    flk_sender_t base;
+    flk_transport_t base;
     char *endpoint, *ca_file;
     CURLM *multi;
     struct curl_slist *headers;
@@ -81,12 +81,12 @@ static post_t *post_new(http_t *http) {
     return post;
 }
 
-static void http_send(flk_sender_t *sender, flk_parcel_t *parcel) {
-    http_t *http = (http_t *)sender;
+static void http_send(flk_transport_t *transport, flk_parcel_t *parcel) {
+    http_t *http = (http_t *)transport;
     size_t i = 0;
     while (http->posts[i] != NULL && http->posts[i]->parcel != NULL) {
         i++;
-        FLK_ASSERT(i < sender->options.parallel);
+        FLK_ASSERT(i < transport->options.parallel);
     }
     post_t *post = http->posts[i] = http->posts[i] == NULL ? post_new(http) : http->posts[i];
     post->parcel = parcel;
@@ -151,7 +151,7 @@ static void read_answer(const post_t *post, flk_reply_t *reply) {
     json_decref(answer);
 }
 
-static void finish(http_t *http, post_t *post, CURLcode result) {
+static void finish_post(http_t *http, post_t *post, CURLcode result) {
     flk_reply_t reply;
     if (result == CURLE_OK) {
         read_answer(post, &reply);
@@ -162,11 +162,11 @@ static void finish(http_t *http, post_t *post, CURLcode result) {
     flk_parcel_t *parcel = post->parcel;
     FLK_ASSERT(curl_multi_remove_handle(http->multi, post->curl) == CURLM_OK);
     post->parcel = NULL;
-    flk_sender_finish(&http->base, parcel, &reply);
+    flk_transport_finish(&http->base, parcel, &reply);
 }
 
 /* Lets curl work and finishes what is done; returns the number that was. */
-static size_t work(http_t *http) {
+static size_t let_curl_work(http_t *http) {
     int running, left;
     size_t finished = 0;
     CURLMsg *done;
@@ -175,28 +175,28 @@ static size_t work(http_t *http) {
         post_t *post;
         CURLcode result = done->data.result;
         curl_easy_getinfo(done->easy_handle, CURLINFO_PRIVATE, (char **)&post);
-        finish(http, post, result);
+        finish_post(http, post, result);
         finished++;
     }
     return finished;
 }
 
-static void http_turn(flk_sender_t *sender, uint32_t timeout_ms, const int *fds, size_t fds_len) {
-    http_t *http = (http_t *)sender;
-    struct curl_waitfd waits[FLK_SENDER_FDS_MAX];
+static void http_turn(flk_transport_t *transport, uint32_t timeout_ms, const int *fds, size_t fds_len) {
+    http_t *http = (http_t *)transport;
+    struct curl_waitfd waits[FLK_TRANSPORT_FDS_MAX];
     for (size_t i = 0; i < fds_len; i++) {
         waits[i] = (struct curl_waitfd){.fd = fds[i], .events = CURL_WAIT_POLLIN};
     }
-    if (work(http) > 0) {
+    if (let_curl_work(http) > 0) {
         return;
     }
     (void)curl_multi_poll(http->multi, waits, (unsigned)fds_len, (int)timeout_ms, NULL);
-    (void)work(http);
+    (void)let_curl_work(http);
 }
 
-static void http_close(flk_sender_t *sender) {
-    http_t *http = (http_t *)sender;
-    for (size_t i = 0; i < sender->options.parallel && http->posts != NULL && http->posts[i] != NULL; i++) {
+static void http_close(flk_transport_t *transport) {
+    http_t *http = (http_t *)transport;
+    for (size_t i = 0; i < transport->options.parallel && http->posts != NULL && http->posts[i] != NULL; i++) {
         if (http->posts[i]->parcel != NULL) {
             curl_multi_remove_handle(http->multi, http->posts[i]->curl);
         }
@@ -212,11 +212,11 @@ static void http_close(flk_sender_t *sender) {
     curl_global_cleanup();
 }
 
-flk_err_t flk_sender_http_open(const flk_sender_options_t *options, flk_sender_t **sender, char *errmsg) {
-    static const flk_sender_ops_t ops = {.close = http_close, .send = http_send, .turn = http_turn};
+flk_err_t flk_transport_http_open(const flk_transport_options_t *options, flk_transport_t **transport, char *errmsg) {
+    static const flk_transport_ops_t ops = {.close = http_close, .send = http_send, .turn = http_turn};
     FLK_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     http_t *http = flk_start_alloc(sizeof *http);
-    http->base = (flk_sender_t){.ops = &ops, .options = *options};
+    http->base = (flk_transport_t){.ops = &ops, .options = *options};
     http->endpoint = strdup(options->endpoint);
     http->ca_file = options->ca_file == NULL ? NULL : strdup(options->ca_file);
     http->posts = flk_start_alloc(options->parallel * sizeof *http->posts);
@@ -232,6 +232,6 @@ flk_err_t flk_sender_http_open(const flk_sender_options_t *options, flk_sender_t
         http_close(&http->base);
         return FLK_E_CONFIG;
     }
-    *sender = &http->base;
+    *transport = &http->base;
     return FLK_OK;
 }

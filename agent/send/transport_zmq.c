@@ -22,7 +22,7 @@ typedef struct place {
 } place_t;
 
 typedef struct door {
-    flk_sender_t base;
+    flk_transport_t base;
     void *context;
     flk_uplink_t uplink;
     place_t *places;   /* options.parallel */
@@ -32,15 +32,15 @@ typedef struct door {
 } door_t;
 
 /* Frees the place, then gives the parcel back: the owner may send it again at once. */
-static void finish(door_t *door, place_t *place, const flk_reply_t *reply) {
+static void finish_place(door_t *door, place_t *place, const flk_reply_t *reply) {
     flk_parcel_t *parcel = place->parcel;
     door->sent -= place->sent;
     *place = (place_t){0};
-    flk_sender_finish(&door->base, parcel, reply);
+    flk_transport_finish(&door->base, parcel, reply);
 }
 
 /* The PCS as msgpack in a new message; false: out of memory. */
-static bool encode(const flk_parcel_t *parcel, zmq_msg_t *body) {
+static bool encode_pcs(const flk_parcel_t *parcel, zmq_msg_t *body) {
     uint8_t *bytes = malloc(flk_pcs_msgpack_bound(&parcel->pcs));
     if (bytes == NULL) {
         return false;
@@ -57,10 +57,10 @@ static bool encode(const flk_parcel_t *parcel, zmq_msg_t *body) {
 /* Sends one; false: the link takes no more now. */
 static bool send_place(door_t *door, place_t *place) {
     zmq_msg_t body;
-    if (!encode(place->parcel, &body)) {
+    if (!encode_pcs(place->parcel, &body)) {
         flk_reply_t reply = {.kind = FLK_REPLY_LATER};
         flk_reply_say(&reply, "out of memory");
-        finish(door, place, &reply);
+        finish_place(door, place, &reply);
         return true;
     }
     flk_frame_t frame = {.kind = FLK_SUBMIT, .id = place->parcel->id};
@@ -87,14 +87,14 @@ static void send_waiting(door_t *door) {
     }
 }
 
-static void door_send(flk_sender_t *sender, flk_parcel_t *parcel) {
-    door_t *door = (door_t *)sender;
+static void door_send(flk_transport_t *transport, flk_parcel_t *parcel) {
+    door_t *door = (door_t *)transport;
     uint32_t i = 0;
     while (door->places[i].parcel != NULL) {
         i++;
-        FLK_ASSERT(i < sender->options.parallel);
+        FLK_ASSERT(i < transport->options.parallel);
     }
-    door->places[i] = (place_t){.parcel = parcel, .deadline_ms = flk_mono_ms() + sender->options.timeout_ms};
+    door->places[i] = (place_t){.parcel = parcel, .deadline_ms = flk_mono_ms() + transport->options.timeout_ms};
     door->work_to_send = true;
 }
 
@@ -156,7 +156,7 @@ static void take_answer(door_t *door, const flk_message_t *message) {
     } else {
         return;
     }
-    finish(door, place, &reply);
+    finish_place(door, place, &reply);
 }
 
 /* ---- turns ---- */
@@ -173,7 +173,7 @@ static void take_event(door_t *door, flk_uplink_event_t event) {
     }
 }
 
-static bool receive(door_t *door, uint64_t now_ms) {
+static bool receive_frames(door_t *door, uint64_t now_ms) {
     bool any = false;
     for (int i = 0; i < TURN_FRAMES_MAX && door->uplink.socket != NULL; i++) {
         flk_err_t err = flk_link_recv(door->uplink.socket, false, &door->message, NULL);
@@ -189,7 +189,7 @@ static bool receive(door_t *door, uint64_t now_ms) {
 }
 
 /* Gives back what waited too long; returns the milliseconds until the next deadline. */
-static uint64_t expire(door_t *door, uint64_t now_ms) {
+static uint64_t expire_places(door_t *door, uint64_t now_ms) {
     uint64_t next_ms = UINT32_MAX;
     for (uint32_t i = 0; i < door->base.options.parallel; i++) {
         place_t *place = &door->places[i];
@@ -200,7 +200,7 @@ static uint64_t expire(door_t *door, uint64_t now_ms) {
             flk_reply_t reply = {.kind = FLK_REPLY_LATER};
             flk_reply_say(&reply, place->sent ? "no answer within %u ms" : "no connection to the gateway within %u ms",
                           door->base.options.timeout_ms);
-            finish(door, place, &reply);
+            finish_place(door, place, &reply);
         } else if (place->deadline_ms - now_ms < next_ms) {
             next_ms = place->deadline_ms - now_ms;
         }
@@ -212,12 +212,12 @@ static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-static void door_turn(flk_sender_t *sender, uint32_t timeout_ms, const int *fds, size_t fds_len) {
-    door_t *door = (door_t *)sender;
+static void door_turn(flk_transport_t *transport, uint32_t timeout_ms, const int *fds, size_t fds_len) {
+    door_t *door = (door_t *)transport;
     uint64_t now_ms = flk_mono_ms();
-    bool any = receive(door, now_ms);
+    bool any = receive_frames(door, now_ms);
     take_event(door, flk_uplink_tick(&door->uplink, now_ms));
-    uint64_t wait_ms = least(timeout_ms, expire(door, now_ms));
+    uint64_t wait_ms = least(timeout_ms, expire_places(door, now_ms));
     send_waiting(door);
     wait_ms = least(wait_ms, door->uplink.heartbeat_ms / 4 + 1);
     if (door->uplink.state == FLK_UPLINK_GREETING && door->uplink.spoke_ms == 0) {
@@ -226,7 +226,7 @@ static void door_turn(flk_sender_t *sender, uint32_t timeout_ms, const int *fds,
     if (any) {
         return;
     }
-    zmq_pollitem_t items[1 + FLK_SENDER_FDS_MAX];
+    zmq_pollitem_t items[1 + FLK_TRANSPORT_FDS_MAX];
     int items_len = 0;
     for (size_t i = 0; i < fds_len; i++) {
         items[items_len++] = (zmq_pollitem_t){.fd = fds[i], .events = ZMQ_POLLIN};
@@ -235,12 +235,12 @@ static void door_turn(flk_sender_t *sender, uint32_t timeout_ms, const int *fds,
         items[items_len++] = (zmq_pollitem_t){.socket = door->uplink.socket, .events = ZMQ_POLLIN};
     }
     (void)zmq_poll(items, items_len, (long)wait_ms);
-    (void)receive(door, flk_mono_ms());
+    (void)receive_frames(door, flk_mono_ms());
     send_waiting(door);
 }
 
-static void door_close(flk_sender_t *sender) {
-    door_t *door = (door_t *)sender;
+static void door_close(flk_transport_t *transport) {
+    door_t *door = (door_t *)transport;
     flk_uplink_fini(&door->uplink);
     flk_message_fini(&door->message);
     zmq_ctx_term(door->context);
@@ -248,10 +248,10 @@ static void door_close(flk_sender_t *sender) {
     free(door);
 }
 
-flk_err_t flk_sender_zmq_open(const flk_sender_options_t *options, flk_sender_t **sender, char *errmsg) {
-    static const flk_sender_ops_t ops = {.close = door_close, .send = door_send, .turn = door_turn};
+flk_err_t flk_transport_zmq_open(const flk_transport_options_t *options, flk_transport_t **transport, char *errmsg) {
+    static const flk_transport_ops_t ops = {.close = door_close, .send = door_send, .turn = door_turn};
     door_t *door = flk_start_alloc(sizeof *door);
-    door->base = (flk_sender_t){.ops = &ops, .options = *options};
+    door->base = (flk_transport_t){.ops = &ops, .options = *options};
     door->context = zmq_ctx_new();
     door->places = flk_start_alloc(options->parallel * sizeof *door->places);
     FLK_ASSERT(door->context != NULL);
@@ -265,6 +265,6 @@ flk_err_t flk_sender_zmq_open(const flk_sender_options_t *options, flk_sender_t 
         door_close(&door->base);
         return err;
     }
-    *sender = &door->base;
+    *transport = &door->base;
     return FLK_OK;
 }

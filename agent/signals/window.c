@@ -105,7 +105,7 @@ static flk_window_row_t *copy_row(const flk_windows_t *windows, const flk_row_t 
 }
 
 /* Puts the row behind all that are not later. */
-static void insert(flk_windows_t *windows, flk_window_row_t *row) {
+static void insert_row(flk_windows_t *windows, flk_window_row_t *row) {
     double place = place_of(windows, row);
     size_t at = windows->rows_len++;
     for (; at > 0 && place_of(windows, windows->rows[at - 1]) > place; at--) {
@@ -133,7 +133,7 @@ flk_err_t flk_windows_push(flk_windows_t *windows, const flk_row_t *row, double 
         return err == FLK_OK ? FLK_E_NOMEM : err;
     }
     windows->pushed++;
-    insert(windows, copy);
+    insert_row(windows, copy);
     if (!windows->started) {
         windows->started = true;
         windows->next_start = aligned(windows, row->time_s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Both senders and the courier against doors that refuse, throttle, hang up, keep silent or come back: every parcel
+/* Both transports and the delivery loop against doors that refuse, throttle, hang up, keep silent or come back: every parcel
  * ends exactly once, as it should. */
 #include "tests/unit/rig/agent_doors.h"
 #include "tests/unit/rig/agent_parts.h"
@@ -35,7 +35,7 @@ static flk_parcel_t *make_parcel(unsigned number) {
     return parcel;
 }
 
-/* ---- one run of a courier ---- */
+/* ---- one run of a delivery loop ---- */
 
 typedef struct run {
     unsigned verdicts, accepted, escalated, duplicates, refused, given_up;
@@ -59,27 +59,27 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
     flk_parcel_destroy(&parcel);
 }
 
-static flk_sender_options_t sender_options(const char *endpoint) {
-    return (flk_sender_options_t){.endpoint = endpoint, .heartbeat_ms = 1000, .parallel = 4, .timeout_ms = 5000};
+static flk_transport_options_t transport_options(const char *endpoint) {
+    return (flk_transport_options_t){.endpoint = endpoint, .heartbeat_ms = 1000, .parallel = 4, .timeout_ms = 5000};
 }
 
 /* Sends `count` parcels and returns when all have ended, within 30 s. */
-static void deliver(const flk_sender_options_t *options, uint32_t tries, unsigned count, run_t *run) {
+static void deliver(const flk_transport_options_t *options, uint32_t tries, unsigned count, run_t *run) {
     char errmsg[FLK_ERRMSG_BYTES];
-    flk_courier_t *courier;
+    flk_delivery_loop_t *loop;
     memset(run, 0, sizeof *run);
-    ck_assert_msg(flk_courier_new(options, tries, on_done, run, &courier, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_delivery_loop_new(options, tries, on_done, run, &loop, errmsg) == FLK_OK, "%s", errmsg);
     unsigned given = 0;
     uint64_t deadline_ms = flk_mono_ms() + 30000;
-    while (given < count || flk_courier_held(courier) > 0) {
-        while (given < count && flk_courier_wants(courier)) {
-            flk_courier_take(courier, make_parcel(given++));
+    while (given < count || flk_delivery_loop_held(loop) > 0) {
+        while (given < count && flk_delivery_loop_wants(loop)) {
+            flk_delivery_loop_take(loop, make_parcel(given++));
         }
-        flk_courier_turn(courier, 100, NULL, 0);
-        ck_assert_msg(flk_mono_ms() < deadline_ms, "%zu parcels have no answer", flk_courier_held(courier));
+        flk_delivery_loop_turn(loop, 100, NULL, 0);
+        ck_assert_msg(flk_mono_ms() < deadline_ms, "%zu parcels have no answer", flk_delivery_loop_held(loop));
     }
     ck_assert_uint_eq(run->verdicts + run->refused + run->given_up, count);
-    flk_courier_destroy(&courier);
+    flk_delivery_loop_destroy(&loop);
 }
 
 typedef enum kind { HTTP, ZMQ } kind_t;
@@ -88,7 +88,7 @@ typedef enum kind { HTTP, ZMQ } kind_t;
 static void deliver_to(kind_t kind, const step_t *script, size_t script_len, uint32_t tries, unsigned count,
                        door_t *door, run_t *run) {
     (kind == HTTP ? (void)door_http_open(door, script, script_len) : door_zmq_open(door, NULL, script, script_len));
-    flk_sender_options_t options = sender_options(door->endpoint);
+    flk_transport_options_t options = transport_options(door->endpoint);
     options.timeout_ms = 400;
     for (size_t i = 0; i < script_len; i++) {
         if (script[i] == STEP_HANG_UP) {
@@ -105,7 +105,7 @@ static run_t run;
 /* ---- both doors ---- */
 
 /* Many parcels: each arrives once and has its verdict; no more are under way at once than asked for. */
-START_TEST(test_sender_many) {
+START_TEST(test_delivery_many) {
     deliver_to(_i == 0 ? HTTP : ZMQ, NULL, 0, 1, 500, &door, &run);
     ck_assert_uint_eq(run.accepted, 500);
     ck_assert_uint_eq(door.seen, 500);
@@ -114,7 +114,7 @@ START_TEST(test_sender_many) {
 END_TEST
 
 /* Verdicts carry status, reasons and duplicate as the door said. */
-START_TEST(test_sender_verdicts) {
+START_TEST(test_delivery_verdicts) {
     static const step_t script[] = {STEP_ACCEPT, STEP_DUPLICATE, STEP_ESCALATE, STEP_ESCALATE};
     deliver_to(_i == 0 ? HTTP : ZMQ, script, 4, 1, 4, &door, &run);
     ck_assert_uint_eq(run.accepted, 2);
@@ -127,7 +127,7 @@ START_TEST(test_sender_verdicts) {
 END_TEST
 
 /* A permanent refusal ends the parcel at its first try, with the reason that the door gave. */
-START_TEST(test_sender_refused) {
+START_TEST(test_delivery_refused) {
     static const step_t script[] = {STEP_REFUSE}, unsigned_[] = {STEP_SIGNATURE};
     deliver_to(_i == 0 ? HTTP : ZMQ, script, 1, 8, 1, &door, &run);
     ck_assert_uint_eq(run.refused, 1);
@@ -142,7 +142,7 @@ START_TEST(test_sender_refused) {
 END_TEST
 
 /* Throttled: the next try comes no sooner than the door asked, counts as an attempt, and is the same PCS. */
-START_TEST(test_sender_busy) {
+START_TEST(test_delivery_busy) {
     static const step_t script[] = {STEP_BUSY};
     deliver_to(_i == 0 ? HTTP : ZMQ, script, 1, 8, 1, &door, &run);
     ck_assert_uint_eq(run.accepted, 1);
@@ -156,7 +156,7 @@ END_TEST
 
 /* Passing trouble of every kind is tried again until it passes: 503, no answer, a hung-up connection, a
  * stranger's 200, a verdict on another PCS. */
-START_TEST(test_sender_passing_trouble) {
+START_TEST(test_delivery_passing_trouble) {
     static const step_t script[] = {STEP_DOWN, STEP_FOREIGN, STEP_MIXED_UP, STEP_HANG_UP, STEP_SILENT, STEP_DOWN};
     deliver_to(_i == 0 ? HTTP : ZMQ, script, 6, 8, 3, &door, &run);
     ck_assert_uint_eq(run.accepted, 3);
@@ -165,7 +165,7 @@ START_TEST(test_sender_passing_trouble) {
 END_TEST
 
 /* After the last try the parcel is given up, and no sooner. */
-START_TEST(test_sender_last_try) {
+START_TEST(test_delivery_last_try) {
     static const step_t script[] = {STEP_DOWN, STEP_DOWN, STEP_DOWN, STEP_DOWN};
     deliver_to(_i == 0 ? HTTP : ZMQ, script, 4, 3, 1, &door, &run);
     ck_assert_uint_eq(run.given_up, 1);
@@ -176,7 +176,7 @@ START_TEST(test_sender_last_try) {
 END_TEST
 
 /* Trouble with half of all answers costs tries, never a parcel; seeds are printed. */
-START_TEST(test_sender_random_trouble) {
+START_TEST(test_delivery_random_trouble) {
     uint64_t random = agent_seed();
     static step_t script[60];
     for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
@@ -190,8 +190,9 @@ START_TEST(test_sender_random_trouble) {
 END_TEST
 
 /* Nobody listens: every parcel is given up after its tries, with a reason that says so. */
-START_TEST(test_sender_nobody_listens) {
-    flk_sender_options_t options = sender_options(_i == 0 ? "http://127.0.0.1:9/v1/pcs/submit" : "tcp://127.0.0.1:9");
+START_TEST(test_delivery_nobody_listens) {
+    flk_transport_options_t options =
+        transport_options(_i == 0 ? "http://127.0.0.1:9/v1/pcs/submit" : "tcp://127.0.0.1:9");
     options.timeout_ms = 200;
     deliver(&options, 2, 6, &run);
     ck_assert_uint_eq(run.given_up, 6);
@@ -216,21 +217,21 @@ END_TEST
 START_TEST(test_zmq_gateway_restarts) {
     static const step_t silent[] = {STEP_SILENT, STEP_SILENT, STEP_SILENT, STEP_SILENT};
     char errmsg[FLK_ERRMSG_BYTES], endpoint[64];
-    flk_courier_t *courier;
+    flk_delivery_loop_t *loop;
     door_zmq_open(&door, NULL, silent, 4);
     strcpy(endpoint, door.endpoint);
-    flk_sender_options_t options = sender_options(endpoint);
+    flk_transport_options_t options = transport_options(endpoint);
     options.timeout_ms = 20000;
     options.heartbeat_ms = 100;
     memset(&run, 0, sizeof run);
-    ck_assert_int_eq(flk_courier_new(&options, 1, on_done, &run, &courier, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_delivery_loop_new(&options, 1, on_done, &run, &loop, errmsg), FLK_OK);
     for (unsigned i = 0; i < 4; i++) {
-        flk_courier_take(courier, make_parcel(i));
+        flk_delivery_loop_take(loop, make_parcel(i));
     }
     uint64_t deadline_ms = flk_mono_ms() + 20000;
     size_t seen = 0;
     while (seen < 4 && flk_mono_ms() < deadline_ms) {
-        flk_courier_turn(courier, 10, NULL, 0);
+        flk_delivery_loop_turn(loop, 10, NULL, 0);
         pthread_mutex_lock(&door.lock);
         seen = door.seen;
         pthread_mutex_unlock(&door.lock);
@@ -238,12 +239,12 @@ START_TEST(test_zmq_gateway_restarts) {
     ck_assert_uint_eq(seen, 4);
     door_close(&door);
     door_zmq_open(&door, endpoint, NULL, 0);
-    while (flk_courier_held(courier) > 0 && flk_mono_ms() < deadline_ms) {
-        flk_courier_turn(courier, 10, NULL, 0);
+    while (flk_delivery_loop_held(loop) > 0 && flk_mono_ms() < deadline_ms) {
+        flk_delivery_loop_turn(loop, 10, NULL, 0);
     }
     ck_assert_uint_eq(run.accepted, 4);
     ck_assert_uint_eq(run.tries_max, 1);
-    flk_courier_destroy(&courier);
+    flk_delivery_loop_destroy(&loop);
     door_close(&door);
 }
 END_TEST
@@ -252,23 +253,23 @@ END_TEST
 START_TEST(test_zmq_credit) {
     static step_t silent[64];
     char errmsg[FLK_ERRMSG_BYTES];
-    flk_courier_t *courier;
+    flk_delivery_loop_t *loop;
     for (size_t i = 0; i < FLK_COUNT_OF(silent); i++) {
         silent[i] = STEP_SILENT;
     }
     door_zmq_open(&door, NULL, silent, FLK_COUNT_OF(silent));
-    flk_sender_options_t options = sender_options(door.endpoint);
+    flk_transport_options_t options = transport_options(door.endpoint);
     options.parallel = 32;
     memset(&run, 0, sizeof run);
-    ck_assert_int_eq(flk_courier_new(&options, 1, on_done, &run, &courier, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_delivery_loop_new(&options, 1, on_done, &run, &loop, errmsg), FLK_OK);
     for (unsigned i = 0; i < 32; i++) {
-        flk_courier_take(courier, make_parcel(i));
+        flk_delivery_loop_take(loop, make_parcel(i));
     }
     uint64_t deadline_ms = flk_mono_ms() + 1000; /* long enough for a second batch, were there one */
     while (flk_mono_ms() < deadline_ms) {
-        flk_courier_turn(courier, 10, NULL, 0);
+        flk_delivery_loop_turn(loop, 10, NULL, 0);
     }
-    flk_courier_destroy(&courier); /* with parcels under way: no leak */
+    flk_delivery_loop_destroy(&loop); /* with parcels under way: no leak */
     door_close(&door);
     ck_assert_uint_eq(door.seen, DOOR_CREDIT);
 }
@@ -277,14 +278,14 @@ END_TEST
 /* ---- parts ---- */
 
 /* An end point that cannot be is refused at once, with its name. */
-START_TEST(test_sender_wrong_endpoint) {
+START_TEST(test_delivery_wrong_endpoint) {
     static const char *const wrong[] = {"ftp://x", "127.0.0.1:8080",       "",
                                         "http://", "tcp://192.0.2.1:5550", "http://[::1"};
     for (size_t i = 0; i < FLK_COUNT_OF(wrong); i++) {
         char errmsg[FLK_ERRMSG_BYTES] = "";
-        flk_courier_t *courier = NULL;
-        flk_sender_options_t options = sender_options(wrong[i]);
-        ck_assert_msg(flk_courier_new(&options, 1, on_done, NULL, &courier, errmsg) == FLK_E_CONFIG, "%s", wrong[i]);
+        flk_delivery_loop_t *loop = NULL;
+        flk_transport_options_t options = transport_options(wrong[i]);
+        ck_assert_msg(flk_delivery_loop_new(&options, 1, on_done, NULL, &loop, errmsg) == FLK_E_CONFIG, "%s", wrong[i]);
         ck_assert_msg(strstr(errmsg, "ENDPOINT") != NULL, "%s", errmsg);
     }
 }
@@ -327,21 +328,21 @@ START_TEST(test_backoff) {
 END_TEST
 
 int main(void) {
-    Suite *suite = suite_create("agent_sender");
-    TCase *tests = tcase_create("sender");
+    Suite *suite = suite_create("agent_delivery");
+    TCase *tests = tcase_create("transport");
     tcase_set_timeout(tests, 120);
-    tcase_add_loop_test(tests, test_sender_many, 0, 2);
-    tcase_add_loop_test(tests, test_sender_verdicts, 0, 2);
-    tcase_add_loop_test(tests, test_sender_refused, 0, 2);
-    tcase_add_loop_test(tests, test_sender_busy, 0, 2);
-    tcase_add_loop_test(tests, test_sender_passing_trouble, 0, 2);
-    tcase_add_loop_test(tests, test_sender_last_try, 0, 2);
-    tcase_add_loop_test(tests, test_sender_random_trouble, 0, 2);
-    tcase_add_loop_test(tests, test_sender_nobody_listens, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_many, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_verdicts, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_refused, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_busy, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_passing_trouble, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_last_try, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_random_trouble, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_nobody_listens, 0, 2);
     tcase_add_test(tests, test_http_parallel);
     tcase_add_test(tests, test_zmq_gateway_restarts);
     tcase_add_test(tests, test_zmq_credit);
-    tcase_add_test(tests, test_sender_wrong_endpoint);
+    tcase_add_test(tests, test_delivery_wrong_endpoint);
     tcase_add_test(tests, test_reply_kinds);
     tcase_add_test(tests, test_backoff);
     suite_add_tcase(suite, tests);
