@@ -48,7 +48,7 @@ void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job) {
     memcpy(job->outcome.digest, job->digest, sizeof job->outcome.digest);
     flk_verdict(&job->pcs, policy, &job->outcome.outcome);
     job->status = job->outcome.outcome.status;
-    job->item.value_bytes = (uint16_t)flk_kept_write(&job->outcome, job->item.value);
+    job->item.value_bytes = (uint16_t)flk_stored_outcome_write(&job->outcome, job->item.value);
 }
 
 void flk_verify_settle(flk_job_t *job) {
@@ -57,7 +57,7 @@ void flk_verify_settle(flk_job_t *job) {
         return; /* as judged */
     }
     const flk_outcome_record_t *record = &job->outcome;
-    if (flk_kept_read(job->item.key, job->item.value, job->item.value_bytes, &job->outcome, NULL) != FLK_OK) {
+    if (flk_stored_outcome_read(job->item.key, job->item.value, job->item.value_bytes, &job->outcome, NULL) != FLK_OK) {
         job->state = FLK_JOB_UNAVAILABLE;
         job->reason = "store holds a damaged outcome";
         return;

@@ -29,7 +29,7 @@ typedef struct flk_job {
     flk_signature_t signature;        /* when `decoded` */
     bool decoded;                     /* a PCS with the id that is its own; item.key is that id */
     flk_outcome_record_t outcome;     /* as judged, or as the store has it */
-    flk_store_item_t item;            /* value: flk_kept_write */
+    flk_store_item_t item;            /* value: flk_stored_outcome_write */
     flk_pcs_t pcs;                    /* between admit and release of an ADMITTED job */
 } flk_job_t;
 

@@ -141,10 +141,10 @@ static void step_outcome(sample_t *sample) {
 }
 
 static void step_kept(sample_t *sample) {
-    uint8_t bytes[FLK_KEPT_BYTES_MAX];
+    uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
     flk_outcome_record_t heard;
-    size_t len = flk_kept_write(&sample->outcome, bytes);
-    FLK_ASSERT(flk_kept_read(sample->pcs.id_raw, bytes, len, &heard, NULL) == FLK_OK);
+    size_t len = flk_stored_outcome_write(&sample->outcome, bytes);
+    FLK_ASSERT(flk_stored_outcome_read(sample->pcs.id_raw, bytes, len, &heard, NULL) == FLK_OK);
     sink += heard.origin.bytes[0];
 }
 

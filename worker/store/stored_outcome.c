@@ -9,7 +9,7 @@
 enum { LAYOUT = 1, MAP_MIN = 0x80 };
 
 _Static_assert((int)FLK_STORE_KEY_BYTES == (int)FLK_PCS_ID_BYTES, "a store's key is a raw pcs_id");
-_Static_assert((int)FLK_KEPT_BYTES_MAX <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
+_Static_assert((int)FLK_STORED_OUTCOME_BYTES_MAX <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
 _Static_assert((int)FLK_OUTCOME_BYTES <= (int)FLK_STORE_VALUE_BYTES_MAX, "… and one of the first version");
 _Static_assert(FLK_REASON_COUNT <= 32, "reasons are 32 bits");
 
@@ -25,7 +25,7 @@ static uint8_t *put_real(uint8_t *at, double value) {
     return put_bytes(at, &bits, sizeof bits);
 }
 
-size_t flk_kept_write(const flk_outcome_record_t *record, uint8_t out[FLK_KEPT_BYTES_MAX]) {
+size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]) {
     const flk_outcome_t *outcome = &record->outcome;
     uint32_t reasons = htobe32(outcome->reasons);
     uint8_t *at = out;
@@ -58,8 +58,8 @@ static const uint8_t *take_real(const uint8_t *at, double *value) {
 /* False: damaged. What the wire's reader would refuse is refused here too. */
 static bool take(const uint8_t *value, size_t value_bytes, flk_outcome_record_t *record) {
     flk_outcome_t *outcome = &record->outcome;
-    size_t version_bytes = value_bytes - FLK_KEPT_HEAD_BYTES;
-    if (value_bytes < FLK_KEPT_HEAD_BYTES || version_bytes >= sizeof outcome->policy_version ||
+    size_t version_bytes = value_bytes - FLK_STORED_OUTCOME_HEAD_BYTES;
+    if (value_bytes < FLK_STORED_OUTCOME_HEAD_BYTES || version_bytes >= sizeof outcome->policy_version ||
         value[1] > FLK_REGIME_NON_STICKY || value[2] > 1) {
         return false;
     }
@@ -78,8 +78,8 @@ static bool take(const uint8_t *value, size_t value_bytes, flk_outcome_record_t 
            isfinite(outcome->budget_claimed) && memchr(at, '\0', version_bytes) == NULL;
 }
 
-flk_err_t flk_kept_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
-                        flk_outcome_record_t *record, char *errmsg) {
+flk_err_t flk_stored_outcome_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+                                  flk_outcome_record_t *record, char *errmsg) {
     char id[FLK_PCS_ID_HEX + 1];
     sodium_bin2hex(id, sizeof id, key, FLK_STORE_KEY_BYTES);
     if (value_bytes > 0 && value[0] >= MAP_MIN) {

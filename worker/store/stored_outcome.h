@@ -13,13 +13,16 @@
 #include "proto/body.h"
 #include "worker/store/store.h"
 
-enum { FLK_KEPT_HEAD_BYTES = 79, FLK_KEPT_BYTES_MAX = FLK_KEPT_HEAD_BYTES + FLK_POLICY_VERSION_BYTES };
+enum {
+    FLK_STORED_OUTCOME_HEAD_BYTES = 79,
+    FLK_STORED_OUTCOME_BYTES_MAX = FLK_STORED_OUTCOME_HEAD_BYTES + FLK_POLICY_VERSION_BYTES
+};
 
 /* Writes the value of an outcome and returns its bytes. */
-size_t flk_kept_write(const flk_outcome_record_t *record, uint8_t out[FLK_KEPT_BYTES_MAX]);
+size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]);
 
 /* Reads the value, of whatever version, that a store has for `key`. FLK_E_INVALID: it is no outcome, or another id's. */
-FLK_MUST_CHECK flk_err_t flk_kept_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
-                                       flk_outcome_record_t *record, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_stored_outcome_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value,
+                                                 size_t value_bytes, flk_outcome_record_t *record, char *errmsg);
 
 #endif

@@ -81,7 +81,7 @@ static int get(struct tool *tool, const char *hex) {
         flk_errmsg(tool->errmsg, "the store has no outcome for %s", hex);
         return fail(tool, TOOL_FAILED);
     }
-    if (flk_kept_read(item.key, item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
+    if (flk_stored_outcome_read(item.key, item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
         flk_errmsg_prefix(tool->errmsg, "what the store has is no outcome");
         return fail(tool, TOOL_FAILED);
     }
@@ -105,7 +105,7 @@ static int stats(struct tool *tool) {
 static size_t to_wire(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
                       uint8_t wire[FLK_STORE_VALUE_BYTES_MAX]) {
     flk_outcome_record_t record;
-    if (flk_kept_read(key, value, value_bytes, &record, NULL) == FLK_OK) {
+    if (flk_stored_outcome_read(key, value, value_bytes, &record, NULL) == FLK_OK) {
         return flk_outcome_encode(&record, wire);
     }
     memcpy(wire, value, value_bytes);
@@ -195,8 +195,8 @@ static flk_err_t import_line(struct import *import, const char *text, size_t byt
     memcpy(import->offered[import->len], item->value, item->value_bytes);
     import->offered_bytes[import->len] = item->value_bytes;
     flk_outcome_record_t record;
-    if (flk_kept_read(item->key, item->value, item->value_bytes, &record, NULL) == FLK_OK) {
-        item->value_bytes = (uint16_t)flk_kept_write(&record, item->value);
+    if (flk_stored_outcome_read(item->key, item->value, item->value_bytes, &record, NULL) == FLK_OK) {
+        item->value_bytes = (uint16_t)flk_stored_outcome_write(&record, item->value);
     }
     import->batch[import->len++] = item;
     return import->len == BATCH_ITEMS ? put_batch(import) : FLK_OK;

@@ -86,7 +86,7 @@ START_TEST(test_worker_batch_judges_what_is_new) {
         flk_table_get(told_table, &item, 0);
         ck_assert(item.found);
         flk_outcome_record_t record;
-        ck_assert_int_eq(flk_kept_read(item.key, item.value, item.value_bytes, &record, errmsg), FLK_OK);
+        ck_assert_int_eq(flk_stored_outcome_read(item.key, item.value, item.value_bytes, &record, errmsg), FLK_OK);
         flk_id_t origin = submission(i + 1);
         ck_assert(flk_id_equal(&record.origin, &origin));
         ck_assert_str_eq(record.outcome.policy_version, "test-1");

@@ -61,7 +61,7 @@ struct flk_lmdb_compactor {
     int64_t idle_since_ms; /* so much has been recent since, by `clock` */
 
     /* of the move under way */
-    flk_lmdb_cargo_t cargo;
+    flk_lmdb_move_list_t list;
     int64_t now_ms; /* when its list was made */
     put_fn *put;
     size_t done, step_len; /* of the list; what the step puts */
@@ -75,7 +75,7 @@ struct flk_lmdb_compactor {
 
 static int put_step(void *arg, MDB_txn *txn) {
     const flk_lmdb_compactor_t *c = arg;
-    int rc = c->put(c->index, txn, c->cargo.places + c->done, c->step_len);
+    int rc = c->put(c->index, txn, c->list.places + c->done, c->step_len);
     if (rc != MDB_SUCCESS || c->put != flk_lmdb_index_put_outcomes) {
         return rc;
     }
@@ -93,7 +93,7 @@ static int forget_step(void *arg, MDB_txn *txn) {
         if (rc == MDB_SUCCESS) {
             uint64_t batch;
             memcpy(&batch, key.mv_data, sizeof batch);
-            rc = batch > c->cargo.last_batch ? MDB_NOTFOUND : mdb_cursor_del(cursor, 0);
+            rc = batch > c->list.last_batch ? MDB_NOTFOUND : mdb_cursor_del(cursor, 0);
         }
     }
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
@@ -126,8 +126,8 @@ static int carry(flk_lmdb_compactor_t *c, put_fn *put) {
     int rc = MDB_SUCCESS;
     size_t step_records = STEP_RECORDS_MIN;
     c->put = put;
-    for (c->done = 0; rc == MDB_SUCCESS && c->done < c->cargo.len; c->done += c->step_len) {
-        size_t left = c->cargo.len - c->done;
+    for (c->done = 0; rc == MDB_SUCCESS && c->done < c->list.len; c->done += c->step_len) {
+        size_t left = c->list.len - c->done;
         c->step_len = left < step_records ? left : step_records;
         uint64_t began_ms = flk_mono_ms();
         rc = flk_lmdb_write(c->index, put_step, c);
@@ -146,7 +146,7 @@ static int carry(flk_lmdb_compactor_t *c, put_fn *put) {
 static int forget(flk_lmdb_compactor_t *c) {
     int rc = MDB_SUCCESS;
     const flk_lmdb_batch_t *first = flk_lmdb_recent_next(c->recent, NULL);
-    while (rc == MDB_SUCCESS && first != NULL && flk_lmdb_batch_id(first) <= c->cargo.last_batch) {
+    while (rc == MDB_SUCCESS && first != NULL && flk_lmdb_batch_id(first) <= c->list.last_batch) {
         uint64_t began_ms = flk_mono_ms();
         if ((rc = flk_lmdb_write(&c->recent->env, forget_step, c)) == MDB_SUCCESS &&
             (rc = flk_lmdb_recent_catch_up(c->recent, &c->reader, READ_MS, NULL)) == MDB_SUCCESS) {
@@ -159,13 +159,13 @@ static int forget(flk_lmdb_compactor_t *c) {
 
 static int move(flk_lmdb_compactor_t *c) {
     c->now_ms = c->clock();
-    int rc = flk_lmdb_cargo_load(&c->cargo, c->recent, c->now_ms);
+    int rc = flk_lmdb_move_list_load(&c->list, c->recent, c->now_ms);
     if (rc == MDB_SUCCESS && (rc = carry(c, flk_lmdb_index_put_expiries)) == MDB_SUCCESS) {
-        flk_lmdb_cargo_sort_by_key(&c->cargo);
+        flk_lmdb_move_list_sort_by_key(&c->list);
         rc = carry(c, flk_lmdb_index_put_outcomes);
     }
     rc = rc == MDB_SUCCESS ? forget(c) : rc;
-    flk_lmdb_cargo_unload(&c->cargo);
+    flk_lmdb_move_list_unload(&c->list);
     return rc;
 }
 

@@ -9,7 +9,6 @@
  * liveness probe does, passes the lock on. */
 #include "worker/store/lmdb/env.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/io.h"
 #include "common/log.h"
 
@@ -52,14 +52,11 @@ void flk_lmdb_cond_init(pthread_cond_t *cond) {
 }
 
 void flk_lmdb_put_time(uint8_t at[FLK_LMDB_EXPIRY_BYTES], int64_t time_ms) {
-    uint64_t value = htobe64((uint64_t)time_ms);
-    memcpy(at, &value, sizeof value);
+    flk_put_be64(at, (uint64_t)time_ms);
 }
 
 int64_t flk_lmdb_get_time(const void *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return (int64_t)be64toh(value);
+    return (int64_t)flk_get_be64(at);
 }
 
 flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg) {

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/store/lmdb/move_list.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
+
 static uint64_t key_rank(const uint8_t *record) {
-    uint64_t head;
-    memcpy(&head, record, sizeof head);
-    return be64toh(head);
+    return flk_get_be64(record);
 }
 
 static int by_key(const void *a, const void *b) {
@@ -32,12 +31,12 @@ static int by_expiry(const void *a, const void *b) {
 }
 
 /* The rank is the beginning of what is compared, beside its place: looking at the records is what takes the time. */
-static void sort(flk_lmdb_cargo_t *cargo, uint64_t rank_of(const uint8_t *record),
+static void sort(flk_lmdb_move_list_t *list, uint64_t rank_of(const uint8_t *record),
                  int compare(const void *, const void *)) {
-    for (size_t i = 0; i < cargo->len; i++) {
-        cargo->places[i].rank = rank_of(cargo->places[i].at);
+    for (size_t i = 0; i < list->len; i++) {
+        list->places[i].rank = rank_of(list->places[i].at);
     }
-    qsort(cargo->places, cargo->len, sizeof *cargo->places, compare);
+    qsort(list->places, list->len, sizeof *list->places, compare);
 }
 
 static bool same_key(const flk_lmdb_place_t *a, const flk_lmdb_place_t *b) {
@@ -45,48 +44,48 @@ static bool same_key(const flk_lmdb_place_t *a, const flk_lmdb_place_t *b) {
 }
 
 /* Sorted by key. */
-static void keep_living(flk_lmdb_cargo_t *cargo, int64_t now_ms) {
+static void keep_living(flk_lmdb_move_list_t *list, int64_t now_ms) {
     size_t kept = 0;
     flk_lmdb_place_t last = {0};
-    for (size_t i = 0; i < cargo->len; i++) {
-        flk_lmdb_place_t place = cargo->places[i];
+    for (size_t i = 0; i < list->len; i++) {
+        flk_lmdb_place_t place = list->places[i];
         bool youngest = last.at == NULL || !same_key(&place, &last);
         last = place;
         if (youngest && flk_lmdb_record_expires_ms(place.at) > now_ms) {
-            cargo->places[kept++] = place;
+            list->places[kept++] = place;
         }
     }
-    cargo->len = kept;
+    list->len = kept;
 }
 
-int flk_lmdb_cargo_load(flk_lmdb_cargo_t *cargo, flk_lmdb_recent_t *recent, int64_t now_ms) {
-    *cargo = (flk_lmdb_cargo_t){0};
+int flk_lmdb_move_list_load(flk_lmdb_move_list_t *list, flk_lmdb_recent_t *recent, int64_t now_ms) {
+    *list = (flk_lmdb_move_list_t){0};
     size_t len;
     (void)flk_lmdb_recent_bytes(recent, &len);
-    cargo->places = malloc((len + 1) * sizeof *cargo->places); /* malloc(0) may give NULL */
-    if (cargo->places == NULL) {
+    list->places = malloc((len + 1) * sizeof *list->places); /* malloc(0) may give NULL */
+    if (list->places == NULL) {
         return ENOMEM;
     }
-    for (const flk_lmdb_batch_t *batch = NULL; cargo->len < len;) {
+    for (const flk_lmdb_batch_t *batch = NULL; list->len < len;) {
         batch = flk_lmdb_recent_next(recent, batch);
-        cargo->len += flk_lmdb_batch_list(batch, cargo->places + cargo->len);
-        cargo->last_batch = flk_lmdb_batch_id(batch);
+        list->len += flk_lmdb_batch_list(batch, list->places + list->len);
+        list->last_batch = flk_lmdb_batch_id(batch);
     }
     for (size_t i = 0; i < len; i++) {
-        cargo->places[i].order = (uint32_t)i;
+        list->places[i].order = (uint32_t)i;
     }
-    FLK_ASSERT(cargo->len == len); /* what comes meanwhile comes behind */
-    sort(cargo, key_rank, by_key);
-    keep_living(cargo, now_ms);
-    sort(cargo, expiry_rank, by_expiry);
+    FLK_ASSERT(list->len == len); /* what comes meanwhile comes behind */
+    sort(list, key_rank, by_key);
+    keep_living(list, now_ms);
+    sort(list, expiry_rank, by_expiry);
     return 0;
 }
 
-void flk_lmdb_cargo_sort_by_key(flk_lmdb_cargo_t *cargo) {
-    sort(cargo, key_rank, by_key);
+void flk_lmdb_move_list_sort_by_key(flk_lmdb_move_list_t *list) {
+    sort(list, key_rank, by_key);
 }
 
-void flk_lmdb_cargo_unload(flk_lmdb_cargo_t *cargo) {
-    free(cargo->places);
-    *cargo = (flk_lmdb_cargo_t){0};
+void flk_lmdb_move_list_unload(flk_lmdb_move_list_t *list) {
+    free(list->places);
+    *list = (flk_lmdb_move_list_t){0};
 }

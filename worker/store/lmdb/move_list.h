@@ -6,16 +6,16 @@
 
 #include "worker/store/lmdb/recent.h"
 
-typedef struct flk_lmdb_cargo {
+typedef struct flk_lmdb_move_list {
     flk_lmdb_place_t *places;
     size_t len;
     uint64_t last_batch; /* all batches up to this one are in it */
-} flk_lmdb_cargo_t;
+} flk_lmdb_move_list_t;
 
-/* Lists what the table has now, by expiry. The records stay in the table's memory: until the cargo is unloaded nobody may
+/* Lists what the table has now, by expiry. The records stay in the table's memory: until the list is unloaded nobody may
  * delete batches, in whatever process. 0 or ENOMEM. */
-FLK_MUST_CHECK int flk_lmdb_cargo_load(flk_lmdb_cargo_t *cargo, flk_lmdb_recent_t *recent, int64_t now_ms);
-void flk_lmdb_cargo_sort_by_key(flk_lmdb_cargo_t *cargo);
-void flk_lmdb_cargo_unload(flk_lmdb_cargo_t *cargo);
+FLK_MUST_CHECK int flk_lmdb_move_list_load(flk_lmdb_move_list_t *list, flk_lmdb_recent_t *recent, int64_t now_ms);
+void flk_lmdb_move_list_sort_by_key(flk_lmdb_move_list_t *list);
+void flk_lmdb_move_list_unload(flk_lmdb_move_list_t *list);
 
 #endif

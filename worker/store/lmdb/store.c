@@ -21,7 +21,7 @@ enum { SWEEP_MS = 1000 };
 
 struct lmdb_store {
     flk_store_t base;
-    flk_lmdb_home_t *home;
+    flk_lmdb_shared_t *shared;
     flk_lmdb_reader_t recent_reader, index_reader;
     flk_lmdb_request_t *request;
     uint64_t absent_at; /* the transaction of the recent at which the last lookup did not find these: */
@@ -72,7 +72,7 @@ static bool are_known_absent(const struct lmdb_store *store, flk_store_item_t *c
 static flk_err_t fill_request(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len,
                               char *errmsg) {
     flk_lmdb_request_t *request = store->request;
-    if (!flk_lmdb_writer_free(store->home->writer, request)) {
+    if (!flk_lmdb_writer_free(store->shared->writer, request)) {
         flk_errmsg(errmsg, "lmdb: write: an earlier batch still waits for the disk or for the lock");
         return FLK_E_UNAVAILABLE;
     }
@@ -92,7 +92,7 @@ static flk_err_t fill_request(struct lmdb_store *store, flk_store_item_t *const 
 }
 
 static int lookup_index(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len, int64_t now_ms) {
-    flk_lmdb_env_t *index = &store->home->index;
+    flk_lmdb_env_t *index = &store->shared->index;
     int rc = flk_lmdb_read_begin(index, &store->index_reader, store->base.timeout_ms);
     if (rc != MDB_SUCCESS) {
         return rc;
@@ -108,7 +108,7 @@ static int lookup_index(struct lmdb_store *store, flk_store_item_t *const *items
 
 static flk_err_t lmdb_lookup(flk_store_t *base, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     struct lmdb_store *store = (struct lmdb_store *)base;
-    flk_lmdb_recent_t *recent = &store->home->recent;
+    flk_lmdb_recent_t *recent = &store->shared->recent;
     uint64_t seen;
     store->absent_len = 0;
     int rc = flk_lmdb_recent_catch_up(recent, &store->recent_reader, base->timeout_ms, &seen);
@@ -131,7 +131,7 @@ static flk_err_t lmdb_put(flk_store_t *base, flk_store_item_t *const *items, siz
     if (err != FLK_OK) {
         return err;
     }
-    err = flk_lmdb_writer_do(store->home->writer, store->request, base->timeout_ms, errmsg);
+    err = flk_lmdb_writer_do(store->shared->writer, store->request, base->timeout_ms, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -148,15 +148,15 @@ static flk_err_t lmdb_health(flk_store_t *base, char *errmsg) {
         return err;
     }
     store->request->probe = true;
-    return flk_lmdb_writer_do(store->home->writer, store->request, base->timeout_ms, errmsg);
+    return flk_lmdb_writer_do(store->shared->writer, store->request, base->timeout_ms, errmsg);
 }
 
 static void lmdb_tick(flk_store_t *base, uint64_t mono_ms) {
-    flk_lmdb_home_t *home = ((struct lmdb_store *)base)->home;
-    uint64_t swept_ms = __atomic_load_n(&home->swept_ms, __ATOMIC_RELAXED);
+    flk_lmdb_shared_t *shared = ((struct lmdb_store *)base)->shared;
+    uint64_t swept_ms = __atomic_load_n(&shared->swept_ms, __ATOMIC_RELAXED);
     if (mono_ms - swept_ms >= SWEEP_MS &&
-        __atomic_compare_exchange_n(&home->swept_ms, &swept_ms, mono_ms, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-        flk_lmdb_compactor_sweep(home->compactor);
+        __atomic_compare_exchange_n(&shared->swept_ms, &swept_ms, mono_ms, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+        flk_lmdb_compactor_sweep(shared->compactor);
     }
 }
 
@@ -181,11 +181,11 @@ static flk_err_t lmdb_visit(flk_store_t *base, flk_store_visit_fn *visit, void *
     int rc = MDB_SUCCESS;
     bool go_on = true;
     while (rc == MDB_SUCCESS && go_on && !page->recent_end) {
-        rc = flk_lmdb_read_recent_page(&store->home->recent.env, &store->recent_reader, base->clock(), page);
+        rc = flk_lmdb_read_recent_page(&store->shared->recent.env, &store->recent_reader, base->clock(), page);
         go_on = rc == MDB_SUCCESS && show(page, visit, arg);
     }
     while (rc == MDB_SUCCESS && go_on && !page->end) {
-        rc = flk_lmdb_read_index_page(&store->home->index, &store->index_reader, base->clock(), page);
+        rc = flk_lmdb_read_index_page(&store->shared->index, &store->index_reader, base->clock(), page);
         go_on = rc == MDB_SUCCESS && show(page, visit, arg);
     }
     free(page);
@@ -196,13 +196,13 @@ static flk_err_t lmdb_measure(flk_store_t *base, flk_store_part_fn *part, void *
     struct lmdb_store *store = (struct lmdb_store *)base;
     uint64_t outcomes, recent_bytes, index_bytes;
     size_t recent_outcomes;
-    int rc = flk_lmdb_recent_catch_up(&store->home->recent, &store->recent_reader, base->timeout_ms, NULL);
+    int rc = flk_lmdb_recent_catch_up(&store->shared->recent, &store->recent_reader, base->timeout_ms, NULL);
     if (rc == MDB_SUCCESS) {
-        (void)flk_lmdb_recent_bytes(&store->home->recent, &recent_outcomes);
-        rc = flk_lmdb_measure(&store->home->recent.env, &store->recent_reader, NULL, &recent_bytes);
+        (void)flk_lmdb_recent_bytes(&store->shared->recent, &recent_outcomes);
+        rc = flk_lmdb_measure(&store->shared->recent.env, &store->recent_reader, NULL, &recent_bytes);
     }
     if (rc == MDB_SUCCESS) {
-        rc = flk_lmdb_measure(&store->home->index, &store->index_reader, &outcomes, &index_bytes);
+        rc = flk_lmdb_measure(&store->shared->index, &store->index_reader, &outcomes, &index_bytes);
     }
     if (rc == MDB_SUCCESS) {
         part(arg, "recent", recent_outcomes, recent_bytes);
@@ -213,10 +213,10 @@ static flk_err_t lmdb_measure(flk_store_t *base, flk_store_part_fn *part, void *
 
 static void lmdb_close(flk_store_t *base) {
     struct lmdb_store *store = (struct lmdb_store *)base;
-    flk_lmdb_reader_remove(&store->home->recent.env, &store->recent_reader);
-    flk_lmdb_reader_remove(&store->home->index, &store->index_reader);
-    flk_lmdb_request_release(store->home->writer, &store->request);
-    flk_lmdb_home_release(store->home, base->timeout_ms);
+    flk_lmdb_reader_remove(&store->shared->recent.env, &store->recent_reader);
+    flk_lmdb_reader_remove(&store->shared->index, &store->index_reader);
+    flk_lmdb_request_release(store->shared->writer, &store->request);
+    flk_lmdb_shared_release(store->shared, base->timeout_ms);
     free(store->absent);
     free(store);
 }
@@ -239,7 +239,7 @@ flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **
     if (store == NULL || request == NULL) {
         flk_errmsg(errmsg, "out of memory");
     } else {
-        err = flk_lmdb_home_acquire(options, &store->home, errmsg);
+        err = flk_lmdb_shared_acquire(options, &store->shared, errmsg);
     }
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, "store lmdb");
@@ -249,8 +249,8 @@ flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **
     }
     store->base.ops = &lmdb_ops;
     store->request = request;
-    flk_lmdb_reader_add(&store->home->recent.env, &store->recent_reader);
-    flk_lmdb_reader_add(&store->home->index, &store->index_reader);
+    flk_lmdb_reader_add(&store->shared->recent.env, &store->recent_reader);
+    flk_lmdb_reader_add(&store->shared->index, &store->index_reader);
     *out = &store->base;
     return FLK_OK;
 }

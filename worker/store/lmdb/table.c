@@ -4,11 +4,12 @@
  * holds. The hash is seeded at random: keys are public, and whoever could choose colliding ones would own the chains. */
 #include "worker/store/lmdb/table.h"
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <xxhash.h>
+
+#include "common/bytes.h"
 
 enum { BUCKETS = 1 << 18 };
 
@@ -36,16 +37,13 @@ struct flk_lmdb_table {
 size_t flk_lmdb_record_write(const flk_store_item_t *item, int64_t expires_ms, uint8_t *out) {
     memcpy(out, item->key, FLK_STORE_KEY_BYTES);
     flk_lmdb_put_time(out + FLK_STORE_KEY_BYTES, expires_ms);
-    uint16_t value_bytes = htobe16(item->value_bytes);
-    memcpy(out + FLK_STORE_KEY_BYTES + FLK_LMDB_EXPIRY_BYTES, &value_bytes, sizeof value_bytes);
+    flk_put_be16(out + FLK_STORE_KEY_BYTES + FLK_LMDB_EXPIRY_BYTES, item->value_bytes);
     memcpy(out + FLK_LMDB_RECORD_HEAD, item->value, item->value_bytes);
     return FLK_LMDB_RECORD_HEAD + (size_t)item->value_bytes;
 }
 
 static size_t value_bytes_of(const uint8_t *record) {
-    uint16_t value_bytes;
-    memcpy(&value_bytes, record + FLK_STORE_KEY_BYTES + FLK_LMDB_EXPIRY_BYTES, sizeof value_bytes);
-    return be16toh(value_bytes);
+    return flk_get_be16(record + FLK_STORE_KEY_BYTES + FLK_LMDB_EXPIRY_BYTES);
 }
 
 size_t flk_lmdb_record_bytes(const uint8_t *at, size_t left) {

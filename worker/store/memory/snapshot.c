@@ -5,7 +5,6 @@
  * outcome that was answered must not be forgotten in silence, so a person decides. */
 #include "worker/store/memory/snapshot.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "common/bytes.h"
 #include "common/io.h"
 
 enum {
@@ -22,28 +22,6 @@ enum {
     BLOCK_BYTES = 1 << 18,
 };
 static const char magic[HEAD_BYTES + 1] = "FLKMEM01";
-
-static void put_u16(uint8_t *at, uint16_t value) {
-    value = htobe16(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static void put_u64(uint8_t *at, uint64_t value) {
-    value = htobe64(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static uint16_t get_u16(const uint8_t *at) {
-    uint16_t value;
-    memcpy(&value, at, sizeof value);
-    return be16toh(value);
-}
-
-static uint64_t get_u64(const uint8_t *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return be64toh(value);
-}
 
 /* ---- writing ---- */
 
@@ -80,8 +58,8 @@ static bool append_entry(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], cons
     if (at == NULL) {
         return false;
     }
-    put_u64(at, (uint64_t)expires_ms);
-    put_u16(at + 8, (uint16_t)value_bytes);
+    flk_put_be64(at, (uint64_t)expires_ms);
+    flk_put_be16(at + 8, (uint16_t)value_bytes);
     memcpy(at + 10, key, FLK_STORE_KEY_BYTES);
     memcpy(at + ENTRY_BYTES, value, value_bytes);
     writer->count++;
@@ -106,9 +84,9 @@ static flk_err_t flush(struct writer *writer, char *errmsg) {
 
 static flk_err_t write_trailer(struct writer *writer, char *errmsg) {
     uint8_t count[8], sum[8];
-    put_u64(count, writer->count);
+    flk_put_be64(count, writer->count);
     XXH3_64bits_update(writer->hash, count, sizeof count);
-    put_u64(sum, XXH3_64bits_digest(writer->hash));
+    flk_put_be64(sum, XXH3_64bits_digest(writer->hash));
     struct iovec iov[] = {{.iov_base = count, .iov_len = sizeof count}, {.iov_base = sum, .iov_len = sizeof sum}};
     return flk_io_pwritev(writer->fd, writer->path, iov, 2, writer->offset, errmsg);
 }
@@ -204,8 +182,8 @@ static flk_err_t load_entry(struct reader *reader, flk_table_t *table, flk_store
     if (err != FLK_OK) {
         return err;
     }
-    int64_t expires_ms = (int64_t)get_u64(head);
-    item->value_bytes = get_u16(head + 8);
+    int64_t expires_ms = (int64_t)flk_get_be64(head);
+    item->value_bytes = flk_get_be16(head + 8);
     memcpy(item->key, head + 10, FLK_STORE_KEY_BYTES);
     if (item->value_bytes > FLK_STORE_VALUE_BYTES_MAX) {
         flk_errmsg(errmsg, "has a value of %u bytes", (unsigned)item->value_bytes);
@@ -242,11 +220,11 @@ static flk_err_t load_all(struct reader *reader, uint64_t file_bytes, flk_table_
     if ((err = take(reader, 8, true, &bytes, errmsg)) != FLK_OK) {
         return err;
     }
-    bool same = get_u64(bytes) == count;
+    bool same = flk_get_be64(bytes) == count;
     if ((err = take(reader, 8, false, &bytes, errmsg)) != FLK_OK) {
         return err;
     }
-    if (!same || get_u64(bytes) != XXH3_64bits_digest(reader->hash)) {
+    if (!same || flk_get_be64(bytes) != XXH3_64bits_digest(reader->hash)) {
         flk_errmsg(errmsg, "fails its checksum");
         return FLK_E_CORRUPT;
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/store/postgres/batch.h"
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/bytes.h"
 
 enum { BIGINT_OID = 20, BYTEA_OID = 17, HEADER_BYTES = 20 };
 
@@ -67,9 +68,8 @@ flk_err_t flk_pg_batch_begin(flk_pg_batch_t *batch, flk_store_item_t *const *ite
 /* ---- arrays ---- */
 
 static uint8_t *put_int(uint8_t *at, size_t value) {
-    uint32_t big = htobe32((uint32_t)value);
-    memcpy(at, &big, sizeof big);
-    return at + sizeof big;
+    flk_put_be32(at, (uint32_t)value);
+    return at + sizeof(uint32_t);
 }
 
 /* dimensions (4) = 1 · has nulls (4) = 0 · element type (4) · length (4) · lower bound (4) = 1, then for each element
@@ -99,10 +99,11 @@ void flk_pg_batch_encode(flk_pg_batch_t *batch, const flk_store_t *store) {
     for (size_t i = 0; i < batch->len; i++) {
         const flk_store_item_t *item = batch->entries[i].item;
         if (batch->entries[i].open) {
-            uint64_t ttl_ms = htobe64(flk_store_ttl_ms(store, item));
+            uint8_t ttl_ms[sizeof(uint64_t)];
+            flk_put_be64(ttl_ms, flk_store_ttl_ms(store, item));
             id = put_element(id, item->key, sizeof item->key);
             value = put_element(value, item->value, item->value_bytes);
-            ttl = put_element(ttl, &ttl_ms, sizeof ttl_ms);
+            ttl = put_element(ttl, ttl_ms, sizeof ttl_ms);
         }
     }
     batch->ids_bytes = (int)(id - batch->ids);

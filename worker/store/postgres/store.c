@@ -12,11 +12,11 @@
  * an error it is unknown what was committed, above all when the connection breaks at COMMIT: first write wins, so asking
  * again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts; otherwise the
  * transaction is rolled back and the connection stays. A key that expires between INSERT and SELECT is put again. */
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "worker/store/postgres/batch.h"
 #include "worker/store/postgres/dial.h"
 #include "worker/store/postgres/exchange.h"
@@ -208,11 +208,8 @@ static flk_err_t postgres_health(flk_store_t *base, char *errmsg) {
 /* ---- looking through ---- */
 
 static int64_t get_int64(const PGresult *result, int row, int column) {
-    uint64_t big = 0;
-    if (PQgetlength(result, row, column) == sizeof big) {
-        memcpy(&big, PQgetvalue(result, row, column), sizeof big);
-    }
-    return (int64_t)be64toh(big);
+    bool fits = PQgetlength(result, row, column) == sizeof(int64_t);
+    return fits ? (int64_t)flk_get_be64(PQgetvalue(result, row, column)) : 0;
 }
 
 /* Shows a page, and moves `last` to its end. */
@@ -257,10 +254,8 @@ static flk_err_t postgres_measure(flk_store_t *base, flk_store_part_fn *part, vo
     store->deadline_ms = flk_mono_ms() + base->timeout_ms;
     flk_err_t err = exchange(store, &call, 1, errmsg);
     for (int row = 0; err == FLK_OK && row < PQntuples(call.result); row++) {
-        uint32_t generation;
         char name[32];
-        memcpy(&generation, PQgetvalue(call.result, row, 0), sizeof generation);
-        snprintf(name, sizeof name, "generation %u", be32toh(generation));
+        snprintf(name, sizeof name, "generation %u", flk_get_be32(PQgetvalue(call.result, row, 0)));
         part(arg, name, (uint64_t)get_int64(call.result, row, 1), (uint64_t)get_int64(call.result, row, 2));
     }
     flk_pg_clear(&call, 1);

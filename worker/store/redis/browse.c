@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/store/redis/browse.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,29 +26,24 @@ struct browse {
 enum { TAG_SCAN, TAG_SIZE, TAG_INFO };
 
 void flk_redis_key(const uint8_t id[FLK_STORE_KEY_BYTES], char key[FLK_REDIS_KEY_BYTES]) {
-    static const char hex[] = "0123456789abcdef";
+    char hex[2 * FLK_STORE_KEY_BYTES + 1];
+    sodium_bin2hex(hex, sizeof hex, id, FLK_STORE_KEY_BYTES);
     memcpy(key, "flk:", FLK_REDIS_KEY_PREFIX);
-    for (size_t i = 0; i < FLK_STORE_KEY_BYTES; i++) {
-        key[FLK_REDIS_KEY_PREFIX + 2 * i] = hex[id[i] >> 4];
-        key[FLK_REDIS_KEY_PREFIX + 2 * i + 1] = hex[id[i] & 15];
-    }
+    memcpy(key + FLK_REDIS_KEY_PREFIX, hex, sizeof hex - 1);
 }
 
 /* False when the key is no outcome's. */
 static bool parse_key(const redisReply *key, uint8_t id[FLK_STORE_KEY_BYTES]) {
-    if (key->type != REDIS_REPLY_STRING || key->len != FLK_REDIS_KEY_BYTES) {
+    char again[FLK_REDIS_KEY_BYTES];
+    size_t bytes;
+    if (key->type != REDIS_REPLY_STRING || key->len != FLK_REDIS_KEY_BYTES ||
+        sodium_hex2bin(id, FLK_STORE_KEY_BYTES, key->str + FLK_REDIS_KEY_PREFIX, 2 * FLK_STORE_KEY_BYTES, NULL, &bytes,
+                       NULL) != 0 ||
+        bytes != FLK_STORE_KEY_BYTES) {
         return false;
     }
-    char again[FLK_REDIS_KEY_BYTES];
-    for (size_t i = 0; i < FLK_STORE_KEY_BYTES; i++) {
-        unsigned byte = 0;
-        if (sscanf(key->str + FLK_REDIS_KEY_PREFIX + 2 * i, "%2x", &byte) != 1) {
-            return false;
-        }
-        id[i] = (uint8_t)byte;
-    }
     flk_redis_key(id, again);
-    return memcmp(again, key->str, sizeof again) == 0;
+    return memcmp(again, key->str, sizeof again) == 0; /* lowercase, and the prefix */
 }
 
 static flk_err_t senseless(char *errmsg) {
@@ -116,32 +112,34 @@ static flk_err_t on_figure(void *arg, flk_redis_link_t *link, uint32_t tag, cons
     return FLK_OK;
 }
 
-static void begin(flk_redis_wave_t *wave, flk_redis_link_t *link, const flk_store_t *store,
+static void begin(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, const flk_store_t *store,
                   flk_redis_reply_fn *on_reply, struct browse *browse, char *errmsg) {
-    flk_redis_wave_begin(wave, link, 1, flk_mono_ms() + store->timeout_ms, &store->metrics, on_reply, browse, errmsg);
-    flk_redis_wave_use(wave, link);
+    flk_redis_roundtrip_begin(trip, link, 1, flk_mono_ms() + store->timeout_ms, &store->metrics, on_reply, browse,
+                              errmsg);
+    flk_redis_roundtrip_use(trip, link);
 }
 
 static flk_err_t read_page(flk_redis_link_t *link, const flk_store_t *store, struct browse *browse, char *errmsg) {
-    flk_redis_wave_t wave;
+    flk_redis_roundtrip_t trip;
     char count[16];
     snprintf(count, sizeof count, "%d", PAGE_KEYS);
-    begin(&wave, link, store, on_scan, browse, errmsg);
-    flk_redis_wave_add(&wave, link, TAG_SCAN, 6,
-                       (const char *[]){"SCAN", browse->cursor, "MATCH", "flk:*", "COUNT", count}, NULL);
-    flk_err_t err = flk_redis_wave_end(&wave);
+    begin(&trip, link, store, on_scan, browse, errmsg);
+    flk_redis_roundtrip_add(&trip, link, TAG_SCAN, 6,
+                            (const char *[]){"SCAN", browse->cursor, "MATCH", "flk:*", "COUNT", count}, NULL);
+    flk_err_t err = flk_redis_roundtrip_end(&trip);
     if (err != FLK_OK) {
         return err;
     }
-    begin(&wave, link, store, on_outcome, browse, errmsg);
+    begin(&trip, link, store, on_outcome, browse, errmsg);
     for (size_t i = 0; i < browse->found_len; i++) {
         char key[FLK_REDIS_KEY_BYTES];
         flk_redis_key(browse->found[i].id, key);
-        flk_redis_wave_add(&wave, link, (uint32_t)(2 * i), 2, (const char *[]){"GET", key}, (size_t[]){3, sizeof key});
-        flk_redis_wave_add(&wave, link, (uint32_t)(2 * i + 1), 2, (const char *[]){"PTTL", key},
-                           (size_t[]){4, sizeof key});
+        flk_redis_roundtrip_add(&trip, link, (uint32_t)(2 * i), 2, (const char *[]){"GET", key},
+                                (size_t[]){3, sizeof key});
+        flk_redis_roundtrip_add(&trip, link, (uint32_t)(2 * i + 1), 2, (const char *[]){"PTTL", key},
+                                (size_t[]){4, sizeof key});
     }
-    return flk_redis_wave_end(&wave);
+    return flk_redis_roundtrip_end(&trip);
 }
 
 flk_err_t flk_redis_visit(flk_redis_link_t *link, const flk_store_t *store, flk_store_visit_fn *visit, void *arg,
@@ -164,11 +162,11 @@ flk_err_t flk_redis_visit(flk_redis_link_t *link, const flk_store_t *store, flk_
 flk_err_t flk_redis_measure(flk_redis_link_t *link, const flk_store_t *store, uint64_t *keys, uint64_t *bytes,
                             char *errmsg) {
     struct browse browse = {0};
-    flk_redis_wave_t wave;
-    begin(&wave, link, store, on_figure, &browse, errmsg);
-    flk_redis_wave_add(&wave, link, TAG_SIZE, 1, (const char *[]){"DBSIZE"}, NULL);
-    flk_redis_wave_add(&wave, link, TAG_INFO, 2, (const char *[]){"INFO", "memory"}, NULL);
-    flk_err_t err = flk_redis_wave_end(&wave);
+    flk_redis_roundtrip_t trip;
+    begin(&trip, link, store, on_figure, &browse, errmsg);
+    flk_redis_roundtrip_add(&trip, link, TAG_SIZE, 1, (const char *[]){"DBSIZE"}, NULL);
+    flk_redis_roundtrip_add(&trip, link, TAG_INFO, 2, (const char *[]){"INFO", "memory"}, NULL);
+    flk_err_t err = flk_redis_roundtrip_end(&trip);
     *keys = browse.keys;
     *bytes = browse.bytes;
     return err;

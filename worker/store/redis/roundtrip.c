@@ -15,61 +15,62 @@
 
 #include "worker/store/redis/error.h"
 
-void flk_redis_wave_begin(flk_redis_wave_t *wave, flk_redis_link_t *links, size_t links_len, uint64_t deadline_ms,
-                          const flk_store_metrics_t *metrics, flk_redis_reply_fn *on_reply, void *arg, char *errmsg) {
-    *wave = (flk_redis_wave_t){.links = links,
-                               .links_len = links_len,
-                               .deadline_ms = deadline_ms,
-                               .metrics = metrics,
-                               .on_reply = on_reply,
-                               .arg = arg,
-                               .errmsg = errmsg};
+void flk_redis_roundtrip_begin(flk_redis_roundtrip_t *trip, flk_redis_link_t *links, size_t links_len,
+                               uint64_t deadline_ms, const flk_store_metrics_t *metrics, flk_redis_reply_fn *on_reply,
+                               void *arg, char *errmsg) {
+    *trip = (flk_redis_roundtrip_t){.links = links,
+                                    .links_len = links_len,
+                                    .deadline_ms = deadline_ms,
+                                    .metrics = metrics,
+                                    .on_reply = on_reply,
+                                    .arg = arg,
+                                    .errmsg = errmsg};
     FLK_ASSERT(links_len <= 2 * FLK_REDIS_SHARDS_MAX);
 }
 
-static void fail(flk_redis_wave_t *wave, flk_err_t err, flk_store_fault_t fault, const char *errmsg) {
-    if (wave->err == FLK_OK) {
-        wave->err = err;
-        wave->fault = fault;
-        flk_errmsg(wave->errmsg, "%s", errmsg);
+static void fail(flk_redis_roundtrip_t *trip, flk_err_t err, flk_store_fault_t fault, const char *errmsg) {
+    if (trip->err == FLK_OK) {
+        trip->err = err;
+        trip->fault = fault;
+        flk_errmsg(trip->errmsg, "%s", errmsg);
     }
 }
 
-static void give_up(flk_redis_wave_t *wave, flk_redis_link_t *link, flk_err_t err, flk_store_fault_t fault,
+static void give_up(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, flk_err_t err, flk_store_fault_t fault,
                     const char *errmsg) {
-    fail(wave, err, fault, errmsg);
+    fail(trip, err, fault, errmsg);
     link->connection = NULL;
     link->tags_len = link->tags_answered = 0;
     flk_dialer_drop(link->dialer, fault, errmsg);
 }
 
-static void give_up_broken(flk_redis_wave_t *wave, flk_redis_link_t *link) {
+static void give_up_broken(flk_redis_roundtrip_t *trip, flk_redis_link_t *link) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_errmsg(errmsg, "%s: %s", link->shard->name, link->connection->context->errstr);
     bool memory = link->connection->context->err == REDIS_ERR_OOM;
-    give_up(wave, link, memory ? FLK_E_NOMEM : FLK_E_UNAVAILABLE, memory ? FLK_FAULT_NO_MEMORY : FLK_FAULT_UNAVAILABLE,
+    give_up(trip, link, memory ? FLK_E_NOMEM : FLK_E_UNAVAILABLE, memory ? FLK_FAULT_NO_MEMORY : FLK_FAULT_UNAVAILABLE,
             errmsg);
 }
 
 /* ---- collecting ---- */
 
-void flk_redis_wave_use(flk_redis_wave_t *wave, flk_redis_link_t *link) {
-    if (wave->err != FLK_OK || link->connection != NULL) {
+void flk_redis_roundtrip_use(flk_redis_roundtrip_t *trip, flk_redis_link_t *link) {
+    if (trip->err != FLK_OK || link->connection != NULL) {
         return;
     }
     void *connection;
     flk_store_fault_t fault = FLK_FAULT_NONE;
     char errmsg[FLK_ERRMSG_BYTES];
-    flk_err_t err = flk_dialer_get(link->dialer, wave->metrics, wave->deadline_ms, &connection, &fault, errmsg);
+    flk_err_t err = flk_dialer_get(link->dialer, trip->metrics, trip->deadline_ms, &connection, &fault, errmsg);
     if (err != FLK_OK) {
-        fail(wave, err, fault, errmsg);
+        fail(trip, err, fault, errmsg);
         return;
     }
     link->connection = connection;
     link->tags_len = link->tags_answered = 0;
     if (link->connection->emptied) {
         link->connection->emptied = false;
-        flk_store_metrics_add(wave->metrics, wave->metrics->emptied, 1);
+        flk_store_metrics_add(trip->metrics, trip->metrics->emptied, 1);
     }
 }
 
@@ -87,16 +88,16 @@ static bool push_tag(flk_redis_link_t *link, uint32_t tag) {
     return true;
 }
 
-void flk_redis_wave_add(flk_redis_wave_t *wave, flk_redis_link_t *link, uint32_t tag, int argc, const char **argv,
-                        const size_t *argv_bytes) {
-    if (wave->err != FLK_OK) {
+void flk_redis_roundtrip_add(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, uint32_t tag, int argc,
+                             const char **argv, const size_t *argv_bytes) {
+    if (trip->err != FLK_OK) {
         return;
     }
     FLK_ASSERT(link->connection != NULL);
     if (!push_tag(link, tag)) {
-        fail(wave, FLK_E_NOMEM, FLK_FAULT_NO_MEMORY, "out of memory");
+        fail(trip, FLK_E_NOMEM, FLK_FAULT_NO_MEMORY, "out of memory");
     } else if (redisAppendCommandArgv(link->connection->context, argc, argv, argv_bytes) != REDIS_OK) {
-        give_up_broken(wave, link);
+        give_up_broken(trip, link);
     }
 }
 
@@ -106,78 +107,78 @@ static size_t owed(const flk_redis_link_t *link) {
     return link->connection != NULL ? link->tags_len - link->tags_answered : 0;
 }
 
-static void take_error(flk_redis_wave_t *wave, flk_redis_link_t *link, const char *text) {
+static void take_error(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, const char *text) {
     flk_store_fault_t fault;
     bool lasting;
     char errmsg[FLK_ERRMSG_BYTES];
     flk_err_t err = flk_redis_error(link->shard->name, text, &fault, &lasting, errmsg);
-    fail(wave, err, fault, errmsg);
+    fail(trip, err, fault, errmsg);
     link->distrusted = link->distrusted || lasting;
 }
 
-static void take_reply(flk_redis_wave_t *wave, flk_redis_link_t *link, const redisReply *reply) {
+static void take_reply(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, const redisReply *reply) {
     uint32_t tag = link->tags[link->tags_answered++];
     if (reply->type == REDIS_REPLY_ERROR) {
-        take_error(wave, link, reply->str);
+        take_error(trip, link, reply->str);
         return;
     }
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    flk_err_t err = wave->on_reply(wave->arg, link, tag, reply, errmsg);
+    flk_err_t err = trip->on_reply(trip->arg, link, tag, reply, errmsg);
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, link->shard->name);
-        fail(wave, err, FLK_FAULT_CORRUPT, errmsg);
+        fail(trip, err, FLK_FAULT_CORRUPT, errmsg);
     }
 }
 
-static void read_replies(flk_redis_wave_t *wave, flk_redis_link_t *link) {
+static void read_replies(flk_redis_roundtrip_t *trip, flk_redis_link_t *link) {
     redisContext *context = link->connection->context;
     if (redisBufferRead(context) != REDIS_OK) {
-        give_up_broken(wave, link);
+        give_up_broken(trip, link);
         return;
     }
     while (owed(link) > 0) {
         void *reply = NULL;
         if (redisGetReplyFromReader(context, &reply) != REDIS_OK) {
-            give_up_broken(wave, link);
+            give_up_broken(trip, link);
             return;
         }
         if (reply == NULL) {
             return;
         }
-        take_reply(wave, link, reply);
+        take_reply(trip, link, reply);
         freeReplyObject(reply);
     }
 }
 
 /* True when everything was written. */
-static bool write_commands(flk_redis_wave_t *wave, flk_redis_link_t *link) {
+static bool write_commands(flk_redis_roundtrip_t *trip, flk_redis_link_t *link) {
     int done = 0;
     if (redisBufferWrite(link->connection->context, &done) != REDIS_OK) {
-        give_up_broken(wave, link);
+        give_up_broken(trip, link);
         return true;
     }
     return done != 0;
 }
 
-static void give_up_late(flk_redis_wave_t *wave) {
-    for (size_t i = 0; i < wave->links_len; i++) {
-        if (owed(&wave->links[i]) > 0) {
+static void give_up_late(flk_redis_roundtrip_t *trip) {
+    for (size_t i = 0; i < trip->links_len; i++) {
+        if (owed(&trip->links[i]) > 0) {
             char errmsg[FLK_ERRMSG_BYTES];
-            flk_errmsg(errmsg, "%s: no answer within the store timeout", wave->links[i].shard->name);
-            give_up(wave, &wave->links[i], FLK_E_UNAVAILABLE, FLK_FAULT_TIMEOUT, errmsg);
+            flk_errmsg(errmsg, "%s: no answer within the store timeout", trip->links[i].shard->name);
+            give_up(trip, &trip->links[i], FLK_E_UNAVAILABLE, FLK_FAULT_TIMEOUT, errmsg);
         }
     }
 }
 
 /* One turn; false when nobody owes a reply. `unwritten` tells which links have commands left. */
-static bool exchange(flk_redis_wave_t *wave, bool *unwritten) {
+static bool exchange(flk_redis_roundtrip_t *trip, bool *unwritten) {
     struct pollfd polls[2 * FLK_REDIS_SHARDS_MAX];
     flk_redis_link_t *polled[2 * FLK_REDIS_SHARDS_MAX];
     nfds_t polls_len = 0;
-    for (size_t i = 0; i < wave->links_len; i++) {
-        flk_redis_link_t *link = &wave->links[i];
+    for (size_t i = 0; i < trip->links_len; i++) {
+        flk_redis_link_t *link = &trip->links[i];
         if (owed(link) > 0 && unwritten[i]) {
-            unwritten[i] = !write_commands(wave, link);
+            unwritten[i] = !write_commands(trip, link);
         }
         if (owed(link) > 0) {
             short events = (short)(unwritten[i] ? POLLIN | POLLOUT : POLLIN);
@@ -189,38 +190,38 @@ static bool exchange(flk_redis_wave_t *wave, bool *unwritten) {
         return false;
     }
     uint64_t now_ms = flk_mono_ms();
-    int left_ms = now_ms < wave->deadline_ms ? (int)(wave->deadline_ms - now_ms) : 0;
+    int left_ms = now_ms < trip->deadline_ms ? (int)(trip->deadline_ms - now_ms) : 0;
     int ready = poll(polls, polls_len, left_ms);
     if (ready == 0 || (ready < 0 && errno != EINTR)) {
-        give_up_late(wave);
+        give_up_late(trip);
         return false;
     }
     for (nfds_t i = 0; ready > 0 && i < polls_len; i++) {
         if ((polls[i].revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0) {
-            read_replies(wave, polled[i]);
+            read_replies(trip, polled[i]);
         }
     }
     return true;
 }
 
-flk_err_t flk_redis_wave_end(flk_redis_wave_t *wave) {
+flk_err_t flk_redis_roundtrip_end(flk_redis_roundtrip_t *trip) {
     bool unwritten[2 * FLK_REDIS_SHARDS_MAX];
-    for (size_t i = 0; i < wave->links_len; i++) {
+    for (size_t i = 0; i < trip->links_len; i++) {
         unwritten[i] = true;
-        flk_store_metrics_add(wave->metrics, wave->metrics->round_trips, owed(&wave->links[i]) > 0);
+        flk_store_metrics_add(trip->metrics, trip->metrics->round_trips, owed(&trip->links[i]) > 0);
     }
-    while (exchange(wave, unwritten)) {
+    while (exchange(trip, unwritten)) {
     }
-    for (size_t i = 0; i < wave->links_len; i++) {
-        flk_redis_link_t *link = &wave->links[i];
+    for (size_t i = 0; i < trip->links_len; i++) {
+        flk_redis_link_t *link = &trip->links[i];
         if (link->connection != NULL && link->distrusted) {
             char errmsg[FLK_ERRMSG_BYTES];
-            flk_errmsg(errmsg, "%s", wave->err != FLK_OK ? wave->errmsg : "its outcomes are gone");
+            flk_errmsg(errmsg, "%s", trip->err != FLK_OK ? trip->errmsg : "its outcomes are gone");
             link->connection = NULL;
-            flk_dialer_drop(link->dialer, wave->fault, errmsg);
+            flk_dialer_drop(link->dialer, trip->fault, errmsg);
         }
         link->connection = NULL;
         link->distrusted = false;
     }
-    return wave->err;
+    return trip->err;
 }

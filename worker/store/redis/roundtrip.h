@@ -10,10 +10,10 @@
 typedef struct flk_redis_link {
     const flk_redis_shard_t *shard;
     flk_dialer_t *dialer;
-    flk_redis_connection_t *connection; /* during a wave that uses it; else NULL */
+    flk_redis_connection_t *connection; /* during a round trip that uses it; else NULL */
     uint32_t *tags;                     /* of the commands, in their order, which is that of the replies */
     size_t tags_len, tags_cap, tags_answered;
-    bool distrusted; /* by the caller: the connection is made anew after the wave */
+    bool distrusted; /* by the caller: the connection is made anew after the round trip */
 } flk_redis_link_t;
 
 /* Takes one reply; error replies do not come here. `tag` is what the command was added with. Errors: FLK_E_CORRUPT when
@@ -21,7 +21,7 @@ typedef struct flk_redis_link {
 typedef flk_err_t flk_redis_reply_fn(void *arg, flk_redis_link_t *link, uint32_t tag, const redisReply *reply,
                                      char *errmsg);
 
-typedef struct flk_redis_wave {
+typedef struct flk_redis_roundtrip {
     flk_redis_link_t *links;
     size_t links_len;
     uint64_t deadline_ms;
@@ -31,21 +31,22 @@ typedef struct flk_redis_wave {
     flk_err_t err; /* first error; later ones are not kept */
     flk_store_fault_t fault;
     char *errmsg;
-} flk_redis_wave_t;
+} flk_redis_roundtrip_t;
 
-void flk_redis_wave_begin(flk_redis_wave_t *wave, flk_redis_link_t *links, size_t links_len, uint64_t deadline_ms,
-                          const flk_store_metrics_t *metrics, flk_redis_reply_fn *on_reply, void *arg, char *errmsg);
+void flk_redis_roundtrip_begin(flk_redis_roundtrip_t *trip, flk_redis_link_t *links, size_t links_len,
+                               uint64_t deadline_ms, const flk_store_metrics_t *metrics, flk_redis_reply_fn *on_reply,
+                               void *arg, char *errmsg);
 
-/* Gets the link's connection, for which it may wait. An error is kept in the wave: end it then, nothing is sent. Call it
- * for all links before the first _add: a wave is not to be half sent because one server is away. */
-void flk_redis_wave_use(flk_redis_wave_t *wave, flk_redis_link_t *link);
+/* Gets the link's connection, for which it may wait. An error is kept in the round trip: end it then, nothing is sent. Call it
+ * for all links before the first _add: a round trip is not to be half sent because one server is away. */
+void flk_redis_roundtrip_use(flk_redis_roundtrip_t *trip, flk_redis_link_t *link);
 
-/* Adds a command for a link that is in use. An error is kept in the wave. */
-void flk_redis_wave_add(flk_redis_wave_t *wave, flk_redis_link_t *link, uint32_t tag, int argc, const char **argv,
-                        const size_t *argv_bytes);
+/* Adds a command for a link that is in use. An error is kept in the round trip. */
+void flk_redis_roundtrip_add(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, uint32_t tag, int argc,
+                             const char **argv, const size_t *argv_bytes);
 
 /* Sends, and waits for every reply. On an error some replies may have come and some not; connections that owe replies
- * are given up. Errors: FLK_E_UNAVAILABLE, FLK_E_NOMEM, FLK_E_CORRUPT, with wave->fault. */
-FLK_MUST_CHECK flk_err_t flk_redis_wave_end(flk_redis_wave_t *wave);
+ * are given up. Errors: FLK_E_UNAVAILABLE, FLK_E_NOMEM, FLK_E_CORRUPT, with trip->fault. */
+FLK_MUST_CHECK flk_err_t flk_redis_roundtrip_end(flk_redis_roundtrip_t *trip);
 
 #endif

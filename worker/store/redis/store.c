@@ -119,57 +119,58 @@ static flk_err_t on_get_winner(void *arg, flk_redis_link_t *link, uint32_t tag, 
     return take_value(item, reply, errmsg);
 }
 
-/* ---- waves over the items of a batch ---- */
+/* ---- round trips over the items of a batch ---- */
 
-/* Which items a wave is for, and on which of their shards. NULL: not this one. */
+/* Which items a round trip is for, and on which of their shards. NULL: not this one. */
 typedef flk_redis_link_t *pick_fn(const struct redis_store *store, size_t i);
 
-typedef void add_fn(struct redis_store *store, flk_redis_wave_t *wave, flk_redis_link_t *link, size_t i);
+typedef void add_fn(struct redis_store *store, flk_redis_roundtrip_t *trip, flk_redis_link_t *link, size_t i);
 
-static flk_err_t run_wave(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_reply_fn *on_reply,
-                          char *errmsg) {
-    flk_redis_wave_t wave;
-    flk_redis_wave_begin(&wave, store->cluster.links, store->cluster.links_len, store->deadline_ms,
-                         &store->base.metrics, on_reply, store, errmsg);
+static flk_err_t run_roundtrip(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_reply_fn *on_reply,
+                               char *errmsg) {
+    flk_redis_roundtrip_t trip;
+    flk_redis_roundtrip_begin(&trip, store->cluster.links, store->cluster.links_len, store->deadline_ms,
+                              &store->base.metrics, on_reply, store, errmsg);
     for (size_t i = 0; i < store->items_len; i++) {
         flk_redis_link_t *link = pick(store, i);
         if (link != NULL) {
-            flk_redis_wave_use(&wave, link);
+            flk_redis_roundtrip_use(&trip, link);
         }
     }
-    for (size_t i = 0; i < store->items_len && wave.err == FLK_OK; i++) {
+    for (size_t i = 0; i < store->items_len && trip.err == FLK_OK; i++) {
         flk_redis_link_t *link = pick(store, i);
         if (link != NULL) {
-            add(store, &wave, link, i);
+            add(store, &trip, link, i);
         }
     }
-    flk_err_t err = flk_redis_wave_end(&wave);
-    store->base.fault = wave.fault;
+    flk_err_t err = flk_redis_roundtrip_end(&trip);
+    store->base.fault = trip.fault;
     return err;
 }
 
-static void add_get(struct redis_store *store, flk_redis_wave_t *wave, flk_redis_link_t *link, size_t i) {
+static void add_get(struct redis_store *store, flk_redis_roundtrip_t *trip, flk_redis_link_t *link, size_t i) {
     char key[FLK_REDIS_KEY_BYTES];
     flk_redis_key(store->items[i]->key, key);
-    flk_redis_wave_add(wave, link, (uint32_t)i, 2, (const char *[]){"GET", key}, (size_t[]){3, FLK_REDIS_KEY_BYTES});
+    flk_redis_roundtrip_add(trip, link, (uint32_t)i, 2, (const char *[]){"GET", key},
+                            (size_t[]){3, FLK_REDIS_KEY_BYTES});
 }
 
 /* The link's first GET of a lookup brings the one for the server's mark along. */
-static void add_lookup(struct redis_store *store, flk_redis_wave_t *wave, flk_redis_link_t *link, size_t i) {
+static void add_lookup(struct redis_store *store, flk_redis_roundtrip_t *trip, flk_redis_link_t *link, size_t i) {
     if (link->tags_len == 0) {
-        flk_redis_wave_add(wave, link, TAG_GENERATION, 2, (const char *[]){"GET", FLK_REDIS_GENERATION_KEY}, NULL);
+        flk_redis_roundtrip_add(trip, link, TAG_GENERATION, 2, (const char *[]){"GET", FLK_REDIS_GENERATION_KEY}, NULL);
     }
-    add_get(store, wave, link, i);
+    add_get(store, trip, link, i);
 }
 
-static void add_set(struct redis_store *store, flk_redis_wave_t *wave, flk_redis_link_t *link, size_t i) {
+static void add_set(struct redis_store *store, flk_redis_roundtrip_t *trip, flk_redis_link_t *link, size_t i) {
     const flk_store_item_t *item = store->items[i];
     char key[FLK_REDIS_KEY_BYTES], ttl[24];
     flk_redis_key(item->key, key);
     int ttl_bytes = snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)flk_store_ttl_ms(&store->base, item));
-    flk_redis_wave_add(wave, link, (uint32_t)i, 6,
-                       (const char *[]){"SET", key, (const char *)item->value, "NX", "PX", ttl},
-                       (size_t[]){3, FLK_REDIS_KEY_BYTES, item->value_bytes, 2, 2, (size_t)ttl_bytes});
+    flk_redis_roundtrip_add(trip, link, (uint32_t)i, 6,
+                            (const char *[]){"SET", key, (const char *)item->value, "NX", "PX", ttl},
+                            (size_t[]){3, FLK_REDIS_KEY_BYTES, item->value_bytes, 2, 2, (size_t)ttl_bytes});
 }
 
 static flk_redis_link_t *pick_home(const struct redis_store *store, size_t i) {
@@ -212,8 +213,8 @@ static flk_err_t begin_batch(struct redis_store *store, flk_store_item_t *const 
 /* Puts the items whose claim is set where it says. Then `lost` tells who was not first, and has the winner's value. */
 static flk_err_t settle_claims(struct redis_store *store, char *errmsg) {
     for (int round = 0; round < PUT_ROUNDS; round++) {
-        flk_err_t err = run_wave(store, pick_claim, add_set, on_set, errmsg);
-        err = err != FLK_OK ? err : run_wave(store, pick_claim, add_get, on_get_winner, errmsg);
+        flk_err_t err = run_roundtrip(store, pick_claim, add_set, on_set, errmsg);
+        err = err != FLK_OK ? err : run_roundtrip(store, pick_claim, add_get, on_get_winner, errmsg);
         if (err != FLK_OK) {
             return err;
         }
@@ -236,7 +237,7 @@ static flk_err_t honour_former(struct redis_store *store, char *errmsg) {
             store->places[i].former = NULL;
         }
     }
-    flk_err_t err = run_wave(store, pick_former, add_lookup, on_get, errmsg);
+    flk_err_t err = run_roundtrip(store, pick_former, add_lookup, on_get, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -250,7 +251,7 @@ static flk_err_t honour_former(struct redis_store *store, char *errmsg) {
 static flk_err_t redis_lookup(flk_store_t *base, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     struct redis_store *store = (struct redis_store *)base;
     flk_err_t err = begin_batch(store, items, items_len, errmsg);
-    err = err != FLK_OK ? err : run_wave(store, pick_home, add_lookup, on_get, errmsg);
+    err = err != FLK_OK ? err : run_roundtrip(store, pick_home, add_lookup, on_get, errmsg);
     return err != FLK_OK || store->cluster.former.len == 0 ? err : honour_former(store, errmsg);
 }
 
@@ -289,17 +290,17 @@ static flk_err_t on_health(void *arg, flk_redis_link_t *link, uint32_t tag, cons
 
 static flk_err_t redis_health(flk_store_t *base, char *errmsg) {
     struct redis_store *store = (struct redis_store *)base;
-    flk_redis_wave_t wave;
-    flk_redis_wave_begin(&wave, store->cluster.links, store->cluster.links_len, flk_mono_ms() + base->timeout_ms,
-                         &base->metrics, on_health, NULL, errmsg);
+    flk_redis_roundtrip_t trip;
+    flk_redis_roundtrip_begin(&trip, store->cluster.links, store->cluster.links_len, flk_mono_ms() + base->timeout_ms,
+                              &base->metrics, on_health, NULL, errmsg);
     for (size_t i = 0; i < store->cluster.links_len; i++) {
-        flk_redis_wave_use(&wave, &store->cluster.links[i]);
+        flk_redis_roundtrip_use(&trip, &store->cluster.links[i]);
     }
     for (size_t i = 0; i < store->cluster.links_len; i++) {
-        flk_redis_wave_add(&wave, &store->cluster.links[i], 0, 5,
-                           (const char *[]){"SET", "flk:health", "1", "PX", "10000"}, NULL);
+        flk_redis_roundtrip_add(&trip, &store->cluster.links[i], 0, 5,
+                                (const char *[]){"SET", "flk:health", "1", "PX", "10000"}, NULL);
     }
-    return flk_redis_wave_end(&wave);
+    return flk_redis_roundtrip_end(&trip);
 }
 
 static flk_err_t redis_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {

@@ -42,10 +42,10 @@ static void check_equal(const flk_outcome_record_t *a, const flk_outcome_record_
 START_TEST(test_kept_round_trip) {
     for (uint32_t reasons = 0; reasons < 1u << FLK_REASON_COUNT; reasons++) {
         flk_outcome_record_t record = sample(reasons, (flk_regime_t)(reasons % 3), reasons % 2 == 0), back;
-        uint8_t bytes[FLK_KEPT_BYTES_MAX];
-        size_t len = flk_kept_write(&record, bytes);
-        ck_assert_uint_eq(len, FLK_KEPT_HEAD_BYTES + 9);
-        ck_assert_msg(flk_kept_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
+        uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
+        size_t len = flk_stored_outcome_write(&record, bytes);
+        ck_assert_uint_eq(len, FLK_STORED_OUTCOME_HEAD_BYTES + 9);
+        ck_assert_msg(flk_stored_outcome_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
         check_equal(&record, &back);
     }
 }
@@ -62,9 +62,9 @@ START_TEST(test_kept_layout) {
                                    "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
                                    "64656661756c742d31";
     flk_outcome_record_t record = sample(1u << 1 | 1u << 3, FLK_REGIME_NON_STICKY, true);
-    uint8_t bytes[FLK_KEPT_BYTES_MAX];
-    char hex[2 * FLK_KEPT_BYTES_MAX + 1];
-    sodium_bin2hex(hex, sizeof hex, bytes, flk_kept_write(&record, bytes));
+    uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
+    char hex[2 * FLK_STORED_OUTCOME_BYTES_MAX + 1];
+    sodium_bin2hex(hex, sizeof hex, bytes, flk_stored_outcome_write(&record, bytes));
     ck_assert_str_eq(hex, expected);
     ck_assert_str_eq(flk_reason_name((flk_reason_t)1), "d_hat_out_of_tolerance");
     ck_assert_str_eq(flk_reason_name((flk_reason_t)3), "r_out_of_bounds");
@@ -76,36 +76,36 @@ START_TEST(test_kept_first_version) {
     flk_outcome_record_t record = sample(4, FLK_REGIME_MIXED, true), back;
     uint8_t bytes[FLK_OUTCOME_BYTES];
     size_t len = flk_outcome_encode(&record, bytes);
-    ck_assert_msg(flk_kept_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(flk_stored_outcome_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
     check_equal(&record, &back);
     key[0] ^= 1;
-    ck_assert_int_eq(flk_kept_read(key, bytes, len, &back, errmsg), FLK_E_INVALID);
+    ck_assert_int_eq(flk_stored_outcome_read(key, bytes, len, &back, errmsg), FLK_E_INVALID);
 }
 END_TEST
 
 /* Cut, of another version, or out of range: no outcome. */
 START_TEST(test_kept_damaged) {
     flk_outcome_record_t record = sample(0, FLK_REGIME_STICKY, true), back;
-    uint8_t bytes[FLK_KEPT_BYTES_MAX + 1] = {0}, other[sizeof bytes];
-    size_t len = flk_kept_write(&record, bytes);
-    for (size_t cut = 0; cut < FLK_KEPT_HEAD_BYTES; cut++) {
-        ck_assert_int_eq(flk_kept_read(key, bytes, cut, &back, errmsg), FLK_E_INVALID);
+    uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX + 1] = {0}, other[sizeof bytes];
+    size_t len = flk_stored_outcome_write(&record, bytes);
+    for (size_t cut = 0; cut < FLK_STORED_OUTCOME_HEAD_BYTES; cut++) {
+        ck_assert_int_eq(flk_stored_outcome_read(key, bytes, cut, &back, errmsg), FLK_E_INVALID);
     }
     static const struct {
         size_t at;
         uint8_t byte;
     } damages[] = {{0, 0}, {0, 2}, {0, 0x7f}, {0, 0x80}, {1, 3},
-                   {2, 2}, {3, 1}, {5, 1},    {7, 0x7f}, {FLK_KEPT_HEAD_BYTES, 0}};
+                   {2, 2}, {3, 1}, {5, 1},    {7, 0x7f}, {FLK_STORED_OUTCOME_HEAD_BYTES, 0}};
     for (size_t i = 0; i < FLK_COUNT_OF(damages); i++) {
         memcpy(other, bytes, sizeof other);
         other[damages[i].at] = damages[i].byte;
         if (damages[i].at == 7) {
             other[8] = 0xf0; /* infinity */
         }
-        ck_assert_msg(flk_kept_read(key, other, len, &back, errmsg) == FLK_E_INVALID, "damage %zu", i);
+        ck_assert_msg(flk_stored_outcome_read(key, other, len, &back, errmsg) == FLK_E_INVALID, "damage %zu", i);
     }
-    memset(bytes + FLK_KEPT_HEAD_BYTES, 'v', FLK_POLICY_VERSION_BYTES);
-    ck_assert_int_eq(flk_kept_read(key, bytes, FLK_KEPT_BYTES_MAX, &back, errmsg), FLK_E_INVALID);
+    memset(bytes + FLK_STORED_OUTCOME_HEAD_BYTES, 'v', FLK_POLICY_VERSION_BYTES);
+    ck_assert_int_eq(flk_stored_outcome_read(key, bytes, FLK_STORED_OUTCOME_BYTES_MAX, &back, errmsg), FLK_E_INVALID);
 }
 END_TEST
 
