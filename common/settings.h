@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Settings from the environment, each also from a file (NAME_FILE). settings_table.h is the one list: --help,
- * --check and the README's table are made from it. */
+ * --check and the table of OPERATING.md are made from it. */
 #ifndef FLK_COMMON_SETTINGS_H
 #define FLK_COMMON_SETTINGS_H
 
@@ -55,7 +55,7 @@ FLK_MUST_CHECK int flk_settings_start(flk_program_t program, const char *summary
                                       flk_settings_t **settings);
 
 /* For programs with arguments of their own: the part of --help that lists settings, what --check prints, and the
- * README's table of all programs. */
+ * table of OPERATING.md of all programs. */
 void flk_settings_print(flk_program_t program, FILE *out);
 void flk_settings_print_effective(const flk_settings_t *settings, FILE *out);
 void flk_settings_print_markdown(FILE *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What people see of the settings table: --help, --check, the README's table; and the start that all daemons share. */
+/* What people see of the settings table: --help, --check, the table of OPERATING.md; and the start that all daemons share. */
 #include <errno.h>
 #include <sched.h>
 #include <sodium.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The settings table as data, for settings.c (reading) and settings_print.c (help, check, README). */
+/* The settings table as data, for settings.c (reading) and settings_print.c (help, check, OPERATING.md). */
 #ifndef FLK_COMMON_SETTINGS_ROW_H
 #define FLK_COMMON_SETTINGS_ROW_H
 

@@ -156,7 +156,7 @@ def test_alerts_are_complete():
     for name, rule in rules.items():
         assert rule["labels"]["severity"] in ("info", "warning", "critical"), name
         assert rule["annotations"]["summary"], name
-        assert re.fullmatch(r"README\.md#[a-z0-9-]+", rule["annotations"]["runbook_url"]), name
+        assert re.fullmatch(r"OPERATING\.md#[a-z0-9-]+", rule["annotations"]["runbook_url"]), name
 
 
 # A healthy cluster is silent at every age.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Environment names in the chart, in compose and in the READMEs are settings; every setting of a server can be given to the chart."""
+"""Environment names in the chart, in compose and in the documents are settings; every setting of a server can be given to the chart."""
 import json
 import pathlib
 import re
@@ -10,6 +10,7 @@ sys.path.insert(0, str(HERE.parent / "chart"))
 from rule_settings import table  # noqa: E402
 
 NAME = re.compile(r"\b(?:FLK|PCS|METRICS)_[A-Z0-9_]*[A-Z0-9]\b|\b(?:DEDUP_BACKEND|REDIS_ADDR|POSTGRES_CONN|TOKEN_RATE)(?:_FILE)?\b")
+PAGES = {"README.md", "OPERATING.md", "SECURITY.md"}
 SCHEMA = "helm/flk/values.schema.json"
 ROLES = {"gateway": "G", "broker": "B", "worker": "W"}
 NOT_OURS = {"FLK_TEST_SLOW", "FLK_TEST_SEED", "FLK_BIN_DIR", "FLK_BUILD_DIR"}  # the tests' own
@@ -25,7 +26,7 @@ def missing():
 
 def check_names(tree, settings):
     for name in tree.files:
-        if name == "README.md" or name.startswith(("helm/", "compose/")):
+        if name in PAGES or name.startswith(("helm/", "compose/")):
             for number, line in enumerate(tree.read(name).split("\n"), 1):
                 for word in set(NAME.findall(line)) - NOT_OURS:
                     if word not in settings and word.removesuffix("_FILE") not in settings:
@@ -58,9 +59,9 @@ def plant_name(tree):
     return "compose/planted.yaml"
 
 
-def plant_readme(tree):
-    tree.replace("README.md", "## Glossary", "`FLK_NOTHING`\n\n## Glossary")
-    return "README.md"
+def plant_page(tree):
+    tree.replace("OPERATING.md", "## Stores", "`FLK_NOTHING`\n\n## Stores")
+    return "OPERATING.md"
 
 
 def plant_setting(tree):
@@ -73,4 +74,4 @@ def plant_owned(tree):
     return SCHEMA
 
 
-PLANTS = {"name": plant_name, "readme": plant_readme, "setting": plant_setting, "owned": plant_owned}
+PLANTS = {"name": plant_name, "page": plant_page, "setting": plant_setting, "owned": plant_owned}

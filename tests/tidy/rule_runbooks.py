@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Every alert's runbook is a heading of the README, and every runbook of the README belongs to an alert."""
+"""Every alert's runbook is a heading of OPERATING.md, and every runbook there belongs to an alert."""
 import re
 
-RULES, README = "compose/prometheus/flk.rules.yml", "README.md"
+RULES, RUNBOOKS = "compose/prometheus/flk.rules.yml", "OPERATING.md"
 
 
 def slug(heading):
@@ -11,33 +11,33 @@ def slug(heading):
 
 
 def runbooks(text):
-    section = re.search(r"^## Runbooks\n(.*?)(?=^## )", text, re.M | re.S)
+    section = re.search(r"^## Runbooks\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     return {slug(heading) for heading in re.findall(r"^### (.+)$", section.group(1), re.M)} if section else set()
 
 
 def check(tree):
-    there = runbooks(tree.read(README))
+    there = runbooks(tree.read(RUNBOOKS))
     named = {}
     for alert, url in re.findall(r"- alert: (\w+)\n(?:.*\n)*?\s+runbook_url: (\S+)", tree.read(RULES)):
         named.setdefault(url.partition("#")[2], []).append(alert)
     faults = [] if len(named) > 5 else [f"{RULES}: cannot be read by this rule"]
-    faults += [f"{RULES}: {', '.join(alerts)}: README.md has no runbook #{anchor}"
+    faults += [f"{RULES}: {', '.join(alerts)}: {RUNBOOKS} has no runbook #{anchor}"
                for anchor, alerts in named.items() if anchor not in there]
-    return faults + [f"{README}: no alert leads to the runbook #{anchor}" for anchor in sorted(there - named.keys())]
+    return faults + [f"{RUNBOOKS}: no alert leads to the runbook #{anchor}" for anchor in sorted(there - named.keys())]
 
 
 def plant_heading(tree):
-    tree.replace(README, "### The store is down", "### The store went down")
+    tree.replace(RUNBOOKS, "### The store is down", "### The store went down")
     return RULES
 
 
 def plant_runbook(tree):
-    tree.replace(README, "### The store is down", "### Nobody comes here\n\n### The store is down")
-    return README
+    tree.replace(RUNBOOKS, "### The store is down", "### Nobody comes here\n\n### The store is down")
+    return RUNBOOKS
 
 
 def plant_alert(tree):
-    tree.replace(RULES, "README.md#slow-answers", "README.md#slow")
+    tree.replace(RULES, "OPERATING.md#slow-answers", "OPERATING.md#slow")
     return RULES
 
 

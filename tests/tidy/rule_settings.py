@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The settings table, each program's --help, and the README's table say the same."""
+"""The settings table, each program's --help, and the table of OPERATING.md say the same."""
 import re
 import subprocess
 
+PAGE = "OPERATING.md"
 PROGRAMS = {"G": "flk-gateway", "B": "flk-broker", "W": "flk-worker", "A": "flk-agent", "R": "flk-replay", "F": "flk"}
 ROW = re.compile(r'X\(\w+, "(\w+)", \w+, ([A-Z |]+), "([^"]*)"')
 
@@ -28,24 +29,24 @@ def check_help(tree, rows):
                 yield f"{program}: --help gives {name} the default {listed[name]!r}, the table {wanted[name]!r}"
 
 
-def check_readme(tree):
-    block = re.search(r"<!-- settings -->\n(.*)<!-- /settings -->", tree.read("README.md"), re.S)
+def check_page(tree):
+    block = re.search(r"<!-- settings -->\n(.*)<!-- /settings -->", tree.read(PAGE), re.S)
     if not block:
-        return ["README.md: has no block between <!-- settings --> and <!-- /settings -->"]
+        return [f"{PAGE}: has no block between <!-- settings --> and <!-- /settings -->"]
     if block.group(1).strip() != output(tree, "flk", "settings").strip():
-        return ["README.md: the settings table is not what `flk settings` prints; put that between the markers"]
+        return [f"{PAGE}: the settings table is not what `flk settings` prints; put that between the markers"]
     return []
 
 
 def check(tree):
     rows = table(tree)
     faults = [] if len(rows) > 20 else ["common/settings_table.h: cannot be read by this rule"]
-    return [*faults, *check_help(tree, rows), *check_readme(tree)]
+    return [*faults, *check_help(tree, rows), *check_page(tree)]
 
 
-def plant_readme(tree):
-    tree.replace("README.md", "| `TOKEN_RATE` | gateway | `0` |", "| `TOKEN_RATE` | gateway | `1` |")
-    return "README.md"
+def plant_page(tree):
+    tree.replace(PAGE, "| `TOKEN_RATE` | gateway | `0` |", "| `TOKEN_RATE` | gateway | `1` |")
+    return PAGE
 
 
 def plant_default(tree):
@@ -58,4 +59,4 @@ def plant_row(tree):
     return "flk-worker"
 
 
-PLANTS = {"readme": plant_readme, "default": plant_default, "row": plant_row}
+PLANTS = {"page": plant_page, "default": plant_default, "row": plant_row}

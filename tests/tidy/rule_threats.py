@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Every row of the README's threat tables names a test, and every test that it names is there."""
+"""Every row of the threat tables names a test, and every test that it names is there."""
 import re
 
-README = "README.md"
+PAGE = "SECURITY.md"
 
 
 def rows(text):
-    """(who, what, test cell) of each row of each table of the chapter whose last column is the test."""
-    chapter = re.search(r"^## Security\n(.*?)(?=^## )", text, re.M | re.S)
-    lines = chapter.group(1).splitlines() if chapter else []
+    """(attacker, attempt, test cell) of each row of each table whose last column is the test."""
     inside = False
-    for line in lines:
+    for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if not line.startswith("|"):
             inside = False
@@ -29,25 +27,25 @@ def is_there(tree, name):
 
 
 def check(tree):
-    found, faults = list(rows(tree.read(README))), []
+    found, faults = list(rows(tree.read(PAGE))), []
     if len(found) < 10:
-        return [f"{README}: the threat tables cannot be read by this rule"]
-    for who, what, cell in found:
+        return [f"{PAGE}: the threat tables cannot be read by this rule"]
+    for attacker, attempt, cell in found:
         names = re.findall(r"`([^`]+)`", cell)
         if not names:
-            faults.append(f"{README}: '{who}' who tries '{what}': no test is named")
-        faults += [f"{README}: '{who}' who tries '{what}': there is no test {name}"
+            faults.append(f"{PAGE}: '{attacker}', '{attempt}': no test is named")
+        faults += [f"{PAGE}: '{attacker}', '{attempt}': there is no test {name}"
                    for name in names if not is_there(tree, name)]
     return faults
 
 
 def plant_row(tree):
-    tree.replace(README, "| who reads logs |", "| who came last | break in | hope | |\n| who reads logs |")
-    return "who came last"
+    tree.replace(PAGE, "| a reader of logs |", "| a late comer | break in | hope | |\n| a reader of logs |")
+    return "a late comer"
 
 
 def plant_name(tree):
-    tree.replace(README, "`integration/tls_front` |", "`integration/tls_behind` |")
+    tree.replace(PAGE, "`integration/tls_front` |", "`integration/tls_behind` |")
     return "tls_behind"
 
 
