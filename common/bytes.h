@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Integers as bytes, in the order that a format names: little-endian (le) or big-endian (be). Nothing needs alignment. */
+/* Integers as bytes in the order that a format names: little-endian (le) or big-endian (be). No alignment is needed. */
 #ifndef FLK_COMMON_BYTES_H
 #define FLK_COMMON_BYTES_H
 

@@ -20,6 +20,7 @@
 
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/thread.h"
 #include "gateway/dlq_orders.h"
 #include "gateway/relay_internal.h"
 
@@ -247,13 +248,9 @@ flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char
     if (err != FLK_OK) {
         return err;
     }
-    int failed = pthread_create(&mine->thread, NULL, run, mine);
-    if (failed != 0) {
-        flk_errmsg(errmsg, "cannot start the relay thread: %s", strerror(failed));
-        return FLK_E_NOMEM;
-    }
-    mine->started = true;
-    return FLK_OK;
+    err = flk_thread_start(&mine->thread, "flk-relay", run, mine, errmsg);
+    mine->started = err == FLK_OK;
+    return err;
 }
 
 void flk_relay_stop(flk_relay_t *relay) {

@@ -5,6 +5,7 @@
  *
  * A socket is found by both its ends: the same client may hold other connections to this process from the same port. */
 #include "gateway/slow_body.h"
+#include "common/thread.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -100,12 +101,7 @@ static void *run(void *arg) {
     flk_slow_body_t *watch = arg;
     pthread_mutex_lock(&watch->lock);
     while (!watch->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += PERIOD_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&watch->stop, &watch->lock, &until);
+        flk_cond_wait_until(&watch->stop, &watch->lock, flk_mono_ms() + PERIOD_MS);
         bool pressed = watch->options.pressed != NULL && watch->options.pressed(watch->options.arg);
         uint64_t now_ms = flk_mono_ms() + (pressed ? watch->options.pressed_ms : 0);
         for (unsigned i = 0; i < watch->options.bodies_max; i++) {
@@ -118,18 +114,13 @@ static void *run(void *arg) {
 
 flk_err_t flk_slow_body_start(const flk_slow_body_options_t *options, flk_slow_body_t **watch, char *errmsg) {
     flk_slow_body_t *mine = flk_start_alloc(sizeof *mine + options->bodies_max * sizeof mine->slots[0]);
-    pthread_condattr_t monotonic;
     mine->options = *options;
     pthread_mutex_init(&mine->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&mine->stop, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    int failed = pthread_create(&mine->thread, NULL, run, mine);
-    if (failed != 0) {
-        flk_errmsg(errmsg, "cannot start a thread: %s", strerror(failed));
+    flk_cond_init(&mine->stop);
+    flk_err_t err = flk_thread_start(&mine->thread, "flk-slow-body", run, mine, errmsg);
+    if (err != FLK_OK) {
         free(mine);
-        return FLK_E_NOMEM;
+        return err;
     }
     *watch = mine;
     return FLK_OK;

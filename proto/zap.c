@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 
 enum { GUARDS_MAX = 4, ROUTES_CUT = 16, BATCH = 256, PART_BYTES = 256, LOGS_PER_PERIOD = 5, LOG_PERIOD_MS = 10000 };
 enum { SEEN_FAILURES = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL };
@@ -405,12 +406,7 @@ static flk_err_t start(flk_zap_t *zap, char *errmsg) {
         flk_errmsg(errmsg, "cannot take the place of the ZAP handler: %s", zmq_strerror(errno));
         return FLK_E_CONFIG;
     }
-    int failed = pthread_create(&zap->thread, NULL, run, zap);
-    if (failed != 0) {
-        flk_errmsg(errmsg, "cannot start the ZAP thread: %s", strerror(failed));
-        return FLK_E_NOMEM;
-    }
-    return FLK_OK;
+    return flk_thread_start(&zap->thread, "flk-zap", run, zap, errmsg);
 }
 
 static void release(flk_zap_t *zap) {

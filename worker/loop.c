@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 #include "proto/uplink.h"
 
 enum { HEALTH_MS = 1000, HEALTH_IDLE_MS = 10000, RETRY_MS = 1000, FAILING_CREDIT = 1 };
@@ -349,13 +350,9 @@ flk_err_t flk_loop_new(const flk_loop_options_t *options, flk_store_t *store, fl
 }
 
 flk_err_t flk_loop_start(flk_loop_t *loop, char *errmsg) {
-    int rc = pthread_create(&loop->thread, NULL, loop_main, loop);
-    if (rc != 0) {
-        flk_errmsg(errmsg, "cannot start a verify thread: %s", strerror(rc));
-        return FLK_E_NOMEM;
-    }
-    loop->started = true;
-    return FLK_OK;
+    flk_err_t err = flk_thread_start(&loop->thread, "flk-verify", loop_main, loop, errmsg);
+    loop->started = err == FLK_OK;
+    return err;
 }
 
 void flk_loop_stop(flk_loop_t *loop) {

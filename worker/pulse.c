@@ -3,7 +3,6 @@
  * a PING: so the uplink sends it for ever, reconnecting underneath as it does for any peer. */
 #include "worker/pulse.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/thread.h"
 #include "proto/uplink.h"
 
 struct flk_pulse {
@@ -110,9 +110,12 @@ flk_err_t flk_pulse_start(const flk_loop_options_t *options, flk_loop_t *const *
     flk_message_init(&pulse->message);
     flk_err_t err = open_uplinks(pulse, options, errmsg);
     pulse->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (err == FLK_OK && (pulse->wake_fd < 0 || pthread_create(&pulse->thread, NULL, pulse_main, pulse) != 0)) {
-        flk_errmsg(errmsg, "cannot start the pulse thread: out of memory or descriptors");
+    if (err == FLK_OK && pulse->wake_fd < 0) {
+        flk_errmsg(errmsg, "out of memory or descriptors");
         err = FLK_E_NOMEM;
+    }
+    if (err == FLK_OK) {
+        err = flk_thread_start(&pulse->thread, "flk-pulse", pulse_main, pulse, errmsg);
     }
     pulse->started = err == FLK_OK;
     if (err != FLK_OK) {

@@ -11,7 +11,6 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
@@ -25,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/list.h"
+#include "common/thread.h"
 
 enum { PERIOD_MS = 100, PRESSED_HEAD_MS = 500, PRESSED_IDLE_MS = 1000, PEER_BYTES = 46, STRANGERS_MAX = 8192 };
 
@@ -103,7 +103,6 @@ static void on_answered(flk_http_exchange_t *exchange, bool parted) {
 flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics) {
     size_t places = bounds->threads * sizeof(flk_http_connection_t);
     flk_http_connections_t *connections = flk_start_alloc(sizeof *connections + places);
-    pthread_condattr_t monotonic;
     connections->bounds = *bounds;
     connections->own_metrics = metrics == NULL ? flk_metrics_new() : NULL;
     register_metrics(connections, metrics != NULL ? metrics : connections->own_metrics);
@@ -114,10 +113,7 @@ flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds
         flk_http_exchange_init(&connections->places[i].exchange, on_answered);
     }
     pthread_mutex_init(&connections->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&connections->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    flk_cond_init(&connections->wake);
     return connections;
 }
 
@@ -431,13 +427,8 @@ static void look_after_exchanges(flk_http_connections_t *connections) {
 
 /* The mutex is held. */
 static void wait_a_period(flk_http_connections_t *connections) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += PERIOD_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    while (!connections->stopping &&
-           pthread_cond_timedwait(&connections->wake, &connections->mutex, &until) != ETIMEDOUT) {
+    uint64_t until_ms = flk_mono_ms() + PERIOD_MS;
+    while (!connections->stopping && flk_cond_wait_until(&connections->wake, &connections->mutex, until_ms)) {
     }
 }
 
@@ -461,13 +452,9 @@ static void *run(void *arg) {
 
 flk_err_t flk_http_connections_watch(flk_http_connections_t *connections, unsigned port, char *errmsg) {
     connections->port = port;
-    int failed = pthread_create(&connections->thread, NULL, run, connections);
-    if (failed != 0) {
-        flk_errmsg(errmsg, "cannot start a thread: %s", strerror(failed));
-        return FLK_E_NOMEM;
-    }
-    connections->watching = true;
-    return FLK_OK;
+    flk_err_t err = flk_thread_start(&connections->thread, "flk-http-watch", run, connections, errmsg);
+    connections->watching = err == FLK_OK;
+    return err;
 }
 
 void flk_http_connections_destroy(flk_http_connections_t **out) {

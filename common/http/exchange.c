@@ -10,6 +10,7 @@
  *   nobody answers                tick does, with a 503, at the limit that the handler set
  *   out of memory for a rest      the connection is ended: half an answer must not be taken for one */
 #include "common/http/exchange.h"
+#include "common/thread.h"
 
 #include <civetweb.h>
 #include <errno.h>
@@ -22,7 +23,7 @@ enum { READER_MS_MAX = 10000 }; /* as long as civetweb waits for who does not re
 void flk_http_exchange_init(flk_http_exchange_t *exchange, flk_http_answered_fn *answered) {
     *exchange = (flk_http_exchange_t){.fd = -1, .answered = answered};
     pthread_mutex_init(&exchange->lock, NULL);
-    pthread_cond_init(&exchange->over, NULL);
+    flk_cond_init(&exchange->over);
 }
 
 void flk_http_exchange_fini(flk_http_exchange_t *exchange) {

@@ -21,6 +21,7 @@
 #include "common/http/guard.h"
 #include "common/http/http.h"
 #include "common/log.h"
+#include "common/thread.h"
 
 enum {
     HEAD_MS = 5000,
@@ -311,7 +312,8 @@ void flk_http_stop(struct mg_context **context) {
     waker_t waker = {.done = false};
     waker_init(&waker, *context);
     pthread_t thread;
-    bool waking = pthread_create(&thread, NULL, keep_connecting, &waker) == 0; /* else it only takes longer */
+    bool waking = /* else it only takes longer */
+        flk_thread_start(&thread, "flk-http-waker", keep_connecting, &waker, NULL) == FLK_OK;
     flk_http_connections_t *connections = mg_get_user_data(*context);
     mg_stop(*context);
     flk_http_connections_destroy(&connections);

@@ -5,13 +5,13 @@
  * body. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/thread.h"
 #include "common/wal/internal.h"
 
 enum { SEGMENT_BYTES_MIN = 4096 };
@@ -51,14 +51,10 @@ static flk_err_t take_lock(flk_wal_t *wal, char *errmsg) {
 }
 
 static void init_threads(flk_wal_t *wal) {
-    pthread_condattr_t attr;
     FLK_ASSERT(pthread_mutex_init(&wal->lock, NULL) == 0);
     FLK_ASSERT(pthread_mutex_init(&wal->observer_lock, NULL) == 0);
-    FLK_ASSERT(pthread_condattr_init(&attr) == 0);
-    FLK_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
-    FLK_ASSERT(pthread_cond_init(&wal->wake, &attr) == 0);
-    FLK_ASSERT(pthread_cond_init(&wal->done, &attr) == 0);
-    pthread_condattr_destroy(&attr);
+    flk_cond_init(&wal->wake);
+    flk_cond_init(&wal->done);
 }
 
 static void destroy(flk_wal_t *wal) {
@@ -76,19 +72,6 @@ static void destroy(flk_wal_t *wal) {
     free(wal);
 }
 
-/* With all signals blocked: they are for the program's own threads. */
-static bool start_thread(flk_wal_t *wal) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&wal->thread, NULL, flk_wal_writer_run, wal) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started) {
-        pthread_setname_np(wal->thread, "flk-wal");
-    }
-    return started;
-}
-
 static flk_err_t start(flk_wal_t *wal, char *errmsg) {
     flk_err_t err = flk_io_mkdirs(wal->dir, errmsg);
     if (err == FLK_OK) {
@@ -103,10 +86,13 @@ static flk_err_t start(flk_wal_t *wal, char *errmsg) {
             flk_errmsg(errmsg, "cannot open the log %s: out of memory", wal->dir);
         }
     }
-    if (err == FLK_OK && !start_thread(wal)) {
+    if (err != FLK_OK) {
+        return err;
+    }
+    err = flk_thread_start(&wal->thread, "flk-wal", flk_wal_writer_run, wal, errmsg);
+    if (err != FLK_OK) {
         flk_wal_writer_fini(wal);
-        flk_errmsg(errmsg, "cannot start the writer of the log %s: no thread to be had", wal->dir);
-        err = FLK_E_NOMEM;
+        flk_errmsg_prefix(errmsg, wal->dir);
     }
     return err;
 }

@@ -7,13 +7,12 @@
  * may hold an attempt for longer than its time: _destroy then leaves it to the thread, which frees what is left. */
 #include "worker/store/dialer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 
 enum { BACKOFF_MIN_MS = 50, BACKOFF_MAX_MS = 2000, LASTED_MS = 5000 };
 
@@ -43,18 +42,9 @@ struct flk_dialer {
     char errmsg[FLK_ERRMSG_BYTES];
 };
 
-static void cond_init(pthread_cond_t *cond) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 /* Waits for a change until then; false when the time is over. */
 static bool wait_change(flk_dialer_t *dialer, uint64_t until_ms) {
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    return pthread_cond_timedwait(&dialer->change, &dialer->mutex, &until) != ETIMEDOUT;
+    return flk_cond_wait_until(&dialer->change, &dialer->mutex, until_ms);
 }
 
 static void dialer_free(flk_dialer_t *dialer) {
@@ -81,7 +71,7 @@ flk_err_t flk_dialer_new(const flk_dialer_options_t *options, flk_dialer_t **out
     dialer->server = options->server;
     dialer->timeout_ms = options->timeout_ms;
     pthread_mutex_init(&dialer->mutex, NULL);
-    cond_init(&dialer->change);
+    flk_cond_init(&dialer->change);
     *out = dialer;
     return FLK_OK;
 }
@@ -178,15 +168,14 @@ static void join_thread(flk_dialer_t *dialer) {
 static void start_thread(flk_dialer_t *dialer) {
     join_thread(dialer);
     dialer->state = DIALING;
-    int rc = pthread_create(&dialer->thread, NULL, dialer_main, dialer);
-    if (rc == 0) {
+    flk_err_t err = flk_thread_start(&dialer->thread, "flk-dialer", dialer_main, dialer, dialer->errmsg);
+    if (err == FLK_OK) {
         dialer->thread_runs = true;
         return;
     }
     dialer->state = IDLE; /* the next _get tries again */
-    dialer->err = FLK_E_NOMEM;
+    dialer->err = err;
     dialer->fault = FLK_FAULT_NO_MEMORY;
-    flk_errmsg(dialer->errmsg, "cannot start the thread that connects: %d", rc);
 }
 
 static void hang_up(flk_dialer_t *dialer) {

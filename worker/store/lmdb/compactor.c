@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 #include "worker/store/lmdb/index.h"
 #include "worker/store/lmdb/move_list.h"
 
@@ -112,9 +113,9 @@ static int pause_after(flk_lmdb_compactor_t *c, uint64_t took_ms) {
     if (flk_lmdb_recent_bytes(c->recent, NULL) > 2 * c->keep_bytes) {
         pause_ms = 0;
     }
-    struct timespec until = flk_lmdb_in_ms(CLOCK_MONOTONIC, pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX);
+    uint64_t until_ms = flk_mono_ms() + (pause_ms < PAUSE_MS_MAX ? pause_ms : PAUSE_MS_MAX);
     pthread_mutex_lock(&c->mutex);
-    while (!c->stop && pause_ms > 0 && pthread_cond_timedwait(&c->stopped, &c->mutex, &until) != ETIMEDOUT) {
+    while (!c->stop && pause_ms > 0 && flk_cond_wait_until(&c->stopped, &c->mutex, until_ms)) {
     }
     int rc = c->stop ? EINTR : MDB_SUCCESS;
     pthread_mutex_unlock(&c->mutex);
@@ -220,7 +221,6 @@ static void work(flk_lmdb_compactor_t *c, bool asked_to_sweep) {
 
 static void *compactor_main(void *arg) {
     flk_lmdb_compactor_t *c = arg;
-    (void)pthread_setname_np(pthread_self(), "flk-lmdb-move");
     pthread_mutex_lock(&c->mutex);
     for (;;) {
         while (!c->asked && !c->sweep && !c->stop) {
@@ -272,13 +272,12 @@ flk_err_t flk_lmdb_compactor_start(flk_lmdb_recent_t *recent, flk_lmdb_env_t *in
     c->lock_fd = lock_fd;
     flk_lmdb_reader_add(&recent->env, &c->reader);
     pthread_mutex_init(&c->mutex, NULL);
-    flk_lmdb_cond_init(&c->wake);
-    flk_lmdb_cond_init(&c->stopped);
-    int rc = pthread_create(&c->thread, NULL, compactor_main, c);
-    if (rc != 0) {
-        flk_errmsg(errmsg, "cannot start the compactor thread: %s", strerror(rc));
+    flk_cond_init(&c->wake);
+    flk_cond_init(&c->stopped);
+    flk_err_t err = flk_thread_start(&c->thread, "flk-lmdb-move", compactor_main, c, errmsg);
+    if (err != FLK_OK) {
         compactor_free(c);
-        return FLK_E_NOMEM;
+        return err;
     }
     *out = c;
     return FLK_OK;
@@ -291,7 +290,7 @@ bool flk_lmdb_compactor_stop(flk_lmdb_compactor_t **compactor, uint64_t timeout_
     pthread_cond_signal(&c->wake);
     pthread_cond_signal(&c->stopped);
     pthread_mutex_unlock(&c->mutex);
-    struct timespec until = flk_lmdb_in_ms(CLOCK_REALTIME, timeout_ms);
+    struct timespec until = flk_time_in_ms(CLOCK_REALTIME, timeout_ms);
     if (pthread_timedjoin_np(c->thread, NULL, &until) != 0) {
         return false;
     }

@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "common/thread.h"
 
 enum {
     READERS_MAX = 4096,
@@ -33,23 +33,6 @@ enum {
 
 /* The one that is written, then those that are read as well. */
 static const char *const formats[] = {[FLK_LMDB_INDEX] = "21", [FLK_LMDB_RECENT] = "1"};
-
-struct timespec flk_lmdb_in_ms(clockid_t clock, uint64_t ms) {
-    struct timespec at;
-    clock_gettime(clock, &at);
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    at.tv_sec += (time_t)(ms / 1000) + at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
-}
-
-void flk_lmdb_cond_init(pthread_cond_t *cond) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
 
 void flk_lmdb_put_time(uint8_t at[FLK_LMDB_EXPIRY_BYTES], int64_t time_ms) {
     flk_put_be64(at, (uint64_t)time_ms);
@@ -323,7 +306,7 @@ int flk_lmdb_read_begin(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader, uint64_t
     if (rc != MDB_MAP_RESIZED && rc != MDB_PANIC) {
         return rc;
     }
-    struct timespec until = flk_lmdb_in_ms(CLOCK_REALTIME, timeout_ms);
+    struct timespec until = flk_time_in_ms(CLOCK_REALTIME, timeout_ms);
     int locked = pthread_mutex_timedlock(&env->writing, &until);
     if (locked != 0) {
         return locked;

@@ -75,8 +75,6 @@ FLK_MUST_CHECK int flk_lmdb_write(flk_lmdb_env_t *env, flk_lmdb_step_fn *step, v
 /* What LMDB's error means, with "lmdb: step: text" in errmsg. */
 flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg);
 
-struct timespec flk_lmdb_in_ms(clockid_t clock, uint64_t ms); /* now and ms */
-void flk_lmdb_cond_init(pthread_cond_t *cond);                /* timed waits by CLOCK_MONOTONIC */
 void flk_lmdb_put_time(uint8_t at[FLK_LMDB_EXPIRY_BYTES], int64_t time_ms);
 int64_t flk_lmdb_get_time(const void *at);
 

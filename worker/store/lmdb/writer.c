@@ -13,6 +13,7 @@
 
 #include <xxhash.h>
 
+#include "common/thread.h"
 #include "worker/store/lmdb/index.h"
 
 enum {
@@ -170,9 +171,9 @@ static int prepare(flk_lmdb_writer_t *writer) {
 
 static void wait_for_room(flk_lmdb_writer_t *writer) {
     flk_lmdb_compactor_wake(writer->options.compactor);
-    struct timespec until = flk_lmdb_in_ms(CLOCK_MONOTONIC, ROOM_MS);
+    uint64_t until_ms = flk_mono_ms() + ROOM_MS;
     pthread_mutex_lock(&writer->mutex);
-    while (!writer->stop && pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) != ETIMEDOUT) {
+    while (!writer->stop && flk_cond_wait_until(&writer->wake, &writer->mutex, until_ms)) {
     }
     pthread_mutex_unlock(&writer->mutex);
 }
@@ -221,7 +222,6 @@ static void finish_group(flk_lmdb_request_t *group) {
 
 static void *writer_main(void *arg) {
     flk_lmdb_writer_t *writer = arg;
-    (void)pthread_setname_np(pthread_self(), "flk-lmdb-write");
     pthread_mutex_lock(&writer->mutex);
     for (;;) {
         while (writer->head == NULL && !writer->stop) {
@@ -263,12 +263,11 @@ flk_err_t flk_lmdb_writer_start(const flk_lmdb_writer_options_t *options, flk_lm
     writer->tail = &writer->head;
     flk_lmdb_reader_add(options->index, &writer->reader);
     pthread_mutex_init(&writer->mutex, NULL);
-    flk_lmdb_cond_init(&writer->wake);
-    int rc = pthread_create(&writer->thread, NULL, writer_main, writer);
-    if (rc != 0) {
-        flk_errmsg(errmsg, "cannot start the writer thread: %s", strerror(rc));
+    flk_cond_init(&writer->wake);
+    flk_err_t err = flk_thread_start(&writer->thread, "flk-lmdb-write", writer_main, writer, errmsg);
+    if (err != FLK_OK) {
         writer_free(writer);
-        return FLK_E_NOMEM;
+        return err;
     }
     *out = writer;
     return FLK_OK;
@@ -279,7 +278,7 @@ bool flk_lmdb_writer_stop(flk_lmdb_writer_t **writer, uint64_t timeout_ms) {
     (*writer)->stop = true;
     pthread_cond_signal(&(*writer)->wake);
     pthread_mutex_unlock(&(*writer)->mutex);
-    struct timespec until = flk_lmdb_in_ms(CLOCK_REALTIME, timeout_ms);
+    struct timespec until = flk_time_in_ms(CLOCK_REALTIME, timeout_ms);
     if (pthread_timedjoin_np((*writer)->thread, NULL, &until) != 0) {
         return false;
     }
@@ -290,7 +289,7 @@ bool flk_lmdb_writer_stop(flk_lmdb_writer_t **writer, uint64_t timeout_ms) {
 
 flk_err_t flk_lmdb_writer_do(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request, uint64_t timeout_ms,
                              char *errmsg) {
-    struct timespec until = flk_lmdb_in_ms(CLOCK_MONOTONIC, timeout_ms);
+    uint64_t until_ms = flk_mono_ms() + timeout_ms;
     pthread_mutex_lock(&writer->mutex);
     FLK_ASSERT(request->state != FLK_LMDB_QUEUED);
     request->state = FLK_LMDB_QUEUED;
@@ -298,8 +297,7 @@ flk_err_t flk_lmdb_writer_do(flk_lmdb_writer_t *writer, flk_lmdb_request_t *requ
     *writer->tail = request;
     writer->tail = &request->next;
     pthread_cond_signal(&writer->wake);
-    while (request->state != FLK_LMDB_DONE &&
-           pthread_cond_timedwait(&request->done, &writer->mutex, &until) != ETIMEDOUT) {
+    while (request->state != FLK_LMDB_DONE && flk_cond_wait_until(&request->done, &writer->mutex, until_ms)) {
     }
     flk_err_t err = FLK_E_UNAVAILABLE;
     if (request->state == FLK_LMDB_DONE) {
@@ -322,7 +320,7 @@ bool flk_lmdb_writer_free(flk_lmdb_writer_t *writer, flk_lmdb_request_t *request
 flk_lmdb_request_t *flk_lmdb_request_new(void) {
     flk_lmdb_request_t *request = calloc(1, sizeof *request);
     if (request != NULL) {
-        flk_lmdb_cond_init(&request->done);
+        flk_cond_init(&request->done);
     }
     return request;
 }

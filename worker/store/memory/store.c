@@ -17,11 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "worker/store/memory/snapshot.h"
 #include "worker/store/registry.h"
 
@@ -64,13 +64,9 @@ static void snapshot(struct shared *shared) {
 
 /* Waits for the period to pass; false when it is time to stop. */
 static bool wait_period(struct shared *shared) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)(shared->snapshot_ms % 1000) * 1000000;
-    until.tv_sec += (time_t)(shared->snapshot_ms / 1000) + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    uint64_t until_ms = flk_mono_ms() + shared->snapshot_ms;
     pthread_mutex_lock(&shared->mutex);
-    while (!shared->stop && pthread_cond_timedwait(&shared->wake, &shared->mutex, &until) != ETIMEDOUT) {
+    while (!shared->stop && flk_cond_wait_until(&shared->wake, &shared->mutex, until_ms)) {
     }
     bool go_on = !shared->stop;
     pthread_mutex_unlock(&shared->mutex);
@@ -126,18 +122,9 @@ static void shared_free(struct shared *shared) {
 }
 
 static flk_err_t start_thread(struct shared *shared, char *errmsg) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&shared->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    flk_cond_init(&shared->wake);
     pthread_mutex_init(&shared->mutex, NULL);
-    int rc = pthread_create(&shared->thread, NULL, snapshot_main, shared);
-    if (rc != 0) {
-        flk_errmsg(errmsg, "cannot start the snapshot thread: %s", strerror(rc));
-        return FLK_E_NOMEM;
-    }
-    return FLK_OK;
+    return flk_thread_start(&shared->thread, "flk-snapshot", snapshot_main, shared, errmsg);
 }
 
 static flk_err_t open_shared(const flk_store_options_t *options, const char *dir, flk_store_shared_t **out,

@@ -4,15 +4,14 @@
  * depends on it. */
 #include "worker/store/postgres/janitor.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
+#include "common/thread.h"
 #include "worker/store/postgres/exchange.h"
 
 enum { SLEEP_MIN_MS = 100, SLEEP_MAX_MS = 60000, GENERATIONS = 8, CALL_MS = 60000, STEPS_MAX = 64 };
@@ -43,8 +42,7 @@ static void janitor_free(flk_pg_janitor_t *janitor) {
 
 /* With the mutex held; false when the time is over. */
 static bool wait_change(flk_pg_janitor_t *janitor, uint64_t until_ms) {
-    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    return pthread_cond_timedwait(&janitor->change, &janitor->mutex, &until) != ETIMEDOUT;
+    return flk_cond_wait_until(&janitor->change, &janitor->mutex, until_ms);
 }
 
 /* ---- the thread ---- */
@@ -130,16 +128,11 @@ static flk_err_t start(flk_pg_target_t *target, uint64_t ttl_ms, uint64_t connec
     janitor->connect_timeout_ms = connect_timeout_ms;
     atomic_init(&janitor->ttl_ms, ttl_ms);
     pthread_mutex_init(&janitor->mutex, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&janitor->change, &attributes);
-    pthread_condattr_destroy(&attributes);
-    int rc = pthread_create(&janitor->thread, NULL, janitor_main, janitor);
-    if (rc != 0) {
-        flk_errmsg(errmsg, "cannot start the janitor thread: %s", strerror(rc));
+    flk_cond_init(&janitor->change);
+    flk_err_t err = flk_thread_start(&janitor->thread, "flk-pg-janitor", janitor_main, janitor, errmsg);
+    if (err != FLK_OK) {
         janitor_free(janitor);
-        return FLK_E_NOMEM;
+        return err;
     }
     *out = janitor;
     return FLK_OK;
