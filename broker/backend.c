@@ -6,41 +6,29 @@
  * and the others are stale. Who holds a delivery that another settled keeps its credit in use until it answers or is lost,
  * so that no worker ever holds more than its credit. A worker that comes back over another route lost its first
  * connection, with whatever was on the way: all it held is handed out again, without blame, since it lives. */
+#include "broker/backend.h"
+
 #include <stdlib.h>
 
-#include "broker/state.h"
+#include "broker/dispatch.h"
+#include "broker/wire.h"
 #include "common/log.h"
 
-static flk_worker_t *sender(const flk_broker_t *broker) {
-    return (flk_worker_t *)flk_peers_by_route(&broker->workers, &broker->message.route);
-}
-
-static void drop(flk_broker_t *broker, flk_worker_t *worker) {
-    flk_dispatch_unreserve(broker, worker);
-    flk_roster_remove(&broker->roster, worker);
-    flk_peers_remove(&broker->workers, &worker->peer);
-    free(worker);
-}
-
-void flk_backend_lose(flk_broker_t *broker, flk_worker_t *worker, bool blame, const char *why) {
-    flk_log(blame ? FLK_LOG_WARN : FLK_LOG_INFO, "worker_lost", FLK_S("worker", worker->peer.name), FLK_S("why", why),
-            FLK_U("deliveries", worker->hand.count), FLK_U("silent_ms", broker->now_ms - worker->peer.heard_ms));
-    flk_counter_add(broker->stats.workers_lost, 1);
-    flk_dispatch_return(broker, worker, blame);
-    drop(broker, worker);
+static flk_worker_peer_t *sender(const flk_broker_t *broker) {
+    return (flk_worker_peer_t *)flk_peers_by_route(&broker->workers, &broker->message.route);
 }
 
 /* ---- READY, GOODBYE ---- */
 
-static flk_worker_t *enter(flk_broker_t *broker) {
+static flk_worker_peer_t *enter(flk_broker_t *broker) {
     const flk_frame_t *frame = &broker->message.frame;
-    flk_worker_t *before = (flk_worker_t *)flk_peers_by_instance(&broker->workers, &frame->id);
-    flk_worker_t *worker = sender(broker);
+    flk_worker_peer_t *before = (flk_worker_peer_t *)flk_peers_by_instance(&broker->workers, &frame->id);
+    flk_worker_peer_t *worker = sender(broker);
     if (before != NULL && before != worker) {
-        flk_backend_lose(broker, before, false, "came back over another connection");
+        flk_dispatch_lose(broker, before, false, "came back over another connection");
     }
     if (worker != NULL && !flk_id_equal(&worker->peer.instance, &frame->id)) {
-        flk_backend_lose(broker, worker, true, "another took its route");
+        flk_dispatch_lose(broker, worker, true, "another took its route");
         worker = NULL;
     }
     if (worker == NULL) {
@@ -48,9 +36,8 @@ static flk_worker_t *enter(flk_broker_t *broker) {
         if (worker == NULL) {
             return NULL;
         }
-        worker->peer.route = broker->message.route;
-        snprintf(worker->peer.user, sizeof worker->peer.user, "%s", flk_zap_user(&broker->message));
-        flk_peers_add(&broker->workers, &worker->peer, broker->now_ms);
+        flk_peers_add(&broker->workers, &worker->peer, &broker->message.route, flk_zap_user(&broker->message),
+                      broker->now_ms);
         flk_peers_introduce(&broker->workers, &worker->peer, &frame->id, frame->name);
         flk_log(FLK_LOG_INFO, "worker_ready", FLK_S("worker", frame->name), FLK_U("credit", frame->credit));
     }
@@ -58,7 +45,7 @@ static flk_worker_t *enter(flk_broker_t *broker) {
 }
 
 static void on_ready(flk_broker_t *broker) {
-    flk_worker_t *worker = enter(broker);
+    flk_worker_peer_t *worker = enter(broker);
     if (worker == NULL) {
         return; /* out of memory: it asks again */
     }
@@ -67,21 +54,21 @@ static void on_ready(flk_broker_t *broker) {
     worker->leaving = false;
     flk_roster_update(&broker->roster, worker);
     flk_frame_t welcome = {.kind = FLK_WELCOME, .credit = worker->credit, .heartbeat_ms = broker->heartbeat_ms};
-    flk_broker_say(broker, broker->backend, &broker->message.route, welcome);
+    flk_wire_say(broker, broker->backend, &broker->message.route, welcome);
 }
 
 /* A worker that leaves gets its GOODBYE back once it holds nothing. */
-static void let_go(flk_broker_t *broker, flk_worker_t *worker) {
+static void let_go(flk_broker_t *broker, flk_worker_peer_t *worker) {
     if (worker->leaving && worker->hand.count == 0) {
         flk_log(FLK_LOG_INFO, "worker_goodbye", FLK_S("worker", worker->peer.name));
-        flk_broker_say(broker, broker->backend, &worker->peer.route, (flk_frame_t){.kind = FLK_GOODBYE});
-        drop(broker, worker);
+        flk_wire_say(broker, broker->backend, &worker->peer.route, (flk_frame_t){.kind = FLK_GOODBYE});
+        flk_dispatch_drop(broker, worker);
     }
 }
 
-static void on_goodbye(flk_broker_t *broker, flk_worker_t *worker) {
+static void on_goodbye(flk_broker_t *broker, flk_worker_peer_t *worker) {
     if (worker == NULL) { /* holds nothing of ours */
-        flk_broker_say(broker, broker->backend, &broker->message.route, (flk_frame_t){.kind = FLK_GOODBYE});
+        flk_wire_say(broker, broker->backend, &broker->message.route, (flk_frame_t){.kind = FLK_GOODBYE});
         return;
     }
     worker->leaving = true;
@@ -93,7 +80,7 @@ static void on_goodbye(flk_broker_t *broker, flk_worker_t *worker) {
 /* ---- VERDICT, UNAVAILABLE ---- */
 
 /* Ends a delivery that has its answer. `worker` is who gave it, NULL when unknown. */
-static void settle(flk_broker_t *broker, flk_delivery_t *delivery, const flk_worker_t *worker) {
+static void settle(flk_broker_t *broker, flk_delivery_t *delivery, const flk_worker_peer_t *worker) {
     if (delivery->worker != NULL && delivery->worker != worker) {
         flk_deliveries_settle(&broker->deliveries, delivery); /* its holder has yet to answer */
         return;
@@ -106,16 +93,16 @@ static void settle(flk_broker_t *broker, flk_delivery_t *delivery, const flk_wor
     flk_deliveries_remove(&broker->deliveries, delivery);
 }
 
-static void on_answer(flk_broker_t *broker, const flk_worker_t *worker) {
+static void on_answer(flk_broker_t *broker, const flk_worker_peer_t *worker) {
     const flk_frame_t *frame = &broker->message.frame;
     flk_delivery_t *delivery = flk_deliveries_find_number(&broker->deliveries, &frame->id, frame->delivery);
     if (delivery == NULL) {
-        flk_counter_add(broker->stats.stale_verdicts, 1);
+        flk_counter_add(broker->metrics.stale_verdicts, 1);
         return;
     }
     bool holds = worker != NULL && delivery->worker == worker;
     if (delivery->settled) {
-        flk_counter_add(broker->stats.stale_verdicts, 1);
+        flk_counter_add(broker->metrics.stale_verdicts, 1);
         if (holds) {
             flk_dispatch_release(broker, delivery);
             flk_deliveries_remove(&broker->deliveries, delivery);
@@ -123,11 +110,11 @@ static void on_answer(flk_broker_t *broker, const flk_worker_t *worker) {
         return;
     }
     if (frame->kind == FLK_UNAVAILABLE && !holds) { /* somebody else may yet do better */
-        flk_counter_add(broker->stats.stale_verdicts, 1);
+        flk_counter_add(broker->metrics.stale_verdicts, 1);
         return;
     }
-    flk_frontend_answer(broker, delivery, *frame, &broker->message.body);
-    flk_counter_add(frame->kind == FLK_VERDICT ? broker->stats.verdicts : broker->stats.unavailable, 1);
+    flk_wire_answer(broker, delivery, *frame, &broker->message.body);
+    flk_counter_add(frame->kind == FLK_VERDICT ? broker->metrics.verdicts : broker->metrics.unavailable, 1);
     settle(broker, delivery, worker);
 }
 
@@ -146,17 +133,17 @@ static void vouch(flk_broker_t *broker) {
     }
 }
 
-static void on_ping(flk_broker_t *broker, const flk_worker_t *worker) {
+static void on_ping(flk_broker_t *broker, const flk_worker_peer_t *worker) {
     bool pulse = broker->message.frame.instances_len > 0;
     vouch(broker);
     flk_frame_t pong = {.kind = FLK_PONG, .known = worker != NULL || pulse};
-    flk_broker_say(broker, broker->backend, &broker->message.route, pong);
+    flk_wire_say(broker, broker->backend, &broker->message.route, pong);
 }
 
 static void handle(flk_broker_t *broker) {
-    flk_worker_t *worker = sender(broker);
+    flk_worker_peer_t *worker = sender(broker);
     if (worker != NULL) {
-        flk_broker_heard(broker, &worker->peer);
+        flk_wire_heard(broker, &worker->peer);
     }
     switch (broker->message.frame.kind) {
     case FLK_VERDICT:
@@ -178,52 +165,57 @@ static void handle(flk_broker_t *broker) {
         on_goodbye(broker, worker);
         break;
     default:
-        flk_counter_add(broker->stats.unknown, 1);
+        flk_counter_add(broker->metrics.unknown, 1);
         break;
     }
 }
 
 size_t flk_backend_turn(flk_broker_t *broker) {
     size_t handled = 0;
-    while (handled < FLK_BROKER_BATCH && flk_broker_next(broker, broker->backend)) {
+    while (handled < FLK_BROKER_BATCH && flk_wire_next(broker, broker->backend)) {
         handle(broker);
         handled++;
     }
     return handled;
 }
 
-void flk_backend_tick(flk_broker_t *broker) {
-    flk_peer_t *next;
-    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
-        next = peer->next;
-        flk_worker_t *worker = (flk_worker_t *)peer;
-        const char *why = flk_broker_why_lost(broker, broker->backend, peer, worker->hand.count > 0);
-        if (why != NULL) {
-            flk_backend_lose(broker, worker, true, why);
-        }
+/* ---- all workers ---- */
+
+static void check_life(void *arg, flk_peer_t *peer) {
+    flk_broker_t *broker = arg;
+    flk_worker_peer_t *worker = (flk_worker_peer_t *)peer;
+    const char *why = flk_wire_why_lost(broker, broker->backend, peer, worker->hand.count > 0);
+    if (why != NULL) {
+        flk_dispatch_lose(broker, worker, true, why);
     }
+}
+
+void flk_backend_tick(flk_broker_t *broker) {
+    flk_peers_each(&broker->workers, check_life, broker);
+}
+
+static void put_out(void *arg, flk_peer_t *peer) {
+    flk_dispatch_lose(arg, (flk_worker_peer_t *)peer, false, "its key was removed");
 }
 
 void flk_backend_judge(flk_broker_t *broker) {
-    flk_peer_t *next;
-    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
-        next = peer->next;
-        if (!flk_zap_keeps(broker->zap, broker->backend, peer->user)) {
-            flk_backend_lose(broker, (flk_worker_t *)peer, false, "its key was removed");
-        }
-    }
+    flk_peers_judge(&broker->workers, broker->zap, broker->backend, put_out, broker);
+}
+
+static void say_goodbye(void *arg, flk_peer_t *peer) {
+    flk_broker_t *broker = arg;
+    flk_wire_say(broker, broker->backend, &peer->route, (flk_frame_t){.kind = FLK_GOODBYE});
 }
 
 void flk_backend_goodbye(flk_broker_t *broker) {
-    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = peer->next) {
-        flk_broker_say(broker, broker->backend, &peer->route, (flk_frame_t){.kind = FLK_GOODBYE});
-    }
+    flk_peers_each(&broker->workers, say_goodbye, broker);
+}
+
+static void free_peer(void *arg, flk_peer_t *peer) {
+    (void)arg;
+    free(peer); /* a worker: its peer is its first member */
 }
 
 void flk_backend_close(flk_broker_t *broker) {
-    flk_peer_t *next;
-    for (flk_peer_t *peer = broker->workers.first; peer != NULL; peer = next) {
-        next = peer->next;
-        free(peer); /* a worker: its peer is its first member */
-    }
+    flk_peers_each(&broker->workers, free_peer, NULL);
 }

@@ -1,69 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn: read a batch from the workers (that frees memory and credit), then one from the gateways, hand out, run the tick when
- * it is due. When a turn found nothing to do, wait for a message, the next tick or the stop.
+/* A turn reads a batch from the workers (that frees memory and credit), then one from the gateways, hands out, and runs the tick
+ * when it is due. After a turn without work the loop waits for a message, the next tick or the stop.
  *
  * What goes wrong: a malformed or unexpected message is counted and ignored. A peer that is silent for three heartbeats, or
- * whose route is gone, is lost. When the loop itself was held up (a stopped process, a suspended machine), silence proves nothing:
- * the gap is given back to every peer. When the broker dies all it knew is gone: gateways hold the truth and send again. */
+ * whose route is gone, is lost. When the loop itself was held up (a stopped process, a suspended machine), silence proves
+ * nothing, so every peer is credited with the gap. When the broker dies, all it knew is gone: the gateways keep it and send
+ * again. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "broker/state.h"
+#include "broker/backend.h"
+#include "broker/dispatch.h"
+#include "broker/frontend.h"
 #include "common/log.h"
 #include "common/notify.h"
 
 enum { IO_THREADS = 2, TICKS_PER_HEARTBEAT = 10 };
-
-/* ---- what the parts use ---- */
-
-bool flk_broker_next(flk_broker_t *broker, void *socket) {
-    for (int skipped = 0; skipped < FLK_BROKER_BATCH; skipped++) {
-        flk_err_t err = flk_link_recv(socket, true, &broker->message, NULL);
-        if ((err == FLK_OK || err == FLK_E_INVALID || err == FLK_E_NOT_FOUND) &&
-            !flk_zap_admits(broker->zap, socket, &broker->message)) {
-            continue;
-        }
-        switch (err) {
-        case FLK_OK:
-            return true;
-        case FLK_E_INVALID:
-            flk_counter_add(broker->stats.malformed, 1);
-            break;
-        case FLK_E_NOT_FOUND:
-            flk_counter_add(broker->stats.unknown, 1);
-            break;
-        default:
-            return false;
-        }
-    }
-    return false;
-}
-
-bool flk_broker_say(flk_broker_t *broker, void *socket, const flk_route_t *route, flk_frame_t frame) {
-    frame.id = broker->instance;
-    return flk_link_send(socket, route, &frame, NULL) == FLK_OK;
-}
-
-void flk_broker_heard(flk_broker_t *broker, flk_peer_t *peer) {
-    peer->heard_ms = peer->own_ms = broker->now_ms;
-}
-
-const char *flk_broker_why_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer) {
-    uint64_t silent_ms = broker->now_ms - peer->heard_ms;
-    if (silent_ms > (uint64_t)broker->heartbeat_ms * FLK_BROKER_MISSES) {
-        return "silent";
-    }
-    uint64_t ping_ms = owes_answer && silent_ms >= broker->tick_ms ? broker->tick_ms : broker->heartbeat_ms;
-    if (broker->now_ms - peer->pinged_ms < ping_ms) {
-        return NULL;
-    }
-    peer->pinged_ms = broker->now_ms;
-    bool there = flk_broker_say(broker, socket, &peer->route, (flk_frame_t){.kind = FLK_PING});
-    return there ? NULL : "connection gone";
-}
 
 /* ---- the loop ---- */
 
@@ -86,17 +41,17 @@ static void read_clock(flk_broker_t *broker) {
 }
 
 static void publish(flk_broker_t *broker) {
-    flk_broker_stats_t *stats = &broker->stats;
+    flk_broker_metrics_t *metrics = &broker->metrics;
     uint64_t waiting_ms = flk_turns_oldest_ms(&broker->waiting);
     uint64_t suspects_ms = broker->suspects.head == NULL ? 0 : broker->suspects.head->received_ms;
     uint64_t oldest_ms = waiting_ms == 0 || (suspects_ms != 0 && suspects_ms < waiting_ms) ? suspects_ms : waiting_ms;
-    atomic_store_explicit(&stats->oldest_ms, oldest_ms, memory_order_relaxed);
-    flk_gauge_set(stats->queue_depth, (int64_t)(broker->waiting.count + broker->suspects.count));
-    flk_gauge_set(stats->queue_bytes, (int64_t)broker->deliveries.bytes);
-    flk_gauge_set(stats->inflight, (int64_t)broker->inflight);
-    flk_gauge_set(stats->suspects, (int64_t)broker->suspects.count);
-    flk_gauge_set(stats->workers, (int64_t)broker->workers.count);
-    flk_gauge_set(stats->gateways, (int64_t)broker->gateways.count);
+    atomic_store_explicit(&metrics->oldest_ms, oldest_ms, memory_order_relaxed);
+    flk_gauge_set(metrics->queue_depth, (int64_t)(broker->waiting.count + broker->suspects.count));
+    flk_gauge_set(metrics->queue_bytes, (int64_t)broker->deliveries.bytes);
+    flk_gauge_set(metrics->inflight, (int64_t)broker->inflight);
+    flk_gauge_set(metrics->suspects, (int64_t)broker->suspects.count);
+    flk_gauge_set(metrics->workers, (int64_t)broker->workers.count);
+    flk_gauge_set(metrics->gateways, (int64_t)broker->gateways.count);
 }
 
 static void tick(flk_broker_t *broker) {
@@ -213,7 +168,7 @@ static flk_err_t init(flk_broker_t *broker, const flk_broker_options_t *options,
         err = bind_one(broker, options->backend, FLK_ROLE_WORKER, &broker->backend, broker->backend_endpoint, errmsg);
     }
     if (err == FLK_OK) {
-        flk_broker_stats_register(&broker->stats, options->metrics);
+        flk_broker_metrics_register(&broker->metrics, options->metrics);
     }
     return err;
 }

@@ -56,7 +56,7 @@ static flk_err_t keep_body(zmq_msg_t *kept, zmq_msg_t *body) {
     return FLK_OK;
 }
 
-flk_err_t flk_deliveries_add(flk_deliveries_t *table, const flk_id_t *id, flk_gateway_t *gateway, zmq_msg_t *body,
+flk_err_t flk_deliveries_add(flk_deliveries_t *table, const flk_id_t *id, flk_gateway_peer_t *gateway, zmq_msg_t *body,
                              uint64_t now_ms, flk_delivery_t **delivery) {
     uint64_t body_bytes = zmq_msg_size(body);
     if (table->count >= table->count_max) {
@@ -101,8 +101,8 @@ flk_delivery_t *flk_deliveries_find_number(const flk_deliveries_t *table, const 
     return delivery;
 }
 
-void flk_delivery_set_gateway(flk_delivery_t *delivery, flk_gateway_t *gateway) {
-    flk_gateway_t *before = delivery->gateway;
+void flk_delivery_set_gateway(flk_delivery_t *delivery, flk_gateway_peer_t *gateway) {
+    flk_gateway_peer_t *before = delivery->gateway;
     delivery->gateway = gateway;
     if (gateway != NULL) {
         gateway->deliveries++;

@@ -26,8 +26,8 @@ typedef struct flk_delivery {
     flk_id_t id;                      /* the submission's */
     uint64_t number;                  /* this delivery's, unique in the broker's life; 0 is never used */
     uint64_t received_ms;             /* monotonic */
-    flk_gateway_t *gateway;           /* gets the answer */
-    flk_worker_t *worker;             /* holds it; NULL while it waits */
+    flk_gateway_peer_t *gateway;      /* gets the answer */
+    flk_worker_peer_t *worker;        /* holds it; NULL while it waits */
     uint32_t attempt;                 /* times it was handed out */
     uint8_t losses;                   /* workers that were lost while they held it */
     bool settled;
@@ -48,7 +48,7 @@ void flk_deliveries_fini(flk_deliveries_t *table); /* frees every delivery in it
 
 /* Takes the content of `body` on FLK_OK only. Errors: FLK_E_FULL (count), FLK_E_TOO_LARGE (bytes), FLK_E_NOMEM: all
  * of them passing. The gateway's count of deliveries goes up. */
-FLK_MUST_CHECK flk_err_t flk_deliveries_add(flk_deliveries_t *table, const flk_id_t *id, flk_gateway_t *gateway,
+FLK_MUST_CHECK flk_err_t flk_deliveries_add(flk_deliveries_t *table, const flk_id_t *id, flk_gateway_peer_t *gateway,
                                             zmq_msg_t *body, uint64_t now_ms, flk_delivery_t **delivery);
 
 /* The unsettled delivery of a submission; NULL: none. */
@@ -57,7 +57,7 @@ flk_delivery_t *flk_deliveries_find(const flk_deliveries_t *table, const flk_id_
 flk_delivery_t *flk_deliveries_find_number(const flk_deliveries_t *table, const flk_id_t *id, uint64_t number);
 
 /* Sends its answer to another gateway from now on: it was submitted again. It must not wait in the turns. */
-void flk_delivery_set_gateway(flk_delivery_t *delivery, flk_gateway_t *gateway);
+void flk_delivery_set_gateway(flk_delivery_t *delivery, flk_gateway_peer_t *gateway);
 /* Marks it as answered and frees its body. */
 void flk_deliveries_settle(flk_deliveries_t *table, flk_delivery_t *delivery);
 /* Frees it; it must be in no queue. */

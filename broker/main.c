@@ -22,7 +22,7 @@ static void handle_signal(int number, void (*handler)(int)) {
     sigaction(number, &action, NULL);
 }
 
-static void run(void) {
+static void run_broker(void) {
     handle_signal(SIGHUP, SIG_IGN); /* there are no keys or policy here to read again */
     handle_signal(SIGPIPE, SIG_IGN);
     handle_signal(SIGTERM, on_signal);
@@ -87,7 +87,7 @@ int main(int argc, char **argv) {
         err = start_admin(settings, metrics, &admin, errmsg);
     }
     if (err == FLK_OK) {
-        run();
+        run_broker();
     } else {
         fprintf(stderr, "flk-broker: %s\n", errmsg);
     }

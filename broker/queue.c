@@ -27,7 +27,7 @@ void flk_queue_remove(flk_queue_t *queue, flk_delivery_t *delivery) {
     queue->count--;
 }
 
-static flk_delivery_t *take(flk_queue_t *queue, flk_delivery_t *delivery) {
+static flk_delivery_t *take_delivery(flk_queue_t *queue, flk_delivery_t *delivery) {
     if (delivery != NULL) {
         flk_queue_remove(queue, delivery);
     }
@@ -35,9 +35,9 @@ static flk_delivery_t *take(flk_queue_t *queue, flk_delivery_t *delivery) {
 }
 
 flk_delivery_t *flk_queue_pop(flk_queue_t *queue) {
-    return take(queue, queue->head);
+    return take_delivery(queue, queue->head);
 }
 
 flk_delivery_t *flk_queue_pop_last(flk_queue_t *queue) {
-    return take(queue, queue->tail);
+    return take_delivery(queue, queue->tail);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "broker/roster.h"
 
-void flk_roster_remove(flk_roster_t *roster, flk_worker_t *worker) {
+void flk_roster_remove(flk_roster_t *roster, flk_worker_peer_t *worker) {
     if (!worker->listed) {
         return;
     }
@@ -11,7 +11,7 @@ void flk_roster_remove(flk_roster_t *roster, flk_worker_t *worker) {
     worker->listed = false;
 }
 
-void flk_roster_update(flk_roster_t *roster, flk_worker_t *worker) {
+void flk_roster_update(flk_roster_t *roster, flk_worker_peer_t *worker) {
     flk_roster_remove(roster, worker);
     if (worker->leaving || worker->reserved || worker->hand.count >= worker->credit) {
         return;
@@ -32,7 +32,7 @@ void flk_roster_update(flk_roster_t *roster, flk_worker_t *worker) {
     }
 }
 
-flk_worker_t *flk_roster_least(flk_roster_t *roster) {
+flk_worker_peer_t *flk_roster_least(flk_roster_t *roster) {
     while (roster->least < FLK_ROSTER_LOADS - 1 && roster->lists[roster->least].head == NULL) {
         roster->least++;
     }

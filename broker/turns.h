@@ -8,9 +8,9 @@
 #include "broker/delivery.h"
 
 typedef struct flk_turns {
-    flk_gateway_t *first, *last; /* the gateways for which something waits, by turn */
-    uint64_t count;              /* deliveries that wait */
-} flk_turns_t;                   /* all zero: nothing waits */
+    flk_gateway_peer_t *first, *last; /* the gateways for which something waits, by turn */
+    uint64_t count;                   /* deliveries that wait */
+} flk_turns_t;                        /* all zero: nothing waits */
 
 /* The delivery's gateway must not change while it waits here. */
 void flk_turns_push(flk_turns_t *turns, flk_delivery_t *delivery);       /* behind the last of its gateway */

@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/agents.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <xxhash.h>
-
-enum { BUCKETS = 4096 };
 
 typedef struct agent {
-    struct agent *next; /* in its bucket */
-    flk_route_t route;
-    char user[FLK_CURVE_TEXT_BYTES];
+    flk_peer_t peer;
     bool introduced;
     uint32_t unanswered; /* submissions */
-    uint64_t heard_ms;
 } agent_t;
 
 struct flk_agents {
-    agent_t *buckets[BUCKETS];
-    size_t len;
+    flk_peers_t peers;
     uint32_t credit;
 };
 
@@ -28,39 +20,30 @@ flk_agents_t *flk_agents_new(uint32_t credit) {
     return agents;
 }
 
-/* The place of the pointer to the agent, or of the NULL where it would be. */
-static agent_t **find(flk_agents_t *agents, const flk_route_t *route) {
-    agent_t **at = &agents->buckets[XXH3_64bits(route->id, route->bytes) % BUCKETS];
-    while (*at != NULL && !flk_route_equal(&(*at)->route, route)) {
-        at = &(*at)->next;
-    }
-    return at;
+static agent_t *find(const flk_agents_t *agents, const flk_route_t *route) {
+    return (agent_t *)flk_peers_by_route(&agents->peers, route);
 }
 
-static void unlink_at(flk_agents_t *agents, agent_t **at) {
-    agent_t *gone = *at;
-    *at = gone->next;
-    free(gone);
-    agents->len--;
+static void remove_agent(void *arg, flk_peer_t *peer) {
+    flk_agents_t *agents = arg;
+    flk_peers_remove(&agents->peers, peer);
+    free(peer); /* an agent: its peer is its first member */
 }
 
 static flk_err_t enter(flk_agents_t *agents, const flk_route_t *route, const char *user, uint64_t now_ms,
                        agent_t **agent) {
-    agent_t **at = find(agents, route);
-    if (*at == NULL) {
-        if (agents->len >= FLK_AGENTS_MAX) {
+    *agent = find(agents, route);
+    if (*agent == NULL) {
+        if (agents->peers.count >= FLK_AGENTS_MAX) {
             return FLK_E_FULL;
         }
-        *at = calloc(1, sizeof **at);
-        if (*at == NULL) {
+        *agent = calloc(1, sizeof **agent);
+        if (*agent == NULL) {
             return FLK_E_NOMEM;
         }
-        (*at)->route = *route;
-        snprintf((*at)->user, sizeof(*at)->user, "%s", user);
-        agents->len++;
+        flk_peers_add(&agents->peers, &(*agent)->peer, route, user, now_ms);
     }
-    (*at)->heard_ms = now_ms;
-    *agent = *at;
+    (*agent)->peer.heard_ms = now_ms;
     return FLK_OK;
 }
 
@@ -74,18 +57,18 @@ flk_err_t flk_agents_introduce(flk_agents_t *agents, const flk_route_t *route, c
 }
 
 bool flk_agents_heard(flk_agents_t *agents, const flk_route_t *route, uint64_t now_ms) {
-    agent_t *agent = *find(agents, route);
+    agent_t *agent = find(agents, route);
     if (agent == NULL) {
         return false;
     }
-    agent->heard_ms = now_ms;
+    agent->peer.heard_ms = now_ms;
     return agent->introduced;
 }
 
 void flk_agents_remove(flk_agents_t *agents, const flk_route_t *route) {
-    agent_t **at = find(agents, route);
-    if (*at != NULL) {
-        unlink_at(agents, at);
+    agent_t *agent = find(agents, route);
+    if (agent != NULL) {
+        remove_agent(agents, &agent->peer);
     }
 }
 
@@ -102,72 +85,43 @@ flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t *route, const 
 }
 
 bool flk_agents_give(flk_agents_t *agents, const flk_route_t *route) {
-    agent_t *agent = *find(agents, route);
+    agent_t *agent = find(agents, route);
     if (agent != NULL && agent->unanswered > 0) {
         agent->unanswered--;
     }
     return agent != NULL;
 }
 
-typedef bool leaves_fn(const agent_t *agent, void *arg);
-
-static void remove_all(flk_agents_t *agents, leaves_fn *leaves, void *arg) {
-    for (size_t i = 0; i < BUCKETS; i++) {
-        agent_t **at = &agents->buckets[i];
-        while (*at != NULL) {
-            if (leaves(*at, arg)) {
-                unlink_at(agents, at);
-            } else {
-                at = &(*at)->next;
-            }
-        }
-    }
-}
-
 void flk_agents_each(const flk_agents_t *agents, flk_agents_visit_fn *visit, void *arg) {
-    for (size_t i = 0; i < BUCKETS; i++) {
-        for (const agent_t *agent = agents->buckets[i]; agent != NULL; agent = agent->next) {
-            if (agent->introduced) {
-                visit(arg, &agent->route);
-            }
+    for (const flk_peer_t *peer = agents->peers.first; peer != NULL; peer = peer->next) {
+        if (((const agent_t *)peer)->introduced) {
+            visit(arg, &peer->route);
         }
     }
-}
-
-static bool is_forgotten(const agent_t *agent, void *now_ms) {
-    return *(uint64_t *)now_ms - agent->heard_ms > FLK_AGENT_SILENCE_MS_MAX && agent->unanswered == 0;
 }
 
 void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms) {
-    remove_all(agents, is_forgotten, &now_ms);
+    flk_peer_t *next;
+    for (flk_peer_t *peer = agents->peers.first; peer != NULL; peer = next) {
+        next = peer->next;
+        if (now_ms - peer->heard_ms > FLK_AGENT_SILENCE_MS_MAX && ((agent_t *)peer)->unanswered == 0) {
+            remove_agent(agents, peer);
+        }
+    }
 }
 
-typedef struct judge {
-    flk_agents_keep_fn *keeps;
-    void *arg;
-} judge_t;
-
-static bool is_put_out(const agent_t *agent, void *arg) {
-    const judge_t *judge = arg;
-    return !judge->keeps(judge->arg, agent->user);
-}
-
-void flk_agents_judge(flk_agents_t *agents, flk_agents_keep_fn *keeps, void *arg) {
-    judge_t judge = {.keeps = keeps, .arg = arg};
-    remove_all(agents, is_put_out, &judge);
+void flk_agents_judge(flk_agents_t *agents, flk_zap_t *zap, const void *socket) {
+    flk_peers_judge(&agents->peers, zap, socket, remove_agent, agents);
 }
 
 size_t flk_agents_len(const flk_agents_t *agents) {
-    return agents->len;
+    return agents->peers.count;
 }
 
 void flk_agents_destroy(flk_agents_t **agents) {
-    flk_agents_t *mine = *agents;
-    *agents = NULL;
-    for (size_t i = 0; mine != NULL && i < BUCKETS; i++) {
-        while (mine->buckets[i] != NULL) {
-            unlink_at(mine, &mine->buckets[i]);
-        }
+    if (*agents != NULL) {
+        flk_peers_each(&(*agents)->peers, remove_agent, *agents);
+        free(*agents);
+        *agents = NULL;
     }
-    free(mine);
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The agents at the ZeroMQ door, by route: who has introduced himself, so that one which outlived this gateway's restart
- * is asked to do it again and sends again what it has no answer to; and how many answers each still waits for. One owner
- * thread. */
+/* The agents at the ZeroMQ door: peers, and how many answers each still waits for. An agent that outlived this gateway's
+ * restart is not introduced; it is asked to do that again, and then sends again whatever has no answer. One owner thread. */
 #ifndef FLK_GATEWAY_AGENTS_H
 #define FLK_GATEWAY_AGENTS_H
 
-#include "proto/link.h"
+#include "proto/peers.h"
 
 enum { FLK_AGENTS_MAX = 65536, FLK_AGENT_SILENCE_MS_MAX = 60000 };
 
@@ -30,9 +29,8 @@ FLK_MUST_CHECK flk_err_t flk_agents_take(flk_agents_t *agents, const flk_route_t
 /* False: the agent is not known any more, since it said GOODBYE or was put out: it shall get no answer. */
 bool flk_agents_give(flk_agents_t *agents, const flk_route_t *route);
 
-/* Removes those whose key `keeps` says no to. */
-typedef bool flk_agents_keep_fn(void *arg, const char *user);
-void flk_agents_judge(flk_agents_t *agents, flk_agents_keep_fn *keeps, void *arg);
+/* Removes the agents whose key is no longer allowed on `socket`. */
+void flk_agents_judge(flk_agents_t *agents, flk_zap_t *zap, const void *socket);
 
 /* Forgets those that wait for nothing and were silent for longer than FLK_AGENT_SILENCE_MS_MAX. */
 void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms);

@@ -19,7 +19,6 @@
 #include "proto/zap.h"
 
 enum {
-    FLK_BROKERS_MAX = 16,
     FLK_RELAY_BATCH = 256,    /* messages from one socket in one turn */
     FLK_REDRIVE_WINDOW = 256, /* records from the log on their way at once */
     FLK_RELAY_TICK_MS = 50,

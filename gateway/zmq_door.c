@@ -182,16 +182,11 @@ size_t flk_zmq_door_receive(flk_relay_t *relay) {
     return taken;
 }
 
-static bool keeps(void *arg, const char *user) {
-    const flk_relay_t *relay = arg;
-    return flk_zap_keeps(relay->zap, relay->door, user);
-}
-
 void flk_zmq_door_judge(flk_relay_t *relay) {
     uint64_t generation = flk_zap_generation(relay->zap);
     if (generation != relay->keys_generation) {
         relay->keys_generation = generation;
-        flk_agents_judge(relay->agents, keeps, relay);
+        flk_agents_judge(relay->agents, relay->zap, relay->door);
     }
 }
 

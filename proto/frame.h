@@ -4,6 +4,8 @@
 #ifndef FLK_PROTO_FRAME_H
 #define FLK_PROTO_FRAME_H
 
+#include <string.h>
+
 #include "common/err.h"
 
 enum {
@@ -24,6 +26,15 @@ void flk_id_from_lsn(uint64_t log_id, uint64_t lsn, flk_id_t *id);
 bool flk_id_to_lsn(const flk_id_t *id, uint64_t log_id, uint64_t *lsn); /* false: another log's */
 void flk_id_random(flk_id_t *id);
 bool flk_id_equal(const flk_id_t *a, const flk_id_t *b);
+
+/* What a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up to 32 here. */
+typedef struct flk_route {
+    uint8_t bytes;
+    uint8_t id[33];
+} flk_route_t;
+static inline bool flk_route_equal(const flk_route_t *a, const flk_route_t *b) {
+    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
+}
 
 /* kind, number, body, fields after [protocol, kind, id] */
 typedef enum flk_kind {

@@ -127,10 +127,6 @@ void flk_link_close(void **socket) {
     }
 }
 
-bool flk_route_equal(const flk_route_t *a, const flk_route_t *b) {
-    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
-}
-
 /* ---- messages ---- */
 
 void flk_message_init(flk_message_t *message) {

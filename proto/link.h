@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ZeroMQ sockets as every peer sets them (DESIGN 11), and whole messages over them. One thread owns a socket. */
+/* ZeroMQ sockets as every peer sets them, and whole messages over them. One thread owns a socket. */
 #ifndef FLK_PROTO_LINK_H
 #define FLK_PROTO_LINK_H
 
@@ -29,13 +29,6 @@ typedef struct flk_server {
 FLK_MUST_CHECK flk_err_t flk_link_connect(void *context, const char *endpoint, const flk_security_t *security,
                                           flk_server_t *server, void **socket, char *errmsg);
 void flk_link_close(void **socket);
-
-/* What a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up to 32 here. */
-typedef struct flk_route {
-    uint8_t bytes;
-    uint8_t id[33];
-} flk_route_t;
-bool flk_route_equal(const flk_route_t *a, const flk_route_t *b);
 
 typedef struct flk_message {
     flk_route_t route; /* ROUTER only */

@@ -19,6 +19,7 @@
 #include "proto/link.h"
 
 enum {
+    FLK_BROKERS_MAX = 16, /* that one gateway or worker connects to */
     FLK_UPLINK_MISSES = 3,
     FLK_UPLINK_BACKOFF_MS_MIN = 100,
     FLK_UPLINK_BACKOFF_MS_MAX = 2000,

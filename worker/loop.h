@@ -3,13 +3,10 @@
 #ifndef FLK_WORKER_LOOP_H
 #define FLK_WORKER_LOOP_H
 
-#include "proto/frame.h"
-#include "proto/security.h"
+#include "proto/uplink.h"
 #include "worker/batch.h"
 
 typedef struct flk_loop flk_loop_t; /* Opaque; fields are commented in loop.c. */
-
-enum { FLK_BROKERS_MAX = 16 };
 
 typedef struct flk_loop_options {
     void *context;                  /* ZeroMQ's; ended after flk_loop_stop */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+#include "proto/uplink.h"
 #include "worker/pulse.h"
 
 struct flk_worker {

@@ -9,7 +9,7 @@
 #include "tests/unit/rig/suite.h"
 
 static flk_deliveries_t table;
-static flk_gateway_t gateway;
+static flk_gateway_peer_t gateway;
 
 static void setup(void) {
     ck_assert_int_eq(flk_deliveries_init(&table, 100, 1 << 20), FLK_OK);
@@ -139,7 +139,7 @@ END_TEST
 
 /* A gateway that is gone lives exactly as long as deliveries point at it (asan sees both errors). */
 START_TEST(test_deliveries_free_a_gone_gateway_with_the_last) {
-    flk_gateway_t *gone = calloc(1, sizeof *gone);
+    flk_gateway_peer_t *gone = calloc(1, sizeof *gone);
     flk_delivery_t *one = added(1), *two = added(2);
     flk_delivery_set_gateway(one, gone);
     flk_delivery_set_gateway(two, gone);
@@ -152,18 +152,19 @@ START_TEST(test_deliveries_free_a_gone_gateway_with_the_last) {
 }
 END_TEST
 
-static flk_peer_t peer_of(uint8_t number) {
-    return (flk_peer_t){.route = {.bytes = 5, .id = {0, 1, 2, 3, number}}};
+static flk_route_t route_of(uint8_t number) {
+    return (flk_route_t){.bytes = 5, .id = {0, 1, 2, 3, number}};
 }
 
 /* Peers are found by route, and by instance once they introduced themselves. */
 START_TEST(test_peers_are_found_by_route_and_instance) {
     static flk_peers_t peers;
     memset(&peers, 0, sizeof peers);
-    flk_peer_t all[200];
+    static flk_peer_t all[200];
+    memset(all, 0, sizeof all);
     for (uint8_t i = 0; i < 200; i++) {
-        all[i] = peer_of(i);
-        flk_peers_add(&peers, &all[i], 1);
+        flk_route_t route = route_of(i);
+        flk_peers_add(&peers, &all[i], &route, "", 1);
         ck_assert(!flk_peer_introduced(&all[i]));
         flk_id_t instance = id_of(i);
         flk_peers_introduce(&peers, &all[i], &instance, "name");
@@ -176,10 +177,10 @@ START_TEST(test_peers_are_found_by_route_and_instance) {
         flk_peers_remove(&peers, &all[i]);
     }
     for (uint8_t i = 0; i < 200; i++) {
-        flk_peer_t like = peer_of(i);
+        flk_route_t route = route_of(i);
         flk_id_t instance = i == 7 ? renamed : id_of(i);
         flk_peer_t *expected = i % 2 == 0 ? NULL : &all[i];
-        ck_assert_ptr_eq(flk_peers_by_route(&peers, &like.route), expected);
+        ck_assert_ptr_eq(flk_peers_by_route(&peers, &route), expected);
         ck_assert_ptr_eq(flk_peers_by_instance(&peers, &instance), expected);
     }
     ck_assert_uint_eq(peers.count, 100);
@@ -193,7 +194,7 @@ END_TEST
 START_TEST(test_roster_prefers_the_least_loaded) {
     static flk_roster_t roster;
     memset(&roster, 0, sizeof roster);
-    flk_worker_t a = {.credit = 2}, b = {.credit = 2}, c = {.credit = 1000};
+    flk_worker_peer_t a = {.credit = 2}, b = {.credit = 2}, c = {.credit = 1000};
     ck_assert_ptr_null(flk_roster_least(&roster));
     flk_roster_update(&roster, &a);
     flk_roster_update(&roster, &b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "broker/peers.h"
+#include "proto/peers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* FNV-1a. Routes are libzmq's counter or a peer's choice of up to 33 bytes; instances are random. Neither needs more. */
@@ -41,7 +42,9 @@ flk_peer_t *flk_peers_by_instance(const flk_peers_t *peers, const flk_id_t *inst
     return peer;
 }
 
-void flk_peers_add(flk_peers_t *peers, flk_peer_t *peer, uint64_t now_ms) {
+void flk_peers_add(flk_peers_t *peers, flk_peer_t *peer, const flk_route_t *route, const char *user, uint64_t now_ms) {
+    peer->route = *route;
+    snprintf(peer->user, sizeof peer->user, "%s", user);
     peer->heard_ms = peer->own_ms = peer->pinged_ms = now_ms;
     peer->next = NULL;
     peer->prev = peers->last;
@@ -86,5 +89,24 @@ void flk_peers_introduce(flk_peers_t *peers, flk_peer_t *peer, const flk_id_t *i
         flk_peer_t **bucket = instance_bucket(peers, instance);
         peer->instance_next = *bucket;
         *bucket = peer;
+    }
+}
+
+void flk_peers_each(const flk_peers_t *peers, flk_peers_visit_fn *visit, void *arg) {
+    flk_peer_t *next;
+    for (flk_peer_t *peer = peers->first; peer != NULL; peer = next) {
+        next = peer->next;
+        visit(arg, peer);
+    }
+}
+
+void flk_peers_judge(const flk_peers_t *peers, flk_zap_t *zap, const void *socket, flk_peers_visit_fn *leave,
+                     void *arg) {
+    flk_peer_t *next;
+    for (flk_peer_t *peer = peers->first; peer != NULL; peer = next) {
+        next = peer->next;
+        if (!flk_zap_keeps(zap, socket, peer->user)) {
+            leave(arg, peer);
+        }
     }
 }

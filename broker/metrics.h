@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The broker's metrics. The loop updates them; a scrape reads them from another thread. */
-#ifndef FLK_BROKER_STATS_H
-#define FLK_BROKER_STATS_H
+#ifndef FLK_BROKER_METRICS_H
+#define FLK_BROKER_METRICS_H
 
 #include <stdatomic.h>
 
@@ -31,17 +31,17 @@
     X(workers, "flk_broker_workers", "Worker threads known")                                                           \
     X(gateways, "flk_broker_gateways", "Gateways known")
 
-typedef struct flk_broker_stats {
-#define FLK_STATS_COUNTER(field, name, help) flk_counter_t *field;
-    FLK_BROKER_COUNTERS(FLK_STATS_COUNTER)
-#undef FLK_STATS_COUNTER
-#define FLK_STATS_GAUGE(field, name, help) flk_gauge_t *field;
-    FLK_BROKER_GAUGES(FLK_STATS_GAUGE)
-#undef FLK_STATS_GAUGE
+typedef struct flk_broker_metrics {
+#define FLK_METRICS_COUNTER(field, name, help) flk_counter_t *field;
+    FLK_BROKER_COUNTERS(FLK_METRICS_COUNTER)
+#undef FLK_METRICS_COUNTER
+#define FLK_METRICS_GAUGE(field, name, help) flk_gauge_t *field;
+    FLK_BROKER_GAUGES(FLK_METRICS_GAUGE)
+#undef FLK_METRICS_GAUGE
     _Atomic uint64_t oldest_ms; /* when the oldest waiting delivery came, monotonic; 0: none waits */
-} flk_broker_stats_t;
+} flk_broker_metrics_t;
 
-/* Registers all of them; the callback for the oldest age keeps `stats` until the registry goes. */
-void flk_broker_stats_register(flk_broker_stats_t *stats, flk_metrics_t *metrics);
+/* Registers all of them. The registry keeps `metrics` until it goes: the oldest age is read at each scrape. */
+void flk_broker_metrics_register(flk_broker_metrics_t *metrics, flk_metrics_t *registry);
 
 #endif
