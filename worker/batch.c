@@ -132,11 +132,7 @@ static void count_job(const flk_worker_metrics_t *m, const flk_rules_t *rules, c
         flk_counter_add(m->unavailable, 1);
         return;
     }
-    for (size_t i = 0; i < FLK_WORKER_STATUSES; i++) {
-        if (flk_worker_statuses[i] == job->status) {
-            flk_counter_add(m->verdicts[i], 1);
-        }
-    }
+    flk_worker_metrics_verdict(m, job->status);
     if ((job->flags & FLK_FLAG_DUPLICATE) != 0) {
         flk_counter_add(m->duplicates, 1);
     }

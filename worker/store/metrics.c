@@ -30,17 +30,12 @@ void flk_store_metrics_register(flk_metrics_t *registry, flk_store_metrics_t *me
         metrics->errors[fault] = flk_metrics_counter(registry, "flk_store_errors_total", fault_labels[fault],
                                                      "Batches that the store could not answer.");
     }
-    const char *dials = "flk_store_dials_total", *dials_help = "Attempts to connect to a store's server.";
-    metrics->round_trips = flk_metrics_counter(registry, "flk_store_round_trips_total", NULL,
-                                               "Exchanges with a store's server; a pipeline is one.");
-    metrics->dials_ok = flk_metrics_counter(registry, dials, "result=\"ok\"", dials_help);
-    metrics->dials_failed = flk_metrics_counter(registry, dials, "result=\"failed\"", dials_help);
-    metrics->emptied = flk_metrics_counter(registry, "flk_store_emptied_total", NULL,
-                                           "Times that a store's server was found without the outcomes it had.");
-    metrics->wanted =
-        flk_metrics_gauge(registry, "flk_store_connections_wanted", NULL, "Connections that stores would have.");
-    metrics->connected =
-        flk_metrics_gauge(registry, "flk_store_connections", NULL, "Connections to store servers that stand.");
+#define REGISTER_COUNTER(field, name, labels, help) metrics->field = flk_metrics_counter(registry, name, labels, help);
+    FLK_STORE_COUNTERS(REGISTER_COUNTER)
+#undef REGISTER_COUNTER
+#define REGISTER_GAUGE(field, name, help) metrics->field = flk_metrics_gauge(registry, name, NULL, help);
+    FLK_STORE_GAUGES(REGISTER_GAUGE)
+#undef REGISTER_GAUGE
 }
 
 static flk_store_fault_t fault_of(flk_err_t err) {

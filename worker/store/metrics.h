@@ -28,14 +28,26 @@ typedef enum flk_store_fault {
 
 typedef enum flk_store_op { FLK_STORE_OP_LOOKUP, FLK_STORE_OP_PUT, FLK_STORE_OPS } flk_store_op_t;
 
+#define FLK_STORE_COUNTERS(X)                                                                                          \
+    X(round_trips, "flk_store_round_trips_total", NULL, "Exchanges with a store's server; a pipeline is one.")         \
+    X(dials_ok, "flk_store_dials_total", "result=\"ok\"", "Attempts to connect to a store's server.")                  \
+    X(dials_failed, "flk_store_dials_total", "result=\"failed\"", "Attempts to connect to a store's server.")          \
+    X(emptied, "flk_store_emptied_total", NULL, "Times that a store's server was found without the outcomes it had.")
+
+#define FLK_STORE_GAUGES(X)                                                                                            \
+    X(wanted, "flk_store_connections_wanted", "Connections that stores would have.")                                   \
+    X(connected, "flk_store_connections", "Connections to store servers that stand.")
+
 typedef struct flk_store_metrics {
     bool on; /* false: no registry, and everything below is NULL */
     flk_histogram_t *seconds[FLK_STORE_OPS], *batch_items[FLK_STORE_OPS];
     flk_counter_t *errors[FLK_FAULT_COUNT];
-    flk_counter_t *round_trips; /* exchanges with one server each */
-    flk_counter_t *dials_ok, *dials_failed;
-    flk_counter_t *emptied;          /* times that a server was found without what it kept */
-    flk_gauge_t *wanted, *connected; /* connections */
+#define FLK_METRICS_COUNTER(field, name, labels, help) flk_counter_t *field;
+    FLK_STORE_COUNTERS(FLK_METRICS_COUNTER)
+#undef FLK_METRICS_COUNTER
+#define FLK_METRICS_GAUGE(field, name, help) flk_gauge_t *field;
+    FLK_STORE_GAUGES(FLK_METRICS_GAUGE)
+#undef FLK_METRICS_GAUGE
 } flk_store_metrics_t;
 
 /* Without a registry everything is off. Out of memory ends the process: for start-up. */
