@@ -82,7 +82,7 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
     if (err != FLK_OK) {
         return err;
     }
-    flk_gateway_metrics_init(gateway);
+    flk_gateway_metrics_register(gateway);
     flk_wal_on_sync(gateway->inbox, on_sync, gateway);
     report_recovery(gateway);
     return flk_relay_start(gateway, &gateway->relay, errmsg);

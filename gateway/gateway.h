@@ -3,45 +3,13 @@
 #ifndef FLK_GATEWAY_GATEWAY_H
 #define FLK_GATEWAY_GATEWAY_H
 
-#include "common/metrics.h"
 #include "common/settings.h"
 #include "gateway/dlq.h"
+#include "gateway/metrics.h"
 #include "gateway/relay.h"
 #include "gateway/submission.h"
 #include "gateway/throttle.h"
 #include "proto/security.h"
-
-/* Each submission that a door observes is counted in `ingest`, and ends in exactly one of
- *   throttled, refused            it never had a record, or lost it with the log
- *   accepted, escalated, dedup_hits, rejected_*   by the verdict that settled its record
- *   (none yet)                    its record is un-acked: it waits, or is driven again until it has a verdict
- * so in one life of the process, between requests,
- *   ingest + recovered = throttled + refused + accepted + escalated + dedup_hits + rejected_* + flk_wal_unacked
- * with the un-acked records that the life before left as `recovered`. The other counters are events, and one
- * submission may have many: a timeout, then unavailable at each re-drive. Requests that are no submission (405, 413 by its length, a body
- * that did not come in full) are in flk_http_refused_total only. */
-typedef struct flk_gateway_metrics {
-    flk_counter_t *ingest;     /* submissions observed at both doors */
-    flk_counter_t *accepted;   /* first verdicts 200 */
-    flk_counter_t *escalated;  /* first verdicts 202 */
-    flk_counter_t *dedup_hits; /* answered with a stored outcome */
-    flk_counter_t *conflicts;  /* … that was given for other signed content */
-    flk_counter_t *rejected_400, *rejected_401, *rejected_413;
-    flk_counter_t *throttled;
-    flk_counter_t *refused; /* 503 before the log had the record */
-
-    flk_counter_t *unavailable; /* 503-class answers from behind the log; the record is driven again */
-    flk_counter_t *timeouts;    /* 503 by the deadline; the record goes on */
-    flk_counter_t *redriven;    /* records taken from the log and submitted again */
-    flk_counter_t *dead_letters;
-    flk_counter_t *stale_verdicts; /* for records that were settled before, or that are not ours */
-    flk_counter_t *http_refused;
-    flk_counter_t *malformed, *unknown, *unroutable; /* ZeroMQ messages */
-    flk_gauge_t *unreadable;                         /* records that the last pass of the re-drive could not read */
-    flk_histogram_t *request_seconds_http, *request_seconds_zmq;
-    flk_histogram_t *wal_sync_seconds;
-    flk_histogram_t *wal_group_size;
-} flk_gateway_metrics_t;
 
 typedef struct flk_gateway {
     const flk_settings_t *settings;
@@ -70,7 +38,6 @@ void flk_gateway_drain(flk_gateway_t *gateway);
 /* When the HTTP door is closed. Whoever still waits at the ZeroMQ door gets a 503. */
 void flk_gateway_stop(flk_gateway_t *gateway);
 
-void flk_gateway_metrics_init(flk_gateway_t *gateway);
 /* Counts a ZeroMQ message that flk_link_recv could not make sense of, by its error. */
 void flk_gateway_count_unread(flk_gateway_t *gateway, flk_err_t err);
 

@@ -122,7 +122,7 @@ static bool may_log(flk_zap_t *zap) {
     return false;
 }
 
-static void refuse(flk_zap_t *zap, reason_t reason, const char *domain, const char *address, const char *key) {
+static void refuse_key(flk_zap_t *zap, reason_t reason, const char *domain, const char *address, const char *key) {
     flk_counter_add(zap->refused[reason], 1);
     if (may_log(zap)) {
         flk_log(FLK_LOG_WARN, "peer_refused", FLK_S("why", reason_names[reason]), FLK_S("as", domain),
@@ -198,7 +198,7 @@ static void judge(flk_zap_t *zap, const request_t *request) {
                 FLK_S("address", request->part[ADDRESS]));
     } else {
         reason_t reason = ours ? why_not(zap, role, key) : REASON_HANDSHAKE;
-        refuse(zap, reason, request->part[DOMAIN], request->part[ADDRESS], key);
+        refuse_key(zap, reason, request->part[DOMAIN], request->part[ADDRESS], key);
     }
     answer(zap, request, welcome, welcome ? key : "");
 }
@@ -220,7 +220,7 @@ static void read_monitor(flk_zap_t *zap, const guard_t *guard) {
         uint16_t kind;
         memcpy(&kind, event, sizeof kind);
         if (kind & SEEN_FAILURES) {
-            refuse(zap, REASON_HANDSHAKE, flk_role_name(guard->role), endpoint, "");
+            refuse_key(zap, REASON_HANDSHAKE, flk_role_name(guard->role), endpoint, "");
         }
     }
 }
@@ -253,7 +253,7 @@ static void turn(flk_zap_t *zap) {
     flk_keydir_look(zap->keys, flk_mono_ms());
 }
 
-static void *run(void *arg) {
+static void *run_zap(void *arg) {
     flk_zap_t *zap = arg;
     while (!atomic_load(&zap->stopping)) {
         turn(zap);
@@ -406,7 +406,7 @@ static flk_err_t start(flk_zap_t *zap, char *errmsg) {
         flk_errmsg(errmsg, "cannot take the place of the ZAP handler: %s", zmq_strerror(errno));
         return FLK_E_CONFIG;
     }
-    return flk_thread_start(&zap->thread, "flk-zap", run, zap, errmsg);
+    return flk_thread_start(&zap->thread, "flk-zap", run_zap, zap, errmsg);
 }
 
 static void release(flk_zap_t *zap) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The bytes that a signature covers: JSON of eight members, keys sorted by byte, no spaces, the four floats rounded
- * to 9 decimals. A contract with every deployed agent (playbook 3.2): changing it is a coordinated rollout. */
+ * to 9 decimals. A contract with every deployed agent (PROTOCOL.md, "What is signed"): changing it is a
+ * coordinated rollout. */
 #ifndef FLK_COMMON_PCS_CANONICAL_H
 #define FLK_COMMON_PCS_CANONICAL_H
 

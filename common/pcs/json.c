@@ -125,7 +125,7 @@ static member_t member_at_end(const char *text, size_t text_bytes) {
     return member;
 }
 
-static flk_err_t refuse(flk_pcs_fault_t *fault, flk_err_t err, const char *reason) {
+static flk_err_t refuse_body(flk_pcs_fault_t *fault, flk_err_t err, const char *reason) {
     *fault = (flk_pcs_fault_t){0};
     snprintf(fault->reason, sizeof fault->reason, "%s", reason);
     return err;
@@ -134,7 +134,7 @@ static flk_err_t refuse(flk_pcs_fault_t *fault, flk_err_t err, const char *reaso
 /* Lays the fault at the member that `at` is in, when it is one that the schema knows. */
 static flk_err_t refuse_at(flk_pcs_fault_t *fault, const char *body, size_t at, const char *reason) {
     member_t member = member_at_end(body, at);
-    flk_err_t err = refuse(fault, FLK_E_INVALID, reason);
+    flk_err_t err = refuse_body(fault, FLK_E_INVALID, reason);
     snprintf(fault->field, sizeof fault->field, "%s",
              member.key == NULL ? "" : flk_pcs_member_name(member.key, member.key_bytes));
     return err;
@@ -323,14 +323,14 @@ static flk_err_t parse(source_t *source, arena_t *arena, const char *body, size_
     if (status == yajl_status_ok) { /* it waits for more: of a number, for one */
         (void)yajl_complete_parse(source->yajl);
     } else if (source->root_end > 0 && !is_white(body + source->root_end, body + body_bytes)) {
-        return refuse(fault, FLK_E_INVALID, FLK_PCS_WHY_TRAILING);
+        return refuse_body(fault, FLK_E_INVALID, FLK_PCS_WHY_TRAILING);
     }
     return flk_pcs_reader_finish(source->reader); /* its first fault, when that ended the parse */
 }
 
 flk_err_t flk_pcs_from_json(const char *body, size_t body_bytes, flk_pcs_t *pcs, flk_pcs_fault_t *fault) {
     if (body_bytes > FLK_PCS_BODY_BYTES_MAX) {
-        flk_err_t err = refuse(fault, FLK_E_TOO_LARGE, "");
+        flk_err_t err = refuse_body(fault, FLK_E_TOO_LARGE, "");
         snprintf(fault->reason, sizeof fault->reason, FLK_PCS_WHY_BODY, FLK_PCS_BODY_BYTES_MAX);
         return err;
     }
@@ -341,7 +341,7 @@ flk_err_t flk_pcs_from_json(const char *body, size_t body_bytes, flk_pcs_t *pcs,
     arena_t *arena = arena_new(body_bytes);
     source_t source = {.reader = flk_pcs_reader_new()};
     if (arena == NULL || source.reader == NULL) {
-        err = refuse(fault, FLK_E_NOMEM, "out of memory");
+        err = refuse_body(fault, FLK_E_NOMEM, "out of memory");
     } else {
         flk_pcs_reader_begin(source.reader, pcs, fault);
         err = parse(&source, arena, body, body_bytes, fault);

@@ -71,7 +71,7 @@ void flk_pcs_init(flk_pcs_t *pcs); /* an empty PCS: all optional members absent 
 void flk_pcs_fini(flk_pcs_t *pcs); /* frees v_star; pcs may be initialised again */
 
 /* Fills pcs->id and id_raw from merkle_root, epoch and shard_id: lowercase hex of SHA-256 over
- * `merkle_root|epoch|shard_id` (playbook 1.1). */
+ * `merkle_root|epoch|shard_id` (PROTOCOL.md, "What is signed"). */
 void flk_pcs_set_id(flk_pcs_t *pcs);
 
 /* Which member is at fault and why; `field` is "" when the body as a whole is. Both are plain ASCII without any text

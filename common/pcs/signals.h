@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The formulas that agent and worker must compute alike (playbook 1.2, 1.3). Pure functions. */
+/* The formulas that agent and worker must compute alike. Pure functions. */
 #ifndef FLK_COMMON_PCS_SIGNALS_H
 #define FLK_COMMON_PCS_SIGNALS_H
 

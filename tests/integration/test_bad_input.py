@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input through real sockets: every row of DESIGN 4 that refuses, and both doors refusing alike."""
+"""Bad input through real sockets: every refusal that openapi.yaml names, and both doors refusing alike."""
 import json
 import math
 import os

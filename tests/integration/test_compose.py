@@ -60,7 +60,7 @@ def test_dockerfile():
     assert re.findall(r"^FROM (\S+)", text, re.M) == ["debian:trixie-slim"] * 2
 
 
-# The playbook's section 16: each program takes the settings that are its own, and the agent its three. Its example secrets are
+# The original project's environment: each program takes the settings that are its own, and the agent its three. Its example secrets are
 # refused but on a developer's machine.
 def test_playbook_environment(tmp_path):
     backend = dict(line.split("=") for line in """DEDUP_BACKEND=redis REDIS_ADDR=redis:6379 TOKEN_RATE=100 METRICS_USER=ops

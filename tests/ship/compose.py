@@ -28,7 +28,7 @@ METRICS_USER=ops
 METRICS_PASS=change-me
 PCS_SIGN_ALG=hmac
 PCS_HMAC_KEY=supersecret
-"""  # its section 16.1
+"""
 INSTALL = "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*"
 POSTGRES_ENTRY = r"""#!/bin/sh
 set -e

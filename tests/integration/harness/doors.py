@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two ways in, each from its specification: HTTP (DESIGN 4, raw sockets and keep-alive) and the ZeroMQ door
+"""The two ways in, each from its specification: HTTP (proto/openapi.yaml, raw sockets and keep-alive) and the ZeroMQ door
 (proto/PROTOCOL.md, frames made by python3-msgpack, not by our codec)."""
 import http.client
 import json

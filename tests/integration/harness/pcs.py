@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Independent reference of the PCS contract (DESIGN 2 and 3): id, canonical bytes, signatures, verdict.
+"""Independent reference of the PCS contract (proto/PROTOCOL.md): id, canonical bytes, signatures, verdict.
 
 Written from the specification, never from the C code, so that a fault in one shows as a difference.
 """

@@ -50,7 +50,7 @@ static bool is_true(const json_t *object, const char *member) {
     return json_is_true(value);
 }
 
-/* An accepted PCS: every member of DESIGN 4, and no conflict where there is none. */
+/* An accepted PCS: every member of openapi.yaml's Outcome, and no conflict where there is none. */
 START_TEST(test_answer_accepted) {
     flk_outcome_record_t record = outcome_of(FLK_STATUS_ACCEPTED);
     flk_answer_t answer = answer_of(&record, 0);

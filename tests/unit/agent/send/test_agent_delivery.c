@@ -291,7 +291,7 @@ START_TEST(test_delivery_wrong_endpoint) {
 }
 END_TEST
 
-/* The statuses of DESIGN 4 and their like: answered, refused for ever, or to be tried later. */
+/* The statuses of openapi.yaml and their like: answered, refused for ever, or to be tried later. */
 START_TEST(test_reply_kinds) {
     static const struct {
         unsigned status;
