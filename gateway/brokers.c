@@ -5,15 +5,35 @@
  *
  * A verdict for a record that is not in memory any more, because nobody waited and places were short, still settles it
  * in the log. UNAVAILABLE and BUSY make the re-drive rest; the client learns when to come back. */
+#include "gateway/brokers.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "gateway/dlq_put.h"
+#include "gateway/redrive.h"
 #include "gateway/relay_internal.h"
+#include "gateway/settle.h"
+#include "proto/uplink.h"
 
-static void requeue(flk_relay_t *relay, flk_broker_link_t *broker) {
+typedef struct broker {
+    flk_uplink_t uplink;
+    flk_list_t sent; /* by state: what it has */
+    bool up;
+    flk_gauge_t *up_gauge;
+    char labels[192]; /* of that gauge */
+} broker_t;
+
+struct flk_brokers {
+    broker_t all[FLK_BROKERS_MAX];
+    size_t len;
+    atomic_size_t linked; /* those that are up */
+};
+
+static void requeue(flk_relay_t *relay, broker_t *broker) {
     while (broker->sent.last != NULL) {
         flk_submission_t *submission = flk_by_state(broker->sent.last);
         submission->state = FLK_SUBMISSION_PENDING;
@@ -21,15 +41,15 @@ static void requeue(flk_relay_t *relay, flk_broker_link_t *broker) {
     }
 }
 
-static void set_up(flk_relay_t *relay, flk_broker_link_t *broker, bool up) {
+static void set_up(flk_relay_t *relay, broker_t *broker, bool up) {
     if (broker->up != up) {
         broker->up = up;
         flk_gauge_set(broker->up_gauge, up);
-        (void)(up ? atomic_fetch_add(&relay->linked, 1) : atomic_fetch_sub(&relay->linked, 1));
+        (void)(up ? atomic_fetch_add(&relay->brokers->linked, 1) : atomic_fetch_sub(&relay->brokers->linked, 1));
     }
 }
 
-static void note(flk_relay_t *relay, flk_broker_link_t *broker, flk_uplink_event_t event) {
+static void note(flk_relay_t *relay, broker_t *broker, flk_uplink_event_t event) {
     if (event == FLK_UPLINK_MET) {
         flk_log(FLK_LOG_INFO, "broker_linked", FLK_S("broker", broker->uplink.endpoint),
                 FLK_U("credit", broker->uplink.credit));
@@ -53,7 +73,7 @@ static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t
     if (ours) {
         submission = flk_inflight_find(relay->table, *lsn);
     }
-    bool given_up = submission != NULL && submission->state == FLK_SUBMISSION_BURYING; /* that stands */
+    bool given_up = submission != NULL && submission->state == FLK_SUBMISSION_DEAD; /* that stands */
     if (!ours || given_up) {
         *lsn = 0;
         return NULL;
@@ -81,7 +101,7 @@ static void take_verdict(flk_relay_t *relay, flk_message_t *message) {
     flk_submission_t *submission = waiting_for(relay, &message->frame, &lsn);
     if (message->frame.flags & FLK_FLAG_DEAD_LETTER) {
         if (submission != NULL) {
-            flk_burial_begin(relay, submission);
+            flk_dlq_put_begin(relay, submission);
         } else {
             flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
         }
@@ -89,15 +109,15 @@ static void take_verdict(flk_relay_t *relay, flk_message_t *message) {
         flk_log(FLK_LOG_ERROR, "verdict_unreadable", FLK_U("status", message->frame.status), FLK_U("lsn", lsn));
         flk_redrive_trouble(relay, FLK_RETRY_MS);
         if (submission != NULL) {
-            flk_relay_defer(relay, submission, 0, "the worker's answer could not be read");
+            flk_settle_defer(relay, submission, 0, "the worker's answer could not be read");
         }
     } else {
         flk_redrive_progress(relay);
         if (submission != NULL) {
-            flk_relay_settle(relay, submission, &answer);
+            flk_settle_end(relay, submission, &answer);
             return;
         }
-        if (lsn == 0 || !flk_relay_ack(relay, lsn, &answer)) {
+        if (lsn == 0 || !flk_settle_late(relay, lsn, &answer)) {
             flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
         }
         zmq_msg_close(&answer.outcome);
@@ -113,7 +133,7 @@ static void take_trouble(flk_relay_t *relay, const flk_frame_t *frame) {
         return;
     }
     flk_redrive_trouble(relay, retry_ms);
-    flk_relay_defer(relay, submission, retry_ms, frame->name);
+    flk_settle_defer(relay, submission, retry_ms, frame->name);
 }
 
 static void take(flk_relay_t *relay, flk_message_t *message) {
@@ -131,7 +151,7 @@ static void take(flk_relay_t *relay, flk_message_t *message) {
     }
 }
 
-static size_t receive_from(flk_relay_t *relay, flk_broker_link_t *broker) {
+static size_t receive_from(flk_relay_t *relay, broker_t *broker) {
     size_t taken = 0;
     while (taken < FLK_RELAY_BATCH && broker->uplink.socket != NULL) {
         flk_err_t err = flk_link_recv(broker->uplink.socket, false, &relay->message, NULL);
@@ -140,7 +160,7 @@ static size_t receive_from(flk_relay_t *relay, flk_broker_link_t *broker) {
         }
         taken++;
         if (err != FLK_OK) {
-            flk_gateway_count_unread(relay->gateway, err);
+            flk_relay_count_unread(relay, err);
             continue;
         }
         flk_uplink_event_t event = flk_uplink_heard(&broker->uplink, &relay->message.frame, relay->now_ms);
@@ -155,18 +175,18 @@ static size_t receive_from(flk_relay_t *relay, flk_broker_link_t *broker) {
 
 size_t flk_brokers_receive(flk_relay_t *relay) {
     size_t taken = 0;
-    for (size_t i = 0; i < relay->brokers_len; i++) {
-        taken += receive_from(relay, &relay->brokers[i]);
+    for (size_t i = 0; i < relay->brokers->len; i++) {
+        taken += receive_from(relay, &relay->brokers->all[i]);
     }
     return taken;
 }
 
 /* ---- sending ---- */
 
-static flk_broker_link_t *least_loaded(flk_relay_t *relay) {
-    flk_broker_link_t *best = NULL;
-    for (size_t i = 0; i < relay->brokers_len; i++) {
-        flk_broker_link_t *broker = &relay->brokers[i];
+static broker_t *least_loaded(flk_relay_t *relay) {
+    broker_t *best = NULL;
+    for (size_t i = 0; i < relay->brokers->len; i++) {
+        broker_t *broker = &relay->brokers->all[i];
         bool room = broker->uplink.state == FLK_UPLINK_UP && broker->sent.len < broker->uplink.credit;
         if (room && (best == NULL || broker->sent.len < best->sent.len)) {
             best = broker;
@@ -176,7 +196,7 @@ static flk_broker_link_t *least_loaded(flk_relay_t *relay) {
 }
 
 /* False: the link turned out to be lost. */
-static bool send_one(flk_relay_t *relay, flk_broker_link_t *broker, flk_submission_t *submission) {
+static bool send_one(flk_relay_t *relay, broker_t *broker, flk_submission_t *submission) {
     flk_frame_t frame = {.kind = FLK_SUBMIT};
     flk_id_from_lsn(flk_wal_id(relay->gateway->inbox), submission->entry.lsn, &frame.id);
     zmq_msg_t body; /* a second handle on the same bytes: the first stays here, to send again */
@@ -196,7 +216,7 @@ static bool send_one(flk_relay_t *relay, flk_broker_link_t *broker, flk_submissi
 
 void flk_brokers_dispatch(flk_relay_t *relay) {
     while (relay->pending.first != NULL) {
-        flk_broker_link_t *broker = least_loaded(relay);
+        broker_t *broker = least_loaded(relay);
         if (broker == NULL || !send_one(relay, broker, flk_by_state(relay->pending.first))) {
             break;
         }
@@ -204,8 +224,8 @@ void flk_brokers_dispatch(flk_relay_t *relay) {
 }
 
 void flk_brokers_tick(flk_relay_t *relay) {
-    for (size_t i = 0; i < relay->brokers_len; i++) {
-        flk_broker_link_t *broker = &relay->brokers[i];
+    for (size_t i = 0; i < relay->brokers->len; i++) {
+        broker_t *broker = &relay->brokers->all[i];
         note(relay, broker, flk_uplink_tick(&broker->uplink, relay->now_ms));
     }
 }
@@ -218,7 +238,7 @@ typedef struct adding {
     char *errmsg;
 } adding_t;
 
-static flk_gauge_t *add_gauge(flk_relay_t *relay, flk_broker_link_t *broker) {
+static flk_gauge_t *add_gauge(flk_relay_t *relay, broker_t *broker) {
     char name[sizeof broker->labels - 16]; /* room for what stands around it */
     size_t bytes = flk_escape(broker->uplink.endpoint, FLK_ESCAPE_TEXT, name, sizeof name, NULL);
     snprintf(broker->labels, sizeof broker->labels, "broker=\"%.*s\"", (int)bytes, name);
@@ -237,14 +257,14 @@ static void add(void *arg, const char *endpoint, size_t index) {
         adding->err = FLK_E_CONFIG;
         return;
     }
-    for (size_t i = 0; i < relay->brokers_len; i++) {
-        if (strcmp(relay->brokers[i].uplink.endpoint, endpoint) == 0) {
+    for (size_t i = 0; i < relay->brokers->len; i++) {
+        if (strcmp(relay->brokers->all[i].uplink.endpoint, endpoint) == 0) {
             flk_errmsg(adding->errmsg, "FLK_FRONTENDS names %s twice", endpoint);
             adding->err = FLK_E_CONFIG;
             return;
         }
     }
-    flk_broker_link_t *broker = &relay->brokers[relay->brokers_len++];
+    broker_t *broker = &relay->brokers->all[relay->brokers->len++];
     flk_frame_t greeting = {.kind = FLK_HELLO, .name = "gateway"};
     flk_id_random(&greeting.id);
     const flk_settings_t *settings = relay->gateway->settings;
@@ -260,6 +280,7 @@ static void add(void *arg, const char *endpoint, size_t index) {
 
 flk_err_t flk_brokers_init(flk_relay_t *relay, char *errmsg) {
     adding_t adding = {.relay = relay, .errmsg = errmsg};
+    relay->brokers = flk_start_alloc(sizeof *relay->brokers);
     if (flk_settings_each(flk_settings_str(relay->gateway->settings, FLK_SET_FRONTENDS), add, &adding) == 0) {
         flk_errmsg(errmsg, "FLK_FRONTENDS names no broker");
         return FLK_E_CONFIG;
@@ -268,7 +289,24 @@ flk_err_t flk_brokers_init(flk_relay_t *relay, char *errmsg) {
 }
 
 void flk_brokers_fini(flk_relay_t *relay) {
-    for (size_t i = 0; i < relay->brokers_len; i++) {
-        flk_uplink_fini(&relay->brokers[i].uplink);
+    flk_brokers_t *brokers = relay->brokers;
+    relay->brokers = NULL;
+    for (size_t i = 0; brokers != NULL && i < brokers->len; i++) {
+        flk_uplink_fini(&brokers->all[i].uplink);
     }
+    free(brokers);
+}
+
+int flk_brokers_poll(const flk_brokers_t *brokers, zmq_pollitem_t *items) {
+    int len = 0;
+    for (size_t i = 0; i < brokers->len; i++) {
+        if (brokers->all[i].uplink.socket != NULL) {
+            items[len++] = (zmq_pollitem_t){.socket = brokers->all[i].uplink.socket, .events = ZMQ_POLLIN};
+        }
+    }
+    return len;
+}
+
+size_t flk_brokers_linked(const flk_brokers_t *brokers) {
+    return atomic_load_explicit(&brokers->linked, memory_order_relaxed);
 }

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* A burial: the relay gives a submission, its PCS goes into the log, the log's writer reports it durable, the relay then acks
- * the inbox and answers. A crash in between drives the inbox record again: the broker gives it up once more.
- * The log's records stay un-acked for as long as they are buried; acking one is what takes it out. */
+/* The relay gives a submission, its PCS goes into the log, the log's writer reports it durable, the relay then acks the inbox and
+ * answers. A crash in between drives the inbox record again: its id is found among the dead letters.
+ * The log's records stay un-acked for as long as they are dead letters; acking one takes it out. */
 #include "gateway/dlq.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct burial {
+typedef struct letter {
     flk_wal_entry_t entry; /* first: the log hands this pointer back */
     flk_submission_t *submission;
-} burial_t;
+} letter_t;
 
 struct flk_dlq {
     flk_wal_t *wal;
-    flk_dlq_buried_fn *buried;
+    flk_dlq_stored_fn *stored;
     void *arg;
     uint8_t (
         *ids)[FLK_PCS_ID_BYTES]; /* open addressing; an all-zero place is empty (no SHA-256 is expected to be zero) */
@@ -88,8 +88,8 @@ static void forget(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
     atomic_fetch_sub_explicit(&dlq->len, 1, memory_order_relaxed);
 }
 
-void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], uint16_t status) {
-    flk_wal_ack(dlq->wal, lsn, (flk_wal_mark_t){.status = status});
+void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], flk_dlq_status_t status) {
+    flk_wal_ack(dlq->wal, lsn, (flk_wal_mark_t){.status = (uint16_t)status});
     forget(dlq, pcs_id);
 }
 
@@ -100,27 +100,27 @@ flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor) {
 static void on_commit(void *arg, flk_wal_entry_t *group) {
     flk_dlq_t *dlq = arg;
     while (group != NULL) {
-        burial_t *burial = (burial_t *)group;
+        letter_t *letter = (letter_t *)group;
         group = group->next;
-        dlq->buried(dlq->arg, burial->submission, burial->entry.err);
-        free(burial);
+        dlq->stored(dlq->arg, letter->submission, letter->entry.err);
+        free(letter);
     }
 }
 
-void flk_dlq_bury(flk_dlq_t *dlq, flk_submission_t *submission) {
-    burial_t *burial = calloc(1, sizeof *burial);
-    if (burial == NULL) {
-        dlq->buried(dlq->arg, submission, FLK_E_NOMEM);
+void flk_dlq_append(flk_dlq_t *dlq, flk_submission_t *submission) {
+    letter_t *letter = calloc(1, sizeof *letter);
+    if (letter == NULL) {
+        dlq->stored(dlq->arg, submission, FLK_E_NOMEM);
         return;
     }
-    burial->submission = submission;
-    burial->entry.body = zmq_msg_data(&submission->pcs);
-    burial->entry.body_bytes = (uint32_t)zmq_msg_size(&submission->pcs);
-    burial->entry.kind = FLK_BODY_MSGPACK;
-    flk_wal_append(dlq->wal, &burial->entry);
+    letter->submission = submission;
+    letter->entry.body = zmq_msg_data(&submission->pcs);
+    letter->entry.body_bytes = (uint32_t)zmq_msg_size(&submission->pcs);
+    letter->entry.kind = FLK_BODY_MSGPACK;
+    flk_wal_append(dlq->wal, &letter->entry);
 }
 
-/* Reads the ids of all that is buried. What cannot be read is left to flk-replay; its id is no longer known here. */
+/* Reads the ids of all dead letters. One that cannot be read is left to flk-replay; its id is not known here. */
 static flk_err_t load(flk_dlq_t *dlq, char *errmsg) {
     flk_wal_cursor_t *cursor = NULL;
     flk_pcs_reader_t *reader = flk_pcs_reader_new();
@@ -142,11 +142,11 @@ static flk_err_t load(flk_dlq_t *dlq, char *errmsg) {
     return err == FLK_E_NOT_FOUND ? FLK_OK : err;
 }
 
-flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_buried_fn *buried, void *arg,
+flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_stored_fn *stored, void *arg,
                        flk_dlq_t **dlq, char *errmsg) {
     *dlq = NULL;
     flk_dlq_t *mine = flk_start_alloc(sizeof *mine);
-    mine->buried = buried;
+    mine->stored = stored;
     mine->arg = arg;
     flk_wal_options_t options = *like;
     options.dir = dir;
@@ -181,6 +181,7 @@ flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *
     flk_pcs_fault_t fault;
     zmq_msg_t *body = (zmq_msg_t *)&submission->pcs; /* libzmq's getters take no const */
     flk_err_t err = flk_pcs_from_msgpack(reader, zmq_msg_data(body), zmq_msg_size(body), &pcs, &fault);
+    zmq_msg_init(outcome);
     if (err != FLK_OK) {
         return err;
     }

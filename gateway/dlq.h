@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The gateway's dead-letter queue: PCS that took three workers with them while alone. A log of its own in DATA_DIR/dlq, and
- * the set of their ids in memory. The relay thread owns it; only `buried` is called from the log's writer. */
+ * the set of their ids in memory. The relay thread owns it; only `stored` is called from the log's writer. */
 #ifndef FLK_GATEWAY_DLQ_H
 #define FLK_GATEWAY_DLQ_H
 
@@ -8,32 +8,31 @@
 
 typedef struct flk_dlq flk_dlq_t; /* Opaque; fields are commented in dlq.c. */
 
-/* A burial is on disk, or failed with `err`. Called from the log's writer. */
-typedef void flk_dlq_buried_fn(void *arg, flk_submission_t *submission, flk_err_t err);
+/* A dead letter is on disk, or was not stored because of `err`. Called from the log's writer. */
+typedef void flk_dlq_stored_fn(void *arg, flk_submission_t *submission, flk_err_t err);
 
 /* Opens the log (options: all but the directory and the commit call are the inbox's) and reads the ids of what it holds.
  * Errors as flk_wal_open. Caller frees with flk_dlq_close. */
-FLK_MUST_CHECK flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_buried_fn *buried,
+FLK_MUST_CHECK flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_stored_fn *stored,
                                       void *arg, flk_dlq_t **dlq, char *errmsg);
 void flk_dlq_close(flk_dlq_t **dlq);
 
 FLK_MUST_CHECK bool flk_dlq_contains(const flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
 size_t flk_dlq_len(const flk_dlq_t *dlq); /* any thread */
 
-/* Puts a submission into the log; `buried` is called when that is settled, also when this fails at once (FLK_E_NOMEM). The
- * submission must live until then. */
-void flk_dlq_bury(flk_dlq_t *dlq, flk_submission_t *submission);
-/* After a burial on disk: from now on flk_dlq_contains says yes. Out of memory: the id is answered by a worker again
- * until the next start. */
+/* Puts a submission into the log and keeps it until `stored` is called, which happens in any case, at once for FLK_E_NOMEM. */
+void flk_dlq_append(flk_dlq_t *dlq, flk_submission_t *submission);
+/* A dead letter is on disk: from now on flk_dlq_contains says yes. Out of memory: workers answer for the id again until the
+ * next start. */
 void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
 
-/* A letter leaves the queue: its record is acked with `status`, its id is no longer known. */
-void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], uint16_t status);
-/* Over what is buried, oldest first. FLK_E_NOMEM. Destroy it before the queue is closed. */
+/* A dead letter leaves the queue: its record is acked with `status`, its id is no longer known. */
+void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], flk_dlq_status_t status);
+/* Over what the queue holds, oldest first. FLK_E_NOMEM. Destroy it before the queue is closed. */
 FLK_MUST_CHECK flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor);
 
-/* What a dead letter is answered: 202, reasons dead_letter. Encoded outcome into `outcome`, which must be empty. Errors: FLK_E_NOMEM,
- * FLK_E_INVALID. */
+/* Initialises `outcome` with the encoded answer to a dead letter: 202, reasons dead_letter. Errors: FLK_E_NOMEM, FLK_E_INVALID;
+ * `outcome` is empty then. */
 FLK_MUST_CHECK flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *reader,
                                          zmq_msg_t *outcome);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Start: the logs, the metrics that read them, the relay. Stop: the relay's thread first, so that nothing new reaches
- * the logs; then the logs, which still hand what they commit to the relay's queue; then what is left there. */
+ * the logs; then the logs, which still push what they commit to the arrivals; then what is left there. */
 #include "gateway/gateway.h"
 
 #include <stdio.h>
@@ -16,10 +16,10 @@ static void on_sync(void *arg, double seconds, size_t records) {
 }
 
 /* From the dead-letter log's writer. */
-static void on_buried(void *arg, flk_submission_t *submission, flk_err_t err) {
+static void on_stored(void *arg, flk_submission_t *submission, flk_err_t err) {
     flk_gateway_t *gateway = arg;
-    submission->buried_err = err;
-    flk_relay_push(gateway->relay, submission, submission);
+    submission->dlq_err = err;
+    flk_arrivals_push(&gateway->arrivals, submission, submission);
 }
 
 static flk_err_t log_dir(const flk_settings_t *settings, const char *name, char *dir, size_t dir_bytes, char *errmsg) {
@@ -53,7 +53,7 @@ static flk_err_t open_logs(flk_gateway_t *gateway, char *errmsg) {
         return err;
     }
     err = log_dir(settings, "dlq", dir, sizeof dir, errmsg);
-    return err != FLK_OK ? err : flk_dlq_open(dir, &options, on_buried, gateway, &gateway->dlq, errmsg);
+    return err != FLK_OK ? err : flk_dlq_open(dir, &options, on_stored, gateway, &gateway->dlq, errmsg);
 }
 
 static void report_recovery(const flk_gateway_t *gateway) {
@@ -68,6 +68,7 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
     *gateway = (flk_gateway_t){
         .settings = settings,
         .registry = flk_metrics_new(),
+        .arrivals.wake_fd = -1,
         .request_timeout_ms = flk_settings_uint(settings, FLK_SET_REQUEST_TIMEOUT_MS),
         .inflight_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_MAX),
         .inflight_bytes_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_BYTES_MAX),
@@ -76,6 +77,9 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
     flk_err_t err =
         flk_security_load(settings, FLK_ROLE_BROKER, FLK_ROLE_BIT(FLK_ROLE_AGENT) | FLK_ROLE_BIT(FLK_ROLE_ADMIN),
                           &gateway->security, errmsg);
+    if (err == FLK_OK) {
+        err = flk_arrivals_init(&gateway->arrivals, errmsg);
+    }
     if (err == FLK_OK) {
         err = open_logs(gateway, errmsg);
     }
@@ -102,6 +106,7 @@ void flk_gateway_stop(flk_gateway_t *gateway) {
     flk_wal_close(&gateway->inbox);
     flk_dlq_close(&gateway->dlq);
     flk_relay_destroy(&gateway->relay);
+    flk_arrivals_fini(&gateway->arrivals);
     flk_security_destroy(&gateway->security);
     flk_metrics_destroy(&gateway->registry);
 }

@@ -4,10 +4,10 @@
 #define FLK_GATEWAY_GATEWAY_H
 
 #include "common/settings.h"
+#include "gateway/arrivals.h"
 #include "gateway/dlq.h"
 #include "gateway/metrics.h"
 #include "gateway/relay.h"
-#include "gateway/submission.h"
 #include "gateway/throttle.h"
 #include "proto/security.h"
 
@@ -19,6 +19,7 @@ typedef struct flk_gateway {
     flk_wal_t *inbox;
     flk_dlq_t *dlq;
     flk_relay_t *relay;
+    flk_arrivals_t arrivals; /* what the logs' writers and the doors have for the relay */
     flk_throttle_t throttle;
     uint64_t request_timeout_ms;
     size_t inflight_max, inflight_bytes_max;
@@ -37,9 +38,6 @@ FLK_MUST_CHECK flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_set
 void flk_gateway_drain(flk_gateway_t *gateway);
 /* When the HTTP door is closed. Whoever still waits at the ZeroMQ door gets a 503. */
 void flk_gateway_stop(flk_gateway_t *gateway);
-
-/* Counts a ZeroMQ message that flk_link_recv could not make sense of, by its error. */
-void flk_gateway_count_unread(flk_gateway_t *gateway, flk_err_t err);
 
 /* Whether it would take a submission now; for /readyz. Fills `why` (FLK_ERRMSG_BYTES) when not. Any thread. */
 bool flk_gateway_ready(void *gateway, char *why);

@@ -16,6 +16,7 @@
 #include "common/http/admin.h"
 #include "common/http/http.h"
 #include "common/log.h"
+#include "gateway/admission.h"
 #include "gateway/answer.h"
 #include "gateway/ingest.h"
 #include "gateway/slow_body.h"
@@ -187,7 +188,7 @@ static bool give_up(void *arg) {
 /* Takes body->text. */
 static void submit(flk_gateway_t *gateway, flk_http_exchange_t *exchange, body_t *body, uint64_t began_ns) {
     flk_answer_t answer;
-    if (flk_ingest_admit(gateway, body->bytes, &answer) != FLK_OK) {
+    if (flk_admission_admit(gateway, body->bytes, &answer) != FLK_OK) {
         free(body->text);
         send_later(exchange, &answer);
         return;
@@ -195,8 +196,8 @@ static void submit(flk_gateway_t *gateway, flk_http_exchange_t *exchange, body_t
     flk_submission_t *submission = flk_submission_new(FLK_DOOR_HTTP);
     if (submission == NULL) {
         free(body->text);
-        flk_ingest_leave(gateway, body->bytes);
-        flk_ingest_refuse(gateway, 503, "out of memory", RETRY_MS, &answer);
+        flk_admission_leave(gateway, body->bytes);
+        flk_admission_refuse(gateway, 503, "out of memory", RETRY_MS, &answer);
         send_later(exchange, &answer);
         return;
     }

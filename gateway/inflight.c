@@ -5,8 +5,8 @@
 
 struct flk_inflight {
     flk_submission_t **buckets;
-    size_t mask; /* buckets - 1; a power of two at least as large as the limit, so chains stay short */
-    size_t len;
+    size_t mask;       /* buckets - 1; a power of two at least as large as the limit, so chains stay short */
+    atomic_size_t len; /* only its owner writes it */
 };
 
 flk_inflight_t *flk_inflight_new(size_t submissions_max) {
@@ -26,7 +26,7 @@ void flk_inflight_destroy(flk_inflight_t **table) {
     if (mine == NULL) {
         return;
     }
-    FLK_ASSERT(mine->len == 0);
+    FLK_ASSERT(flk_inflight_len(mine) == 0);
     free(mine->buckets);
     free(mine);
 }
@@ -48,7 +48,7 @@ void flk_inflight_insert(flk_inflight_t *table, flk_submission_t *submission) {
     flk_submission_t **head = bucket(table, submission->entry.lsn);
     submission->hash_next = *head;
     *head = submission;
-    table->len++;
+    atomic_fetch_add_explicit(&table->len, 1, memory_order_relaxed);
 }
 
 void flk_inflight_remove(flk_inflight_t *table, flk_submission_t *submission) {
@@ -59,9 +59,9 @@ void flk_inflight_remove(flk_inflight_t *table, flk_submission_t *submission) {
     }
     *link = submission->hash_next;
     submission->hash_next = NULL;
-    table->len--;
+    atomic_fetch_sub_explicit(&table->len, 1, memory_order_relaxed);
 }
 
 size_t flk_inflight_len(const flk_inflight_t *table) {
-    return table->len;
+    return atomic_load_explicit(&table->len, memory_order_relaxed);
 }

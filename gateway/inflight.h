@@ -17,6 +17,6 @@ flk_submission_t *flk_inflight_find(const flk_inflight_t *table, uint64_t lsn);
 /* Keeps `submission` until _remove. Its LSN must not be there. */
 void flk_inflight_insert(flk_inflight_t *table, flk_submission_t *submission);
 void flk_inflight_remove(flk_inflight_t *table, flk_submission_t *submission);
-size_t flk_inflight_len(const flk_inflight_t *table);
+size_t flk_inflight_len(const flk_inflight_t *table); /* any thread */
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "gateway/gateway.h"
+#include "gateway/metrics.h"
 
 #include <math.h>
 
 #include "common/io.h"
+#include "gateway/gateway.h"
 
 static const double group_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
@@ -81,9 +82,4 @@ void flk_gateway_metrics_register(flk_gateway_t *gateway) {
                                               group_bounds, FLK_COUNT_OF(group_bounds));
     m->unreadable =
         flk_metrics_gauge(r, "flk_wal_unreadable_records", NULL, "Un-acked records that the re-drive cannot read.");
-}
-
-void flk_gateway_count_unread(flk_gateway_t *gateway, flk_err_t err) {
-    const flk_gateway_metrics_t *m = &gateway->metrics;
-    flk_counter_add(err == FLK_E_NOT_FOUND ? m->unknown : m->malformed, 1);
 }

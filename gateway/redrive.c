@@ -11,10 +11,13 @@
  * What cannot be read is passed over, reported once for as long as it does not change, and stays in the log for
  * flk-replay; so does a record of a kind that only a later version knows. What is no PCS (it was logged before it was parsed) is
  * acked: driving it again would change nothing. */
+#include "gateway/redrive.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "gateway/arrive.h"
 #include "gateway/relay_internal.h"
 
 enum {
@@ -26,8 +29,23 @@ enum {
     HORIZON_MS = 1000,
 };
 
+typedef struct flk_redrive {
+    flk_wal_cursor_t *cursor;
+    bool running;              /* a pass is under way, though it may rest */
+    uint64_t rest_until_ms;    /* between passes */
+    uint64_t trouble_until_ms; /* after a 503-class answer */
+    uint32_t backoff_ms;
+    uint64_t horizon; /* younger records than this LSN are still their door's */
+    uint64_t next_horizon;
+    uint64_t next_horizon_ms;
+    size_t unreadable;          /* records, or places where some should be, that this pass could not read */
+    size_t unreadable_reported; /* … the last one that was logged */
+    char unreadable_why[FLK_ERRMSG_BYTES];
+} flk_redrive_t;
+
 flk_err_t flk_redrive_init(flk_relay_t *relay) {
-    flk_redrive_t *redrive = &relay->redrive;
+    flk_redrive_t *redrive = flk_start_alloc(sizeof *redrive);
+    relay->redrive = redrive;
     flk_wal_stats_t stats;
     flk_wal_stats(relay->gateway->inbox, &stats);
     redrive->horizon = redrive->next_horizon = stats.next_lsn - 1;
@@ -40,7 +58,11 @@ flk_err_t flk_redrive_init(flk_relay_t *relay) {
 }
 
 void flk_redrive_fini(flk_relay_t *relay) {
-    flk_wal_cursor_destroy(&relay->redrive.cursor);
+    if (relay->redrive != NULL) {
+        flk_wal_cursor_destroy(&relay->redrive->cursor);
+        free(relay->redrive);
+        relay->redrive = NULL;
+    }
 }
 
 /* ---- when ---- */
@@ -51,7 +73,7 @@ static uint64_t after(const flk_relay_t *relay, uint32_t ms) {
 }
 
 void flk_redrive_trouble(flk_relay_t *relay, uint32_t retry_ms) {
-    flk_redrive_t *redrive = &relay->redrive;
+    flk_redrive_t *redrive = relay->redrive;
     if (relay->now_ms < redrive->trouble_until_ms) {
         return; /* the same trouble, told by another submission */
     }
@@ -60,13 +82,13 @@ void flk_redrive_trouble(flk_relay_t *relay, uint32_t retry_ms) {
 }
 
 void flk_redrive_progress(flk_relay_t *relay) {
-    relay->redrive.backoff_ms = BACKOFF_MS_MIN;
+    relay->redrive->backoff_ms = BACKOFF_MS_MIN;
 }
 
 /* What was committed a whole period ago has left its door by now. Should a door be slower still, flk_relay_arrive finds
  * the record in the table, or the log knows that it was settled: either is harmless. */
 static void move_horizon(flk_relay_t *relay) {
-    flk_redrive_t *redrive = &relay->redrive;
+    flk_redrive_t *redrive = relay->redrive;
     if (relay->now_ms < redrive->next_horizon_ms) {
         return;
     }
@@ -80,7 +102,7 @@ static void move_horizon(flk_relay_t *relay) {
 
 /* False: there is nothing to do. */
 static bool begin_pass(flk_relay_t *relay) {
-    flk_redrive_t *redrive = &relay->redrive;
+    flk_redrive_t *redrive = relay->redrive;
     flk_wal_stats_t stats;
     flk_wal_stats(relay->gateway->inbox, &stats);
     if (stats.unacked == 0) {
@@ -94,7 +116,7 @@ static bool begin_pass(flk_relay_t *relay) {
 }
 
 static void end_pass(flk_relay_t *relay) {
-    flk_redrive_t *redrive = &relay->redrive;
+    flk_redrive_t *redrive = relay->redrive;
     redrive->running = false;
     redrive->rest_until_ms = after(relay, REST_MS);
     flk_gauge_set(relay->gateway->metrics.unreadable, (int64_t)redrive->unreadable);
@@ -156,7 +178,7 @@ static bool drive(flk_relay_t *relay, const flk_wal_record_t *record) {
 
 /* One record. False: the pass is over. */
 static bool step(flk_relay_t *relay, size_t *bytes) {
-    flk_redrive_t *redrive = &relay->redrive;
+    flk_redrive_t *redrive = relay->redrive;
     flk_wal_record_t record;
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_err_t err = flk_wal_cursor_next(redrive->cursor, &record, errmsg);
@@ -175,12 +197,12 @@ static bool step(flk_relay_t *relay, size_t *bytes) {
     return flk_inflight_find(relay->table, record.lsn) != NULL || drive(relay, &record);
 }
 
-void flk_redrive_tick(flk_relay_t *relay) {
-    flk_redrive_t *redrive = &relay->redrive;
+void flk_redrive_tick(flk_relay_t *relay, bool linked) {
+    flk_redrive_t *redrive = relay->redrive;
     size_t bytes = 0;
     move_horizon(relay);
-    if (relay->now_ms < redrive->rest_until_ms || relay->now_ms < redrive->trouble_until_ms ||
-        !flk_relay_linked(relay) || (!redrive->running && !begin_pass(relay))) {
+    if (relay->now_ms < redrive->rest_until_ms || relay->now_ms < redrive->trouble_until_ms || !linked ||
+        (!redrive->running && !begin_pass(relay))) {
         return;
     }
     for (int i = 0; i < RECORDS_PER_TURN && bytes < BYTES_PER_TURN && relay->driven.len < FLK_REDRIVE_WINDOW; i++) {

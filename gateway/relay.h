@@ -12,15 +12,11 @@ struct flk_gateway;
  * FLK_E_CONFIG with setting and reason in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char *errmsg);
 
-/* Ends the thread; after the HTTP door is closed, before the logs are: what they still commit is pushed here. NULL is
+/* Ends the thread; after the HTTP door is closed, before the logs are: what they still commit goes to the arrivals. NULL is
  * allowed. */
 void flk_relay_stop(flk_relay_t *relay);
 /* After the logs are closed: says GOODBYE, answers 503 to agents that still wait, frees. NULL is allowed. */
 void flk_relay_destroy(flk_relay_t **relay);
-
-/* Hands over a chain linked by queue_next, newest first: from `newest` to `oldest`. Takes them. Any thread; one atomic
- * operation, and one write(2) when the relay has nothing else to do. */
-void flk_relay_push(flk_relay_t *relay, flk_submission_t *newest, flk_submission_t *oldest);
 
 /* True when a broker is linked. Any thread. */
 bool flk_relay_linked(const flk_relay_t *relay);

@@ -5,7 +5,9 @@
  * A verdict may come twice (the submission was sent to two brokers), late (its client was told 503), or for a record that is not in
  * memory any more. The log decides: the ack that settles the record counts, every other one does not. So each record is counted
  * once in the life of the process that acks it. */
-#include "gateway/ingest.h"
+#include "gateway/settle.h"
+
+#include "gateway/admission.h"
 #include "gateway/relay_internal.h"
 
 static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
@@ -38,7 +40,8 @@ static uint32_t reasons_of(const flk_answer_t *answer) {
     return record.outcome.reasons;
 }
 
-bool flk_relay_ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
+/* False, and nothing is counted: it was settled before. */
+static bool ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
     flk_wal_mark_t mark = {.status = answer->status, .flags = (uint16_t)answer->flags, .detail = reasons_of(answer)};
     bool settled = flk_wal_ack(relay->gateway->inbox, lsn, mark);
     if (settled) {
@@ -47,47 +50,60 @@ bool flk_relay_ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer)
     return settled;
 }
 
-bool flk_relay_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
-    if (submission->door == FLK_DOOR_LOG || !flk_submission_claim(submission)) {
+bool flk_settle_late(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
+    return ack(relay, lsn, answer);
+}
+
+bool flk_settle_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
+    if (submission->tell == NULL || !flk_submission_claim(submission)) {
         return false;
     }
     atomic_fetch_sub_explicit(&relay->gateway->awaited, 1, memory_order_relaxed);
-    if (submission->door == FLK_DOOR_HTTP) {
-        submission->tell(submission, answer);
-        return true;
-    }
-    double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
-    flk_histogram_observe(relay->gateway->metrics.request_seconds_zmq, seconds);
-    flk_zmq_door_tell(relay, submission, answer);
+    submission->tell(submission, answer);
     return true;
 }
 
 /* Off every list, out of the table, and out of memory. */
-void flk_relay_forget(flk_relay_t *relay, flk_submission_t *submission) {
+void flk_settle_forget(flk_relay_t *relay, flk_submission_t *submission) {
     flk_list_remove(&submission->by_state);
     flk_list_remove(&submission->by_age);
     if (submission->state != FLK_SUBMISSION_ARRIVING) {
         flk_inflight_remove(relay->table, submission);
-        atomic_store_explicit(&relay->inflight, flk_inflight_len(relay->table), memory_order_relaxed);
     }
     submission->state = FLK_SUBMISSION_SETTLED;
     if (submission->door != FLK_DOOR_LOG) {
-        flk_ingest_release(relay->gateway, submission->entry.body_bytes);
+        flk_admission_release(relay->gateway, submission->entry.body_bytes);
     }
     flk_submission_unref(&submission);
 }
 
-void flk_relay_settle(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
-    flk_relay_ack(relay, submission->entry.lsn, answer);
-    flk_relay_tell(relay, submission, answer);
-    flk_relay_forget(relay, submission);
+void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
+    ack(relay, submission->entry.lsn, answer);
+    flk_settle_tell(relay, submission, answer);
+    flk_settle_forget(relay, submission);
     zmq_msg_close(&answer->outcome);
 }
 
-void flk_relay_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why) {
+void flk_settle_dead_letter(flk_relay_t *relay, flk_submission_t *submission, uint32_t flags) {
+    flk_answer_t answer = {.status = FLK_STATUS_ESCALATED, .flags = flags};
+    flk_err_t err = flk_dlq_outcome(submission, relay->reader, &answer.outcome);
+    if (err != FLK_OK) {
+        flk_settle_defer(relay, submission, 0, flk_err_text(err));
+        return;
+    }
+    flk_settle_end(relay, submission, &answer);
+}
+
+void flk_settle_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why) {
     flk_answer_t answer;
     flk_counter_add(relay->gateway->metrics.unavailable, 1);
     flk_answer_problem(&answer, 503, "", why, retry_ms == 0 ? FLK_RETRY_MS : retry_ms);
-    flk_relay_tell(relay, submission, &answer);
-    flk_relay_forget(relay, submission);
+    flk_settle_tell(relay, submission, &answer);
+    flk_settle_forget(relay, submission);
+}
+
+/* The text that the submission came as need not be kept: the record has it. */
+void flk_settle_detach(flk_relay_t *relay, flk_submission_t *submission) {
+    flk_submission_drop_json(submission);
+    flk_list_push(&relay->detached, &submission->by_age);
 }

@@ -7,12 +7,12 @@
  *    └──── parse ── gate ◀── gate ──┘
  *                     └── the last one ──▶ ARRIVING ─▶ PENDING ◀─▶ SENT ─▶ SETTLED (log acked, answered)
  *                                             │    link lost, WELCOME │        ▲ ▲
- *                                             │                       └─ BURYING │ a dead letter, until its own
+ *                                             │                       └── DEAD ──┤ a dead letter, until its own
  *                                             └─ malformed, not durable: answered┘ log has it
  *
  * Parsing runs beside the sync. After the gates only the relay thread touches a submission, and tells the client; the HTTP door
- * only claims that for itself when it is late. PENDING, SENT and BURYING ones are in the in-flight
- * table; a submission that is let go of before its end (503) goes to SETTLED too, and its record stays in the log. */
+ * only claims that for itself when it is late. PENDING, SENT and DEAD ones are in the in-flight table; a submission that is let
+ * go of before its end (503) goes to SETTLED too, and its record stays in the log. */
 #ifndef FLK_GATEWAY_SUBMISSION_H
 #define FLK_GATEWAY_SUBMISSION_H
 
@@ -20,19 +20,17 @@
 
 #include "common/list.h"
 #include "common/wal/wal.h"
+#include "gateway/inbox_format.h"
 #include "proto/body.h"
 #include "proto/link.h"
 
 typedef enum flk_door { FLK_DOOR_HTTP, FLK_DOOR_ZMQ, FLK_DOOR_LOG } flk_door_t;
 
-/* The kind of a record in the inbox: how its body is encoded. Kept in the log for ever; never renumber. */
-typedef enum flk_body_kind { FLK_BODY_JSON = 1, FLK_BODY_MSGPACK = 2 } flk_body_kind_t;
-
 typedef enum flk_submission_state {
     FLK_SUBMISSION_ARRIVING, /* not yet in the in-flight table */
     FLK_SUBMISSION_PENDING,  /* waits for a broker with credit */
     FLK_SUBMISSION_SENT,     /* a broker has it */
-    FLK_SUBMISSION_BURYING,  /* a dead letter that its log does not hold yet */
+    FLK_SUBMISSION_DEAD,     /* a dead letter that its log does not hold yet */
     FLK_SUBMISSION_SETTLED,
 } flk_submission_state_t;
 
@@ -46,7 +44,7 @@ typedef struct flk_answer {
 } flk_answer_t;
 
 typedef struct flk_submission flk_submission_t;
-/* Tells an HTTP client its answer; called once, by the relay, when it has claimed that. What `answer` holds may be moved. Never blocks. */
+/* Tells the client its answer; the relay calls it once, when it has claimed that. What `answer` holds may be moved. Never blocks. */
 typedef void flk_tell_fn(flk_submission_t *submission, flk_answer_t *answer);
 
 struct flk_submission {
@@ -64,20 +62,20 @@ struct flk_submission {
 
     /* Answering: whoever claims it does so once. */
     atomic_bool claimed;
-    flk_tell_fn *tell;              /* HTTP */
-    void *client;                   /* HTTP: for `tell` */
-    struct flk_gateway *gateway;    /* HTTP: whose door it is */
+    flk_tell_fn *tell;              /* NULL: no client, the re-drive's */
+    void *client;                   /* for `tell` */
+    struct flk_gateway *gateway;    /* HTTP: the gateway of the door */
     flk_route_t route;              /* ZeroMQ: where to */
     flk_id_t client_id;             /* ZeroMQ: the agent's own id */
     uint64_t began_ns, deadline_ms; /* monotonic */
 
     /* The relay's. */
-    struct flk_submission *queue_next; /* on its way to the relay */
+    struct flk_submission *queue_next; /* in the arrivals */
     struct flk_submission *hash_next;  /* in-flight table, by LSN */
-    flk_node_t by_state;               /* PENDING; SENT: what that broker has; BURYING: to be tried again */
+    flk_node_t by_state;               /* PENDING; SENT: what that broker has; DEAD: to be tried again */
     flk_node_t by_age;                 /* watched, detached or driven; see relay_internal.h */
-    flk_err_t buried_err;              /* BURYING: how that went */
-    uint64_t exhumed_lsn;              /* put back from the dead-letter log: its record there; else 0 */
+    flk_err_t dlq_err;                 /* DEAD: whether its log holds it */
+    uint64_t dlq_lsn;                  /* replayed from the dead-letter log: its record there; else 0 */
 };
 
 /* Out of memory gives NULL. Starts with one reference and both gates shut. */

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* dlq purge, dlq replay: take dead letters out of a queue. A gateway that runs gets an order to do so (order.c); else:
+/* dlq purge, dlq replay: take dead letters out of a queue. A gateway that runs gets an order to do so (order.c). Otherwise:
  * Open the queue's log, which locks it (replay: the inbox beside it, too) -> for each match: into the inbox, durable -> ack it
- * in the queue -> flush. The gateway drives what it finds in its inbox when it starts.
+ * in the queue -> flush. The gateway drives the records of its inbox when it starts.
  *
- * A crash in between leaves a record in both logs; it is answered
- * as a dead letter then, and can be replayed again. Nothing is removed from either log here: retention is the gateway's. */
+ * A crash in between leaves a record in both logs; it is answered as a dead letter then, and can be replayed again. Nothing is
+ * removed from either log here: retention is the gateway's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/inbox_format.h"
 #include "gateway/replay/order.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
 
-enum { STATUS_PURGED = 410, STATUS_REPLAYED = 303 }; /* kept in the queue's ack; nobody is answered so */
 static const uint64_t FOR_EVER_MS = UINT64_C(100) * 365 * 86400 * 1000;
 
 enum { ACKED_MS_MAX = 5000, LOOK_US = 50000 };
@@ -24,15 +24,15 @@ static int compare_lsns(const void *a_arg, const void *b_arg) {
     return (a > b) - (a < b);
 }
 
-typedef struct graves {
+typedef struct removal {
     const flk_replay_options_t *options;
     flk_wal_t *queue, *inbox; /* queue NULL: dry run; inbox NULL: purge */
     bool is_order;            /* the gateway runs */
-    flk_order_t order;
+    flk_dlq_order_t order;
     uint64_t records;
     flk_err_t err;
     char *errmsg;
-} graves_t;
+} removal_t;
 
 static flk_err_t open_log(const char *dir, flk_wal_t **wal, char *errmsg) {
     flk_wal_options_t options = {.dir = dir, .retention_ms = FOR_EVER_MS};
@@ -61,110 +61,111 @@ static flk_err_t open_inbox(const char *dir, flk_wal_t **inbox, char *errmsg) {
     return err == FLK_OK ? open_log(path, inbox, errmsg) : err;
 }
 
-static bool take(void *arg, const flk_journal_record_t *record) {
-    graves_t *graves = arg;
-    if (graves->options->json) {
-        graves->err = flk_print_json(record, false);
+static bool take_match(void *arg, const flk_journal_record_t *record) {
+    removal_t *removal = arg;
+    if (removal->options->json) {
+        removal->err = flk_print_json(record, false);
     } else {
         flk_print_row(record);
     }
-    if (graves->err == FLK_OK && graves->is_order) {
-        graves->err = flk_order_add(&graves->order, record->lsn);
+    if (removal->err == FLK_OK && removal->is_order) {
+        removal->err = flk_dlq_order_add(&removal->order, record->lsn);
     }
-    if (graves->err == FLK_OK && graves->inbox != NULL) {
+    if (removal->err == FLK_OK && removal->inbox != NULL) {
         uint64_t lsn;
-        graves->err =
-            flk_wal_append_wait(graves->inbox, record->kind, record->body, record->body_bytes, &lsn, graves->errmsg);
+        removal->err =
+            flk_wal_append_wait(removal->inbox, record->kind, record->body, record->body_bytes, &lsn, removal->errmsg);
     }
-    if (graves->err == FLK_OK && graves->queue != NULL) {
-        flk_wal_mark_t mark = {.status = graves->inbox != NULL ? STATUS_REPLAYED : STATUS_PURGED};
-        flk_wal_ack(graves->queue, record->lsn, mark);
+    if (removal->err == FLK_OK && removal->queue != NULL) {
+        flk_wal_mark_t mark = {.status = removal->inbox != NULL ? FLK_DLQ_REPLAYED : FLK_DLQ_PURGED};
+        flk_wal_ack(removal->queue, record->lsn, mark);
     }
-    graves->records += graves->err == FLK_OK;
-    return graves->err == FLK_OK;
+    removal->records += removal->err == FLK_OK;
+    return removal->err == FLK_OK;
 }
 
-static flk_err_t open_logs(graves_t *graves, const char *dir, char *errmsg) {
-    if (graves->options->dry_run) {
+static flk_err_t open_logs(removal_t *removal, const char *dir, char *errmsg) {
+    if (removal->options->dry_run) {
         return FLK_OK;
     }
     flk_journal_t *journal;
     flk_err_t err = flk_journal_open(dir, &journal, errmsg); /* opening would make what is not there */
     flk_journal_close(&journal);
     if (err == FLK_OK) {
-        err = open_log(dir, &graves->queue, errmsg);
-        graves->is_order = err == FLK_E_LOCKED;
+        err = open_log(dir, &removal->queue, errmsg);
+        removal->is_order = err == FLK_E_LOCKED;
     }
-    if (graves->is_order) {
+    if (removal->is_order) {
         return FLK_OK;
     }
-    if (err == FLK_OK && graves->options->verb == FLK_VERB_DLQ_REPLAY) {
-        err = open_inbox(dir, &graves->inbox, errmsg);
+    if (err == FLK_OK && removal->options->verb == FLK_VERB_DLQ_REPLAY) {
+        err = open_inbox(dir, &removal->inbox, errmsg);
     }
     return err;
 }
 
 static bool note_left(void *arg, const flk_journal_record_t *record) {
-    graves_t *graves = arg;
-    uint64_t *found = bsearch(&record->lsn, graves->order.lsns, graves->order.len, sizeof *found, compare_lsns);
-    graves->records -= found != NULL;
+    removal_t *removal = arg;
+    uint64_t *found = bsearch(&record->lsn, removal->order.lsns, removal->order.len, sizeof *found, compare_lsns);
+    removal->records -= found != NULL;
     return true;
 }
 
-/* The gateway acks lazily: looks until the letters have left the queue, or do not for as long as that may take. */
-static flk_err_t count_left(graves_t *graves, const char *dir, char *errmsg) {
+/* The gateway acks lazily: looks until the dead letters have left the queue, or for as long as that may take. */
+static flk_err_t count_left(removal_t *removal, const char *dir, char *errmsg) {
     const uint64_t until_ms = flk_mono_ms() + ACKED_MS_MAX;
-    const flk_filter_t buried = {.unacked = true};
+    const flk_filter_t waiting = {.unacked = true};
     flk_err_t err;
     do {
         flk_journal_t *journal;
-        graves->records = graves->order.len;
+        removal->records = removal->order.len;
         err = flk_journal_open(dir, &journal, errmsg);
         if (err == FLK_OK) {
-            err = flk_journal_each(journal, &buried, false, note_left, graves, errmsg);
+            err = flk_journal_each(journal, &waiting, false, note_left, removal, errmsg);
             flk_journal_close(&journal);
         }
-    } while (err == FLK_OK && graves->records < graves->order.len && flk_mono_ms() < until_ms && usleep(LOOK_US) == 0);
-    if (err == FLK_OK && graves->records < graves->order.len) {
-        flk_errmsg(errmsg, "%llu letters are still in the queue; see the gateway's log",
-                   (unsigned long long)(graves->order.len - graves->records));
+    } while (err == FLK_OK && removal->records < removal->order.len && flk_mono_ms() < until_ms &&
+             usleep(LOOK_US) == 0);
+    if (err == FLK_OK && removal->records < removal->order.len) {
+        flk_errmsg(errmsg, "%llu dead letters are still in the queue; see the gateway's log",
+                   (unsigned long long)(removal->order.len - removal->records));
         err = FLK_E_UNAVAILABLE;
     }
     return err;
 }
 
-static flk_err_t take_all(graves_t *graves, const char *dir, char *errmsg) {
+static flk_err_t take_all(removal_t *removal, const char *dir, char *errmsg) {
     flk_journal_t *journal;
     flk_err_t err = flk_journal_open(dir, &journal, errmsg);
     if (err == FLK_OK) {
-        err = flk_journal_each(journal, &graves->options->filter, true, take, graves, errmsg);
+        err = flk_journal_each(journal, &removal->options->filter, true, take_match, removal, errmsg);
         flk_journal_close(&journal);
     }
-    err = err == FLK_OK ? graves->err : err;
-    if (err == FLK_OK && graves->is_order) {
-        err = flk_order_give(&graves->order, dir, graves->options->verb == FLK_VERB_DLQ_PURGE, graves->options->wait_ms,
-                             errmsg);
-        err = err == FLK_OK ? count_left(graves, dir, errmsg) : err;
+    err = err == FLK_OK ? removal->err : err;
+    if (err == FLK_OK && removal->is_order) {
+        err = flk_dlq_order_give(&removal->order, dir, removal->options->verb == FLK_VERB_DLQ_PURGE,
+                                 removal->options->wait_ms, errmsg);
+        err = err == FLK_OK ? count_left(removal, dir, errmsg) : err;
     }
-    if (graves->queue != NULL) { /* what is in the inbox already leaves the queue, whatever came after it */
-        flk_err_t flushed = flk_wal_flush(graves->queue, err == FLK_OK ? errmsg : NULL);
+    if (removal->queue != NULL) { /* what is in the inbox already leaves the queue, whatever came after it */
+        flk_err_t flushed = flk_wal_flush(removal->queue, err == FLK_OK ? errmsg : NULL);
         err = err == FLK_OK ? flushed : err;
     }
     return err;
 }
 
-int flk_replay_graves(const flk_replay_options_t *options, const char *dir) {
+int flk_replay_dlq(const flk_replay_options_t *options, const char *dir) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    graves_t graves = {.options = options, .errmsg = errmsg};
-    flk_err_t err = open_logs(&graves, dir, errmsg);
+    removal_t removal = {.options = options, .errmsg = errmsg};
+    flk_err_t err = open_logs(&removal, dir, errmsg);
     if (err == FLK_OK) {
-        err = take_all(&graves, dir, errmsg);
+        err = take_all(&removal, dir, errmsg);
         const char *done = options->dry_run ? "matched" : options->verb == FLK_VERB_DLQ_PURGE ? "purged" : "replayed";
         printf(options->json ? "{\"type\":\"summary\",\"%s\":%llu}\n" : "dead letters %s: %llu\n", done,
-               (unsigned long long)graves.records);
+               (unsigned long long)removal.records);
     }
-    flk_order_fini(&graves.order);
-    flk_wal_close(&graves.inbox);
-    flk_wal_close(&graves.queue);
+    flk_dlq_order_fini(&removal.order);
+    flk_wal_close(&removal.inbox);
+    flk_wal_close(&removal.queue);
     return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_REPLAY_OK;
 }

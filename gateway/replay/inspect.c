@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/inbox_format.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
-#include "gateway/submission.h"
 
 int flk_replay_failed(const char *errmsg) {
     fprintf(stderr, "flk-replay: %s\n", errmsg);

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-replay. Reading order: options, filter, journal, print; inspect, verify, audit; resend, submit; graves. */
+/* flk-replay. Reading order: options, filter, journal, print; inspect, verify, audit; resend, submit; order, dlq. */
 #include <sodium.h>
 #include <stdio.h>
 
 #include "gateway/replay/verbs.h"
 
-/* The dead-letter queue holds what has not been taken out of it, and all of that for the same reason. */
-static void narrow_to_buried(flk_filter_t *filter) {
+/* The dead-letter queue holds the un-acked records of its log, all of them for the same reason. */
+static void narrow_to_queue(flk_filter_t *filter) {
     filter->unacked = filter->status == 0;
     if (filter->reasons & 1u << FLK_REASON_DEAD_LETTER) {
         filter->reasons = 0;
     }
 }
 
-static int run(flk_replay_options_t *options, const flk_settings_t *settings, const char *dir) {
+static int run_verb(flk_replay_options_t *options, const flk_settings_t *settings, const char *dir) {
     if (flk_verb_is_dlq(options->verb)) {
-        narrow_to_buried(&options->filter);
+        narrow_to_queue(&options->filter);
     }
     switch (options->verb) {
     case FLK_VERB_LIST:
@@ -35,7 +35,7 @@ static int run(flk_replay_options_t *options, const flk_settings_t *settings, co
         return flk_replay_submit(options, settings, dir);
     case FLK_VERB_DLQ_PURGE:
     case FLK_VERB_DLQ_REPLAY:
-        return flk_replay_graves(options, dir);
+        return flk_replay_dlq(options, dir);
     }
     FLK_ASSERT(false); /* every verb has a case */
 }
@@ -57,7 +57,7 @@ int main(int argc, char **argv) {
         snprintf(dir, sizeof dir, "%s/%s", flk_settings_str(settings, FLK_SET_DATA_DIR),
                  flk_verb_is_dlq(options.verb) ? "dlq" : "inbox");
     }
-    status = run(&options, settings, options.dir != NULL ? options.dir : dir);
+    status = run_verb(&options, settings, options.dir != NULL ? options.dir : dir);
     flk_settings_destroy(&settings);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         return flk_replay_failed("cannot write to standard output");

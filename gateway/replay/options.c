@@ -79,7 +79,7 @@ static const struct {
     [FLK_VERB_EXPORT] = {"export", "", "records with their PCS as NDJSON"},
     [FLK_VERB_AUDIT] = {"audit", "", "verify each record again and compare with what was answered"},
     [FLK_VERB_REPLAY] = {"replay", "", "submit the records again through a gateway"},
-    [FLK_VERB_DLQ_LIST] = {"dlq list", "", "what is buried"},
+    [FLK_VERB_DLQ_LIST] = {"dlq list", "", "the dead letters"},
     [FLK_VERB_DLQ_SHOW] = {"dlq show", "LSN|PCS_ID", "all about a dead letter"},
     [FLK_VERB_DLQ_PURGE] = {"dlq purge", "", "forget dead letters"},
     [FLK_VERB_DLQ_REPLAY] = {"dlq replay", "", "put dead letters back into the inbox beside the queue"},

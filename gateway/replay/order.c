@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dlq purge, dlq replay on the queue of a gateway that runs: collect the LSNs that match -> leave them as an order beside the log
- * (gateway/dlq_orders.h) -> wait until the gateway has removed it -> tell from the log how many have left the queue. */
+ * (gateway/inbox_format.h) -> wait until the gateway has removed it -> count in the log those that have left the queue. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "gateway/dlq_orders.h"
+#include "gateway/inbox_format.h"
 #include "gateway/replay/order.h"
 
 enum { LINE_BYTES = 24, LOOK_US = 20000 };
 
-flk_err_t flk_order_add(flk_order_t *order, uint64_t lsn) {
+flk_err_t flk_dlq_order_add(flk_dlq_order_t *order, uint64_t lsn) {
     if (order->len == order->capacity) {
         size_t capacity = order->capacity * 2 + 256;
         uint64_t *lsns = realloc(order->lsns, capacity * sizeof *lsns);
@@ -27,13 +27,13 @@ flk_err_t flk_order_add(flk_order_t *order, uint64_t lsn) {
     return FLK_OK;
 }
 
-void flk_order_fini(flk_order_t *order) {
+void flk_dlq_order_fini(flk_dlq_order_t *order) {
     free(order->lsns);
-    *order = (flk_order_t){0};
+    *order = (flk_dlq_order_t){0};
 }
 
 /* Made whole under a name of our own, then linked to where the gateway looks: there is one order at a time. */
-static flk_err_t leave(const flk_order_t *order, const char *path, bool purge, char *errmsg) {
+static flk_err_t leave_order(const flk_dlq_order_t *order, const char *path, bool purge, char *errmsg) {
     char own[4200];
     size_t bytes = 0, text_bytes = 32 + order->len * LINE_BYTES;
     char *text = malloc(text_bytes);
@@ -41,11 +41,11 @@ static flk_err_t leave(const flk_order_t *order, const char *path, bool purge, c
         flk_errmsg(errmsg, "out of memory");
         return FLK_E_NOMEM;
     }
-    bytes += (size_t)snprintf(text, text_bytes, "%s\n", purge ? "purge" : "replay");
+    bytes += (size_t)snprintf(text, text_bytes, "%s\n", purge ? FLK_DLQ_ORDER_PURGE : FLK_DLQ_ORDER_REPLAY);
     for (size_t i = 0; i < order->len; i++) {
         bytes += (size_t)snprintf(text + bytes, text_bytes - bytes, "%" PRIu64 "\n", order->lsns[i]);
     }
-    bytes += (size_t)snprintf(text + bytes, text_bytes - bytes, "end\n");
+    bytes += (size_t)snprintf(text + bytes, text_bytes - bytes, FLK_DLQ_ORDER_END "\n");
     snprintf(own, sizeof own, "%s.%d", path, (int)getpid());
     flk_err_t err = flk_io_replace(own, text, bytes, errmsg);
     free(text);
@@ -59,16 +59,17 @@ static flk_err_t leave(const flk_order_t *order, const char *path, bool purge, c
     return err;
 }
 
-flk_err_t flk_order_give(const flk_order_t *order, const char *dir, bool purge, uint64_t wait_ms, char *errmsg) {
+flk_err_t flk_dlq_order_give(const flk_dlq_order_t *order, const char *dir, bool purge, uint64_t wait_ms,
+                             char *errmsg) {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/" FLK_ORDER_NAME, dir) >= (int)sizeof path) {
+    if (snprintf(path, sizeof path, "%s/" FLK_DLQ_ORDER_NAME, dir) >= (int)sizeof path) {
         flk_errmsg(errmsg, "%.200s is longer than a path may be", dir);
         return FLK_E_INVALID;
     }
     if (order->len == 0) {
         return FLK_OK;
     }
-    flk_err_t err = leave(order, path, purge, errmsg);
+    flk_err_t err = leave_order(order, path, purge, errmsg);
     for (uint64_t until_ms = flk_mono_ms() + wait_ms; err == FLK_OK && access(path, F_OK) == 0;) {
         if (flk_mono_ms() >= until_ms) {
             flk_errmsg(

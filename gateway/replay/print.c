@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "common/escape.h"
-#include "gateway/submission.h"
+#include "gateway/inbox_format.h"
 
 const char *flk_print_time(int64_t time_ms, char out[FLK_TIME_BYTES]) {
     time_t seconds = (time_t)(time_ms / 1000);

@@ -20,8 +20,8 @@ FLK_MUST_CHECK int flk_replay_audit(const flk_replay_options_t *options, const f
 /* submit.c: FLK_REPLAY_FAILED when some have no answer */
 FLK_MUST_CHECK int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t *settings,
                                      const char *dir);
-/* graves.c: dlq purge, dlq replay */
-FLK_MUST_CHECK int flk_replay_graves(const flk_replay_options_t *options, const char *dir);
+/* dlq.c: dlq purge, dlq replay */
+FLK_MUST_CHECK int flk_replay_dlq(const flk_replay_options_t *options, const char *dir);
 
 /* Prints "flk-replay: errmsg" and gives FLK_REPLAY_FAILED. */
 FLK_MUST_CHECK int flk_replay_failed(const char *errmsg);

@@ -8,8 +8,8 @@
  * One PCS, submitted up to SUBMISSIONS times (first try, retries after a 503 or a lost connection, duplicates on purpose).
  *
  *   here                              there
- *   rec, ack, next_lsn, Gateway       common/wal*.c: append, group commit, recovery; gateway/relay.c, brokers.c
- *   table, Record                     gateway/relay.c (in-flight table, deadline), gateway/redrive.c
+ *   rec, ack, next_lsn, Gateway       common/wal*.c: append, group commit, recovery; gateway/arrive.c, brokers.c
+ *   table, Record                     gateway/relay.c (deadline), inflight.c, settle.c, redrive.c
  *   dlq, burying                      gateway/dlq_put.c, dlq.c
  *   submit, verdict, link_lost        proto/link.c, uplink.c: connection, HELLO/WELCOME, sending again
  *   holder, losses, stale_route       broker/delivery.h, frontend.c, backend.c

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Dead letters: buried before they are answered, counted once, answered without workers from then on. */
+/* Dead letters: stored before they are answered, counted once, answered without workers from then on. */
 #include "tests/unit/rig/gateway_rig.h"
 
 enum { CREDIT = 1000 };
@@ -25,7 +25,7 @@ static void id_of_pcs(uint64_t n, uint8_t id[FLK_PCS_ID_BYTES]) {
     flk_pcs_fini(&pcs);
 }
 
-static void on_buried(void *arg, flk_submission_t *submission, flk_err_t err) {
+static void on_stored(void *arg, flk_submission_t *submission, flk_err_t err) {
     (void)submission;
     ck_assert_int_eq(err, FLK_OK);
     __atomic_store_n((bool *)arg, true, __ATOMIC_SEQ_CST);
@@ -36,9 +36,9 @@ START_TEST(test_dlq_ids) {
     enum { LETTERS = 500 };
     uint8_t id[FLK_PCS_ID_BYTES];
     flk_dlq_t *dlq;
-    bool buried = false;
+    bool stored = false;
     flk_wal_options_t options = wal_options();
-    ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_buried, &buried, &dlq, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_stored, &stored, &dlq, errmsg), FLK_OK);
     flk_pcs_reader_t *reader = flk_pcs_reader_new();
     for (uint64_t n = 0; n < LETTERS; n++) {
         flk_pcs_t pcs;
@@ -52,9 +52,9 @@ START_TEST(test_dlq_ids) {
         memcpy(zmq_msg_data(&message), body, bytes);
         flk_submission_set_msgpack(submission, &message);
         flk_submission_parse(submission, reader);
-        __atomic_store_n(&buried, false, __ATOMIC_SEQ_CST);
-        flk_dlq_bury(dlq, submission);
-        RIG_WAIT(__atomic_load_n(&buried, __ATOMIC_SEQ_CST));
+        __atomic_store_n(&stored, false, __ATOMIC_SEQ_CST);
+        flk_dlq_append(dlq, submission);
+        RIG_WAIT(__atomic_load_n(&stored, __ATOMIC_SEQ_CST));
         ck_assert(!flk_dlq_contains(dlq, submission->pcs_id));
         flk_dlq_remember(dlq, submission->pcs_id);
         flk_dlq_remember(dlq, submission->pcs_id);
@@ -68,16 +68,16 @@ START_TEST(test_dlq_ids) {
         }
         flk_dlq_close(&dlq);
         if (life == 0) {
-            ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_buried, &buried, &dlq, errmsg), FLK_OK);
+            ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_stored, &stored, &dlq, errmsg), FLK_OK);
         }
     }
     flk_pcs_reader_destroy(&reader);
 }
 END_TEST
 
-/* A PCS that a broker gave up is buried, then answered 202 with that flag and counted once; sent again, also after a
+/* A PCS that a broker gave up is stored, then answered 202 with that flag and counted once; sent again, also after a
  * restart, it is answered as a duplicate and reaches no broker. */
-START_TEST(test_dlq_burial) {
+START_TEST(test_dlq_stores_first) {
     played_t *broker = rig_start_met(CREDIT);
     flk_submission_t *client = http_post(1);
     dead_letter(broker, played_submit(broker));
@@ -99,8 +99,8 @@ START_TEST(test_dlq_burial) {
 }
 END_TEST
 
-/* The same PCS under way several times is buried once, however often it is given up. */
-START_TEST(test_dlq_buried_once) {
+/* The same PCS under way several times is stored once, however often it is given up. */
+START_TEST(test_dlq_stored_once) {
     enum { TIMES = 4 };
     flk_submission_t *clients[TIMES];
     uint64_t lsns[TIMES];
@@ -122,9 +122,9 @@ START_TEST(test_dlq_buried_once) {
 }
 END_TEST
 
-/* A crash between burial and ack: the record that is left in the inbox is settled at the next start without a worker. */
+/* A crash between the two logs: the record that is left in the inbox is settled at the next start without a worker. */
 START_TEST(test_dlq_crash_between) {
-    bool buried = false;
+    bool stored = false;
     flk_dlq_t *dlq;
     flk_wal_options_t options = wal_options();
     rig_set("FLK_REQUEST_TIMEOUT_MS", 100);
@@ -134,9 +134,9 @@ START_TEST(test_dlq_crash_between) {
     http_wait(client, 503);
     rig_stop();
     flk_submission_parse(letter, NULL);
-    ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_buried, &buried, &dlq, errmsg), FLK_OK);
-    flk_dlq_bury(dlq, letter);
-    RIG_WAIT(__atomic_load_n(&buried, __ATOMIC_SEQ_CST));
+    ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_stored, &stored, &dlq, errmsg), FLK_OK);
+    flk_dlq_append(dlq, letter);
+    RIG_WAIT(__atomic_load_n(&stored, __ATOMIC_SEQ_CST));
     flk_dlq_close(&dlq);
     flk_submission_t *other = letter;
     flk_submission_unref(&other);
@@ -149,7 +149,7 @@ START_TEST(test_dlq_crash_between) {
 }
 END_TEST
 
-/* A log that cannot bury: the client is told 503; the PCS is not handed to workers again; once the disk is back it is buried and
+/* A log that cannot store: the client is told 503; the PCS is not handed to workers again; once the disk is back it is stored and
  * counted, once. */
 START_TEST(test_dlq_log_fails) {
     played_t *broker = rig_start_met(CREDIT);
@@ -192,9 +192,9 @@ START_TEST(test_dlq_log_hangs) {
 }
 END_TEST
 
-/* Stopped while a burial waits to be tried again, the gateway keeps the record; the next life drives it, as it knows
- * of no burial. */
-START_TEST(test_dlq_stopped_unburied) {
+/* Stopped while a dead letter waits to be stored, the gateway keeps the record; the next life drives it, as it knows
+ * of no dead letter. */
+START_TEST(test_dlq_stopped_in_between) {
     played_t *broker = rig_start_met(CREDIT);
     flk_submission_t *client = http_post(1);
     uint64_t lsn = played_submit(broker);
@@ -257,7 +257,7 @@ START_TEST(test_dlq_order_replay) {
 }
 END_TEST
 
-/* A letter that takes its workers with it once more is buried once more. */
+/* A letter that takes its workers with it once more is stored once more. */
 START_TEST(test_dlq_order_replay_of_a_poison) {
     played_t *broker = start_with_two();
     leave_order("replay\n1\n2\nend\n");
@@ -320,12 +320,12 @@ int main(void) {
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, rig_setup, rig_teardown);
     tcase_add_test(tcase, test_dlq_ids);
-    tcase_add_test(tcase, test_dlq_burial);
-    tcase_add_test(tcase, test_dlq_buried_once);
+    tcase_add_test(tcase, test_dlq_stores_first);
+    tcase_add_test(tcase, test_dlq_stored_once);
     tcase_add_test(tcase, test_dlq_crash_between);
     tcase_add_test(tcase, test_dlq_log_fails);
     tcase_add_test(tcase, test_dlq_log_hangs);
-    tcase_add_test(tcase, test_dlq_stopped_unburied);
+    tcase_add_test(tcase, test_dlq_stopped_in_between);
     tcase_add_test(tcase, test_dlq_order_replay);
     tcase_add_test(tcase, test_dlq_order_replay_of_a_poison);
     tcase_add_test(tcase, test_dlq_order_purge);

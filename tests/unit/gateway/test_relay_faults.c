@@ -20,7 +20,7 @@ START_TEST(test_relay_log_fails) {
     RIG_WAIT(!flk_wal_healthy(rig.gateway.inbox));
     ck_assert(!flk_gateway_ready(&rig.gateway, errmsg));
     ck_assert_str_eq(errmsg, "the inbox log cannot make records durable");
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
     ck_assert_uint_eq(answer.status, 503);
     ck_assert_uint_ge(answer.retry_ms, 1);
     agent_submit(&agent, 2);
@@ -119,7 +119,7 @@ START_TEST(test_relay_places) {
         clients[i] = http_post(i);
         lsns[i] = played_submit(broker);
     }
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
     ck_assert_uint_eq(answer.status, 503);
     for (unsigned i = 0; i < PLACES; i++) {
         http_wait(clients[i], 503);
@@ -145,11 +145,11 @@ START_TEST(test_relay_places_by_bytes) {
     flk_answer_t answer;
     rig_set("FLK_INFLIGHT_BYTES_MAX", 1 << 20);
     rig_start_met(CREDIT);
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1 << 20, &answer), FLK_OK);
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
-    flk_ingest_leave(&rig.gateway, 1 << 20);
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_OK);
-    flk_ingest_leave(&rig.gateway, 1);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1 << 20, &answer), FLK_OK);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
+    flk_admission_leave(&rig.gateway, 1 << 20);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1, &answer), FLK_OK);
+    flk_admission_leave(&rig.gateway, 1);
     flk_counter_add(rig.gateway.metrics.refused, 2); /* the two that came to nothing */
     unsetenv("FLK_INFLIGHT_BYTES_MAX");
 }
@@ -173,7 +173,7 @@ START_TEST(test_relay_slow_door) {
     for (unsigned i = 0; i < 2; i++) {
         flk_submission_parse(slow[i], NULL);
         ck_assert(flk_submission_pass(slow[i]));
-        flk_relay_push(rig.gateway.relay, slow[i], slow[i]);
+        flk_arrivals_push(&rig.gateway.arrivals, slow[i], slow[i]);
     }
     http_wait(slow[1], 503); /* the re-drive's is under way */
     ck_assert_uint_eq(played_submit(broker), lsns[0]);
@@ -237,7 +237,7 @@ START_TEST(test_relay_drains) {
     ck_assert_int_eq(pthread_create(&drain, NULL, drain_in_thread, NULL), 0);
     RIG_WAIT(!flk_gateway_ready(&rig.gateway, errmsg));
     ck_assert_str_eq(errmsg, "draining");
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1, &answer), FLK_E_UNAVAILABLE);
     ck_assert_uint_eq(answer.status, 503);
     ck_assert_uint_ge(answer.retry_ms, 1);
     ck_assert(!__atomic_load_n(&drained, __ATOMIC_SEQ_CST));
@@ -258,7 +258,7 @@ START_TEST(test_relay_throttle) {
     agent_submit(&agent, 1);
     played_verdict(broker, played_submit(broker), 200, 0);
     agent_expect(&agent, FLK_VERDICT);
-    ck_assert_int_eq(flk_ingest_admit(&rig.gateway, 1, &answer), FLK_E_FULL);
+    ck_assert_int_eq(flk_admission_admit(&rig.gateway, 1, &answer), FLK_E_FULL);
     ck_assert_uint_eq(answer.status, 429);
     ck_assert_uint_ge(answer.retry_ms, 1);
     agent_submit(&agent, 2);

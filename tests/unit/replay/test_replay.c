@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* flk-replay over logs that the test wrote, with marks of its own choice. */
+#include "gateway/inbox_format.h"
 #include "gateway/replay/verbs.h"
-#include "gateway/submission.h"
 #include "tests/unit/rig/pcs_maker.h"
 #include "tests/unit/rig/wal_fixture.h"
 
@@ -42,7 +42,7 @@ static int run(flk_verb_t verb, flk_filter_t filter, const char *name) {
     ck_assert_ptr_nonnull(stdout);
     int status = verb == FLK_VERB_AUDIT   ? flk_replay_audit(&options, settings, path)
                  : verb == FLK_VERB_STATS ? flk_replay_stats(&options, path)
-                                          : flk_replay_graves(&options, path);
+                                          : flk_replay_dlq(&options, path);
     fclose(stdout);
     stdout = terminal;
     return status;
@@ -109,7 +109,7 @@ START_TEST(test_replay_audit_malformed) {
 END_TEST
 
 /* dlq purge takes out what the filter says; dlq replay moves the rest into the inbox, where it waits un-acked. */
-START_TEST(test_replay_graves_moved) {
+START_TEST(test_replay_dead_letters_moved) {
     char id[FLK_PCS_ID_HEX + 1];
     flk_pcs_t pcs;
     flk_wal_t *queue = make_log("dlq"), *inbox = make_log("inbox");
@@ -118,18 +118,18 @@ START_TEST(test_replay_graves_moved) {
     }
     pcs_make(2, 0.5, &pcs);
     strcpy(id, pcs.id);
-    const flk_filter_t buried = {.unacked = true}, second = {.unacked = true, .id = id};
+    const flk_filter_t waiting = {.unacked = true}, second = {.unacked = true, .id = id};
     ck_assert_int_eq(run(FLK_VERB_DLQ_PURGE, second, "dlq"), FLK_REPLAY_FAILED); /* its owner is here */
     flk_wal_close(&queue);
-    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, buried, "dlq"), FLK_REPLAY_FAILED); /* the inbox' owner is */
+    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, waiting, "dlq"), FLK_REPLAY_FAILED); /* the inbox' owner is */
     flk_wal_close(&inbox);
     ck_assert_int_eq(run(FLK_VERB_DLQ_PURGE, second, "dlq"), FLK_REPLAY_OK);
     assert_said("\"purged\":1");
-    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, buried, "dlq"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, waiting, "dlq"), FLK_REPLAY_OK);
     assert_said("\"replayed\":2");
-    ck_assert_int_eq(run(FLK_VERB_STATS, buried, "dlq"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_STATS, waiting, "dlq"), FLK_REPLAY_OK);
     assert_said("\"records\":0");
-    ck_assert_int_eq(run(FLK_VERB_STATS, buried, "inbox"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_STATS, waiting, "inbox"), FLK_REPLAY_OK);
     assert_said("\"records\":2,\"unacked\":2,");
 }
 END_TEST
@@ -167,7 +167,7 @@ int main(void) {
     tcase_add_test(tcase, test_replay_audit_agrees);
     tcase_add_test(tcase, test_replay_audit_differs);
     tcase_add_test(tcase, test_replay_audit_malformed);
-    tcase_add_test(tcase, test_replay_graves_moved);
+    tcase_add_test(tcase, test_replay_dead_letters_moved);
     tcase_add_test(tcase, test_replay_filter_time);
     int status = run_suite(tcase);
     flk_settings_destroy(&settings);

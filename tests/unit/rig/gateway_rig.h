@@ -18,6 +18,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "gateway/admission.h"
 #include "gateway/ingest.h"
 #include "proto/body.h"
 #include "tests/unit/rig/pcs_maker.h"
@@ -272,7 +273,7 @@ static inline flk_submission_t *http_prepare(uint64_t n) {
     pcs_make(n, 0.5, &pcs);
     ck_assert_int_eq(flk_pcs_to_json(&pcs, &json, &json_bytes), FLK_OK);
     flk_pcs_fini(&pcs);
-    ck_assert_msg(flk_ingest_admit(&rig.gateway, json_bytes, &answer) == FLK_OK, "%s", answer.problem.detail);
+    ck_assert_msg(flk_admission_admit(&rig.gateway, json_bytes, &answer) == FLK_OK, "%s", answer.problem.detail);
     flk_submission_t *submission = flk_submission_new(FLK_DOOR_HTTP);
     ck_assert_ptr_nonnull(submission);
     submission->began_ns = flk_mono_ns();

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Dead letters on their way into their log. Relay thread. */
+#ifndef FLK_GATEWAY_DLQ_PUT_H
+#define FLK_GATEWAY_DLQ_PUT_H
+
+#include "gateway/relay.h"
+
+void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission); /* a broker gave it up; takes it */
+void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission);   /* back from the dead-letter log */
+void flk_dlq_put_tick(flk_relay_t *relay);                                /* each second: tries failed ones again */
+
+#endif

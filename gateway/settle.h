@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* How a submission ends. All but _tell and _late take the submission. Relay thread. */
+#ifndef FLK_GATEWAY_SETTLE_H
+#define FLK_GATEWAY_SETTLE_H
+
+#include "gateway/relay.h"
+
+/* Tells the client; false when it was told before, or there is none. What `answer` holds may be moved. */
+bool flk_settle_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
+/* A final answer: acks, counts, tells, lets go. What `answer` holds is moved or freed. */
+void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
+/* The final answer for a dead letter; with FLK_FLAG_DUPLICATE in `flags` for one that the queue held before. */
+void flk_settle_dead_letter(flk_relay_t *relay, flk_submission_t *submission, uint32_t flags);
+/* No answer for now: 503 to the client; the record stays un-acked, for the re-drive. `retry_ms` 0: nobody knows. */
+void flk_settle_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why);
+/* Lets go without a word: the re-drive finds the record in the log, if there is one. */
+void flk_settle_forget(flk_relay_t *relay, flk_submission_t *submission);
+
+/* The client of a submission in the table waits no more: only its record does. */
+void flk_settle_detach(flk_relay_t *relay, flk_submission_t *submission);
+/* A verdict for a record that is not in memory: acks and counts it. False: it was settled before. */
+bool flk_settle_late(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer);
+
+#endif
