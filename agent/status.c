@@ -3,12 +3,11 @@
  * Memory grows with the records on disk (24 bytes each), not with their bodies. Quarantined segments are passed over:
  * what could be salvaged was written again. */
 #include "agent/status.h"
+#include "common/wal/read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "common/wal/wal.h"
 
 enum { REASONS_MAX = 8, REASON_BYTES = 64 };
 

@@ -4,6 +4,7 @@
 #ifndef FLK_GATEWAY_DLQ_H
 #define FLK_GATEWAY_DLQ_H
 
+#include "common/wal/cursor.h"
 #include "gateway/submission.h"
 
 typedef struct flk_dlq flk_dlq_t; /* Opaque; fields are commented in dlq.c. */

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "common/list.h"
+#include "common/wal/cursor.h"
 #include "gateway/gateway.h"
 #include "gateway/inflight.h"
 #include "proto/zap.h"

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/wal/cursor.h"
 
 enum { DEAD_SEGMENT_BYTES_MAX = 4 << 20 };
 

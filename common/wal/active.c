@@ -5,92 +5,93 @@
 #include <stdlib.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/active.h"
+#include "common/wal/file.h"
 
 enum { ITEM_BYTES_MIN = FLK_WAL_ITEM_HEADER_BYTES };
 
 /* The file of the segment is not needed any more: it never got an item. */
 static void forget_empty(flk_wal_t *wal, flk_wal_segment_t *segment, const char *path) {
-    pthread_mutex_lock(&wal->lock);
-    FLK_ASSERT(wal->segments.at[wal->segments.len - 1] == segment);
-    wal->segments.len--;
-    pthread_mutex_unlock(&wal->lock);
+    pthread_mutex_lock(&wal->shared.lock);
+    FLK_ASSERT(wal->shared.segments.at[wal->shared.segments.len - 1] == segment);
+    wal->shared.segments.len--;
+    pthread_mutex_unlock(&wal->shared.lock);
     (void)!flk_io_unlink(path, NULL); /* else recovery removes it */
     flk_wal_segment_destroy(&segment);
 }
 
 void flk_wal_active_seal(flk_wal_t *wal) {
-    flk_wal_segment_t *segment = wal->active;
+    flk_wal_segment_t *segment = wal->writer.active;
     if (segment == NULL) {
         return;
     }
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_path(wal, segment->name, path);
-    bool cut =
-        flk_io_truncate(wal->active_fd, path, segment->bytes, NULL) == FLK_OK; /* else it only takes more space */
-    (void)!flk_io_close(wal->active_fd, path, NULL);                           /* what counts was synced before */
-    wal->active = NULL;
+    flk_wal_path(wal->config.dir, segment->name, path);
+    bool cut = flk_io_truncate(wal->writer.active_fd, path, segment->bytes, NULL) ==
+               FLK_OK;                                      /* else it only takes more space */
+    (void)!flk_io_close(wal->writer.active_fd, path, NULL); /* what counts was synced before */
+    wal->writer.active = NULL;
     if (segment->end_lsn == segment->first_lsn) {
         forget_empty(wal, segment, path);
         return;
     }
-    pthread_mutex_lock(&wal->lock);
+    pthread_mutex_lock(&wal->shared.lock);
     segment->sealed = true;
     segment->file_bytes = cut ? segment->bytes : segment->file_bytes;
-    pthread_mutex_unlock(&wal->lock);
-    wal->checkpoint_due = true;
+    pthread_mutex_unlock(&wal->shared.lock);
+    wal->writer.checkpoint_due = true;
 }
 
 /* Only the writer changes the list, so only the change itself needs the lock. */
 static flk_err_t list_segment(flk_wal_t *wal, flk_wal_segment_t *segment) {
     flk_wal_segments_t longer = {0};
     flk_wal_segment_t **to_free = NULL;
-    if (wal->segments.len == wal->segments.capacity) {
-        if (flk_wal_segments_reserve(&longer, wal->segments.len * 2 + 1) != FLK_OK) {
+    if (wal->shared.segments.len == wal->shared.segments.capacity) {
+        if (flk_wal_segments_reserve(&longer, wal->shared.segments.len * 2 + 1) != FLK_OK) {
             return FLK_E_NOMEM;
         }
-        for (size_t i = 0; i < wal->segments.len; i++) {
-            longer.at[i] = wal->segments.at[i];
+        for (size_t i = 0; i < wal->shared.segments.len; i++) {
+            longer.at[i] = wal->shared.segments.at[i];
         }
     }
-    pthread_mutex_lock(&wal->lock);
+    pthread_mutex_lock(&wal->shared.lock);
     if (longer.at != NULL) {
-        to_free = wal->segments.at;
-        wal->segments.at = longer.at;
-        wal->segments.capacity = longer.capacity;
+        to_free = wal->shared.segments.at;
+        wal->shared.segments.at = longer.at;
+        wal->shared.segments.capacity = longer.capacity;
     }
-    wal->segments.at[wal->segments.len++] = segment;
-    pthread_mutex_unlock(&wal->lock);
+    wal->shared.segments.at[wal->shared.segments.len++] = segment;
+    pthread_mutex_unlock(&wal->shared.lock);
     free(to_free);
     return FLK_OK;
 }
 
 static flk_err_t create_file(flk_wal_t *wal, const flk_wal_header_t *header, bool acks_only, uint64_t *file_bytes) {
     flk_err_t err = FLK_E_NO_SPACE;
-    wal->active_is_reserve = false;
-    bool keep_space = acks_only && wal->space_low && wal->has_reserve;
+    wal->writer.active_is_reserve = false;
+    bool keep_space = acks_only && wal->writer.space_low && wal->writer.has_reserve;
     if (!keep_space) {
-        err = flk_wal_file_create(wal, header, false, file_bytes, &wal->active_fd, NULL);
+        err = flk_wal_file_create(&wal->config, header, false, file_bytes, &wal->writer.active_fd, NULL);
     }
-    if (err == FLK_E_NO_SPACE && acks_only && wal->has_reserve) {
-        wal->has_reserve = false;
-        err = flk_wal_file_create(wal, header, true, file_bytes, &wal->active_fd, NULL);
-        wal->active_is_reserve = err == FLK_OK;
+    if (err == FLK_E_NO_SPACE && acks_only && wal->writer.has_reserve) {
+        wal->writer.has_reserve = false;
+        err = flk_wal_file_create(&wal->config, header, true, file_bytes, &wal->writer.active_fd, NULL);
+        wal->writer.active_is_reserve = err == FLK_OK;
     }
     return err;
 }
 
 flk_err_t flk_wal_active_open(flk_wal_t *wal, uint64_t item_bytes, bool acks_only) {
-    FLK_ASSERT(wal->active == NULL);
-    uint64_t file_bytes = wal->options.segment_bytes_max;
+    FLK_ASSERT(wal->writer.active == NULL);
+    uint64_t file_bytes = wal->config.options.segment_bytes_max;
     if (file_bytes < FLK_WAL_SEGMENT_HEADER_BYTES + item_bytes) {
         file_bytes = FLK_WAL_SEGMENT_HEADER_BYTES + item_bytes;
     }
     const flk_wal_header_t header = {
-        .log_id = wal->id,
-        .number = wal->next_number++,
-        .first_lsn = wal->next_lsn,
-        .durable_lsn = wal->durable_lsn,
+        .log_id = wal->config.id,
+        .number = wal->writer.next_number++,
+        .first_lsn = wal->writer.next_lsn,
+        .durable_lsn = wal->writer.durable_lsn,
         .created_ms = (uint64_t)flk_wall_ms(),
     };
     flk_wal_segment_t *segment = flk_wal_segment_new(header.number, header.first_lsn, file_bytes / ITEM_BYTES_MIN);
@@ -108,18 +109,18 @@ flk_err_t flk_wal_active_open(flk_wal_t *wal, uint64_t item_bytes, bool acks_onl
     segment->file_bytes = file_bytes;
     err = list_segment(wal, segment);
     if (err != FLK_OK) {
-        (void)!flk_io_close(wal->active_fd, segment->name, NULL);
+        (void)!flk_io_close(wal->writer.active_fd, segment->name, NULL);
         flk_wal_segment_destroy(&segment);
         return err;
     }
-    wal->active = segment;
-    wal->active_mono_ms = flk_mono_ms();
-    wal->zeroed_bytes = FLK_WAL_SEGMENT_HEADER_BYTES;
+    wal->writer.active = segment;
+    wal->writer.active_mono_ms = flk_mono_ms();
+    wal->writer.zeroed_bytes = FLK_WAL_SEGMENT_HEADER_BYTES;
     return FLK_OK;
 }
 
-bool flk_wal_active_has_room(const flk_wal_t *wal, uint64_t bytes) {
-    return wal->active != NULL && wal->active->bytes + bytes <= wal->active->file_bytes &&
-           (flk_mono_ms() - wal->active_mono_ms < wal->options.segment_age_ms ||
-            wal->active->end_lsn == wal->active->first_lsn);
+bool flk_wal_active_has_room(const flk_wal_config_t *config, const flk_wal_writer_t *writer, uint64_t bytes) {
+    return writer->active != NULL && writer->active->bytes + bytes <= writer->active->file_bytes &&
+           (flk_mono_ms() - writer->active_mono_ms < config->options.segment_age_ms ||
+            writer->active->end_lsn == writer->active->first_lsn);
 }

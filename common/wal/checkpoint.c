@@ -22,7 +22,7 @@
 #include <xxhash.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/checkpoint.h"
 
 static const char magic[8] = {'F', 'L', 'K', 'C', 'K', 'P', 'T', '\n'};
 enum { VERSION = 2, HEAD_WORDS = 8, ROW_WORDS = 8, SUM_WORD = 7, BYTES_MAX = 256 << 20 };
@@ -44,40 +44,40 @@ static void row_encode(const flk_wal_segment_t *segment, uint64_t *out) {
 }
 
 static uint64_t last_kept_lsn(const flk_wal_t *wal) {
-    if (wal->active != NULL && wal->active->end_lsn > wal->active->first_lsn) {
-        return wal->durable_lsn;
+    if (wal->writer.active != NULL && wal->writer.active->end_lsn > wal->writer.active->first_lsn) {
+        return wal->writer.durable_lsn;
     }
-    for (size_t i = wal->segments.len; i > 0; i--) {
-        if (wal->segments.at[i - 1]->sealed) {
-            return wal->segments.at[i - 1]->end_lsn - 1;
+    for (size_t i = wal->shared.segments.len; i > 0; i--) {
+        if (wal->shared.segments.at[i - 1]->sealed) {
+            return wal->shared.segments.at[i - 1]->end_lsn - 1;
         }
     }
     return 0;
 }
 
 flk_err_t flk_wal_checkpoint_store(flk_wal_t *wal, char *errmsg) {
-    uint64_t *words = malloc((HEAD_WORDS + wal->segments.len * ROW_WORDS) * sizeof *words);
+    uint64_t *words = malloc((HEAD_WORDS + wal->shared.segments.len * ROW_WORDS) * sizeof *words);
     if (words == NULL) {
-        flk_errmsg(errmsg, "cannot write the checkpoint of %s: out of memory", wal->dir);
+        flk_errmsg(errmsg, "cannot write the checkpoint of %s: out of memory", wal->config.dir);
         return FLK_E_NOMEM;
     }
     uint32_t rows = 0;
-    for (size_t i = 0; i < wal->segments.len; i++) {
-        if (wal->segments.at[i]->sealed) {
-            row_encode(wal->segments.at[i], words + HEAD_WORDS + rows++ * ROW_WORDS);
+    for (size_t i = 0; i < wal->shared.segments.len; i++) {
+        if (wal->shared.segments.at[i]->sealed) {
+            row_encode(wal->shared.segments.at[i], words + HEAD_WORDS + rows++ * ROW_WORDS);
         }
     }
     size_t count = HEAD_WORDS + rows * (size_t)ROW_WORDS;
     memcpy(words, magic, sizeof magic);
     words[1] = htole64((uint64_t)rows << 32 | VERSION);
-    words[2] = htole64(wal->id);
-    words[3] = htole64(wal->next_number);
-    words[4] = htole64(wal->next_lsn);
-    words[5] = htole64(wal->durable_lsn);
+    words[2] = htole64(wal->config.id);
+    words[3] = htole64(wal->writer.next_number);
+    words[4] = htole64(wal->writer.next_lsn);
+    words[5] = htole64(wal->writer.durable_lsn);
     words[6] = htole64(last_kept_lsn(wal));
     words[SUM_WORD] = htole64(sum_of(words, count));
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_path(wal, "checkpoint", path);
+    flk_wal_path(wal->config.dir, "checkpoint", path);
     flk_err_t err = flk_io_replace(path, words, count * sizeof *words, errmsg);
     free(words);
     return err;

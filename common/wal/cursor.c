@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/cursor.h"
+#include "common/wal/scan.h"
+#include "common/wal/state.h"
 
 struct flk_wal_cursor {
     flk_wal_t *wal;
@@ -52,9 +54,9 @@ typedef struct place {
 static bool pick(flk_wal_cursor_t *cursor, place_t *place) {
     flk_wal_t *wal = cursor->wal;
     bool found = false;
-    pthread_mutex_lock(&wal->lock);
-    for (size_t i = 0; i < wal->segments.len && !found; i++) {
-        flk_wal_segment_t *segment = wal->segments.at[i];
+    pthread_mutex_lock(&wal->shared.lock);
+    for (size_t i = 0; i < wal->shared.segments.len && !found; i++) {
+        flk_wal_segment_t *segment = wal->shared.segments.at[i];
         if (segment->number > cursor->number && segment->unacked > 0) {
             *place = (place_t){.number = segment->number,
                                .limit = segment->bytes,
@@ -64,15 +66,15 @@ static bool pick(flk_wal_cursor_t *cursor, place_t *place) {
             found = true;
         }
     }
-    pthread_mutex_unlock(&wal->lock);
+    pthread_mutex_unlock(&wal->shared.lock);
     return found;
 }
 
 static bool unchanged(flk_wal_t *wal, const place_t *place) {
-    pthread_mutex_lock(&wal->lock);
-    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&wal->segments, place->number);
+    pthread_mutex_lock(&wal->shared.lock);
+    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&wal->shared.segments, place->number);
     bool same = segment != NULL && segment->generation == place->generation;
-    pthread_mutex_unlock(&wal->lock);
+    pthread_mutex_unlock(&wal->shared.lock);
     return same;
 }
 
@@ -81,8 +83,9 @@ static flk_err_t open_next(flk_wal_cursor_t *cursor, char *errmsg) {
     place_t place;
     while (pick(cursor, &place)) {
         char path[FLK_WAL_PATH_BYTES];
-        flk_wal_path(cursor->wal, place.name, path);
-        flk_err_t err = flk_wal_scan_open(&cursor->scan, path, flk_wal_salt(cursor->wal->id, place.number), errmsg);
+        flk_wal_path(cursor->wal->config.dir, place.name, path);
+        flk_err_t err =
+            flk_wal_scan_open(&cursor->scan, path, flk_wal_salt(cursor->wal->config.id, place.number), errmsg);
         if (!unchanged(cursor->wal, &place)) {
             continue; /* it settled or was replaced meanwhile: pick again */
         }
@@ -122,8 +125,8 @@ static flk_err_t report_missed(const flk_wal_cursor_t *cursor, uint64_t offset, 
 static flk_err_t go_on(flk_wal_cursor_t *cursor, const flk_wal_found_t *found, char *errmsg) {
     flk_err_t err = FLK_OK;
     bool finished = true;
-    pthread_mutex_lock(&cursor->wal->lock);
-    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->segments, cursor->number);
+    pthread_mutex_lock(&cursor->wal->shared.lock);
+    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->shared.segments, cursor->number);
     if (segment != NULL && segment->generation != cursor->generation) {
         cursor->number--; /* replaced: pick it again for what may have come behind the limit */
     } else if (segment != NULL && segment->bytes > cursor->scan.limit) {
@@ -137,7 +140,7 @@ static flk_err_t go_on(flk_wal_cursor_t *cursor, const flk_wal_found_t *found, c
         finished = false;
         err = FLK_E_NOT_FOUND;
     }
-    pthread_mutex_unlock(&cursor->wal->lock);
+    pthread_mutex_unlock(&cursor->wal->shared.lock);
     if (finished) {
         flk_wal_scan_close(&cursor->scan);
     }
@@ -149,15 +152,15 @@ typedef enum verdict { PASS_OVER, DELIVER, MISSED } verdict_t;
 static verdict_t judge(flk_wal_cursor_t *cursor, const flk_wal_found_t *found) {
     verdict_t verdict = PASS_OVER;
     const uint64_t lsn = found->header.lsn;
-    pthread_mutex_lock(&cursor->wal->lock);
-    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->segments, cursor->number);
+    pthread_mutex_lock(&cursor->wal->shared.lock);
+    const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->shared.segments, cursor->number);
     if (segment != NULL && missed_any(cursor, segment, lsn)) {
         verdict = MISSED;
     } else if (segment != NULL && lsn >= cursor->next_lsn && found->header.type == FLK_WAL_ITEM_RECORD &&
                flk_wal_segment_unacked(segment, lsn)) {
         verdict = DELIVER;
     }
-    pthread_mutex_unlock(&cursor->wal->lock);
+    pthread_mutex_unlock(&cursor->wal->shared.lock);
     const uint64_t next_lsn = verdict == MISSED ? lsn : lsn + 1;
     cursor->next_lsn = next_lsn > cursor->next_lsn ? next_lsn : cursor->next_lsn;
     return verdict;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/file.h"
 
 enum { RESERVE_BYTES_MAX = 4 << 20, RESERVE_BYTES_MIN = 4096 };
 
@@ -36,16 +36,16 @@ static flk_err_t remove_if_there(const char *path, char *errmsg) {
     return err == FLK_E_NOT_FOUND ? FLK_OK : err;
 }
 
-flk_err_t flk_wal_file_temporary(const flk_wal_t *wal, const char *name, char path[FLK_WAL_PATH_BYTES], int *fd,
-                                 char *errmsg) {
-    flk_wal_path(wal, name, path);
+flk_err_t flk_wal_file_temporary(const flk_wal_config_t *config, const char *name, char path[FLK_WAL_PATH_BYTES],
+                                 int *fd, char *errmsg) {
+    flk_wal_path(config->dir, name, path);
     flk_err_t err = remove_if_there(path, errmsg);
     return err != FLK_OK ? err : flk_io_open(path, O_WRONLY | O_CREAT | O_EXCL, fd, errmsg);
 }
 
-static flk_err_t open_reserve(flk_wal_t *wal, char path[FLK_WAL_PATH_BYTES], int *fd, uint64_t *file_bytes,
-                              char *errmsg) {
-    flk_wal_path(wal, reserve_name, path);
+static flk_err_t open_reserve(const flk_wal_config_t *config, char path[FLK_WAL_PATH_BYTES], int *fd,
+                              uint64_t *file_bytes, char *errmsg) {
+    flk_wal_path(config->dir, reserve_name, path);
     flk_err_t err = flk_io_open(path, O_WRONLY, fd, errmsg);
     if (err == FLK_OK) {
         err = flk_io_size(*fd, path, file_bytes, errmsg);
@@ -68,13 +68,13 @@ flk_err_t flk_wal_file_write_header(int fd, const char *path, const flk_wal_head
     return flk_io_pwritev(fd, path, &iov, 1, 0, errmsg);
 }
 
-flk_err_t flk_wal_file_create(flk_wal_t *wal, const flk_wal_header_t *header, bool spend_reserve, uint64_t *file_bytes,
-                              int *fd, char *errmsg) {
+flk_err_t flk_wal_file_create(const flk_wal_config_t *config, const flk_wal_header_t *header, bool spend_reserve,
+                              uint64_t *file_bytes, int *fd, char *errmsg) {
     char temporary[FLK_WAL_PATH_BYTES], path[FLK_WAL_PATH_BYTES], name[FLK_WAL_NAME_BYTES];
     flk_wal_file_name(header->number, name);
-    flk_wal_path(wal, name, path);
-    flk_err_t err = spend_reserve ? open_reserve(wal, temporary, fd, file_bytes, errmsg)
-                                  : flk_wal_file_temporary(wal, new_name, temporary, fd, errmsg);
+    flk_wal_path(config->dir, name, path);
+    flk_err_t err = spend_reserve ? open_reserve(config, temporary, fd, file_bytes, errmsg)
+                                  : flk_wal_file_temporary(config, new_name, temporary, fd, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -90,7 +90,7 @@ flk_err_t flk_wal_file_create(flk_wal_t *wal, const flk_wal_header_t *header, bo
     if (err == FLK_OK) {
         err = flk_io_rename(temporary, path, errmsg);
         if (err == FLK_OK) {
-            err = flk_io_sync_dir(wal->dir, errmsg);
+            err = flk_io_sync_dir(config->dir, errmsg);
         }
     }
     if (err != FLK_OK) {
@@ -101,16 +101,16 @@ flk_err_t flk_wal_file_create(flk_wal_t *wal, const flk_wal_header_t *header, bo
     return err;
 }
 
-flk_err_t flk_wal_file_make_reserve(flk_wal_t *wal, char *errmsg) {
+flk_err_t flk_wal_file_make_reserve(const flk_wal_config_t *config, char *errmsg) {
     char temporary[FLK_WAL_PATH_BYTES], path[FLK_WAL_PATH_BYTES];
     int fd;
-    flk_wal_path(wal, reserve_name, path);
-    flk_err_t err = flk_wal_file_temporary(wal, new_name, temporary, &fd, errmsg);
+    flk_wal_path(config->dir, reserve_name, path);
+    flk_err_t err = flk_wal_file_temporary(config, new_name, temporary, &fd, errmsg);
     if (err != FLK_OK) {
         return err;
     }
     uint64_t bytes =
-        wal->options.segment_bytes_max < RESERVE_BYTES_MAX ? wal->options.segment_bytes_max : RESERVE_BYTES_MAX;
+        config->options.segment_bytes_max < RESERVE_BYTES_MAX ? config->options.segment_bytes_max : RESERVE_BYTES_MAX;
     err = flk_io_allocate(fd, temporary, bytes, errmsg);
     if (err == FLK_OK) {
         err = flk_io_sync(fd, temporary, errmsg);
@@ -131,13 +131,13 @@ static bool same_file(const char *a, const char *b) {
     return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }
 
-flk_err_t flk_wal_file_quarantine(flk_wal_t *wal, const char *name, char *errmsg) {
+flk_err_t flk_wal_file_quarantine(const flk_wal_config_t *config, const char *name, char *errmsg) {
     char path[FLK_WAL_PATH_BYTES], aside_name[FLK_WAL_NAME_BYTES + 16], aside[FLK_WAL_PATH_BYTES];
-    flk_wal_path(wal, name, path);
+    flk_wal_path(config->dir, name, path);
     flk_err_t err = FLK_E_EXISTS;
     for (int copy = 0; err == FLK_E_EXISTS && copy < 1000; copy++) {
         snprintf(aside_name, sizeof aside_name, copy == 0 ? "%s.damaged" : "%s.%d.damaged", name, copy);
-        flk_wal_path(wal, aside_name, aside);
+        flk_wal_path(config->dir, aside_name, aside);
         err = flk_io_link(path, aside, errmsg);
         if (err == FLK_E_EXISTS && same_file(path, aside)) {
             return FLK_OK; /* an earlier start got this far */

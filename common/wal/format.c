@@ -33,100 +33,53 @@
  *
  * Rule for change: another layout gets another format version. Magic, version and checksum of the segment header stay
  * where they are, so that a program that does not know a version can tell it from damage and leave the log alone. */
-#include <endian.h>
 #include <string.h>
 #include <xxhash.h>
 
-#include "common/wal/internal.h"
+#include "common/bytes.h"
+#include "common/wal/format.h"
 
 static const char segment_magic[8] = {'F', 'L', 'K', 'W', 'A', 'L', '\r', '\n'};
 static const char item_magic[4] = {'F', 'L', 'K', 'i'};
 enum { FLAG_SPARSE = 1, HEADER_SUM_OFFSET = FLK_WAL_SEGMENT_HEADER_BYTES - 8 };
 
-static void put_u16(uint8_t *out, uint16_t value) {
-    value = htole16(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static void put_u32(uint8_t *out, uint32_t value) {
-    value = htole32(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static void put_u64(uint8_t *out, uint64_t value) {
-    value = htole64(value);
-    memcpy(out, &value, sizeof value);
-}
-
-static uint16_t get_u16(const uint8_t *in) {
-    uint16_t value;
-    memcpy(&value, in, sizeof value);
-    return le16toh(value);
-}
-
-static uint32_t get_u32(const uint8_t *in) {
-    uint32_t value;
-    memcpy(&value, in, sizeof value);
-    return le32toh(value);
-}
-
-static uint64_t get_u64(const uint8_t *in) {
-    uint64_t value;
-    memcpy(&value, in, sizeof value);
-    return le64toh(value);
-}
-
 uint64_t flk_wal_salt(uint64_t log_id, uint64_t number) {
     uint8_t bytes[16];
-    put_u64(bytes, log_id);
-    put_u64(bytes + 8, number);
+    flk_put_le64(bytes, log_id);
+    flk_put_le64(bytes + 8, number);
     return XXH3_64bits(bytes, sizeof bytes);
-}
-
-bool flk_wal_lineage_take(flk_wal_lineage_t *lineage, uint64_t number, const flk_wal_header_t *header) {
-    if (number == 0 || number == lineage->number) {
-        return false;
-    }
-    if (header != NULL) {
-        if (header->log_id != lineage->log_id || header->first_lsn < lineage->first_lsn) {
-            return false;
-        }
-        lineage->first_lsn = header->first_lsn;
-    }
-    lineage->number = number;
-    return true;
 }
 
 void flk_wal_header_encode(const flk_wal_header_t *header, uint8_t out[FLK_WAL_SEGMENT_HEADER_BYTES]) {
     memset(out, 0, FLK_WAL_SEGMENT_HEADER_BYTES);
     memcpy(out, segment_magic, sizeof segment_magic);
-    put_u32(out + 8, FLK_WAL_VERSION);
-    put_u32(out + 12, header->sparse ? FLAG_SPARSE : 0);
-    put_u64(out + 16, header->log_id);
-    put_u64(out + 24, header->number);
-    put_u64(out + 32, header->first_lsn);
-    put_u64(out + 40, header->durable_lsn);
-    put_u64(out + 48, header->created_ms);
-    put_u64(out + 56, header->end_lsn);
-    put_u64(out + 64, header->items);
-    put_u64(out + HEADER_SUM_OFFSET, XXH3_64bits(out, HEADER_SUM_OFFSET));
+    flk_put_le32(out + 8, FLK_WAL_VERSION);
+    flk_put_le32(out + 12, header->sparse ? FLAG_SPARSE : 0);
+    flk_put_le64(out + 16, header->log_id);
+    flk_put_le64(out + 24, header->number);
+    flk_put_le64(out + 32, header->first_lsn);
+    flk_put_le64(out + 40, header->durable_lsn);
+    flk_put_le64(out + 48, header->created_ms);
+    flk_put_le64(out + 56, header->end_lsn);
+    flk_put_le64(out + 64, header->items);
+    flk_put_le64(out + HEADER_SUM_OFFSET, XXH3_64bits(out, HEADER_SUM_OFFSET));
 }
 
 bool flk_wal_header_decode(const uint8_t in[FLK_WAL_SEGMENT_HEADER_BYTES], flk_wal_header_t *header) {
     if (memcmp(in, segment_magic, sizeof segment_magic) != 0 ||
-        get_u64(in + HEADER_SUM_OFFSET) != XXH3_64bits(in, HEADER_SUM_OFFSET)) {
+        flk_get_le64(in + HEADER_SUM_OFFSET) != XXH3_64bits(in, HEADER_SUM_OFFSET)) {
         return false;
     }
     flk_wal_header_t read = {
-        .version = get_u32(in + 8),
-        .log_id = get_u64(in + 16),
-        .number = get_u64(in + 24),
-        .first_lsn = get_u64(in + 32),
-        .durable_lsn = get_u64(in + 40),
-        .created_ms = get_u64(in + 48),
-        .sparse = (get_u32(in + 12) & FLAG_SPARSE) != 0,
-        .end_lsn = get_u64(in + 56),
-        .items = get_u64(in + 64),
+        .version = flk_get_le32(in + 8),
+        .log_id = flk_get_le64(in + 16),
+        .number = flk_get_le64(in + 24),
+        .first_lsn = flk_get_le64(in + 32),
+        .durable_lsn = flk_get_le64(in + 40),
+        .created_ms = flk_get_le64(in + 48),
+        .sparse = (flk_get_le32(in + 12) & FLAG_SPARSE) != 0,
+        .end_lsn = flk_get_le64(in + 56),
+        .items = flk_get_le64(in + 64),
     };
     bool in_range = read.number <= FLK_WAL_NUMBER_MAX && read.first_lsn <= FLK_WAL_NUMBER_MAX &&
                     read.durable_lsn <= FLK_WAL_NUMBER_MAX;
@@ -147,14 +100,14 @@ static uint64_t item_sum(const uint8_t header[FLK_WAL_ITEM_HEADER_BYTES], const 
 void flk_wal_item_encode(const flk_wal_item_header_t *item, const void *body, uint64_t salt,
                          uint8_t out[FLK_WAL_ITEM_HEADER_BYTES]) {
     memcpy(out + 8, item_magic, sizeof item_magic);
-    put_u32(out + 12, item->body_bytes);
-    put_u64(out + 16, item->lsn);
-    put_u64(out + 24, (uint64_t)item->time_ms);
-    put_u32(out + 32, item->unsynced);
+    flk_put_le32(out + 12, item->body_bytes);
+    flk_put_le64(out + 16, item->lsn);
+    flk_put_le64(out + 24, (uint64_t)item->time_ms);
+    flk_put_le32(out + 32, item->unsynced);
     out[36] = item->type;
     out[37] = item->kind;
-    put_u16(out + 38, 0);
-    put_u64(out, item_sum(out, body, item->body_bytes, salt));
+    flk_put_le16(out + 38, 0);
+    flk_put_le64(out, item_sum(out, body, item->body_bytes, salt));
 }
 
 bool flk_wal_item_decode(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], flk_wal_item_header_t *item) {
@@ -162,10 +115,10 @@ bool flk_wal_item_decode(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], flk_wal_it
         return false;
     }
     *item = (flk_wal_item_header_t){
-        .body_bytes = get_u32(in + 12),
-        .lsn = get_u64(in + 16),
-        .time_ms = (int64_t)get_u64(in + 24),
-        .unsynced = get_u32(in + 32),
+        .body_bytes = flk_get_le32(in + 12),
+        .lsn = flk_get_le64(in + 16),
+        .time_ms = (int64_t)flk_get_le64(in + 24),
+        .unsynced = flk_get_le32(in + 32),
         .type = in[36],
         .kind = in[37],
     };
@@ -177,17 +130,18 @@ bool flk_wal_item_decode(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], flk_wal_it
 
 bool flk_wal_item_check(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], const void *body, uint32_t body_bytes,
                         uint64_t salt) {
-    return get_u64(in) == item_sum(in, body, body_bytes, salt);
+    return flk_get_le64(in) == item_sum(in, body, body_bytes, salt);
 }
 
 void flk_wal_ack_encode(uint64_t lsn, flk_wal_mark_t mark, uint8_t out[FLK_WAL_ACK_BYTES]) {
-    put_u64(out, lsn);
-    put_u16(out + 8, mark.status);
-    put_u16(out + 10, mark.flags);
-    put_u32(out + 12, mark.detail);
+    flk_put_le64(out, lsn);
+    flk_put_le16(out + 8, mark.status);
+    flk_put_le16(out + 10, mark.flags);
+    flk_put_le32(out + 12, mark.detail);
 }
 
 void flk_wal_ack_decode(const uint8_t in[FLK_WAL_ACK_BYTES], uint64_t *lsn, flk_wal_mark_t *mark) {
-    *lsn = get_u64(in);
-    *mark = (flk_wal_mark_t){.status = get_u16(in + 8), .flags = get_u16(in + 10), .detail = get_u32(in + 12)};
+    *lsn = flk_get_le64(in);
+    *mark = (flk_wal_mark_t){
+        .status = flk_get_le16(in + 8), .flags = flk_get_le16(in + 10), .detail = flk_get_le32(in + 12)};
 }

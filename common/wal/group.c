@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/group.h"
 
 enum {
     ENTRIES_MAX = 1024,
@@ -33,9 +33,9 @@ flk_wal_frames_t *flk_wal_frames_new(void) {
     return malloc(sizeof(flk_wal_frames_t));
 }
 
-void flk_wal_group_take(flk_wal_t *wal, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max) {
-    *group = (flk_wal_group_t){.first = wal->backlog, .time_ms = flk_wall_ms()};
-    size_t acks_max = !acks ? 0 : wal->pending_acks.len < ACKS_MAX ? wal->pending_acks.len : ACKS_MAX;
+void flk_wal_group_take(flk_wal_writer_t *writer, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max) {
+    *group = (flk_wal_group_t){.first = writer->backlog, .time_ms = flk_wall_ms()};
+    size_t acks_max = !acks ? 0 : writer->pending_acks.len < ACKS_MAX ? writer->pending_acks.len : ACKS_MAX;
     uint64_t acks_bytes = acks_max * ACK_ITEM_BYTES < bytes_max / 2 ? acks_max * ACK_ITEM_BYTES : bytes_max / 2;
     flk_wal_entry_t **link = &group->first;
     while (entries && *link != NULL && group->entries < ENTRIES_MAX) {
@@ -47,10 +47,10 @@ void flk_wal_group_take(flk_wal_t *wal, flk_wal_group_t *group, bool entries, bo
         group->entries++;
         link = &(*link)->next;
     }
-    wal->backlog = *link;
+    writer->backlog = *link;
     *link = NULL;
-    if (wal->backlog == NULL) {
-        wal->backlog_end = &wal->backlog;
+    if (writer->backlog == NULL) {
+        writer->backlog_end = &writer->backlog;
     }
     while (group->acks < acks_max && (group->bytes == 0 || group->bytes + ACK_ITEM_BYTES <= bytes_max)) {
         group->bytes += ACK_ITEM_BYTES;
@@ -63,16 +63,16 @@ static void put(flk_wal_frames_t *frames, const void *data, uint64_t bytes) {
         (struct iovec){.iov_base = (void *)(uintptr_t)data, .iov_len = (size_t)bytes}; /* pwritev only reads */
 }
 
-static void frame(flk_wal_t *wal, const flk_wal_group_t *group) {
-    flk_wal_frames_t *frames = wal->frames;
-    const uint64_t salt = flk_wal_salt(wal->id, wal->active->number);
+static void frame(flk_wal_writer_t *writer, uint64_t log_id, const flk_wal_group_t *group) {
+    flk_wal_frames_t *frames = writer->frames;
+    const uint64_t salt = flk_wal_salt(log_id, writer->active->number);
     uint8_t *at = frames->bytes, *start = at;
     flk_wal_item_header_t item = {.lsn = group->first_lsn, .time_ms = group->time_ms, .type = FLK_WAL_ITEM_RECORD};
     frames->iov_len = 0;
     for (const flk_wal_entry_t *entry = group->first; entry != NULL; entry = entry->next, item.lsn++) {
         item.body_bytes = entry->body_bytes;
         item.kind = entry->kind;
-        item.unsynced = (uint32_t)(item.lsn - wal->durable_lsn);
+        item.unsynced = (uint32_t)(item.lsn - writer->durable_lsn);
         flk_wal_item_encode(&item, entry->body, salt, at);
         at += FLK_WAL_ITEM_HEADER_BYTES;
         put(frames, start, (uint64_t)(at - start));
@@ -85,10 +85,10 @@ static void frame(flk_wal_t *wal, const flk_wal_group_t *group) {
     item.type = FLK_WAL_ITEM_ACK;
     item.kind = 0;
     item.body_bytes = FLK_WAL_ACK_BYTES;
-    const flk_wal_ack_node_t *ack = wal->pending_acks.first;
+    const flk_wal_ack_node_t *ack = writer->pending_acks.first;
     for (size_t i = 0; i < group->acks; i++, ack = ack->next, item.lsn++) {
         uint8_t *body = at + FLK_WAL_ITEM_HEADER_BYTES;
-        item.unsynced = (uint32_t)(item.lsn - wal->durable_lsn);
+        item.unsynced = (uint32_t)(item.lsn - writer->durable_lsn);
         flk_wal_ack_encode(ack->lsn, ack->mark, body);
         flk_wal_item_encode(&item, body, salt, at);
         at += ACK_ITEM_BYTES;
@@ -97,47 +97,43 @@ static void frame(flk_wal_t *wal, const flk_wal_group_t *group) {
 }
 
 /* Returns up to where the file will have been written once. */
-static uint64_t add_zeros(flk_wal_t *wal, uint64_t end) {
-    if (end <= wal->zeroed_bytes) {
-        return wal->zeroed_bytes;
+static uint64_t add_zeros(flk_wal_writer_t *writer, uint64_t end) {
+    if (end <= writer->zeroed_bytes) {
+        return writer->zeroed_bytes;
     }
     uint64_t target = (end + ZERO_AHEAD_BYTES - 1) / ZERO_AHEAD_BYTES * ZERO_AHEAD_BYTES;
-    target = target < wal->active->file_bytes ? target : wal->active->file_bytes;
-    put(wal->frames, zeros, target - end);
+    target = target < writer->active->file_bytes ? target : writer->active->file_bytes;
+    put(writer->frames, zeros, target - end);
     return target;
 }
 
-flk_err_t flk_wal_group_write(flk_wal_t *wal, flk_wal_group_t *group) {
+flk_err_t flk_wal_group_write(const flk_wal_config_t *config, flk_wal_writer_t *writer, flk_wal_group_t *group) {
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_segment_t *segment = wal->active;
+    flk_wal_segment_t *segment = writer->active;
     FLK_ASSERT(segment->bytes + group->bytes <= segment->file_bytes);
-    flk_wal_path(wal, segment->name, path);
-    group->first_lsn = wal->next_lsn;
-    frame(wal, group);
-    uint64_t zeroed = add_zeros(wal, segment->bytes + group->bytes);
-    flk_wal_frames_t *frames = wal->frames;
-    flk_err_t err = flk_io_pwritev(wal->active_fd, path, frames->iov, frames->iov_len, segment->bytes, NULL);
+    flk_wal_path(config->dir, segment->name, path);
+    group->written = false;
+    group->first_lsn = writer->next_lsn;
+    frame(writer, config->id, group);
+    uint64_t zeroed = add_zeros(writer, segment->bytes + group->bytes);
+    flk_wal_frames_t *frames = writer->frames;
+    flk_err_t err = flk_io_pwritev(writer->active_fd, path, frames->iov, frames->iov_len, segment->bytes, NULL);
     if (err != FLK_OK) {
-        pthread_mutex_lock(&wal->lock);
-        wal->stats.write_failures++;
-        pthread_mutex_unlock(&wal->lock);
         return err;
     }
+    group->written = true;
     uint64_t start_ns = flk_mono_ns();
-    err = flk_io_sync(wal->active_fd, path, NULL);
+    err = flk_io_sync(writer->active_fd, path, NULL);
     group->sync_seconds = (double)(flk_mono_ns() - start_ns) / 1e9;
     if (err != FLK_OK) {
-        pthread_mutex_lock(&wal->lock);
-        wal->stats.sync_failures++;
-        pthread_mutex_unlock(&wal->lock);
         return err;
     }
-    wal->zeroed_bytes = zeroed;
+    writer->zeroed_bytes = zeroed;
     return FLK_OK;
 }
 
 static void publish_items(flk_wal_t *wal, const flk_wal_group_t *group) {
-    flk_wal_segment_t *segment = wal->active;
+    flk_wal_segment_t *segment = wal->writer.active;
     flk_wal_item_header_t item = {.lsn = group->first_lsn, .time_ms = group->time_ms, .type = FLK_WAL_ITEM_RECORD};
     for (const flk_wal_entry_t *entry = group->first; entry != NULL; entry = entry->next, item.lsn++) {
         item.body_bytes = entry->body_bytes;
@@ -148,40 +144,40 @@ static void publish_items(flk_wal_t *wal, const flk_wal_group_t *group) {
     for (size_t i = 0; i < group->acks; i++, item.lsn++) {
         flk_wal_segment_add(segment, &item, segment->bytes);
     }
-    wal->stats.records_total += group->entries;
-    wal->stats.acks_total += group->acks;
-    wal->stats.groups_total++;
-    wal->stats.bytes_total += group->bytes;
-    wal->acks_durable += group->acks;
+    wal->shared.stats.records_total += group->entries;
+    wal->shared.stats.acks_total += group->acks;
+    wal->shared.stats.groups_total++;
+    wal->shared.stats.bytes_total += group->bytes;
+    wal->shared.acks_durable += group->acks;
 }
 
 /* The acks are durable: what they name is settled. */
 static void drop_acks(flk_wal_t *wal, size_t count) {
-    flk_wal_segment_t *active = wal->active;
+    flk_wal_segment_t *active = wal->writer.active;
     for (size_t i = 0; i < count; i++) {
-        flk_wal_ack_node_t *ack = wal->pending_acks.first;
+        flk_wal_ack_node_t *ack = wal->writer.pending_acks.first;
         active->acks_lsn_min = ack->lsn < active->acks_lsn_min ? ack->lsn : active->acks_lsn_min;
         active->acks_lsn_max = ack->lsn > active->acks_lsn_max ? ack->lsn : active->acks_lsn_max;
-        flk_wal_segment_t *target = flk_wal_segments_find(&wal->segments, ack->lsn);
+        flk_wal_segment_t *target = flk_wal_segments_find(&wal->shared.segments, ack->lsn);
         if (target != NULL) {
             target->unsettled--;
         }
-        wal->pending_acks.first = ack->next;
+        wal->writer.pending_acks.first = ack->next;
         free(ack);
     }
-    wal->pending_acks.len -= count;
-    if (wal->pending_acks.len == 0) {
-        wal->pending_acks.last = NULL;
+    wal->writer.pending_acks.len -= count;
+    if (wal->writer.pending_acks.len == 0) {
+        wal->writer.pending_acks.last = NULL;
     }
 }
 
 void flk_wal_group_publish(flk_wal_t *wal, flk_wal_group_t *group) {
-    pthread_mutex_lock(&wal->lock);
+    pthread_mutex_lock(&wal->shared.lock);
     publish_items(wal, group);
-    wal->next_lsn = group->first_lsn + group->entries + group->acks;
-    wal->durable_lsn = wal->next_lsn - 1;
-    wal->stats.next_lsn = wal->next_lsn;
-    pthread_cond_broadcast(&wal->done);
-    pthread_mutex_unlock(&wal->lock);
+    wal->writer.next_lsn = group->first_lsn + group->entries + group->acks;
+    wal->writer.durable_lsn = wal->writer.next_lsn - 1;
+    wal->shared.stats.next_lsn = wal->writer.next_lsn;
+    pthread_cond_broadcast(&wal->shared.done);
+    pthread_mutex_unlock(&wal->shared.lock);
     drop_acks(wal, group->acks);
 }

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* 1. List the segments, then the quarantined ones (wal/catalog.c).
+/* 1. List the segments, then the quarantined ones (directory.c).
  * 2. Go over each twice: once to learn what its items say was durable, once to report items and what lies between.
  * 3. Keep the account of LSNs from one segment to the next: what was promised and is in none of them is missing.
  *
  * Bytes that are no valid item are damage if an item that had been durable is missing there, else torn. Nothing is
  * written and no lock is taken: on a live log the newest group may be seen half-written, and shows as torn. A segment
  * that is replaced meanwhile is read from the file that was opened, header included. */
+#include "common/wal/read.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
-#include "common/wal/reader.h"
+#include "common/wal/directory.h"
+#include "common/wal/scan.h"
 
 typedef struct reader {
-    flk_wal_catalog_t catalog;
+    flk_wal_directory_t directory;
     flk_wal_visit_fn *visit;
     void *arg;
     bool stopped;
@@ -42,20 +45,20 @@ static void visit_found(reader_t *reader, const flk_wal_file_t *file, const flk_
         item.record.body = found->body;
         item.record.body_bytes = found->header.body_bytes;
     }
-    visit(reader, file->name, flk_wal_catalog_log_id(&reader->catalog, file), &item);
+    visit(reader, file->name, flk_wal_directory_log_id(&reader->directory, file), &item);
 }
 
 static void visit_place(reader_t *reader, const flk_wal_file_t *file, flk_wal_item_type_t type, uint64_t offset,
                         uint64_t bytes) {
     flk_wal_item_t item = {.type = type, .offset = offset, .bytes = bytes};
-    visit(reader, file->name, flk_wal_catalog_log_id(&reader->catalog, file), &item);
+    visit(reader, file->name, flk_wal_directory_log_id(&reader->directory, file), &item);
 }
 
 static void visit_missing(reader_t *reader, uint64_t number, uint64_t lsn) {
     char name[FLK_WAL_NAME_BYTES];
     flk_wal_item_t item = {.type = FLK_WAL_ITEM_MISSING, .record = {.lsn = lsn}};
     flk_wal_file_name(number, name);
-    visit(reader, name, reader->catalog.log_id, &item);
+    visit(reader, name, reader->directory.log_id, &item);
 }
 
 /* ---- one file ---- */
@@ -66,9 +69,9 @@ typedef struct context {
 } context_t;
 
 static context_t surroundings(const reader_t *reader, size_t index) {
-    const flk_wal_file_t *file = &reader->catalog.files[index];
-    const flk_wal_file_t *next = flk_wal_catalog_next(&reader->catalog, index);
-    const flk_wal_row_t *row = flk_wal_catalog_row(&reader->catalog, file->number);
+    const flk_wal_file_t *file = &reader->directory.files[index];
+    const flk_wal_file_t *next = flk_wal_directory_next(&reader->directory, index);
+    const flk_wal_row_t *row = flk_wal_directory_row(&reader->directory, file->number);
     context_t context = {.void_lsn = UINT64_MAX};
     if (file->quarantined || (file->header_ok && file->header.sparse)) {
         return context;
@@ -88,8 +91,8 @@ static flk_err_t open_file(reader_t *reader, flk_wal_file_t *file, char *errmsg)
     uint8_t bytes[FLK_WAL_SEGMENT_HEADER_BYTES];
     size_t got = 0;
     flk_wal_header_t header;
-    flk_wal_path_in(reader->catalog.dir, file->name, path);
-    uint64_t salt = flk_wal_salt(flk_wal_catalog_log_id(&reader->catalog, file), file->number);
+    flk_wal_path(reader->directory.dir, file->name, path);
+    uint64_t salt = flk_wal_salt(flk_wal_directory_log_id(&reader->directory, file), file->number);
     flk_err_t err = flk_wal_scan_open(&reader->scan, path, salt, errmsg);
     if (err == FLK_OK) {
         err = flk_io_size(reader->scan.fd, path, &reader->scan.limit, errmsg);
@@ -164,7 +167,7 @@ static flk_err_t read_items(reader_t *reader, const flk_wal_file_t *file, contex
 }
 
 static flk_err_t read_file(reader_t *reader, size_t index, uint64_t *end_lsn, char *errmsg) {
-    flk_wal_file_t *file = &reader->catalog.files[index];
+    flk_wal_file_t *file = &reader->directory.files[index];
     flk_err_t err = open_file(reader, file, errmsg);
     context_t context = surroundings(reader, index);
     if (err == FLK_OK) {
@@ -185,11 +188,11 @@ static void account(reader_t *reader, uint64_t lsn) {
 
 /* Segments that the checkpoint knows, in [from, to). */
 static void account_rows(reader_t *reader, uint64_t from, uint64_t to) {
-    const flk_wal_checkpoint_t *checkpoint = &reader->catalog.checkpoint;
+    const flk_wal_checkpoint_t *checkpoint = &reader->directory.checkpoint;
     for (size_t i = 0; i < checkpoint->rows_len && !reader->stopped; i++) {
         const flk_wal_row_t *row = &checkpoint->rows[i];
         if (row->number >= from && row->number < to) {
-            if (flk_wal_catalog_row_missing(&reader->catalog, row)) {
+            if (flk_wal_directory_row_missing(&reader->directory, row)) {
                 visit_missing(reader, row->number, row->first_lsn);
             }
             account(reader, row->end_lsn - 1);
@@ -199,21 +202,21 @@ static void account_rows(reader_t *reader, uint64_t from, uint64_t to) {
 
 /* What the checkpoint knows of is there, or was removed as settled: all but what was in a file when it was written. */
 static void account_checkpoint(reader_t *reader) {
-    const flk_wal_catalog_t *catalog = &reader->catalog;
-    if (!reader->stopped && catalog->known_lsn > reader->accounted_lsn) {
-        visit_missing(reader, catalog->known_number - 1, reader->accounted_lsn + 1);
+    const flk_wal_directory_t *directory = &reader->directory;
+    if (!reader->stopped && directory->known_lsn > reader->accounted_lsn) {
+        visit_missing(reader, directory->known_number - 1, reader->accounted_lsn + 1);
     }
-    account(reader, catalog->checkpoint.durable_lsn);
+    account(reader, directory->checkpoint.durable_lsn);
 }
 
 /* A header says up to which LSN the log was durable when the segment was made: was all of that seen? */
 static void account_before(reader_t *reader, const flk_wal_file_t *file) {
-    if (!file->header_ok || flk_wal_catalog_row(&reader->catalog, file->number) != NULL) {
+    if (!file->header_ok || flk_wal_directory_row(&reader->directory, file->number) != NULL) {
         return;
     }
-    if (file->number >= reader->catalog.checkpoint.next_number) { /* made after the checkpoint, or there is none */
+    if (file->number >= reader->directory.checkpoint.next_number) { /* made after the checkpoint, or there is none */
         account_checkpoint(reader);
-        bool known = reader->catalog.has_checkpoint || reader->any_segment;
+        bool known = reader->directory.has_checkpoint || reader->any_segment;
         if (known && file->header.durable_lsn > reader->accounted_lsn) {
             visit_missing(reader, file->number - 1, reader->accounted_lsn + 1);
         }
@@ -222,9 +225,9 @@ static void account_before(reader_t *reader, const flk_wal_file_t *file) {
 }
 
 static flk_err_t read_segment(reader_t *reader, size_t index, char *errmsg) {
-    const flk_wal_file_t *file = &reader->catalog.files[index];
-    const flk_wal_file_t *next = flk_wal_catalog_next(&reader->catalog, index);
-    const flk_wal_row_t *row = flk_wal_catalog_row(&reader->catalog, file->number);
+    const flk_wal_file_t *file = &reader->directory.files[index];
+    const flk_wal_file_t *next = flk_wal_directory_next(&reader->directory, index);
+    const flk_wal_row_t *row = flk_wal_directory_row(&reader->directory, file->number);
     uint64_t end_lsn = 1;
     account_before(reader, file);
     if (file->misnamed) {
@@ -243,12 +246,12 @@ static flk_err_t read_segment(reader_t *reader, size_t index, char *errmsg) {
 }
 
 static flk_err_t read_all(reader_t *reader, char *errmsg) {
-    const flk_wal_catalog_t *catalog = &reader->catalog;
+    const flk_wal_directory_t *directory = &reader->directory;
     uint64_t from = 0, end_lsn;
     flk_err_t err = FLK_OK;
     size_t i = 0;
-    for (; err == FLK_OK && !reader->stopped && i < catalog->len && !catalog->files[i].quarantined; i++) {
-        const flk_wal_file_t *file = &catalog->files[i];
+    for (; err == FLK_OK && !reader->stopped && i < directory->len && !directory->files[i].quarantined; i++) {
+        const flk_wal_file_t *file = &directory->files[i];
         if (file->stranger) {
             visit_place(reader, file, FLK_WAL_ITEM_STRANGER, 0, 0);
             continue;
@@ -263,8 +266,21 @@ static flk_err_t read_all(reader_t *reader, char *errmsg) {
     if (err == FLK_OK) {
         account_checkpoint(reader);
     }
-    for (; err == FLK_OK && !reader->stopped && i < catalog->len; i++) {
+    for (; err == FLK_OK && !reader->stopped && i < directory->len; i++) {
         err = read_file(reader, i, &end_lsn, errmsg);
+    }
+    return err;
+}
+
+static flk_err_t open_directory(reader_t *reader, const char *dir, char *errmsg) {
+    if (strlen(dir) + FLK_WAL_NAME_BYTES >= FLK_WAL_PATH_BYTES) {
+        flk_errmsg(errmsg, "there is no log in %s: path too long", dir);
+        return FLK_E_NOT_FOUND;
+    }
+    flk_err_t err = flk_wal_directory_load(dir, false, &reader->directory, errmsg);
+    if (err == FLK_OK && reader->directory.len == 0 && !reader->directory.has_checkpoint) {
+        flk_errmsg(errmsg, "there is no log in %s", dir);
+        err = FLK_E_NOT_FOUND;
     }
     return err;
 }
@@ -272,11 +288,11 @@ static flk_err_t read_all(reader_t *reader, char *errmsg) {
 flk_err_t flk_wal_read(const char *dir, flk_wal_visit_fn *visit_item, void *arg, char *errmsg) {
     reader_t reader = {.visit = visit_item, .arg = arg};
     flk_wal_scan_init(&reader.scan);
-    flk_err_t err = flk_wal_catalog_load(dir, &reader.catalog, errmsg);
+    flk_err_t err = open_directory(&reader, dir, errmsg);
     if (err == FLK_OK) {
         err = read_all(&reader, errmsg);
     }
     flk_wal_scan_fini(&reader.scan);
-    flk_wal_catalog_fini(&reader.catalog);
+    flk_wal_directory_fini(&reader.directory);
     return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 1. Find the segments (wal/inventory.c) and read those that are not settled (wal/recover_items.c).
+/* 1. Find the segments (recover_files.c) and read those that are not settled (recover_items.c).
  * 2. A segment that lacks promised items: keep its file as *.damaged, rewrite the segment from what checks.
  * 3. What is missing of a group that nobody was told about is torn. At the end of a segment it is cut; between other
  *    items it is left out by a rewrite, since from now on those are promised.
@@ -13,12 +13,9 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "common/wal/recovery.h"
-
-flk_err_t flk_wal_recovery_nomem(const flk_wal_t *wal, char *errmsg) {
-    flk_errmsg(errmsg, "cannot recover the log %s: out of memory", wal->dir);
-    return FLK_E_NOMEM;
-}
+#include "common/wal/file.h"
+#include "common/wal/recover.h"
+#include "common/wal/rewrite.h"
 
 static void rewrite_segment(flk_wal_t *wal, flk_wal_segment_t *segment) {
     flk_wal_rewrite_t *rewrite;
@@ -34,8 +31,8 @@ static void repair_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *ca
     flk_wal_t *wal = recovery->wal;
     flk_err_t err = FLK_OK;
     if (candidate->lost_items) {
-        wal->stats.quarantined++;
-        err = flk_wal_file_quarantine(wal, candidate->name, NULL);
+        wal->shared.stats.quarantined++;
+        err = flk_wal_file_quarantine(&wal->config, candidate->file.name, NULL);
     }
     if (err == FLK_OK) {
         rewrite_segment(wal, candidate->segment);
@@ -46,7 +43,7 @@ static void cut_tail(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidat
     char path[FLK_WAL_PATH_BYTES];
     int fd;
     flk_wal_segment_t *segment = candidate->segment;
-    flk_wal_path(recovery->wal, segment->name, path);
+    flk_wal_path(recovery->wal->config.dir, segment->name, path);
     if (flk_io_open(path, O_WRONLY, &fd, NULL) != FLK_OK) {
         return;
     }
@@ -58,11 +55,11 @@ static void cut_tail(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidat
 
 static void remove_segment(flk_wal_recovery_t *recovery, flk_wal_segment_t *segment) {
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_path(recovery->wal, segment->name, path);
+    flk_wal_path(recovery->wal->config.dir, segment->name, path);
     (void)!flk_io_unlink(path, NULL);
-    for (size_t i = 0; i < recovery->wal->segments.len; i++) {
-        if (recovery->wal->segments.at[i] == segment) {
-            flk_wal_segments_remove(&recovery->wal->segments, i);
+    for (size_t i = 0; i < recovery->wal->shared.segments.len; i++) {
+        if (recovery->wal->shared.segments.at[i] == segment) {
+            flk_wal_segments_remove(&recovery->wal->shared.segments, i);
             break;
         }
     }
@@ -84,9 +81,9 @@ static void repair(flk_wal_recovery_t *recovery) {
         } else if (segment->file_bytes > segment->bytes) {
             cut_tail(recovery, candidate);
         }
-        recovery->wal->stats.recovered += segment->unacked;
+        recovery->wal->shared.stats.recovered += segment->unacked;
         if (segment->unsettled == 0) {
-            flk_wal_replay_settle(segment);
+            flk_wal_recover_settle(segment);
         }
     }
 }
@@ -94,31 +91,31 @@ static void repair(flk_wal_recovery_t *recovery) {
 /* Of a rewrite that a crash cut short; it may be as large as a segment. */
 static void remove_leftover(const flk_wal_t *wal) {
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_path(wal, FLK_WAL_REWRITE_NAME, path);
+    flk_wal_path(wal->config.dir, FLK_WAL_REWRITE_NAME, path);
     (void)!flk_io_unlink(path, NULL);
 }
 
 flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
     flk_wal_recovery_t recovery = {.wal = wal};
     flk_wal_scan_init(&recovery.scan);
-    flk_err_t err = flk_wal_inventory(&recovery, errmsg);
+    flk_err_t err = flk_wal_recover_files(&recovery, errmsg);
     if (err == FLK_OK) {
-        err = flk_wal_replay(&recovery, errmsg);
+        err = flk_wal_recover_items(&recovery, errmsg);
     }
     if (err == FLK_OK) {
         repair(&recovery);
-        wal->durable_lsn = recovery.accounted_lsn;
+        wal->writer.durable_lsn = recovery.accounted_lsn;
         /* LSNs that the torn bytes may have held are not given out again */
-        wal->next_lsn = recovery.accounted_lsn + 1 + wal->stats.torn_bytes / FLK_WAL_ITEM_HEADER_BYTES;
-        if (recovery.checkpoint.next_lsn > wal->next_lsn) {
-            wal->next_lsn = recovery.checkpoint.next_lsn;
+        wal->writer.next_lsn = recovery.accounted_lsn + 1 + wal->shared.stats.torn_bytes / FLK_WAL_ITEM_HEADER_BYTES;
+        if (recovery.directory.checkpoint.next_lsn > wal->writer.next_lsn) {
+            wal->writer.next_lsn = recovery.directory.checkpoint.next_lsn;
         }
-        wal->stats.next_lsn = wal->next_lsn;
-        wal->checkpoint_due = flk_wal_checkpoint_store(wal, NULL) != FLK_OK;
+        wal->shared.stats.next_lsn = wal->writer.next_lsn;
+        wal->writer.checkpoint_due = flk_wal_checkpoint_store(wal, NULL) != FLK_OK;
         remove_leftover(wal);
     }
     flk_wal_scan_fini(&recovery.scan);
-    free(recovery.checkpoint.rows);
+    flk_wal_directory_fini(&recovery.directory);
     free(recovery.candidates);
     return err;
 }

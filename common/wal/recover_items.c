@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "common/wal/recovery.h"
+#include "common/wal/recover.h"
 
 /* Places without a valid item, until a later item tells whether they had been durable. */
 typedef struct holes {
@@ -19,7 +19,7 @@ typedef struct holes {
 static void resolve_holes(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, holes_t *holes,
                           uint64_t durable_lsn) {
     if (holes->count > 0 && durable_lsn >= holes->first_lsn) {
-        recovery->wal->stats.damaged_records += holes->count;
+        recovery->wal->shared.stats.damaged_records += holes->count;
         candidate->lost_items = true;
         *holes = (holes_t){0};
     }
@@ -37,7 +37,7 @@ static void apply_ack(flk_wal_recovery_t *recovery, flk_wal_segment_t *from, con
     flk_wal_ack_decode(body, &lsn, &mark);
     from->acks_lsn_min = lsn < from->acks_lsn_min ? lsn : from->acks_lsn_min;
     from->acks_lsn_max = lsn > from->acks_lsn_max ? lsn : from->acks_lsn_max;
-    flk_wal_segment_t *target = flk_wal_segments_find(&recovery->wal->segments, lsn);
+    flk_wal_segment_t *target = flk_wal_segments_find(&recovery->wal->shared.segments, lsn);
     if (target != NULL && flk_wal_segment_ack(target, lsn)) {
         target->unsettled--;
     }
@@ -45,9 +45,9 @@ static void apply_ack(flk_wal_recovery_t *recovery, flk_wal_segment_t *from, con
 
 static flk_err_t open_scan(flk_wal_recovery_t *recovery, const flk_wal_candidate_t *candidate, char *errmsg) {
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_path(recovery->wal, candidate->name, path);
-    flk_err_t err =
-        flk_wal_scan_open(&recovery->scan, path, flk_wal_salt(recovery->wal->id, candidate->number), errmsg);
+    flk_wal_path(recovery->wal->config.dir, candidate->file.name, path);
+    flk_err_t err = flk_wal_scan_open(&recovery->scan, path,
+                                      flk_wal_salt(recovery->wal->config.id, candidate->file.number), errmsg);
     return err != FLK_OK ? err : flk_io_size(recovery->scan.fd, path, &recovery->scan.limit, errmsg);
 }
 
@@ -56,7 +56,7 @@ static flk_err_t open_scan(flk_wal_recovery_t *recovery, const flk_wal_candidate
 static flk_err_t sync_items(flk_wal_recovery_t *recovery, const flk_wal_candidate_t *candidate, char *errmsg) {
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     if (err == FLK_OK && flk_io_sync(recovery->scan.fd, recovery->scan.path, NULL) != FLK_OK) {
-        recovery->wal->stats.sync_failures++;
+        recovery->wal->shared.stats.sync_failures++;
     }
     return err;
 }
@@ -64,19 +64,19 @@ static flk_err_t sync_items(flk_wal_recovery_t *recovery, const flk_wal_candidat
 /* Items of the segment that a later one took over are void: their group had failed. The checkpoint still knows when
  * that later one is gone. */
 static uint64_t void_from(const flk_wal_recovery_t *recovery, size_t index) {
-    if (recovery->candidates[index].row != NULL) {
-        return recovery->candidates[index].row->end_lsn;
+    if (recovery->candidates[index].file.row != NULL) {
+        return recovery->candidates[index].file.row->end_lsn;
     }
     for (size_t i = index + 1; i < recovery->len; i++) {
-        if (recovery->candidates[i].on_disk && recovery->candidates[i].header_ok) {
-            return recovery->candidates[i].header.first_lsn;
+        if (recovery->candidates[i].on_disk && recovery->candidates[i].file.header_ok) {
+            return recovery->candidates[i].file.header.first_lsn;
         }
     }
     return UINT64_MAX;
 }
 
-/* A lost header: the first item that checks says where the segment begins. What the segment before it holds too was written again
- * here after a failed sync, and is read there. */
+/* Of a segment with a lost header the first item that checks says where it begins. Items that the segment before it
+ * holds too were written again here after a failed sync; they are read there. */
 static flk_err_t guess_header(flk_wal_recovery_t *recovery, size_t index, char *errmsg) {
     flk_wal_candidate_t *candidate = &recovery->candidates[index];
     const uint64_t end = void_from(recovery, index);
@@ -86,17 +86,17 @@ static flk_err_t guess_header(flk_wal_recovery_t *recovery, size_t index, char *
         err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
     }
     uint64_t first_lsn = found.header.lsn;
-    if (err == FLK_OK && recovery->wal->segments.len > 0) {
-        const flk_wal_segment_t *before = recovery->wal->segments.at[recovery->wal->segments.len - 1];
+    if (err == FLK_OK && recovery->wal->shared.segments.len > 0) {
+        const flk_wal_segment_t *before = recovery->wal->shared.segments.at[recovery->wal->shared.segments.len - 1];
         err = first_lsn < before->first_lsn ? FLK_E_NOT_FOUND : FLK_OK;
         first_lsn = first_lsn < before->end_lsn ? before->end_lsn : first_lsn;
     }
     first_lsn = first_lsn > end ? end : first_lsn; /* all of it is void; segments begin in order, or none is found */
     if (err == FLK_OK) {
-        candidate->header.first_lsn = first_lsn;
-        candidate->header.durable_lsn = first_lsn - 1;
+        candidate->file.header.first_lsn = first_lsn;
+        candidate->file.header.durable_lsn = first_lsn - 1;
         candidate->lost_items = true;
-        recovery->wal->stats.damaged_records++;
+        recovery->wal->shared.stats.damaged_records++;
     }
     return err;
 }
@@ -104,75 +104,99 @@ static flk_err_t guess_header(flk_wal_recovery_t *recovery, size_t index, char *
 /* The last LSN that the segment is known to have held durably, apart from what its own items say. */
 static uint64_t promised_lsn(const flk_wal_recovery_t *recovery, size_t index) {
     const flk_wal_candidate_t *candidate = &recovery->candidates[index];
-    if (candidate->row != NULL) {
-        return candidate->row->end_lsn - 1;
+    if (candidate->file.row != NULL) {
+        return candidate->file.row->end_lsn - 1;
     }
     if (index + 1 == recovery->len) {
-        return recovery->checkpoint.durable_lsn;
+        return recovery->directory.checkpoint.durable_lsn;
     }
     const flk_wal_candidate_t *next = candidate + 1;
-    return next->number == candidate->number + 1 && next->header_ok ? next->header.durable_lsn : 0;
+    return next->file.number == candidate->file.number + 1 && next->file.header_ok ? next->file.header.durable_lsn : 0;
+}
+
+/* The account of one segment while its items are read. */
+typedef struct reading {
+    flk_wal_recovery_t *recovery;
+    flk_wal_candidate_t *candidate;
+    flk_wal_segment_t *segment;
+    uint64_t end_lsn; /* items from here on are void */
+    holes_t holes;
+    uint64_t items;
+} reading_t;
+
+static flk_err_t take_item(reading_t *reading, const flk_wal_found_t *found, char *errmsg) {
+    flk_wal_candidate_t *candidate = reading->candidate;
+    flk_wal_segment_t *segment = reading->segment;
+    if (found->skipped_bytes > 0 || (!candidate->file.header.sparse && found->header.lsn != segment->end_lsn)) {
+        add_hole(&reading->holes, segment->end_lsn, found->skipped_bytes);
+        candidate->has_holes = true;
+    }
+    resolve_holes(reading->recovery, candidate, &reading->holes, found->header.lsn - found->header.unsynced);
+    if (flk_wal_segment_reserve(segment, found->header.lsn) != FLK_OK) {
+        return flk_wal_recover_nomem(reading->recovery, errmsg);
+    }
+    flk_wal_segment_add(segment, &found->header, found->offset);
+    if (found->header.type == FLK_WAL_ITEM_ACK) {
+        apply_ack(reading->recovery, segment, found->body);
+    }
+    reading->items++;
+    return FLK_OK;
+}
+
+/* What lacks at the end was promised or not: by others' words, or, in a sparse segment, by its header's. */
+static void close_account(reading_t *reading, uint64_t promised, uint64_t torn_bytes) {
+    flk_wal_candidate_t *candidate = reading->candidate;
+    flk_wal_stats_t *stats = &reading->recovery->wal->shared.stats;
+    if (candidate->file.header.sparse) {
+        promised = reading->items < candidate->file.header.items || reading->holes.count > 0 ? UINT64_MAX : 0;
+    }
+    if (promised >= reading->segment->end_lsn || torn_bytes > 0) {
+        add_hole(&reading->holes, reading->segment->end_lsn, torn_bytes);
+    }
+    resolve_holes(reading->recovery, candidate, &reading->holes, promised);
+    if (reading->recovery->scan.unreadable_to > 0 && !candidate->lost_items) { /* nobody knows what was there */
+        stats->damaged_records++;
+        candidate->lost_items = true;
+        reading->holes = (holes_t){0};
+    }
+    stats->torn_bytes += reading->holes.bytes;
 }
 
 static flk_err_t read_items(flk_wal_recovery_t *recovery, size_t index, char *errmsg) {
     flk_wal_candidate_t *candidate = &recovery->candidates[index];
     flk_wal_segment_t *segment = candidate->segment;
-    const uint64_t end = void_from(recovery, index);
-    holes_t holes = {0};
-    uint64_t items = 0;
+    reading_t reading = {
+        .recovery = recovery, .candidate = candidate, .segment = segment, .end_lsn = void_from(recovery, index)};
     flk_wal_found_t found = {0};
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     segment->file_bytes = recovery->scan.limit;
     recovery->scan.last_lsn = segment->first_lsn - 1;
     recovery->scan.lsn_max = segment->first_lsn + FLK_WAL_SEGMENT_LSNS_MAX;
-    while (err == FLK_OK && (err = flk_wal_scan_next(&recovery->scan, &found, errmsg)) == FLK_OK) {
-        if (found.header.lsn >= end) {
-            break;
+    bool end = false;
+    while (err == FLK_OK && !end) {
+        err = flk_wal_scan_next(&recovery->scan, &found, errmsg);
+        end = err == FLK_OK && found.header.lsn >= reading.end_lsn;
+        if (err == FLK_OK && !end) {
+            err = take_item(&reading, &found, errmsg);
         }
-        if (found.skipped_bytes > 0 || (!candidate->header.sparse && found.header.lsn != segment->end_lsn)) {
-            add_hole(&holes, segment->end_lsn, found.skipped_bytes);
-            candidate->has_holes = true;
-        }
-        resolve_holes(recovery, candidate, &holes, found.header.lsn - found.header.unsynced);
-        if (flk_wal_segment_reserve(segment, found.header.lsn) != FLK_OK) {
-            return flk_wal_recovery_nomem(recovery->wal, errmsg);
-        }
-        flk_wal_segment_add(segment, &found.header, found.offset);
-        if (found.header.type == FLK_WAL_ITEM_ACK) {
-            apply_ack(recovery, segment, found.body);
-        }
-        items++;
     }
     if (err != FLK_OK && err != FLK_E_NOT_FOUND) {
         return err;
     }
-    uint64_t promised = promised_lsn(recovery, index);
-    if (candidate->header.sparse) {
-        promised = items < candidate->header.items || holes.count > 0 ? UINT64_MAX : 0;
-    }
-    if (promised >= segment->end_lsn || (err == FLK_E_NOT_FOUND && found.skipped_bytes > 0)) {
-        add_hole(&holes, segment->end_lsn, err == FLK_E_NOT_FOUND ? found.skipped_bytes : 0);
-    }
-    resolve_holes(recovery, candidate, &holes, promised);
-    if (recovery->scan.unreadable_to > 0 && !candidate->lost_items) { /* nobody knows what was there */
-        recovery->wal->stats.damaged_records++;
-        candidate->lost_items = true;
-        holes = (holes_t){0};
-    }
-    recovery->wal->stats.torn_bytes += holes.bytes;
-    if (candidate->header.sparse) {
-        if (flk_wal_segment_reserve(segment, candidate->header.end_lsn) != FLK_OK) {
-            return flk_wal_recovery_nomem(recovery->wal, errmsg);
+    close_account(&reading, promised_lsn(recovery, index), end ? 0 : found.skipped_bytes);
+    if (candidate->file.header.sparse) {
+        if (flk_wal_segment_reserve(segment, candidate->file.header.end_lsn) != FLK_OK) {
+            return flk_wal_recover_nomem(recovery, errmsg);
         }
-        flk_wal_segment_skip_to(segment, candidate->header.end_lsn);
+        flk_wal_segment_skip_to(segment, candidate->file.header.end_lsn);
     }
     return FLK_OK;
 }
 
 /* True if acks in a settled segment may concern records of segments that are not. */
 static bool acks_matter(const flk_wal_recovery_t *recovery, const flk_wal_row_t *row) {
-    for (size_t i = 0; i < recovery->wal->segments.len; i++) {
-        const flk_wal_segment_t *segment = recovery->wal->segments.at[i];
+    for (size_t i = 0; i < recovery->wal->shared.segments.len; i++) {
+        const flk_wal_segment_t *segment = recovery->wal->shared.segments.at[i];
         if (segment->acked != NULL && row->acks_lsn_min < segment->end_lsn && row->acks_lsn_max >= segment->first_lsn) {
             return true;
         }
@@ -192,22 +216,22 @@ static flk_err_t read_acks(flk_wal_recovery_t *recovery, flk_wal_candidate_t *ca
 }
 
 static flk_err_t add_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, char *errmsg) {
-    flk_wal_segments_t *segments = &recovery->wal->segments;
-    flk_wal_segment_t *segment = flk_wal_segment_new(candidate->number, candidate->header.first_lsn, 0);
+    flk_wal_segments_t *segments = &recovery->wal->shared.segments;
+    flk_wal_segment_t *segment = flk_wal_segment_new(candidate->file.number, candidate->file.header.first_lsn, 0);
     if (segment == NULL || flk_wal_segments_reserve(segments, segments->len + 1) != FLK_OK) {
         flk_wal_segment_destroy(&segment);
-        return flk_wal_recovery_nomem(recovery->wal, errmsg);
+        return flk_wal_recover_nomem(recovery, errmsg);
     }
-    strcpy(segment->name, candidate->name);
-    segment->durable_lsn = candidate->header.durable_lsn;
-    segment->last_ms = (int64_t)candidate->header.created_ms;
+    strcpy(segment->name, candidate->file.name);
+    segment->durable_lsn = candidate->file.header.durable_lsn;
+    segment->last_ms = (int64_t)candidate->file.header.created_ms;
     segment->sealed = true;
     segments->at[segments->len++] = segment;
     candidate->segment = segment;
     return FLK_OK;
 }
 
-void flk_wal_replay_settle(flk_wal_segment_t *segment) {
+void flk_wal_recover_settle(flk_wal_segment_t *segment) {
     void *to_free[2];
     flk_wal_segment_settle(segment, to_free);
     free(to_free[0]);
@@ -218,25 +242,25 @@ static flk_err_t load_settled(flk_wal_recovery_t *recovery, flk_wal_candidate_t 
     flk_err_t err = add_segment(recovery, candidate, errmsg);
     if (err == FLK_OK) {
         flk_wal_segment_t *segment = candidate->segment;
-        segment->end_lsn = candidate->row->end_lsn;
-        segment->bytes = segment->file_bytes = candidate->row->bytes;
-        segment->last_ms = candidate->row->last_ms;
-        segment->acks_lsn_min = candidate->row->acks_lsn_min;
-        segment->acks_lsn_max = candidate->row->acks_lsn_max;
-        flk_wal_replay_settle(segment);
-        err = acks_matter(recovery, candidate->row) ? read_acks(recovery, candidate, errmsg) : FLK_OK;
+        segment->end_lsn = candidate->file.row->end_lsn;
+        segment->bytes = segment->file_bytes = candidate->file.row->bytes;
+        segment->last_ms = candidate->file.row->last_ms;
+        segment->acks_lsn_min = candidate->file.row->acks_lsn_min;
+        segment->acks_lsn_max = candidate->file.row->acks_lsn_max;
+        flk_wal_recover_settle(segment);
+        err = acks_matter(recovery, candidate->file.row) ? read_acks(recovery, candidate, errmsg) : FLK_OK;
     }
     return err;
 }
 
 static flk_err_t load_unsettled(flk_wal_recovery_t *recovery, size_t index, char *errmsg) {
     flk_wal_candidate_t *candidate = &recovery->candidates[index];
-    flk_err_t err = candidate->row == NULL ? sync_items(recovery, candidate, errmsg) : FLK_OK;
-    if (err == FLK_OK && !candidate->header_ok) {
+    flk_err_t err = candidate->file.row == NULL ? sync_items(recovery, candidate, errmsg) : FLK_OK;
+    if (err == FLK_OK && !candidate->file.header_ok) {
         err = guess_header(recovery, index, errmsg);
         if (err == FLK_E_NOT_FOUND) {
-            flk_wal_inventory_set_aside(recovery, candidate);
-            recovery->wal->stats.damaged_records += candidate->row != NULL;
+            flk_wal_recover_set_aside(recovery, candidate);
+            recovery->wal->shared.stats.damaged_records += candidate->file.row != NULL;
             return FLK_OK;
         }
     }
@@ -248,47 +272,48 @@ static flk_err_t load_unsettled(flk_wal_recovery_t *recovery, size_t index, char
 
 /* What the checkpoint knows of is there, or was removed as settled: all but what was in a file when it was written. */
 static void account_checkpoint(flk_wal_recovery_t *recovery) {
-    if (recovery->checkpoint.kept_lsn > recovery->accounted_lsn) {
-        recovery->wal->stats.damaged_records++;
+    if (recovery->directory.checkpoint.kept_lsn > recovery->accounted_lsn) {
+        recovery->wal->shared.stats.damaged_records++;
     }
-    if (recovery->checkpoint.durable_lsn > recovery->accounted_lsn) {
-        recovery->accounted_lsn = recovery->checkpoint.durable_lsn;
+    if (recovery->directory.checkpoint.durable_lsn > recovery->accounted_lsn) {
+        recovery->accounted_lsn = recovery->directory.checkpoint.durable_lsn;
     }
 }
 
 /* Counts what is gone with whole segments: promised LSNs that nothing before this candidate explains. */
 static void account_before(flk_wal_recovery_t *recovery, const flk_wal_candidate_t *candidate, bool first) {
-    if (candidate->row != NULL || !candidate->header_ok) {
+    if (candidate->file.row != NULL || !candidate->file.header_ok) {
         return;
     }
-    if (candidate->number >= recovery->checkpoint.next_number) { /* made after the checkpoint, or there is none */
+    if (candidate->file.number >=
+        recovery->directory.checkpoint.next_number) { /* made after the checkpoint, or there is none */
         account_checkpoint(recovery);
-        bool known = recovery->has_checkpoint || !first;
-        if (known && candidate->header.durable_lsn > recovery->accounted_lsn) {
-            recovery->wal->stats.damaged_records++;
+        bool known = recovery->directory.has_checkpoint || !first;
+        if (known && candidate->file.header.durable_lsn > recovery->accounted_lsn) {
+            recovery->wal->shared.stats.damaged_records++;
         }
     }
-    if (candidate->header.durable_lsn > recovery->accounted_lsn) {
-        recovery->accounted_lsn = candidate->header.durable_lsn;
+    if (candidate->file.header.durable_lsn > recovery->accounted_lsn) {
+        recovery->accounted_lsn = candidate->file.header.durable_lsn;
     }
 }
 
-flk_err_t flk_wal_replay(flk_wal_recovery_t *recovery, char *errmsg) {
+flk_err_t flk_wal_recover_items(flk_wal_recovery_t *recovery, char *errmsg) {
     for (size_t i = 0; i < recovery->len; i++) {
         flk_wal_candidate_t *candidate = &recovery->candidates[i];
         account_before(recovery, candidate, i == 0);
         flk_err_t err = FLK_OK;
         if (candidate->on_disk) {
-            bool settled = candidate->row != NULL && candidate->row->unsettled == 0;
+            bool settled = candidate->file.row != NULL && candidate->file.row->unsettled == 0;
             err = settled ? load_settled(recovery, candidate, errmsg) : load_unsettled(recovery, i, errmsg);
-        } else if (candidate->row->unsettled > 0) {
-            recovery->wal->stats.damaged_records++;
+        } else if (candidate->file.row->unsettled > 0) {
+            recovery->wal->shared.stats.damaged_records++;
         }
         if (err != FLK_OK) {
             return err;
         }
         uint64_t end = candidate->segment != NULL ? candidate->segment->end_lsn : 1;
-        end = candidate->row != NULL && candidate->row->end_lsn > end ? candidate->row->end_lsn : end;
+        end = candidate->file.row != NULL && candidate->file.row->end_lsn > end ? candidate->file.row->end_lsn : end;
         recovery->accounted_lsn = end - 1 > recovery->accounted_lsn ? end - 1 : recovery->accounted_lsn;
     }
     account_checkpoint(recovery);

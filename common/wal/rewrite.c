@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/file.h"
+#include "common/wal/rewrite.h"
+#include "common/wal/scan.h"
 
 enum { COPY_BUFFER_BYTES = 256 << 10, STEP_BYTES = 1 << 20 };
 
@@ -55,7 +57,7 @@ static flk_err_t put(flk_wal_rewrite_t *rewrite, const uint8_t *data, size_t byt
 }
 
 static flk_err_t nomem(const flk_wal_rewrite_t *rewrite, char *errmsg) {
-    flk_errmsg(errmsg, "cannot rewrite %s/%s: out of memory", rewrite->wal->dir, rewrite->segment->name);
+    flk_errmsg(errmsg, "cannot rewrite %s/%s: out of memory", rewrite->wal->config.dir, rewrite->segment->name);
     return FLK_E_NOMEM;
 }
 
@@ -76,9 +78,9 @@ static bool wanted(const flk_wal_rewrite_t *rewrite, uint64_t lsn) {
     if (!rewrite->live_only) {
         return true;
     }
-    pthread_mutex_lock(&rewrite->wal->lock);
+    pthread_mutex_lock(&rewrite->wal->shared.lock);
     bool live = flk_wal_segment_unacked(rewrite->segment, lsn);
-    pthread_mutex_unlock(&rewrite->wal->lock);
+    pthread_mutex_unlock(&rewrite->wal->shared.lock);
     return live;
 }
 
@@ -105,21 +107,21 @@ static flk_err_t copy_some(flk_wal_rewrite_t *rewrite, char *errmsg) {
 /* From here on the new file is the segment's. */
 static void adopt(flk_wal_rewrite_t *rewrite) {
     flk_wal_segment_t *segment = rewrite->segment, *shadow = rewrite->shadow;
-    pthread_mutex_lock(&rewrite->wal->lock);
+    pthread_mutex_lock(&rewrite->wal->shared.lock);
     flk_wal_waypoint_t *waypoints = segment->waypoints;
     segment->waypoints = shadow->waypoints;
     segment->waypoints_len = shadow->waypoints_len;
     segment->waypoints_halved = shadow->waypoints_halved;
     segment->bytes = segment->file_bytes = shadow->bytes;
     segment->generation++;
-    pthread_mutex_unlock(&rewrite->wal->lock);
+    pthread_mutex_unlock(&rewrite->wal->shared.lock);
     shadow->waypoints = waypoints;
     rewrite->adopted = true;
 }
 
 static flk_err_t finish(flk_wal_rewrite_t *rewrite, char *errmsg) {
     char path[FLK_WAL_PATH_BYTES];
-    flk_wal_path(rewrite->wal, rewrite->segment->name, path);
+    flk_wal_path(rewrite->wal->config.dir, rewrite->segment->name, path);
     flk_err_t err = flk_wal_file_write_header(rewrite->fd, rewrite->path, &rewrite->header, errmsg);
     if (err == FLK_OK) {
         err = flk_io_sync(rewrite->fd, rewrite->path, errmsg);
@@ -132,7 +134,7 @@ static flk_err_t finish(flk_wal_rewrite_t *rewrite, char *errmsg) {
     }
     if (err == FLK_OK) {
         adopt(rewrite);
-        err = flk_io_sync_dir(rewrite->wal->dir, errmsg);
+        err = flk_io_sync_dir(rewrite->wal->config.dir, errmsg);
     }
     return err;
 }
@@ -145,13 +147,14 @@ flk_err_t flk_wal_rewrite_step(flk_wal_rewrite_t *rewrite, char *errmsg) {
 static flk_err_t open_files(flk_wal_rewrite_t *rewrite, char *errmsg) {
     char path[FLK_WAL_PATH_BYTES];
     const flk_wal_segment_t *segment = rewrite->segment;
-    flk_wal_path(rewrite->wal, segment->name, path);
+    flk_wal_path(rewrite->wal->config.dir, segment->name, path);
     rewrite->buffer = malloc(COPY_BUFFER_BYTES);
     rewrite->shadow = flk_wal_segment_new(segment->number, segment->first_lsn, segment->end_lsn - segment->first_lsn);
     if (rewrite->buffer == NULL || rewrite->shadow == NULL) {
         return nomem(rewrite, errmsg);
     }
-    flk_err_t err = flk_wal_scan_open(&rewrite->scan, path, flk_wal_salt(rewrite->wal->id, segment->number), errmsg);
+    flk_err_t err =
+        flk_wal_scan_open(&rewrite->scan, path, flk_wal_salt(rewrite->wal->config.id, segment->number), errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -159,7 +162,7 @@ static flk_err_t open_files(flk_wal_rewrite_t *rewrite, char *errmsg) {
     rewrite->scan.last_lsn = segment->first_lsn - 1;
     rewrite->scan.lsn_max = segment->end_lsn - 1;
     rewrite->written = FLK_WAL_SEGMENT_HEADER_BYTES;
-    err = flk_wal_file_temporary(rewrite->wal, FLK_WAL_REWRITE_NAME, rewrite->path, &rewrite->fd, errmsg);
+    err = flk_wal_file_temporary(&rewrite->wal->config, FLK_WAL_REWRITE_NAME, rewrite->path, &rewrite->fd, errmsg);
     if (err != FLK_OK) {
         rewrite->fd = -1;
         rewrite->path[0] = '\0';
@@ -172,7 +175,7 @@ flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, bool l
     flk_wal_rewrite_t *mine = calloc(1, sizeof *mine);
     *rewrite = mine;
     if (mine == NULL) {
-        flk_errmsg(errmsg, "cannot rewrite %s/%s: out of memory", wal->dir, segment->name);
+        flk_errmsg(errmsg, "cannot rewrite %s/%s: out of memory", wal->config.dir, segment->name);
         return FLK_E_NOMEM;
     }
     mine->wal = wal;
@@ -180,7 +183,7 @@ flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, bool l
     mine->live_only = live_only;
     mine->fd = -1;
     mine->header = (flk_wal_header_t){
-        .log_id = wal->id,
+        .log_id = wal->config.id,
         .number = segment->number,
         .first_lsn = segment->first_lsn,
         .durable_lsn = segment->durable_lsn,

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/io.h"
-#include "common/wal/internal.h"
+#include "common/wal/scan.h"
 
 enum { BUFFER_BYTES = 256 << 10, BLOCK_BYTES = 4096 };
 

@@ -3,11 +3,11 @@
  * bytes after that.
  *
  * A set bit means "nothing to deliver": the record was acked, the item is an ack itself, or its number was never used.
- * So a bit that could not be recovered errs on no side: bits are made only from items that were read and checked. */
+ * Bits are made only from items that were read and checked. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/wal/internal.h"
+#include "common/wal/segment.h"
 
 enum { WORD_BITS = 64, WAYPOINT_ITEMS = 1024, WAYPOINT_MS = 1000, WAYPOINTS_MAX = 256 };
 

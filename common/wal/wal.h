@@ -3,7 +3,8 @@
  * queue and the agent's outbox are each one of these.
  *
  * Threads: append, ack, stats and healthy may be called from any thread and never block on the disk. One thread of
- * the log's own ("the writer") does all writing and syncing and calls `on_commit`. A cursor belongs to one thread.
+ * the log's own ("the writer") does all writing and syncing and calls `on_commit`. Un-acked records are read with
+ * cursor.h, a directory without its owner with read.h.
  *
  * Promise: an entry whose `err` is FLK_OK in on_commit was written and covered by a successful fdatasync, and its
  * segment's directory entry by an fsync. An ack may be lost in a crash (the record is then delivered again). */
@@ -11,9 +12,9 @@
 #define FLK_COMMON_WAL_WAL_H
 
 #include "common/err.h"
+#include "common/wal/record.h"
 
-typedef struct flk_wal flk_wal_t;               /* Opaque; fields are commented in wal/internal.h. */
-typedef struct flk_wal_cursor flk_wal_cursor_t; /* Opaque. */
+typedef struct flk_wal flk_wal_t; /* Opaque; fields are commented in state.h. */
 
 /* One record on its way into the log. Embedded in the caller's object; the caller fills the first three fields. */
 typedef struct flk_wal_entry {
@@ -30,13 +31,6 @@ typedef struct flk_wal_entry {
 /* Called by the writer with the whole group in append order, chained by `next`, ended by NULL. The entries belong to
  * the callee from here on. Must not block and must not call flk_wal_close. */
 typedef void flk_wal_commit_fn(void *arg, flk_wal_entry_t *group);
-
-/* What an ack keeps about how a record ended, for audit: the caller's own meaning. */
-typedef struct flk_wal_mark {
-    uint16_t status; /* HTTP status class of the answer; never 0 */
-    uint16_t flags;
-    uint32_t detail;
-} flk_wal_mark_t;
 
 typedef struct flk_wal_options {
     const char *dir;             /* made if missing, 0700; borrowed until return */
@@ -100,51 +94,5 @@ void flk_wal_stats(const flk_wal_t *wal, flk_wal_stats_t *stats);
  * stops it. */
 typedef void flk_wal_sync_fn(void *arg, double seconds, size_t records);
 void flk_wal_on_sync(flk_wal_t *wal, flk_wal_sync_fn *fn, void *arg);
-
-/* ---- un-acked records, oldest first: re-drive without keeping bodies in memory ---- */
-
-typedef struct flk_wal_record {
-    uint64_t lsn;
-    int64_t time_ms;
-    uint8_t kind;
-    uint32_t body_bytes;
-    const void *body; /* kept until the next call on the cursor */
-} flk_wal_record_t;
-
-FLK_MUST_CHECK flk_err_t flk_wal_cursor_new(flk_wal_t *wal, flk_wal_cursor_t **cursor);
-void flk_wal_cursor_destroy(flk_wal_cursor_t **cursor);
-/* The next durable record that is not acked. FLK_E_NOT_FOUND at the head of the log: rewind, or call again later.
- * FLK_E_CORRUPT, FLK_E_IO: this record cannot be read (errmsg names file and offset); the cursor has moved past it. */
-FLK_MUST_CHECK flk_err_t flk_wal_cursor_next(flk_wal_cursor_t *cursor, flk_wal_record_t *record, char *errmsg);
-void flk_wal_cursor_rewind(flk_wal_cursor_t *cursor); /* back to the oldest un-acked record */
-
-/* ---- reading a directory without owning it: tools, tests ---- */
-
-typedef enum flk_wal_item_type {
-    FLK_WAL_ITEM_RECORD,
-    FLK_WAL_ITEM_ACK,
-    FLK_WAL_ITEM_DAMAGE,
-    FLK_WAL_ITEM_TORN,
-    FLK_WAL_ITEM_MISSING,  /* a whole segment is gone, and the retention cannot have been it */
-    FLK_WAL_ITEM_STRANGER, /* a file that is no segment of this log, or a second copy: a start sets it aside */
-    FLK_WAL_ITEM_MISNAMED, /* a segment under another one's name: it is used all the same */
-} flk_wal_item_type_t;
-
-typedef struct flk_wal_item {
-    flk_wal_item_type_t type;
-    const char *
-        segment; /* file name, for MISSING the one it should have; kept until the callback returns, as `record.body` is */
-    uint64_t log_id;         /* flk_wal_id of the log that the segment belongs to */
-    uint64_t offset;         /* of the item in its segment, bytes */
-    uint64_t bytes;          /* its length on disk; for damage and torn tails, how much was passed over */
-    flk_wal_record_t record; /* RECORD; for ACK lsn and time_ms of the ack itself; for MISSING the first lsn */
-    uint64_t acked_lsn;      /* ACK */
-    flk_wal_mark_t mark;     /* ACK */
-} flk_wal_item_t;
-
-/* Calls `visit` for each item of each segment, in order, quarantined segments last; stops early when it returns
- * false. The items of strangers are not visited. Works on a live log and on a copy. Errors: FLK_E_IO, FLK_E_NOT_FOUND (no log there), FLK_E_NOMEM. */
-typedef bool flk_wal_visit_fn(void *arg, const flk_wal_item_t *item);
-FLK_MUST_CHECK flk_err_t flk_wal_read(const char *dir, flk_wal_visit_fn *visit, void *arg, char *errmsg);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/wal/wal.h"
 #include "gateway/inbox_format.h"
 #include "gateway/replay/order.h"
 #include "gateway/replay/print.h"

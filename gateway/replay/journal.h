@@ -4,7 +4,7 @@
 #ifndef FLK_GATEWAY_REPLAY_JOURNAL_H
 #define FLK_GATEWAY_REPLAY_JOURNAL_H
 
-#include "common/wal/wal.h"
+#include "common/wal/read.h"
 #include "proto/body.h"
 
 typedef struct flk_filter flk_filter_t;

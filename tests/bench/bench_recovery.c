@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/wal/cursor.h"
 #include "common/wal/wal.h"
 
 enum { BODY_BYTES = 1000, OUTSTANDING = 4096 };

@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "common/wal/internal.h"
+#include "common/wal/cursor.h"
+#include "common/wal/scan.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { SEGMENT_BYTES = 16384, SEGMENTS_MAX = 5, BODY_BYTES_MAX = 255, LOG_ID = 77, OPEN_EVERY = 64 };

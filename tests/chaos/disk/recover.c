@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <xxhash.h>
 
+#include "common/wal/cursor.h"
+#include "common/wal/read.h"
 #include "common/wal/wal.h"
 
 typedef struct count {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The program itself, as people run it: compute, submit, drain and status against scripted doors, killed and started again. */
+#include "common/wal/read.h"
 #include "tests/unit/rig/agent_doors.h"
 #include "tests/unit/rig/agent_parts.h"
-
-#include "common/wal/wal.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/wal/cursor.h"
+#include "common/wal/read.h"
 #include "common/wal/wal.h"
 #include "tests/unit/rig/suite.h"
 

@@ -2,7 +2,8 @@
 /* What the log makes of files that somebody or something changed behind its back. */
 #include <xxhash.h>
 
-#include "common/wal/internal.h"
+#include "common/wal/format.h"
+#include "common/wal/path.h"
 #include "tests/unit/rig/wal_fixture.h"
 
 #ifdef __SANITIZE_THREAD__

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The bytes of a segment: header, items, acks. Pure functions. */
+#ifndef FLK_COMMON_WAL_FORMAT_H
+#define FLK_COMMON_WAL_FORMAT_H
+
+#include "common/wal/read.h"
+
+enum {
+    FLK_WAL_VERSION = 1,
+    FLK_WAL_SEGMENT_HEADER_BYTES = 88,
+    FLK_WAL_ITEM_HEADER_BYTES = 40,
+    FLK_WAL_ACK_BYTES = 16,
+    FLK_WAL_ALIGN_BYTES = 8,
+    FLK_WAL_BODY_BYTES_MAX = 64 << 20,  /* of the format; the caller's own limit is below it */
+    FLK_WAL_SEGMENT_LSNS_MAX = 1 << 26, /* LSNs of one segment, used or not: twice what 1 GiB of empty items has */
+};
+#define FLK_WAL_NUMBER_MAX (UINT64_C(1) << 62) /* of LSNs and segment numbers: one more never wraps */
+
+typedef struct flk_wal_header {
+    uint32_t version; /* set by decode; encode always writes FLK_WAL_VERSION */
+    uint64_t log_id, number;
+    uint64_t first_lsn;   /* no item of the segment is below it; items of earlier segments from it on are void */
+    uint64_t durable_lsn; /* the last durable item when the segment was made: all up to it was promised */
+    uint64_t created_ms;
+    bool sparse;      /* rewritten: holds `items` items with gaps between their LSNs, all of them synced */
+    uint64_t end_lsn; /* sparse: one behind the last item of the original */
+    uint64_t items;   /* sparse */
+} flk_wal_header_t;
+
+typedef struct flk_wal_item_header {
+    uint64_t lsn;
+    int64_t time_ms;
+    uint32_t body_bytes;
+    uint32_t unsynced; /* the item was written when everything up to lsn - unsynced was durable */
+    uint8_t type;      /* flk_wal_item_type_t: RECORD or ACK */
+    uint8_t kind;
+} flk_wal_item_header_t;
+
+uint64_t flk_wal_salt(uint64_t log_id, uint64_t number);
+
+void flk_wal_header_encode(const flk_wal_header_t *header, uint8_t out[FLK_WAL_SEGMENT_HEADER_BYTES]);
+/* False for anything that is not a whole, undamaged header; the other fields mean something in a known version only. */
+bool flk_wal_header_decode(const uint8_t in[FLK_WAL_SEGMENT_HEADER_BYTES], flk_wal_header_t *header);
+
+void flk_wal_item_encode(const flk_wal_item_header_t *item, const void *body, uint64_t salt,
+                         uint8_t out[FLK_WAL_ITEM_HEADER_BYTES]);
+/* Reads the fields and checks magic, type and length; the checksum needs the body too: flk_wal_item_check. */
+bool flk_wal_item_decode(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], flk_wal_item_header_t *item);
+bool flk_wal_item_check(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], const void *body, uint32_t body_bytes,
+                        uint64_t salt);
+void flk_wal_ack_encode(uint64_t lsn, flk_wal_mark_t mark, uint8_t out[FLK_WAL_ACK_BYTES]);
+void flk_wal_ack_decode(const uint8_t in[FLK_WAL_ACK_BYTES], uint64_t *lsn, flk_wal_mark_t *mark);
+
+/* Bytes of an item on disk, padding included. */
+static inline uint64_t flk_wal_item_bytes(uint32_t body_bytes) {
+    return (FLK_WAL_ITEM_HEADER_BYTES + (uint64_t)body_bytes + FLK_WAL_ALIGN_BYTES - 1) &
+           ~(uint64_t)(FLK_WAL_ALIGN_BYTES - 1);
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* 1. Load the directory: files in order, strangers marked (directory.c).
+ * 2. Set each stranger aside as *.damaged.
+ * 3. Give the segments that are missing a place too, so that their LSNs are accounted for. */
+#include <stdlib.h>
+
+#include "common/io.h"
+#include "common/wal/file.h"
+#include "common/wal/recover.h"
+
+flk_err_t flk_wal_recover_nomem(const flk_wal_recovery_t *recovery, char *errmsg) {
+    flk_errmsg(errmsg, "cannot recover the log %s: out of memory", recovery->wal->config.dir);
+    return FLK_E_NOMEM;
+}
+
+void flk_wal_recover_set_aside(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate) {
+    char path[FLK_WAL_PATH_BYTES];
+    const flk_wal_config_t *config = &recovery->wal->config;
+    flk_wal_path(config->dir, candidate->file.name, path);
+    if (flk_wal_file_quarantine(config, candidate->file.name, NULL) == FLK_OK) {
+        (void)!flk_io_unlink(path, NULL);
+    }
+    candidate->on_disk = false;
+    recovery->wal->shared.stats.quarantined++;
+}
+
+static flk_err_t check_formats(const flk_wal_recovery_t *recovery, char *errmsg) {
+    for (size_t i = 0; i < recovery->directory.len; i++) {
+        const flk_wal_file_t *file = &recovery->directory.files[i];
+        if (file->later_format && !file->quarantined) {
+            flk_errmsg(errmsg, "%s/%s has format %u, this program reads %d: use the program that wrote it",
+                       recovery->wal->config.dir, file->name, file->header.version, FLK_WAL_VERSION);
+            return FLK_E_CONFIG;
+        }
+    }
+    return FLK_OK;
+}
+
+static void take_files(flk_wal_recovery_t *recovery) {
+    flk_wal_writer_t *writer = &recovery->wal->writer;
+    for (size_t i = 0; i < recovery->directory.len && !recovery->directory.files[i].quarantined; i++) {
+        const flk_wal_file_t *file = &recovery->directory.files[i];
+        flk_wal_candidate_t candidate = {.file = *file, .on_disk = true};
+        writer->next_number = file->number >= writer->next_number ? file->number + 1 : writer->next_number;
+        if (file->stranger) {
+            flk_wal_recover_set_aside(recovery, &candidate);
+        } else {
+            recovery->candidates[recovery->len++] = candidate;
+        }
+    }
+}
+
+static int compare_candidates(const void *a_arg, const void *b_arg) {
+    const flk_wal_candidate_t *a = a_arg, *b = b_arg;
+    return a->file.number < b->file.number ? -1 : a->file.number > b->file.number;
+}
+
+static void add_missing(flk_wal_recovery_t *recovery) {
+    const flk_wal_checkpoint_t *checkpoint = &recovery->directory.checkpoint;
+    const size_t on_disk = recovery->len;
+    for (size_t i = 0, next = 0; i < checkpoint->rows_len; i++) {
+        const flk_wal_row_t *row = &checkpoint->rows[i];
+        while (next < on_disk && recovery->candidates[next].file.number < row->number) {
+            next++;
+        }
+        if (next == on_disk || recovery->candidates[next].file.number != row->number) {
+            recovery->candidates[recovery->len++] = (flk_wal_candidate_t){.file = {.number = row->number, .row = row}};
+        }
+    }
+    qsort(recovery->candidates, recovery->len, sizeof *recovery->candidates, compare_candidates);
+}
+
+flk_err_t flk_wal_recover_files(flk_wal_recovery_t *recovery, char *errmsg) {
+    flk_wal_t *wal = recovery->wal;
+    flk_wal_directory_t *directory = &recovery->directory;
+    flk_err_t err = flk_wal_directory_load(wal->config.dir, true, directory, errmsg);
+    if (err == FLK_OK) {
+        err = check_formats(recovery, errmsg);
+    }
+    if (err != FLK_OK) {
+        return err;
+    }
+    recovery->candidates = calloc(directory->len + directory->checkpoint.rows_len + 1, sizeof *recovery->candidates);
+    if (recovery->candidates == NULL) {
+        return flk_wal_recover_nomem(recovery, errmsg);
+    }
+    wal->config.id = directory->has_log_id ? directory->log_id : flk_random_u64();
+    wal->writer.has_reserve = directory->has_reserve;
+    wal->writer.next_number = directory->checkpoint.next_number > 1 ? directory->checkpoint.next_number : 1;
+    take_files(recovery);
+    add_missing(recovery);
+    return FLK_OK;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* What settled, what may go. The writer's. */
+#ifndef FLK_COMMON_WAL_RETAIN_H
+#define FLK_COMMON_WAL_RETAIN_H
+
+#include "common/wal/state.h"
+
+/* Notes what settled, keeps the checkpoint, removes what is too old, begins to compact what stands in the way. */
+void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms);
+void flk_wal_upkeep_compact(flk_wal_t *wal); /* one step of the compaction that is on its way, if there is one */
+void flk_wal_upkeep_reserve(flk_wal_t *wal); /* makes the reserve again when it was used and there is space */
+
+#endif
