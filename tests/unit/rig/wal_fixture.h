@@ -24,86 +24,34 @@
 
 enum { BODY_BYTES_MAX = 3000, DEADLINE_MS = 20000 };
 
-static char dir[64];
-static char errmsg[FLK_ERRMSG_BYTES];
+extern char dir[64];
+extern char errmsg[FLK_ERRMSG_BYTES];
 
 /* In memory where that exists: thousands of syncs, none of which is to survive the machine. */
-static void setup(void) {
-    strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/flk-wal-XXXXXX" : "/tmp/flk-wal-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-}
+void setup(void);
 
-static void teardown(void) {
-    char command[96];
-    flk_io_set_fault(NULL, NULL);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
-}
+void teardown(void);
 
 /* ---- bodies: number, then bytes that follow from it; 16 to BODY_BYTES_MAX long ---- */
 
-static inline uint32_t body_make(uint64_t id, uint8_t body[BODY_BYTES_MAX]) {
-    uint64_t state = id * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    uint32_t bytes = 16 + (uint32_t)(state >> 40) % 400;
-    if (id % 97 == 0) {
-        bytes = BODY_BYTES_MAX - (uint32_t)(id % 8);
-    }
-    memcpy(body, &id, sizeof id);
-    for (uint32_t i = sizeof id; i < bytes; i++) {
-        state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-        body[i] = (uint8_t)(state >> 56);
-    }
-    return bytes;
-}
+uint32_t body_make(uint64_t id, uint8_t body[BODY_BYTES_MAX]);
 
 /* The number of a body that is exactly as it was made; anything else fails the test. */
-static inline uint64_t body_id(const void *body, uint32_t body_bytes) {
-    uint8_t expected[BODY_BYTES_MAX];
-    uint64_t id;
-    ck_assert_uint_ge(body_bytes, sizeof id);
-    memcpy(&id, body, sizeof id);
-    ck_assert_uint_eq(body_make(id, expected), body_bytes);
-    ck_assert_mem_eq(body, expected, body_bytes);
-    return id;
-}
+uint64_t body_id(const void *body, uint32_t body_bytes);
 
 /* ---- a log and its appends ---- */
 
-static inline flk_wal_t *open_with(flk_wal_options_t options) {
-    flk_wal_t *wal = NULL;
-    options.dir = dir;
-    options.low_water_bytes = options.low_water_bytes != 0 ? options.low_water_bytes : 1;
-    flk_err_t err = flk_wal_open(&options, &wal, errmsg);
-    ck_assert_msg(err == FLK_OK, "%s", errmsg);
-    return wal;
-}
+flk_wal_t *open_with(flk_wal_options_t options);
 
-static inline flk_wal_t *open_log(void) {
-    return open_with((flk_wal_options_t){.segment_bytes_max = 64 << 10});
-}
+flk_wal_t *open_log(void);
 
-static inline flk_err_t try_append(flk_wal_t *wal, uint64_t id, uint64_t *lsn) {
-    uint8_t body[BODY_BYTES_MAX];
-    uint32_t bytes = body_make(id, body);
-    return flk_wal_append_wait(wal, (uint8_t)id, body, bytes, lsn, errmsg);
-}
+flk_err_t try_append(flk_wal_t *wal, uint64_t id, uint64_t *lsn);
 
-static inline uint64_t append(flk_wal_t *wal, uint64_t id) {
-    uint64_t lsn = 0;
-    flk_err_t err = try_append(wal, id, &lsn);
-    ck_assert_msg(err == FLK_OK, "%s", errmsg);
-    return lsn;
-}
+uint64_t append(flk_wal_t *wal, uint64_t id);
 
-static inline void ack(flk_wal_t *wal, uint64_t lsn) {
-    flk_wal_ack(wal, lsn, (flk_wal_mark_t){.status = 200, .flags = 3, .detail = (uint32_t)lsn});
-}
+void ack(flk_wal_t *wal, uint64_t lsn);
 
-static inline flk_wal_stats_t stats_of(const flk_wal_t *wal) {
-    flk_wal_stats_t stats;
-    flk_wal_stats(wal, &stats);
-    return stats;
-}
+flk_wal_stats_t stats_of(const flk_wal_t *wal);
 
 /* Waits until `condition` holds; fails the test after DEADLINE_MS. */
 #define WAIT_FOR(condition)                                                                                            \
@@ -113,31 +61,9 @@ static inline flk_wal_stats_t stats_of(const flk_wal_t *wal) {
 
 /* All un-acked records by a new cursor: ids in order of delivery, LSNs rising. Returns how many; the rest of `ids` is
  * untouched. */
-static inline size_t unacked_ids(flk_wal_t *wal, uint64_t *ids, size_t ids_max) {
-    flk_wal_cursor_t *cursor;
-    flk_wal_record_t record;
-    size_t count = 0;
-    uint64_t last_lsn = 0;
-    flk_err_t err;
-    ck_assert_int_eq(flk_wal_cursor_new(wal, &cursor), FLK_OK);
-    while ((err = flk_wal_cursor_next(cursor, &record, errmsg)) == FLK_OK) {
-        ck_assert_uint_lt(count, ids_max);
-        ck_assert_uint_gt(record.lsn, last_lsn);
-        last_lsn = record.lsn;
-        ids[count] = body_id(record.body, record.body_bytes);
-        ck_assert_uint_eq(record.kind, ids[count] & 0xff);
-        count++;
-    }
-    ck_assert_msg(err == FLK_E_NOT_FOUND, "%s", errmsg);
-    flk_wal_cursor_destroy(&cursor);
-    return count;
-}
+size_t unacked_ids(flk_wal_t *wal, uint64_t *ids, size_t ids_max);
 
 /* ---- files ---- */
-
-static inline int by_name(const void *a, const void *b) {
-    return strcmp(a, b);
-}
 
 typedef struct names {
     char at[256][64];
@@ -145,52 +71,14 @@ typedef struct names {
 } names_t;
 
 /* Names in the directory that end with `ending`, sorted. */
-static inline names_t list_files(const char *ending) {
-    names_t names = {.len = 0};
-    DIR *stream = opendir(dir);
-    ck_assert_ptr_nonnull(stream);
-    for (const struct dirent *entry; (entry = readdir(stream)) != NULL;) {
-        size_t len = strlen(entry->d_name);
-        if (len >= strlen(ending) && strcmp(entry->d_name + len - strlen(ending), ending) == 0) {
-            ck_assert_uint_lt(names.len, FLK_COUNT_OF(names.at));
-            ck_assert_uint_lt(len, sizeof names.at[0]);
-            strcpy(names.at[names.len++], entry->d_name);
-        }
-    }
-    closedir(stream);
-    qsort(names.at, names.len, sizeof names.at[0], by_name);
-    return names;
-}
+names_t list_files(const char *ending);
 
-static inline const char *path_of(const char *name) {
-    static _Thread_local char paths[4][PATH_MAX];
-    static _Thread_local unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, PATH_MAX, "%s/%s", dir, name);
-    return path;
-}
+const char *path_of(const char *name);
 
-static inline size_t load_file(const char *name, uint8_t **data) {
-    char *text;
-    size_t bytes;
-    ck_assert_int_eq(flk_io_read_file(path_of(name), 64 << 20, &text, &bytes, errmsg), FLK_OK);
-    *data = (uint8_t *)text;
-    return bytes;
-}
+size_t load_file(const char *name, uint8_t **data);
 
-static inline void store_file(const char *name, const void *data, size_t bytes) {
-    FILE *file = fopen(path_of(name), "wb");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_uint_eq(fwrite(data, 1, bytes, file), bytes);
-    ck_assert_int_eq(fclose(file), 0);
-}
+void store_file(const char *name, const void *data, size_t bytes);
 
-static inline int run_suite(TCase *tcase) {
-    Suite *suite = suite_create("wal");
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 240);
-    suite_add_tcase(suite, tcase);
-    return suite_run(suite);
-}
+int run_suite(TCase *tcase);
 
 #endif

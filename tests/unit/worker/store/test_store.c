@@ -5,7 +5,7 @@
 
 static const char *const backends[] = {"memory", "lmdb"};
 
-static flk_store_options_t backend_options(int backend) {
+flk_store_options_t backend_options(int backend) {
     return options_for(backends[backend]);
 }
 

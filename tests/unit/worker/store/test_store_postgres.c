@@ -44,7 +44,7 @@ static flk_store_options_t pg_options(const char *conn) {
     return options;
 }
 
-static flk_store_options_t backend_options(int backend) {
+flk_store_options_t backend_options(int backend) {
     (void)backend;
     return pg_options(rig.conn);
 }

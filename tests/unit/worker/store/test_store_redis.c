@@ -47,7 +47,7 @@ static flk_store_options_t redis_options(const char *addr, const char *former) {
 }
 
 /* For the contract: one server; three shards; a third shard that came to two. */
-static flk_store_options_t backend_options(int backend) {
+flk_store_options_t backend_options(int backend) {
     return redis_options(backend == 0 ? address_one : address_three, backend == 2 ? address_two : "");
 }
 
