@@ -37,8 +37,8 @@ static flk_err_t feed_scalar(walk_t *walk, const flk_mp_token_t *token, bool key
         value.integer = token->integer;
         break;
     case FLK_MP_UNSIGNED:
-        event = FLK_PCS_UNSIGNED;
-        value.uinteger = token->uinteger;
+        event = FLK_PCS_REAL;
+        value.real = (double)token->uinteger;
         break;
     case FLK_MP_REAL:
         event = FLK_PCS_REAL;

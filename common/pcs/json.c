@@ -239,14 +239,18 @@ static bool read_integer(const char *text, size_t text_bytes, int64_t *value) {
 
 /* The whole body is one chunk, so behind the number stands the byte that ended it. */
 static int on_number(void *arg, const char *text, size_t text_bytes) {
-    flk_pcs_value_t value;
+    flk_pcs_value_t value = {.text = text, .text_bytes = text_bytes};
     for (size_t i = 0; i < text_bytes; i++) {
         if (text[i] == '.' || text[i] == 'e' || text[i] == 'E') {
             value.real = flk_number_read(text, text_bytes);
             return feed(arg, FLK_PCS_REAL, &value);
         }
     }
-    return feed(arg, read_integer(text, text_bytes, &value.integer) ? FLK_PCS_INTEGER : FLK_PCS_UNSIGNED, &value);
+    if (read_integer(text, text_bytes, &value.integer)) {
+        return feed(arg, FLK_PCS_INTEGER, &value);
+    }
+    value.real = flk_number_read(text, text_bytes);
+    return feed(arg, FLK_PCS_REAL, &value);
 }
 
 static int on_text(source_t *source, flk_pcs_event_t event, const unsigned char *text, size_t text_bytes) {

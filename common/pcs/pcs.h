@@ -101,18 +101,18 @@ typedef enum flk_pcs_event {
     FLK_PCS_KEY,    /* text: always inside a map, before its value */
     FLK_PCS_STRING, /* text: must be valid UTF-8; the reader checks */
     FLK_PCS_INTEGER,
-    FLK_PCS_UNSIGNED, /* an integer above INT64_MAX: refused wherever it stands, as JSON's too large integers are */
-    FLK_PCS_REAL,
+    FLK_PCS_REAL, /* also an integer that does not fit: the nearest double */
     FLK_PCS_BOOL,
     FLK_PCS_NULL,
 } flk_pcs_event_t;
 
 typedef struct flk_pcs_value {
-    const char *text; /* KEY and STRING: borrowed until return, not NUL-terminated */
+    const char
+        *text; /* KEY and STRING: borrowed until return, not NUL-terminated. INTEGER and REAL: the number as it was
+                       * written, borrowed until _finish; NULL where the encoding has no text for it */
     size_t text_bytes;
     union {
         int64_t integer;
-        uint64_t uinteger;
         double real;
         bool boolean;
     };
@@ -139,7 +139,7 @@ const char *flk_pcs_member_name(const char *key, size_t key_bytes);
 void flk_pcs_reader_begin(flk_pcs_reader_t *reader, flk_pcs_t *pcs, flk_pcs_fault_t *fault);
 /* Takes the next event. `value` may be NULL for events without one. The first fault sticks: every later call
  * returns it. Unknown members are skipped (SemVer: a minor version may add some), but checked for depth, UTF-8 and
- * duplicate keys as everything is. */
+ * duplicate keys as everything is. An optional member that is null counts as absent. */
 FLK_MUST_CHECK flk_err_t flk_pcs_reader_event(flk_pcs_reader_t *reader, flk_pcs_event_t event,
                                               const flk_pcs_value_t *value);
 /* Ends the record: required members, ranges, and that the id matches. On error the PCS is already finished. */

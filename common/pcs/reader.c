@@ -35,8 +35,8 @@ struct flk_pcs_reader {
     flk_err_t err; /* the first one; sticks */
     bool closed;   /* the root map has ended */
     uint32_t depth, values_len;
-    uint32_t seen;      /* bit 1 << flk_member_t */
-    uint64_t key_scale; /* of the current member of N_j */
+    uint32_t seen, given; /* bit 1 << flk_member_t; given: and not null */
+    uint64_t key_scale;   /* of the current member of N_j */
     frame_t frames[FLK_PCS_DEPTH_MAX];
     uint64_t key_hashes[FLK_PCS_DEPTH_MAX][FLK_PCS_MEMBERS_MAX];
     double v_star[FLK_PCS_V_STAR_MAX];
@@ -58,7 +58,7 @@ void flk_pcs_reader_begin(flk_pcs_reader_t *reader, flk_pcs_t *pcs, flk_pcs_faul
     reader->fault = fault;
     reader->err = FLK_OK;
     reader->closed = false;
-    reader->depth = reader->values_len = reader->seen = 0;
+    reader->depth = reader->values_len = reader->seen = reader->given = 0;
 }
 
 /* ---- faults ---- */
@@ -193,6 +193,10 @@ static flk_err_t skip_value(flk_pcs_reader_t *reader, flk_pcs_event_t event) {
 static flk_err_t take_member(flk_pcs_reader_t *reader, flk_member_t member, flk_pcs_event_t event,
                              const flk_pcs_value_t *value) {
     reader->seen |= 1u << member;
+    if (event == FLK_PCS_NULL && !flk_members[member].required) {
+        return FLK_OK;
+    }
+    reader->given |= 1u << member;
     if (!flk_member_take(member, event, value, reader->pcs, reader->fault)) {
         return fail(reader, FLK_E_INVALID);
     }
@@ -206,7 +210,7 @@ static flk_err_t take_value(flk_pcs_reader_t *reader, flk_pcs_event_t event, con
     if (event == FLK_PCS_STRING && !flk_text_is_utf8(value->text, value->text_bytes)) {
         return refuse(reader, field_around(reader), FLK_PCS_WHY_UTF8);
     }
-    if (event == FLK_PCS_UNSIGNED || (event == FLK_PCS_REAL && !isfinite(value->real))) {
+    if (event == FLK_PCS_REAL && !isfinite(value->real)) {
         return refuse(reader, field_around(reader), FLK_PCS_WHY_RANGE);
     }
     if (reader->depth == 0) {
@@ -275,10 +279,10 @@ flk_err_t flk_pcs_reader_finish(flk_pcs_reader_t *reader) {
     if (memcmp(id, pcs->id, sizeof id) != 0) {
         return refuse(reader, "pcs_id", "must be the SHA-256 of merkle_root|epoch|shard_id");
     }
-    pcs->has_attempt = (reader->seen & (1u << FLK_M_ATTEMPT)) != 0;
-    pcs->has_seed = (reader->seen & (1u << FLK_M_SEED)) != 0;
-    pcs->has_ft = (reader->seen & (1u << FLK_M_FT)) != 0;
-    pcs->has_outbox_seq = (reader->seen & (1u << FLK_M_OUTBOX_SEQ)) != 0;
-    pcs->has_clock_skew = (reader->seen & (1u << FLK_M_CLOCK_SKEW)) != 0;
+    pcs->has_attempt = (reader->given & (1u << FLK_M_ATTEMPT)) != 0;
+    pcs->has_seed = (reader->given & (1u << FLK_M_SEED)) != 0;
+    pcs->has_ft = (reader->given & (1u << FLK_M_FT)) != 0;
+    pcs->has_outbox_seq = (reader->given & (1u << FLK_M_OUTBOX_SEQ)) != 0;
+    pcs->has_clock_skew = (reader->given & (1u << FLK_M_CLOCK_SKEW)) != 0;
     return FLK_OK;
 }

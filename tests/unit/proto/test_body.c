@@ -164,7 +164,7 @@ START_TEST(test_body_pcs_refuses_what_json_cannot_say) {
         {{0x81, 0xa5, 'e', 'p', 'o', 'c', 'h', 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
          16,
          "epoch",
-         "number"},
+         "integer"},
         {{0x82, 0xa1, 'r', 1, 0xa1, 'r', 1}, 7, "r", "twice"},
         {{0x81, 0xa3, 's', 'i', 'g', 0xa1, 0xff}, 7, "sig", "UTF-8"},
         {{0x91, 0x01}, 2, "", "object"},
