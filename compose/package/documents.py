@@ -91,8 +91,9 @@ def main():
     write_copyright(out)
     release = next(line for line in pathlib.Path("/etc/os-release").read_text().splitlines() if line.startswith("VERSION_ID="))
     release = re.sub(r"\D", "", release)
+    newest = re.search(r"^## \d.*?(?=^## |\Z)", (ROOT / "CHANGELOG.md").read_text(), re.M | re.S).group()
     news = "\n".join("  * " + line[2:] if line.startswith("- ") else "    " + line.strip() if line.startswith("  ") else ""
-                     for line in (ROOT / "CHANGELOG.md").read_text().split("### Added", 1)[-1].splitlines())
+                     for line in newest.splitlines())
     news = re.sub(r"\n{2,}", "\n", news).strip("\n")
     changelog = f"flk ({version}-1~deb{release}) unstable; urgency=medium\n\n{news}\n\n -- The flk authors <flk@packages.debian.org>  Thu, 01 Jan 2026 00:00:00 +0000\n"
     compress(out / "changelog.Debian", changelog)
