@@ -14,10 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/nearest.h"
 #include "common/secret.h"
 #include "common/settings_row.h"
 
-enum { FILE_BYTES_MAX = 65536, NAME_BYTES = 64, SUGGEST_DISTANCE_MAX = 4 };
+enum { FILE_BYTES_MAX = 65536, NAME_BYTES = 64 };
 
 enum { /* short names for the table */
        G = FLK_PROGRAM_GATEWAY,
@@ -73,43 +74,9 @@ static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static size_t length_gap(const char *a, const char *b) {
-    size_t a_len = strlen(a), b_len = strlen(b);
-    return a_len > b_len ? a_len - b_len : b_len - a_len;
-}
-
-/* Levenshtein distance of two names of fewer than NAME_BYTES bytes. */
-static size_t edit_distance(const char *a, const char *b) {
-    size_t b_len = strlen(b);
-    size_t row[NAME_BYTES];
-    for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t substituted = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            row[j] = min_size(substituted, min_size(row[j], row[j - 1]) + 1);
-        }
-    }
-    return row[b_len];
-}
-
-static const char *nearest_name(const char *name) {
-    const char *nearest = NULL;
-    size_t best = SUGGEST_DISTANCE_MAX + 1;
-    for (size_t i = 0; i < FLK_SETTINGS_COUNT && strlen(name) < NAME_BYTES; i++) {
-        const char *known = flk_setting_rows[i].name;
-        size_t distance = length_gap(name, known); /* is the least that it can be */
-        distance = distance < best ? edit_distance(name, known) : distance;
-        if (distance < best) {
-            best = distance;
-            nearest = known;
-        }
-    }
-    return nearest;
+static const char *row_name(const void *list, size_t index) {
+    (void)list;
+    return index < FLK_SETTINGS_COUNT ? flk_setting_rows[index].name : NULL;
 }
 
 static bool is_known_name(const char *name, size_t name_len) {
@@ -133,7 +100,7 @@ static flk_err_t check_unknown_names(char *errmsg) {
         }
         char name[NAME_BYTES];
         snprintf(name, sizeof name, "%.*s", (int)min_size(name_len, sizeof name - 1), *entry);
-        const char *nearest = nearest_name(name);
+        const char *nearest = flk_nearest(name, row_name, NULL);
         flk_errmsg(errmsg,
                    nearest != NULL ? "%s: no such setting; did you mean %s?" : "%s: no such setting; see --help", name,
                    nearest);

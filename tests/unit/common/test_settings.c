@@ -164,7 +164,7 @@ static const refusal_t refusals[] = {
      "developer's machine"},
     {FLK_PROGRAM_BROKER, "FLK_HTTP_LISTNE", "x", "FLK_HTTP_LISTNE: no such setting; did you mean FLK_HTTP_LISTEN?"},
     {FLK_PROGRAM_BROKER, "FLK_SOMETHING_ELSE", "x", "FLK_SOMETHING_ELSE: no such setting; see --help"},
-    {FLK_PROGRAM_BROKER, "FLK_", "x", "FLK_: no such setting; did you mean FLK_DEV?"},
+    {FLK_PROGRAM_BROKER, "FLK_", "x", "FLK_: no such setting; see --help"},
 };
 
 /* Each kind of wrong value stops the start with one line that names setting, value and what is allowed. */
