@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/nearest.h"
 #include "common/pcs/policy.h"
 #include "proto/body.h"
 #include "worker/store/stored_outcome.h"
@@ -21,6 +22,7 @@ enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_WRONG = 2 };
 enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
 struct tool {
+    const char *title; /* what the user called: "flk-worker" or "flk store" */
     flk_settings_t *settings;
     flk_policy_t policy;
     flk_store_options_t options;
@@ -29,7 +31,7 @@ struct tool {
 };
 
 static int fail(const struct tool *tool, int status) {
-    fprintf(stderr, "flk-worker: %s\n", tool->errmsg);
+    fprintf(stderr, "%s: %s\n", tool->title, tool->errmsg);
     return status;
 }
 
@@ -67,7 +69,7 @@ static bool parse_id(const char *hex, uint8_t id[FLK_STORE_KEY_BYTES]) {
            bytes == FLK_STORE_KEY_BYTES;
 }
 
-static int get(struct tool *tool, const char *hex) {
+static int get_one(struct tool *tool, const char *hex) {
     flk_store_item_t item = {0}, *at = &item;
     flk_outcome_record_t record;
     if (!parse_id(hex, item.key)) {
@@ -97,7 +99,8 @@ static void print_part(void *arg, const char *part, uint64_t outcomes, uint64_t 
            (unsigned long long)outcomes, (unsigned long long)bytes);
 }
 
-static int stats(struct tool *tool) {
+static int stats_of_all(struct tool *tool, const char *nothing) {
+    (void)nothing;
     return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
 }
 
@@ -124,7 +127,8 @@ static bool print_line(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const 
            0;
 }
 
-static int export(struct tool *tool) {
+static int export_to_stdout(struct tool *tool, const char *nothing) {
+    (void)nothing;
     if (flk_store_visit(tool->store, print_line, NULL, tool->errmsg) != FLK_OK) {
         return fail(tool, TOOL_FAILED);
     }
@@ -202,7 +206,8 @@ static flk_err_t import_line(struct import *import, const char *text, size_t byt
     return import->len == BATCH_ITEMS ? put_batch(import) : FLK_OK;
 }
 
-static int import_all(struct tool *tool) {
+static int import_from_stdin(struct tool *tool, const char *nothing) {
+    (void)nothing;
     struct import *import = flk_start_alloc(sizeof *import);
     char *text = NULL;
     size_t text_cap = 0;
@@ -233,7 +238,8 @@ static int import_all(struct tool *tool) {
 /* ---- check ---- */
 
 /* A store that connects with its first call may be there only a moment later. */
-static int check(struct tool *tool) {
+static int check_now(struct tool *tool, const char *nothing) {
+    (void)nothing;
     uint64_t deadline_ms = flk_mono_ms() + flk_settings_uint(tool->settings, FLK_SET_STORE_CONNECT_TIMEOUT_MS) +
                            flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
     flk_err_t err;
@@ -273,29 +279,79 @@ static flk_err_t check_there(struct tool *tool) {
     return FLK_OK;
 }
 
-static int run_on_store(struct tool *tool, int argc, char **argv) {
-    const char *verb = argc > 2 ? argv[2] : "";
-    bool getting = strcmp(verb, "get") == 0, importing = strcmp(verb, "import") == 0;
-    bool checking = strcmp(verb, "check") == 0;
-    tool->options.read_only = !importing;
-    if (checking) {
-        tool->options.timeout_ms = flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
+static const struct verb {
+    const char *name;
+    int (*run)(struct tool *tool, const char *argument);
+    bool has_argument;
+} verbs[] = {{"check", check_now, false},
+             {"get", get_one, true},
+             {"stats", stats_of_all, false},
+             {"export", export_to_stdout, false},
+             {"import", import_from_stdin, false}};
+
+static const char *verb_name(const void *list, size_t index) {
+    (void)list;
+    return index < FLK_COUNT_OF(verbs) ? verbs[index].name : NULL;
+}
+
+/* Prints FLK_STORE_TOOL_USAGE's lines about the store by the name that the user called. */
+static void print_usage(const struct tool *tool, FILE *out) {
+    static const char begin[] = "  flk-worker store ";
+    bool is_flk = strcmp(tool->title, "flk store") == 0;
+    fprintf(out, "Usage: %s%s VERB [--json]\n\n", tool->title, is_flk ? "" : " store");
+    for (const char *line = FLK_STORE_TOOL_USAGE; *line != '\0';) {
+        int len = (int)strcspn(line, "\n");
+        if (strncmp(line, begin, strlen(begin)) == 0) {
+            int skipped = (int)strlen(begin);
+            fprintf(out, "  %s %.*s\n", is_flk ? "flk store" : "flk-worker store", len - skipped, line + skipped);
+        }
+        line += len + (line[len] == '\n');
     }
-    if (argc != (getting ? 4 : 3) ||
-        (!getting && !importing && !checking && strcmp(verb, "stats") != 0 && strcmp(verb, "export") != 0)) {
-        fputs("Usage:\n" FLK_STORE_TOOL_USAGE "\n", stderr);
-        return TOOL_WRONG;
+    fputs("\n  --json  what they print anyway: JSON, one object a line\n\n", out);
+}
+
+static int print_help(const struct tool *tool) {
+    fputs("Looks into the store of outcomes, beside workers that serve or without any. Its settings are the "
+          "worker's.\n\n",
+          stdout);
+    print_usage(tool, stdout);
+    fputs("Exit codes: 0 done, 1 failed or no such outcome, 2 wrong setting or argument.\n\n", stdout);
+    flk_settings_print(FLK_PROGRAM_WORKER, stdout);
+    return TOOL_OK;
+}
+
+/* NULL after a line about what is wrong. */
+static const struct verb *find_verb(const struct tool *tool, int argc, char **argv) {
+    for (size_t i = 0; argc > 2 && i < FLK_COUNT_OF(verbs); i++) {
+        if (strcmp(argv[2], verbs[i].name) == 0) {
+            if (argc == 3 + verbs[i].has_argument) {
+                return &verbs[i];
+            }
+            fprintf(stderr, "%s: %s %s\n", tool->title, argv[2],
+                    verbs[i].has_argument ? "takes one pcs_id" : "takes no argument");
+            return NULL;
+        }
+    }
+    const char *nearest = argc > 2 ? flk_nearest(argv[2], verb_name, NULL) : NULL;
+    if (nearest != NULL) {
+        fprintf(stderr, "%s: '%s' is no verb; did you mean %s?\n", tool->title, argv[2], nearest);
+    } else {
+        print_usage(tool, stderr);
+    }
+    return NULL;
+}
+
+static int run_on_store(struct tool *tool, const struct verb *verb, const char *argument) {
+    tool->options.read_only = verb->run != import_from_stdin;
+    if (verb->run == check_now) {
+        tool->options.timeout_ms = flk_settings_uint(tool->settings, FLK_SET_STORE_TIMEOUT_MS);
     }
     flk_err_t err = tool->options.read_only ? check_there(tool) : FLK_OK;
     err = err != FLK_OK ? err : flk_store_open(&tool->options, &tool->store, tool->errmsg);
     if (err != FLK_OK) {
         return fail(tool, err == FLK_E_CONFIG ? TOOL_WRONG : TOOL_FAILED);
     }
-    int status = checking                     ? check(tool)
-                 : getting                    ? get(tool, argv[3])
-                 : importing                  ? import_all(tool)
-                 : strcmp(verb, "stats") == 0 ? stats(tool)
-                                              : export(tool);
+    int status = verb->run(tool, argument);
     flk_store_close(&tool->store);
     return status;
 }
@@ -324,19 +380,29 @@ static int drop_json(int argc, char **argv) {
     return kept;
 }
 
+static int run_verb(struct tool *tool, int argc, char **argv) {
+    const struct verb *verb = find_verb(tool, argc, argv);
+    if (verb == NULL) {
+        return TOOL_WRONG;
+    }
+    return prepare(tool) == FLK_OK ? run_on_store(tool, verb, argv[3]) : fail(tool, TOOL_WRONG);
+}
+
 bool flk_store_tool(int argc, char **argv, int *status) {
     bool migrates = argc == 2 && strcmp(argv[1], "--migrate") == 0;
     if (!migrates && (argc < 2 || strcmp(argv[1], "store") != 0)) {
         return false;
     }
-    struct tool tool = {0};
+    struct tool tool = {.title = strcmp(argv[0], "flk store") == 0 ? argv[0] : "flk-worker"};
     argc = drop_json(argc, argv);
     FLK_ASSERT(sodium_init() >= 0);
     signal(SIGPIPE, SIG_IGN);
-    if (prepare(&tool) != FLK_OK) {
-        *status = fail(&tool, TOOL_WRONG);
+    if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+        *status = print_help(&tool);
+    } else if (migrates) {
+        *status = prepare(&tool) == FLK_OK ? migrate(&tool) : fail(&tool, TOOL_WRONG);
     } else {
-        *status = migrates ? migrate(&tool) : run_on_store(&tool, argc, argv);
+        *status = run_verb(&tool, argc, argv);
     }
     flk_settings_destroy(&tool.settings);
     return true;

@@ -16,7 +16,7 @@
 
 #include "common/err.h"
 
-/* For --help. */
+/* For --help of flk-worker. argv[0] "flk store" is that command: it calls itself so, and has a help of its own. */
 #define FLK_STORE_TOOL_USAGE                                                                                           \
     "  flk-worker --migrate        make or update the PostgreSQL schema\n"                                             \
     "  flk-worker store check      try whether the store takes outcomes now\n"                                         \
