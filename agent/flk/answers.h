@@ -19,8 +19,8 @@ typedef struct flk_answers {
     size_t len, max;
 } flk_answers_t;
 
-/* Adds the lines of one file. Errors: FLK_E_NOT_FOUND, FLK_E_IO, FLK_E_CORRUPT with file and line in errmsg. Out of memory
- * ends the process: this is for the demo. Caller frees with flk_answers_fini. */
+/* Adds the lines of one file. Errors: FLK_E_NOT_FOUND, FLK_E_IO, FLK_E_CORRUPT with file and line in errmsg. Out of
+ * memory ends the process: this is for the demo. Caller frees with flk_answers_fini. */
 FLK_MUST_CHECK flk_err_t flk_answers_load(flk_answers_t *answers, const char *path, char *errmsg);
 void flk_answers_sort(flk_answers_t *answers);
 void flk_answers_fini(flk_answers_t *answers);

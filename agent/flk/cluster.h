@@ -5,7 +5,12 @@
 
 #include "agent/flk/child.h"
 
-enum { FLK_CLUSTER_WORKERS_MAX = 64, FLK_CLUSTER_ENDPOINT_BYTES = 256, FLK_CLUSTER_SECRET_BYTES = 256 };
+enum {
+    FLK_CLUSTER_WORKERS_MAX = 64,
+    FLK_CLUSTER_MEMBERS_MAX = 256,
+    FLK_CLUSTER_ENDPOINT_BYTES = 256,
+    FLK_CLUSTER_SECRET_BYTES = 256
+};
 
 typedef struct flk_cluster_options {
     unsigned workers;     /* 1..FLK_CLUSTER_WORKERS_MAX */
@@ -25,9 +30,10 @@ typedef struct flk_cluster {
     size_t children_len;
 } flk_cluster_t;
 
-/* Reads and checks the settings of all programs, makes and locks the directory, checks that every address is free, makes the
- * keys that are not there yet, and lays out the children; starts nothing. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_NOT_FOUND, FLK_E_IO, each with
- * one line in errmsg. Caller frees with flk_cluster_destroy also after an error. */
+/* Reads and checks the settings of all programs, makes and locks the directory, checks that every address is free,
+ * makes the keys that are not there yet, and lays out the children; starts nothing. Errors: FLK_E_CONFIG, FLK_E_LOCKED,
+ * FLK_E_NOT_FOUND, FLK_E_IO, each with one line in errmsg. Caller frees with flk_cluster_destroy also after an error.
+ */
 FLK_MUST_CHECK flk_err_t flk_cluster_plan(const flk_cluster_options_t *options, flk_cluster_t **cluster, char *errmsg);
 void flk_cluster_destroy(flk_cluster_t **cluster);
 

@@ -12,8 +12,8 @@ void flk_cluster_file_remove(const flk_cluster_t *cluster);
 typedef struct flk_cluster_member {
     char name[FLK_CHILD_NAME_BYTES];
     char program[FLK_CHILD_NAME_BYTES];
-    char address[FLK_CHILD_ADDRESS_BYTES]; /* of its pages */
-    long pid;
+    char address[FLK_CLUSTER_ENDPOINT_BYTES]; /* of its pages: host:port, or https://host:port */
+    long pid;                                 /* 0: not running now; -1: not known */
     unsigned restarts;
     int64_t started_ms;
 } flk_cluster_member_t;
@@ -23,7 +23,7 @@ typedef struct flk_cluster_view {
     char zmq[FLK_CLUSTER_ENDPOINT_BYTES];
     long pid; /* of flk up */
     int64_t started_ms;
-    flk_cluster_member_t members[FLK_CLUSTER_WORKERS_MAX + 2];
+    flk_cluster_member_t members[FLK_CLUSTER_MEMBERS_MAX];
     size_t members_len;
 } flk_cluster_view_t;
 

@@ -6,9 +6,9 @@
 #include "agent/flk/port.h"
 
 const flk_daemon_t flk_daemons[FLK_DAEMONS] = {
-    {"gateway", FLK_PROGRAM_GATEWAY, FLK_SET_HTTP_LISTEN},
-    {"broker", FLK_PROGRAM_BROKER, FLK_SET_ADMIN_LISTEN},
-    {"worker", FLK_PROGRAM_WORKER, FLK_SET_ADMIN_LISTEN},
+    {"gateway", FLK_PROGRAM_GATEWAY, FLK_SET_HTTP_LISTEN, 8080},
+    {"broker", FLK_PROGRAM_BROKER, FLK_SET_ADMIN_LISTEN, 8081},
+    {"worker", FLK_PROGRAM_WORKER, FLK_SET_ADMIN_LISTEN, 8082},
 };
 
 const flk_daemon_t *flk_daemon_named(const char *name) {

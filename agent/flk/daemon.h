@@ -11,6 +11,7 @@ typedef struct flk_daemon {
     const char *name; /* "gateway" */
     flk_program_t program;
     flk_setting_id_t listen; /* of /readyz, /healthz and /metrics */
+    unsigned port;           /* of those, by default */
 } flk_daemon_t;
 
 extern const flk_daemon_t flk_daemons[FLK_DAEMONS];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* flk demo: events into a directory of its own -> a cluster -> PCS, signed -> half by HTTP, half by ZeroMQ, while one worker
- * is killed -> all of it again -> the report (demo_report.c).
+/* flk demo: events into a directory of its own -> a cluster -> PCS, signed -> half by HTTP, half by ZeroMQ, while one
+ * worker is killed -> all of it again -> the report (demo_report.c).
  *
- * Everything is done by the real programs, as a user would run them, and kept in the directory. Whatever fails ends the demo
- * with one line that names the log to read; children end with us (they get SIGTERM when this process dies). */
+ * Everything is done by the real programs, as a user would run them, and kept in the directory. Whatever fails ends the
+ * demo with one line that names the log to read; children end with us (they get SIGTERM when this process dies). */
 #include <curl/curl.h>
 #include <signal.h>
 #include <stdarg.h>

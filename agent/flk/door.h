@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the agent's settings say about sending: the door (ENDPOINT), the delivery loop to it, and the key to sign with. One thread. */
+/* What the agent's settings say about sending: the door (ENDPOINT), the delivery loop to it, and the key to sign with.
+ * One thread. */
 #ifndef FLK_AGENT_FLK_DOOR_H
 #define FLK_AGENT_FLK_DOOR_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* flk healthcheck: find the programs to ask -> ask each for /readyz or /healthz -> 0 when all said 200.
  *
- * For HEALTHCHECK of an image and exec probes: it reads the same environment as the program beside it, so it needs to be
- * told nothing. A program that does not answer within the timeout is not healthy. */
+ * For HEALTHCHECK of an image and exec probes: it reads the same environment as the program beside it, so it needs to
+ * be told nothing. A program that does not answer within the timeout is not healthy. */
 #include <curl/curl.h>
 #include <dirent.h>
 #include <getopt.h>
@@ -13,14 +13,17 @@
 #include "agent/flk/command.h"
 #include "agent/flk/daemon.h"
 #include "agent/flk/json_out.h"
+#include "agent/flk/members.h"
 #include "agent/flk/probe.h"
+#include "agent/flk/unit.h"
 
 enum { TIMEOUT_MS = 2000, TIMEOUT_MS_MAX = 60000 };
 
 static const char usage[] = "Usage: flk healthcheck [--alive] [--timeout MS] [--json] [gateway|broker|worker]\n\n"
                             "Asks a program that runs here whether it would take work now (/readyz); without a name, "
                             "every one that runs here.\n"
-                            "Addresses come from the settings that the program itself has.\n\n"
+                            "Addresses come from the settings that the program itself has, or its unit (--unit); "
+                            "beside flk up\nfrom what that runs.\n\n"
                             "  --alive       ask only whether it is alive (/healthz)\n"
                             "  --timeout MS  how long to wait for each answer, 1 to 60000 (2000)\n"
                             "  --json        one JSON document\n\n"
@@ -70,6 +73,9 @@ static int parse(int argc, char **argv, health_t *health) {
             return FLK_FRONT_USAGE;
         }
     }
+    if (optind == argc && flk_unit_program()[0] != '\0') {
+        health->wanted = flk_daemon_named(flk_unit_program());
+    }
     if (optind < argc) {
         health->wanted = flk_daemon_named(argv[optind]);
         if (health->wanted == NULL || optind + 1 < argc) {
@@ -117,14 +123,9 @@ static void tell(health_t *health, const flk_daemon_t *daemon, const char *addre
     }
 }
 
-static flk_err_t ask(health_t *health, const flk_daemon_t *daemon, char *errmsg) {
-    char address[FLK_DAEMON_ADDRESS_BYTES];
+static flk_err_t ask(health_t *health, const flk_daemon_t *daemon, const char *address, char *errmsg) {
     flk_probe_t page;
-    flk_err_t err = flk_daemon_address(daemon, address, errmsg);
-    if (err != FLK_OK) {
-        return err;
-    }
-    err = flk_probe_get(address, health->path, "", "", health->timeout_ms, &page);
+    flk_err_t err = flk_probe_get(address, health->path, "", "", health->timeout_ms, &page);
     if (err != FLK_OK) {
         flk_errmsg(errmsg, "%s", flk_err_text(err));
         return err;
@@ -136,17 +137,43 @@ static flk_err_t ask(health_t *health, const flk_daemon_t *daemon, char *errmsg)
     return FLK_OK;
 }
 
-static int check(health_t *health) {
-    char errmsg[FLK_ERRMSG_BYTES];
-    for (size_t i = 0; i < FLK_DAEMONS; i++) {
+/* Every process of the cluster that flk up runs here. */
+static flk_err_t ask_cluster(health_t *health, const flk_cluster_view_t *cluster, char *errmsg) {
+    flk_err_t err = FLK_OK;
+    for (size_t i = 0; i < cluster->members_len && err == FLK_OK; i++) {
+        const flk_cluster_member_t *member = &cluster->members[i];
+        const flk_daemon_t *daemon = flk_daemon_named(member->program);
+        if (daemon != NULL && (health->wanted == NULL || health->wanted == daemon)) {
+            err = ask(health, daemon, member->address, errmsg);
+        }
+    }
+    return err;
+}
+
+/* Every program whose address the settings have: the wanted one, or those that run here. */
+static flk_err_t ask_settings(health_t *health, char *errmsg) {
+    char address[FLK_DAEMON_ADDRESS_BYTES];
+    flk_err_t err = FLK_OK;
+    for (size_t i = 0; i < FLK_DAEMONS && err == FLK_OK; i++) {
         const flk_daemon_t *daemon = &flk_daemons[i];
         if (health->wanted != NULL ? health->wanted != daemon : !runs_here(daemon)) {
             continue;
         }
-        if (ask(health, daemon, errmsg) != FLK_OK) {
-            fprintf(stderr, "flk: healthcheck: %s\n", errmsg);
-            return FLK_FRONT_USAGE;
-        }
+        err = flk_daemon_address(daemon, address, errmsg);
+        err = err == FLK_OK ? ask(health, daemon, address, errmsg) : err;
+    }
+    return err;
+}
+
+static int check(health_t *health) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_cluster_view_t *cluster = flk_start_alloc(sizeof *cluster);
+    bool local = flk_unit_program()[0] == '\0' && flk_members_local(cluster);
+    flk_err_t err = local ? ask_cluster(health, cluster, errmsg) : ask_settings(health, errmsg);
+    free(cluster);
+    if (err != FLK_OK) {
+        fprintf(stderr, "flk: healthcheck: %s\n", errmsg);
+        return FLK_FRONT_USAGE;
     }
     if (json_array_size(health->answers) == 0) {
         fprintf(stderr, "flk: healthcheck: no flk-gateway, flk-broker or flk-worker runs here\n");

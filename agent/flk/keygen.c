@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk keygen: a pair of CURVE keys as files, where the programs look for them. Never prints a secret, never overwrites. */
+/* flk keygen: a pair of CURVE keys as files, where the programs look for them. Never prints a secret, never overwrites.
+ */
 #include <getopt.h>
 #include <stdio.h>
 

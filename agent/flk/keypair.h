@@ -12,9 +12,9 @@ typedef struct flk_keypair {
     char public_key[FLK_CURVE_TEXT_BYTES];
 } flk_keypair_t;
 
-/* Makes a pair, and its directories (mode 0755: the secret key's own mode protects it); `role` FLK_ROLE_NONE puts the public key
- * into DIR itself. `name` must be flk_curve_name_valid. Errors: FLK_E_CONFIG (dir too long), FLK_E_EXISTS (a key is never
- * overwritten; the paths are filled in all the same), those of common/io.h. */
+/* Makes a pair, and its directories (mode 0755: the secret key's own mode protects it); `role` FLK_ROLE_NONE puts the
+ * public key into DIR itself. `name` must be flk_curve_name_valid. Errors: FLK_E_CONFIG (dir too long), FLK_E_EXISTS (a
+ * key is never overwritten; the paths are filled in all the same), those of common/io.h. */
 FLK_MUST_CHECK flk_err_t flk_keypair_make(const char *dir, flk_role_t role, const char *name, flk_keypair_t *pair,
                                           char *errmsg);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* flk: the front door for people. A command of our own is a function; any other NAME is the program flk-NAME beside
- * this one. Reading order: up, cluster, supervisor, child; status, snapshot, probe; submit, door; doctor, findings,
- * check_*. */
+ * this one. Reading order: up, cluster, supervisor, child; status, members, unit, snapshot, probe; submit, door;
+ * doctor, findings, check_*. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,8 @@
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
 #include "agent/flk/sibling.h"
+#include "agent/flk/unit.h"
+#include "common/nearest.h"
 #include "common/settings.h"
 
 typedef int command_fn(int argc, char **argv);
@@ -38,17 +40,18 @@ static const struct {
     {"dlq", command_dlq, "a gateway's dead letters: list, show, purge, replay"},
     {"settings", command_settings, "print every setting of every program as a Markdown table"},
     {"version", command_version, "print the version"},
-    {"help", command_help, "this page; flk COMMAND --help tells more"},
+    {"help", command_help, "this page; flk help COMMAND tells more about one"},
 };
 
 static void print_help(FILE *out) {
     fputs("flk - verifies Proof-of-Computation Summaries: a gateway, a broker, workers, an agent\n\n"
-          "Usage: flk COMMAND [ARGUMENT...]\n\n",
+          "Usage: flk [--unit UNIT] COMMAND [ARGUMENT...]\n\n",
           out);
     for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
         fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
     }
-    fputs("\nWith --json a command prints JSON on standard output: one document, or one object a line.\n"
+    fputs("\n  --unit UNIT  the settings of a unit of this host, as flk-worker@8082, in place of the environment's\n\n"
+          "With --json a command prints JSON on standard output: one document, or one object a line.\n"
           "Exit codes: 0 done, 1 failed, 2 wrong setting or argument.\n\n",
           out);
 }
@@ -63,7 +66,15 @@ static int only_json(int argc, char **argv) {
     return json;
 }
 
+static int run_command(int argc, char **argv);
+
+/* `flk help COMMAND` is `flk COMMAND --help`. */
 static int command_help(int argc, char **argv) {
+    if (argc == 2 && argv[1][0] != '-') {
+        static char option[] = "--help";
+        char *words[] = {NULL, argv[1], option, NULL};
+        return run_command(2, words + 1);
+    }
     int json = only_json(argc, argv);
     if (json == 0) {
         print_help(stdout);
@@ -97,10 +108,10 @@ static int command_settings(int argc, char **argv) {
     return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
 }
 
-/* Becomes flk-`name`. */
-static int become(const char *name, char **argv) {
+/* Becomes flk-`name`, which calls itself `title`. */
+static int become(const char *name, const char *title, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES];
-    flk_sibling_exec(name, argv, errmsg);
+    flk_sibling_exec(name, title, argv, errmsg);
     fprintf(stderr, "flk: %s\n", errmsg);
     return FLK_FRONT_FAILED;
 }
@@ -108,42 +119,90 @@ static int become(const char *name, char **argv) {
 /* The store is the worker's: `flk store X` is `flk-worker store X`. */
 static int command_store(int argc, char **argv) {
     (void)argc;
-    return become("worker", argv - 1);
+    return become("worker", "flk store", argv - 1);
 }
 
 /* `flk wal X` is `flk-replay X`. */
 static int command_wal(int argc, char **argv) {
     (void)argc;
-    return become("replay", argv);
+    return become("replay", "flk wal", argv);
 }
 
 /* `flk dlq X` is `flk-replay dlq X`. */
 static int command_dlq(int argc, char **argv) {
     (void)argc;
-    return become("replay", argv - 1);
+    return become("replay", "flk dlq", argv - 1);
 }
 
-/* The options that people expect to work like commands. */
-static const char *command_name(const char *argument) {
-    return strcmp(argument, "--version") == 0                               ? "version"
-           : strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0 ? "help"
-                                                                            : argument;
+static const char *command_name(const void *list, size_t index) {
+    (void)list;
+    return index < FLK_COUNT_OF(commands) ? commands[index].name : NULL;
+}
+
+/* argv[0] is the command's name, and what stands before it may be written over. */
+static int run_command(int argc, char **argv) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
+        if (commands[i].run != NULL && strcmp(argv[0], commands[i].name) == 0) {
+            return commands[i].run(argc, argv);
+        }
+    }
+    flk_sibling_exec(argv[0], NULL, argv, errmsg);
+    const char *nearest = flk_nearest(argv[0], command_name, NULL);
+    if (nearest != NULL) {
+        fprintf(stderr, "flk: '%s' is no command; did you mean %s?\n", argv[0], nearest);
+    } else {
+        fprintf(stderr, "flk: '%s' is no command (%s); see flk help\n", argv[0], errmsg);
+    }
+    return FLK_FRONT_USAGE;
+}
+
+/* Takes --unit UNIT out of the arguments, wherever it stands, and enters it. -1 to go on, or the exit status. */
+static int take_unit(int *argc, char **argv) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    const char *unit = NULL;
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        bool is_unit = strcmp(argv[i], "--unit") == 0;
+        if (strcmp(argv[i], "--") == 0) {
+            memmove(&argv[kept], &argv[i], (size_t)(*argc - i) * sizeof *argv);
+            kept += *argc - i;
+            break;
+        }
+        if (is_unit && i + 1 == *argc) {
+            fprintf(stderr, "flk: --unit needs the name of a unit, as flk-worker@8082\n");
+            return FLK_FRONT_USAGE;
+        }
+        if (is_unit) {
+            unit = argv[++i];
+        } else if (strncmp(argv[i], "--unit=", 7) == 0) {
+            unit = argv[i] + 7;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    argv[ *argc = kept] = NULL;
+    if (unit != NULL && flk_unit_enter(unit, errmsg) != FLK_OK) {
+        fprintf(stderr, "flk: %s\n", errmsg);
+        return FLK_FRONT_USAGE;
+    }
+    return -1;
 }
 
 int main(int argc, char **argv) {
+    int status = take_unit(&argc, argv);
+    if (status >= 0) {
+        return status;
+    }
     if (argc < 2) {
         print_help(stderr);
         return FLK_FRONT_USAGE;
     }
     FLK_ASSERT(sodium_init() >= 0);
-    const char *name = command_name(argv[1]);
-    for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
-        if (commands[i].run != NULL && strcmp(name, commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
-        }
-    }
-    char errmsg[FLK_ERRMSG_BYTES];
-    flk_sibling_exec(argv[1], argv + 1, errmsg);
-    fprintf(stderr, "flk: '%s' is no command (%s); see flk help\n", argv[1], errmsg);
-    return FLK_FRONT_USAGE;
+    /* The options that people expect to work like commands. */
+    static char version[] = "version", help[] = "help";
+    argv[1] = strcmp(argv[1], "--version") == 0                              ? version
+              : strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? help
+                                                                             : argv[1];
+    return run_command(argc - 1, argv + 1);
 }

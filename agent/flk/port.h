@@ -5,13 +5,13 @@
 
 #include "common/err.h"
 
-/* Tries to bind `address` ("host:port", "tcp://host:port", host may be * or 0.0.0.0) and lets it go again. FLK_OK: free, or
- * not TCP ("off", ipc://…). FLK_E_LOCKED: in use; FLK_E_INVALID: no address. Both with a line in errmsg. */
+/* Tries to bind `address` ("host:port", "tcp://host:port", host may be * or 0.0.0.0) and lets it go again. FLK_OK:
+ * free, or not TCP ("off", ipc://…). FLK_E_LOCKED: in use; FLK_E_INVALID: no address. Both with a line in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_port_check(const char *address, char *errmsg);
 
-/* Connects to `address` ("host:port", "scheme://host[:port][/path]"; http and https have their ports) and hangs up again.
- * Blocks up to timeout_ms, and for the name's look-up. ipc:// endpoints must be there. Errors: FLK_E_UNAVAILABLE,
- * FLK_E_INVALID, with a line in errmsg. */
+/* Connects to `address` ("host:port", "scheme://host[:port][/path]"; http and https have their ports) and hangs up
+ * again. Blocks up to timeout_ms, and for the name's look-up. ipc:// endpoints must be there. Errors:
+ * FLK_E_UNAVAILABLE, FLK_E_INVALID, with a line in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_port_reach(const char *address, unsigned timeout_ms, char *errmsg);
 
 /* The first free loopback port from `from` on; 0 when there is none among the next 1000. */

@@ -23,7 +23,7 @@ static flk_err_t fetch(CURL *curl, const char *address, const char *path, unsign
     *probe = (flk_probe_t){.date_s = -1};
     FILE *body = open_memstream(&probe->body, &body_bytes);
     if (curl != NULL && body != NULL) {
-        snprintf(url, sizeof url, "http://%s%s", address, path);
+        snprintf(url, sizeof url, "%s%s%s", strstr(address, "://") != NULL ? "" : "http://", address, path);
         curl_easy_setopt(curl, CURLOPT_URL, url);
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

@@ -11,8 +11,8 @@ typedef struct flk_probe {
     char *body;     /* NUL-terminated, "" without one; freed by flk_probe_fini */
 } flk_probe_t;
 
-/* GET http://address/path within timeout_ms. `user` "" sends no credentials. Blocks. No answer is not an error:
- * status is 0. Errors: FLK_E_NOMEM. */
+/* GET http://address/path (an address may begin with https://) within timeout_ms. `user` "" sends no credentials.
+ * Blocks. No answer is not an error: status is 0. Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_probe_get(const char *address, const char *path, const char *user, const char *pass,
                                        unsigned timeout_ms, flk_probe_t *probe);
 /* POST of `body` as application/json to http://address/path; otherwise the same. */
@@ -20,7 +20,8 @@ FLK_MUST_CHECK flk_err_t flk_probe_post(const char *address, const char *path, c
                                         flk_probe_t *probe);
 void flk_probe_fini(flk_probe_t *probe);
 
-/* Why a page said no: the `reason` of its JSON, or "no answer"; "" for a page that says yes. `why` has FLK_ERRMSG_BYTES. */
+/* Why a page said no: the `reason` of its JSON, or "no answer"; "" for a page that says yes. `why` has
+ * FLK_ERRMSG_BYTES. */
 void flk_probe_reason(const flk_probe_t *probe, char *why);
 
 /* Sum over the series of `name` in a metrics page, those only that have `label` (`status="200"`; NULL = all).

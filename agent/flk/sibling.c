@@ -25,13 +25,13 @@ flk_err_t flk_sibling_path(const char *name, char *path, size_t path_bytes, char
     return FLK_OK;
 }
 
-flk_err_t flk_sibling_exec(const char *name, char **argv, char *errmsg) {
+flk_err_t flk_sibling_exec(const char *name, const char *title, char **argv, char *errmsg) {
     char path[PATH_MAX];
     flk_err_t err = flk_sibling_path(name, path, sizeof path, errmsg);
     if (err != FLK_OK) {
         return err;
     }
-    argv[0] = path;
+    argv[0] = title != NULL ? (char *)title : path;
     execv(path, argv);
     flk_errmsg(errmsg, "cannot run %.160s: %s", path, strerror(errno));
     return FLK_E_IO;

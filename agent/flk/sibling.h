@@ -9,7 +9,8 @@
 /* The path of flk-`name` beside our executable. FLK_E_NOT_FOUND with a line in errmsg when it is not there. */
 FLK_MUST_CHECK flk_err_t flk_sibling_path(const char *name, char *path, size_t path_bytes, char *errmsg);
 
-/* Becomes flk-`name` with argv[1...]; returns only on an error, with its line in errmsg. */
-flk_err_t flk_sibling_exec(const char *name, char **argv, char *errmsg);
+/* Becomes flk-`name` with argv[1...]; `title` is its argv[0], by which it calls itself in help and errors: NULL for its
+ * path. Returns only on an error, with its line in errmsg. */
+flk_err_t flk_sibling_exec(const char *name, const char *title, char **argv, char *errmsg);
 
 #endif

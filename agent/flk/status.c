@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk status: read cluster.json -> ask every process twice, a second apart -> print one screen, or JSON. */
+/* flk status: find the processes -> ask each twice, a second apart -> print one screen, or JSON; with --watch again and
+ * again. */
 #include <curl/curl.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -7,34 +8,47 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/flk/command.h"
+#include "agent/flk/members.h"
 #include "agent/flk/snapshot.h"
-#include "agent/flk/style.h"
-#include "common/settings.h"
+#include "agent/flk/table.h"
+#include "agent/stop.h"
+#include "common/terminal.h"
 
-enum { BETWEEN_MS = 1000, CELL_BYTES = 64 };
+enum { BETWEEN_MS = 1000 };
 
-static const char usage[] = "Usage: flk status [--json] [--data-dir DIR]\n\n"
-                            "Shows the cluster that flk up runs in DIR (FLK_DATA_DIR): every process, the queue, the "
-                            "log, verdicts per second.\n"
-                            "With METRICS_USER and METRICS_PASS set for the cluster, set them here too.\n\n"
-                            "Exit codes: 0 all ready, 1 some process is not, 2 wrong setting or argument, or no "
-                            "cluster there.\n\n";
+static const char usage[] =
+    "Usage: flk status [--watch] [--json] [--data-dir DIR | --units | --gateway ADDRESS | --broker ADDRESS |\n"
+    "       --worker ADDRESS]...\n\n"
+    "Shows a cluster: every process, the queue, the log, verdicts a second. Without an option that says which:\n"
+    "the one that flk up runs in FLK_DATA_DIR, else the units of this host.\n\n"
+    "  --data-dir DIR     the cluster that flk up runs there\n"
+    "  --units            the units of flk.target, with their environment; root or the group flk may\n"
+    "  --gateway ADDRESS  a gateway's HTTP door: HOST[:PORT] or a URL; a name with several addresses is as many\n"
+    "  --broker ADDRESS   the pages of a broker, the same\n"
+    "  --worker ADDRESS   the pages of a worker, the same\n"
+    "  --watch            again each second, until Ctrl-C\n"
+    "  --json             one JSON document; with --watch one a line\n\n"
+    "Where METRICS_USER and METRICS_PASS are set for the cluster, set them here too. On a terminal the columns that "
+    "do\n"
+    "not fit are left out.\n\n"
+    "Exit codes: 0 all ready, 1 some process is not, 2 wrong setting or argument, or no cluster there.\n\n";
 
 typedef struct status {
-    flk_cluster_view_t view;
-    flk_member_snapshot_t before[FLK_CLUSTER_WORKERS_MAX + 2];
-    flk_member_snapshot_t after[FLK_CLUSTER_WORKERS_MAX + 2];
+    flk_members_t members;
+    flk_member_snapshot_t before[FLK_CLUSTER_MEMBERS_MAX];
+    flk_member_snapshot_t after[FLK_CLUSTER_MEMBERS_MAX];
 } status_t;
 
 static bool is_program(const status_t *status, size_t member, const char *program) {
-    return strcmp(status->view.members[member].program, program) == 0;
+    return strcmp(status->members.view.members[member].program, program) == 0;
 }
 
 static bool all_ready(const status_t *status) {
     bool ready = true;
-    for (size_t i = 0; i < status->view.members_len; i++) {
+    for (size_t i = 0; i < status->members.view.members_len; i++) {
         ready &= status->after[i].state == FLK_MEMBER_READY;
     }
     return ready;
@@ -42,7 +56,7 @@ static bool all_ready(const status_t *status) {
 
 static double verdict_rate(const status_t *status) {
     double sum = 0;
-    for (size_t i = 0; i < status->view.members_len; i++) {
+    for (size_t i = 0; i < status->members.view.members_len; i++) {
         sum += flk_snapshot_rate(&status->before[i], &status->after[i], FLK_SNAP_VERDICTS);
     }
     return sum;
@@ -50,66 +64,70 @@ static double verdict_rate(const status_t *status) {
 
 /* ---- for people ---- */
 
-typedef enum cell_kind { CELL_COUNT, CELL_BYTES_SIZE, CELL_SECONDS, CELL_RATE, CELL_CORES } cell_kind_t;
+typedef enum cell_kind { CELL_COUNT, CELL_SIZE, CELL_SECONDS, CELL_RATE, CELL_CORES } cell_kind_t;
 
-typedef struct column {
-    const char *title;
+/* A column's cells; its title and rank are the table's. The first two of each table are name and state. */
+typedef struct figure {
     flk_snapshot_metric_t metric;
     cell_kind_t kind;
-} column_t;
+} figure_t;
 
-static const column_t gateway_columns[] = {
-    {"ingested", FLK_SNAP_INGEST, CELL_COUNT},       {"per s", FLK_SNAP_INGEST, CELL_RATE},
-    {"accepted", FLK_SNAP_ACCEPTED, CELL_COUNT},     {"escalated", FLK_SNAP_ESCALATED, CELL_COUNT},
-    {"duplicates", FLK_SNAP_DUPLICATES, CELL_COUNT}, {"in flight", FLK_SNAP_INFLIGHT, CELL_COUNT},
-    {"un-acked", FLK_SNAP_WAL_UNACKED, CELL_COUNT},  {"log", FLK_SNAP_WAL_BYTES, CELL_BYTES_SIZE},
-};
-static const column_t broker_columns[] = {
-    {"queued", FLK_SNAP_QUEUE_DEPTH, CELL_COUNT},       {"in flight", FLK_SNAP_BROKER_INFLIGHT, CELL_COUNT},
-    {"oldest", FLK_SNAP_OLDEST_SECONDS, CELL_SECONDS},  {"workers", FLK_SNAP_WORKERS, CELL_COUNT},
-    {"redelivered", FLK_SNAP_REDELIVERIES, CELL_COUNT}, {"dead letters", FLK_SNAP_DEAD_LETTERS, CELL_COUNT},
-};
-static const column_t worker_columns[] = {
-    {"threads", FLK_SNAP_THREADS, CELL_COUNT},
-    {"verdicts", FLK_SNAP_VERDICTS, CELL_COUNT},
-    {"per s", FLK_SNAP_VERDICTS, CELL_RATE},
-    {"cores", FLK_SNAP_CPU_SECONDS, CELL_CORES},
-    {"memory", FLK_SNAP_RESIDENT_BYTES, CELL_BYTES_SIZE},
-};
+/* program, title, rank (the highest one goes first where room is short), metric, kind */
+#define GATEWAY_COLUMNS(X)                                                                                             \
+    X("ingested", 5, INGEST, COUNT)                                                                                    \
+    X("per s", 1, INGEST, RATE)                                                                                        \
+    X("accepted", 2, ACCEPTED, COUNT)                                                                                  \
+    X("escalated", 3, ESCALATED, COUNT)                                                                                \
+    X("duplicates", 8, DUPLICATES, COUNT)                                                                              \
+    X("in flight", 7, INFLIGHT, COUNT)                                                                                 \
+    X("un-acked", 4, WAL_UNACKED, COUNT)                                                                               \
+    X("log", 6, WAL_BYTES, SIZE)
+#define BROKER_COLUMNS(X)                                                                                              \
+    X("queued", 1, QUEUE_DEPTH, COUNT)                                                                                 \
+    X("in flight", 5, BROKER_INFLIGHT, COUNT)                                                                          \
+    X("oldest", 4, OLDEST_SECONDS, SECONDS)                                                                            \
+    X("workers", 2, WORKERS, COUNT)                                                                                    \
+    X("redelivered", 6, REDELIVERIES, COUNT)                                                                           \
+    X("dead letters", 3, DEAD_LETTERS, COUNT)
+#define WORKER_COLUMNS(X)                                                                                              \
+    X("threads", 5, THREADS, COUNT)                                                                                    \
+    X("verdicts", 2, VERDICTS, COUNT)                                                                                  \
+    X("per s", 1, VERDICTS, RATE)                                                                                      \
+    X("cores", 4, CPU_SECONDS, CORES)                                                                                  \
+    X("memory", 3, RESIDENT_BYTES, SIZE)
 
-static void format_bytes(double bytes, char cell[CELL_BYTES]) {
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    while (bytes >= 1024 && unit + 1 < FLK_COUNT_OF(units)) {
-        bytes /= 1024;
-        unit++;
-    }
-    snprintf(cell, CELL_BYTES, "%.*f %s", unit == 0 ? 0 : 1, bytes, units[unit]);
-}
+#define COLUMN(title, rank, metric, kind) {title, rank},
+#define FIGURE(title, rank, metric, kind) {FLK_SNAP_##metric, CELL_##kind},
+static const flk_table_column_t gateway_columns[] = {{"gateway", 0}, {"", 0}, GATEWAY_COLUMNS(COLUMN)};
+static const flk_table_column_t broker_columns[] = {{"broker", 0}, {"", 0}, BROKER_COLUMNS(COLUMN)};
+static const flk_table_column_t worker_columns[] = {{"worker", 0}, {"", 0}, WORKER_COLUMNS(COLUMN)};
+static const figure_t gateway_figures[] = {GATEWAY_COLUMNS(FIGURE)};
+static const figure_t broker_figures[] = {BROKER_COLUMNS(FIGURE)};
+static const figure_t worker_figures[] = {WORKER_COLUMNS(FIGURE)};
 
-static void format_cell(const status_t *status, size_t member, const column_t *column, char cell[CELL_BYTES]) {
+static void format_cell(const status_t *status, size_t member, const figure_t *figure, char *cell) {
     const flk_member_snapshot_t *after = &status->after[member];
-    double value = after->value[column->metric];
-    double rate = flk_snapshot_rate(&status->before[member], after, column->metric);
-    if (!after->has[column->metric]) {
-        snprintf(cell, CELL_BYTES, "-");
+    double value = after->value[figure->metric];
+    double rate = flk_snapshot_rate(&status->before[member], after, figure->metric);
+    if (!after->has[figure->metric]) {
+        snprintf(cell, FLK_TABLE_CELL_BYTES, "-");
         return;
     }
-    switch (column->kind) {
+    switch (figure->kind) {
     case CELL_COUNT:
         flk_style_grouped(value, cell);
         break;
     case CELL_RATE:
         flk_style_grouped(rate, cell);
         break;
-    case CELL_BYTES_SIZE:
-        format_bytes(value, cell);
+    case CELL_SIZE:
+        flk_style_bytes(value, cell);
         break;
     case CELL_SECONDS:
-        snprintf(cell, CELL_BYTES, "%.1f s", value);
+        snprintf(cell, FLK_TABLE_CELL_BYTES, "%.1f s", value);
         break;
     case CELL_CORES:
-        snprintf(cell, CELL_BYTES, "%.2f", rate);
+        snprintf(cell, FLK_TABLE_CELL_BYTES, "%.2f", rate);
         break;
     }
 }
@@ -118,54 +136,62 @@ static const char *state_colour(const flk_style_t *style, flk_member_state_t sta
     return state == FLK_MEMBER_READY ? style->green : state == FLK_MEMBER_DOWN ? style->red : style->yellow;
 }
 
-static void print_member(const status_t *status, size_t member, const column_t *columns, size_t columns_len,
-                         const flk_style_t *style) {
-    const flk_cluster_member_t *who = &status->view.members[member];
+static void add_member(flk_table_t *table, const status_t *status, size_t member, const figure_t *figures,
+                       const flk_style_t *style) {
+    const flk_cluster_member_t *process = &status->members.view.members[member];
     const flk_member_snapshot_t *after = &status->after[member];
-    printf("  %-11s %s%-9s%s", who->name, state_colour(style, after->state), flk_member_state_name(after->state),
-           style->end);
-    for (size_t i = 0; i < columns_len; i++) {
-        char cell[CELL_BYTES];
-        format_cell(status, member, &columns[i], cell);
-        printf(" %12s", cell);
+    flk_table_row_t *row = flk_table_add(table);
+    snprintf(row->cells[0], FLK_TABLE_CELL_BYTES, "%s", process->name);
+    snprintf(row->cells[1], FLK_TABLE_CELL_BYTES, "%s", flk_member_state_name(after->state));
+    row->state_colour = state_colour(style, after->state);
+    for (size_t i = 2; i < table->columns_len; i++) {
+        format_cell(status, member, &figures[i - 2], row->cells[i]);
     }
-    if (who->restarts > 0) {
-        printf("   %srestarted %u times%s", style->yellow, who->restarts, style->end);
-    }
-    printf("%s%s\n", after->why[0] != '\0' ? "   " : "", after->why);
+    int len = process->restarts == 0 ? 0
+                                     : snprintf(row->note, sizeof row->note, "restarted %u time%s%s", process->restarts,
+                                                process->restarts == 1 ? "" : "s", after->why[0] != '\0' ? "; " : "");
+    const char *locked = "set METRICS_USER and METRICS_PASS as it has them";
+    snprintf(row->note + len, sizeof row->note - (size_t)len, "%.200s",
+             after->state == FLK_MEMBER_LOCKED ? locked : after->why);
 }
 
-static void print_table(const status_t *status, const char *program, const column_t *columns, size_t columns_len,
-                        const flk_style_t *style) {
-    printf("  %s%-11s %-9s", style->dim, program, "");
-    for (size_t i = 0; i < columns_len; i++) {
-        printf(" %12s", columns[i].title);
-    }
-    printf("%s\n", style->end);
-    for (size_t i = 0; i < status->view.members_len; i++) {
+static void print_table(const status_t *status, const char *program, const flk_table_column_t *columns,
+                        size_t columns_len, const figure_t *figures, const flk_style_t *style) {
+    flk_table_t table;
+    flk_table_init(&table, columns, columns_len);
+    for (size_t i = 0; i < status->members.view.members_len; i++) {
         if (is_program(status, i, program)) {
-            print_member(status, i, columns, columns_len, style);
+            add_member(&table, status, i, figures, style);
         }
     }
-    printf("\n");
+    if (table.rows_len > 0) {
+        flk_table_print(&table, flk_terminal_columns(STDOUT_FILENO), style, stdout);
+        printf("\n");
+    }
+    flk_table_fini(&table);
 }
 
-static void print_screen(const status_t *status, const char *data_dir) {
+static void print_screen(const status_t *status) {
+    const flk_cluster_view_t *view = &status->members.view;
     flk_style_t style = flk_style_for(stdout);
-    char age[FLK_DURATION_BYTES], rate[FLK_GROUPED_BYTES];
-    printf("%sflk%s %s in %s, up %s, %s%s verdicts/s%s\n\n", style.bold, style.end, FLK_VERSION, data_dir,
-           flk_style_duration(flk_wall_ms() - status->view.started_ms, age), style.bold,
-           flk_style_grouped(verdict_rate(status), rate), style.end);
-    print_table(status, "gateway", gateway_columns, FLK_COUNT_OF(gateway_columns), &style);
-    print_table(status, "broker", broker_columns, FLK_COUNT_OF(broker_columns), &style);
-    print_table(status, "worker", worker_columns, FLK_COUNT_OF(worker_columns), &style);
-    printf("  HTTP http://%s  ZeroMQ %s\n", status->view.http, status->view.zmq);
+    char age[FLK_DURATION_BYTES] = "", rate[FLK_GROUPED_BYTES];
+    if (view->started_ms > 0) {
+        flk_style_duration(flk_wall_ms() - view->started_ms, age);
+    }
+    printf("%sflk%s %s %s%s%s, %s%s verdicts/s%s\n\n", style.bold, style.end, FLK_VERSION, status->members.source,
+           age[0] != '\0' ? ", up " : "", age, style.bold, flk_style_grouped(verdict_rate(status), rate), style.end);
+    print_table(status, "gateway", gateway_columns, FLK_COUNT_OF(gateway_columns), gateway_figures, &style);
+    print_table(status, "broker", broker_columns, FLK_COUNT_OF(broker_columns), broker_figures, &style);
+    print_table(status, "worker", worker_columns, FLK_COUNT_OF(worker_columns), worker_figures, &style);
+    if (view->http[0] != '\0') {
+        printf("  HTTP http://%s  ZeroMQ %s\n", view->http, view->zmq);
+    }
 }
 
 /* ---- for programs ---- */
 
 static json_t *member_to_json(const status_t *status, size_t member) {
-    const flk_cluster_member_t *who = &status->view.members[member];
+    const flk_cluster_member_t *process = &status->members.view.members[member];
     const flk_member_snapshot_t *after = &status->after[member];
     json_t *metrics = json_object();
     for (unsigned i = 0; i < FLK_SNAPSHOT_LEN; i++) {
@@ -175,21 +201,22 @@ static json_t *member_to_json(const status_t *status, size_t member) {
         }
     }
     double rate = flk_snapshot_rate(&status->before[member], after, FLK_SNAP_VERDICTS);
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:f, s:o}", "name", who->name, "program", who->program, "pid",
-                     (json_int_t)who->pid, "address", who->address, "state", flk_member_state_name(after->state),
-                     "reason", after->why, "restarts", (json_int_t)who->restarts, "verdicts_per_second", rate,
-                     "metrics", metrics);
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:I, s:f, s:o}", "name", process->name, "program",
+                     process->program, "pid", process->pid >= 0 ? json_integer(process->pid) : json_null(), "address",
+                     process->address, "state", flk_member_state_name(after->state), "reason", after->why, "restarts",
+                     (json_int_t)process->restarts, "verdicts_per_second", rate, "metrics", metrics);
 }
 
-static void print_json(const status_t *status) {
+static void print_json(const status_t *status, bool watched) {
     json_t *members = json_array();
-    for (size_t i = 0; i < status->view.members_len; i++) {
+    for (size_t i = 0; i < status->members.view.members_len; i++) {
         json_array_append_new(members, member_to_json(status, i));
     }
-    json_t *root = json_pack("{s:s, s:b, s:I, s:s, s:s, s:f, s:o}", "version", FLK_VERSION, "ready", all_ready(status),
-                             "started_ms", (json_int_t)status->view.started_ms, "http", status->view.http, "zmq",
-                             status->view.zmq, "verdicts_per_second", verdict_rate(status), "members", members);
-    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    json_t *root =
+        json_pack("{s:s, s:b, s:I, s:s, s:s, s:f, s:o}", "version", FLK_VERSION, "ready", all_ready(status),
+                  "started_ms", (json_int_t)status->members.view.started_ms, "http", status->members.view.http, "zmq",
+                  status->members.view.zmq, "verdicts_per_second", verdict_rate(status), "members", members);
+    json_dumpf(root, stdout, (watched ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(15));
     putchar('\n');
     json_decref(root);
 }
@@ -197,24 +224,56 @@ static void print_json(const status_t *status) {
 /* ---- the command ---- */
 
 typedef struct status_options {
-    const char *data_dir;
-    bool json;
+    flk_members_options_t members;
+    bool json, watch;
 } status_options_t;
+
+/* False: too many. */
+static bool add_place(flk_members_options_t *members, const char *program, const char *address) {
+    bool fits = members->places_len < FLK_COUNT_OF(members->places);
+    if (fits) {
+        members->places[members->places_len++] = (flk_members_place_t){flk_daemon_named(program), address};
+    } else {
+        fprintf(stderr, "flk: status: there are more than %zu addresses\n", members->places_len);
+    }
+    return fits;
+}
 
 static int parse(int argc, char **argv, status_options_t *options) {
     static const struct option known[] = {{"json", no_argument, NULL, 'j'},
+                                          {"watch", no_argument, NULL, 'w'},
+                                          {"units", no_argument, NULL, 'u'},
                                           {"data-dir", required_argument, NULL, 'd'},
+                                          {"gateway", required_argument, NULL, 'G'},
+                                          {"broker", required_argument, NULL, 'B'},
+                                          {"worker", required_argument, NULL, 'W'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    *options = (status_options_t){0};
     int option;
     while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
         switch (option) {
         case 'j':
             options->json = true;
             break;
+        case 'w':
+            options->watch = true;
+            break;
+        case 'u':
+            options->members.units = true;
+            break;
         case 'd':
-            options->data_dir = optarg;
+            options->members.data_dir = optarg;
+            break;
+        case 'G':
+        case 'B':
+        case 'W':
+            if (!add_place(&options->members,
+                           option == 'G'   ? "gateway"
+                           : option == 'B' ? "broker"
+                                           : "worker",
+                           optarg)) {
+                return FLK_FRONT_USAGE;
+            }
             break;
         case 'h':
             fputs(usage, stdout);
@@ -231,25 +290,36 @@ static int parse(int argc, char **argv, status_options_t *options) {
     return -1;
 }
 
-static void take_all(const status_t *status, const flk_settings_t *settings, flk_member_snapshot_t *snapshots) {
-    for (size_t i = 0; i < status->view.members_len; i++) {
-        flk_snapshot_take(&status->view.members[i], flk_settings_str(settings, FLK_SET_METRICS_USER),
-                          flk_settings_str(settings, FLK_SET_METRICS_PASS), &snapshots[i]);
+static void take_all(const status_t *status, flk_member_snapshot_t *snapshots) {
+    for (size_t i = 0; i < status->members.view.members_len; i++) {
+        flk_snapshot_take(&status->members.view.members[i], status->members.user, status->members.pass, &snapshots[i]);
     }
 }
 
-static int show(const status_options_t *options, const flk_settings_t *settings, char *errmsg) {
-    const char *data_dir = options->data_dir != NULL ? options->data_dir : flk_settings_str(settings, FLK_SET_DATA_DIR);
+static void show_once(status_t *status, const status_options_t *options) {
+    nanosleep(&(struct timespec){.tv_sec = BETWEEN_MS / 1000, .tv_nsec = BETWEEN_MS % 1000 * 1000000}, NULL);
+    take_all(status, status->after);
+    if (options->json) {
+        print_json(status, options->watch);
+    } else {
+        if (options->watch && flk_terminal_columns(STDOUT_FILENO) > 0) {
+            printf("\033[H\033[2J");
+        }
+        print_screen(status);
+    }
+    fflush(stdout);
+}
+
+static int show(const status_options_t *options, char *errmsg) {
     status_t *status = flk_start_alloc(sizeof *status);
     int exit_status = FLK_FRONT_USAGE;
-    if (flk_cluster_file_read(data_dir, &status->view, errmsg) == FLK_OK) {
-        take_all(status, settings, status->before);
-        nanosleep(&(struct timespec){.tv_sec = BETWEEN_MS / 1000, .tv_nsec = BETWEEN_MS % 1000 * 1000000}, NULL);
-        take_all(status, settings, status->after);
-        if (options->json) {
-            print_json(status);
-        } else {
-            print_screen(status, data_dir);
+    if (flk_members_find(&options->members, &status->members, errmsg) == FLK_OK) {
+        errmsg[0] = '\0';
+        take_all(status, status->before);
+        show_once(status, options);
+        while (options->watch && !flk_stop_asked() && !ferror(stdout)) {
+            memcpy(status->before, status->after, sizeof status->before);
+            show_once(status, options);
         }
         exit_status = all_ready(status) ? FLK_FRONT_OK : FLK_FRONT_FAILED;
     }
@@ -258,22 +328,18 @@ static int show(const status_options_t *options, const flk_settings_t *settings,
 }
 
 int flk_command_status(int argc, char **argv) {
-    status_options_t options;
-    int status = parse(argc, argv, &options);
-    if (status >= 0) {
-        return status;
-    }
+    status_options_t *options = flk_start_alloc(sizeof *options);
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    flk_settings_t *settings;
-    status = FLK_FRONT_USAGE;
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (flk_settings_load(FLK_PROGRAM_FLK, &settings, errmsg) == FLK_OK) {
-        status = show(&options, settings, errmsg);
+    int status = parse(argc, argv, options);
+    if (status < 0) {
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+        flk_stop_install();
+        status = show(options, errmsg);
+        curl_global_cleanup();
     }
     if (errmsg[0] != '\0') {
-        fprintf(stderr, "flk: %s\n", errmsg);
+        fprintf(stderr, "flk: status: %s\n", errmsg);
     }
-    flk_settings_destroy(&settings);
-    curl_global_cleanup();
+    free(options);
     return status;
 }

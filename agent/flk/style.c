@@ -30,6 +30,17 @@ const char *flk_style_grouped(double whole_number, char *out) {
     return out;
 }
 
+const char *flk_style_bytes(double bytes, char *out) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (bytes >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(out, FLK_GROUPED_BYTES, "%.*f %s", unit == 0 ? 0 : 1, bytes, units[unit]);
+    return out;
+}
+
 const char *flk_style_duration(long long ms, char *out) {
     static const struct {
         long long ms;

@@ -16,6 +16,9 @@ flk_style_t flk_style_for(FILE *out);
 enum { FLK_GROUPED_BYTES = 32 };
 const char *flk_style_grouped(double whole_number, char *out);
 
+/* 1536 -> "1.5 KiB". `out` has FLK_GROUPED_BYTES. */
+const char *flk_style_bytes(double bytes, char *out);
+
 /* 93784000 ms -> "1d 2h", 65000 -> "1m 5s". */
 enum { FLK_DURATION_BYTES = 32 };
 const char *flk_style_duration(long long ms, char *out);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* flk submit: read PCS, one a line -> sign those without a signature when there is a key -> send -> print each answer.
  *
- * For people and scripts: nothing is kept on the disk, unlike with `flk agent submit`, whose outbox outlives a crash. What
- * got no answer within its tries is told, and the exit status says so. A line that is no PCS is told with its number and
- * left out; the others go on. */
+ * For people and scripts: nothing is kept on the disk, unlike with `flk agent submit`, whose outbox outlives a crash.
+ * What got no answer within its tries is told, and the exit status says so. A line that is no PCS is told with its
+ * number and left out; the others go on. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

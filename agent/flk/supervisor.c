@@ -2,8 +2,9 @@
 /* One thread, one loop: wait for a signal or the next deadline -> reap -> start again what is due. Signals arrive
  * through a signalfd, so nothing runs in a handler.
  *
- * A child that ends -> one line, started again after a back-off; cluster.json follows. cluster.json cannot be written -> a line;
- * the cluster goes on, only `flk status` sees old pids. We are killed -> the kernel sends each child SIGTERM. */
+ * A child that ends -> one line, started again after a back-off; cluster.json follows. cluster.json cannot be written
+ * -> a line; the cluster goes on, only `flk status` sees old pids. We are killed -> the kernel sends each child
+ * SIGTERM. */
 #include "agent/flk/supervisor.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/load/histogram.h"
 
-/* Values below 2^HISTOGRAM_BITS have a bucket each; above, each octave has as many buckets as the leading bits tell apart. */
+/* Values below 2^HISTOGRAM_BITS have a bucket each; above, each octave has as many buckets as the leading bits tell
+ * apart. */
 static unsigned bucket_of(uint64_t ns) {
     if (ns < 1u << HISTOGRAM_BITS) {
         return (unsigned)ns;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Latencies in buckets of 1.6 % relative width, from 1 ns to 2^40 ns (18 minutes). Memory does not grow with their number. */
+/* Latencies in buckets of 1.6 % relative width, from 1 ns to 2^40 ns (18 minutes). Memory does not grow with their
+ * number. */
 #ifndef FLK_TESTS_LOAD_HISTOGRAM_H
 #define FLK_TESTS_LOAD_HISTOGRAM_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Load on one door, by one thread. The PCS are made and signed before the clock starts.
  *
- * Closed loop: a number of submissions outstanding, each answered one replaced by the next. It finds the highest rate; its latencies
- * are those of a client that waits politely whenever the door is slow.
- * Open loop: submissions fall due at even distances, whatever the door does, and a latency counts from that moment, also when
- * all connections were busy and the submission had to wait in the client. So no stall is left out ("coordinated omission"). */
+ * Closed loop: a number of submissions outstanding, each answered one replaced by the next. It finds the highest rate;
+ * its latencies are those of a client that waits politely whenever the door is slow. Open loop: submissions fall due at
+ * even distances, whatever the door does, and a latency counts from that moment, also when all connections were busy
+ * and the submission had to wait in the client. So no stall is left out ("coordinated omission"). */
 #ifndef FLK_TESTS_LOAD_H
 #define FLK_TESTS_LOAD_H
 
@@ -32,8 +32,8 @@ load_body_t *load_make(const load_options_t *options, bool msgpack);
 
 /* The measured window, after the warm-up. Closed loop: what is answered in it. Open loop: what falls due in it. */
 void window_open(const load_options_t *options);
-/* False when all is counted, or when an open loop's answers have been missing for two seconds. A window in which nothing was
- * answered lasts until the first answer, or 20 s more. */
+/* False when all is counted, or when an open loop's answers have been missing for two seconds. A window in which
+ * nothing was answered lasts until the first answer, or 20 s more. */
 bool window_running(void);
 /* True when a submission is due; *due_ns is the moment from which its latency counts. */
 bool window_due(uint64_t *due_ns);

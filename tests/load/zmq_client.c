@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One DEALER with up to `outstanding` submissions under way. It waits on the socket's file descriptor, whose wait can be
- * shorter than the milliseconds of zmq_poll; that one tells of changes only, so each turn first sends, then receives until
- * nothing is left, then waits. */
+/* One DEALER with up to `outstanding` submissions under way. It waits on the socket's file descriptor, whose wait can
+ * be shorter than the milliseconds of zmq_poll; that one tells of changes only, so each turn first sends, then receives
+ * until nothing is left, then waits. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

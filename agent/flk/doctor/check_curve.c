@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* For each program: is there a key, does its public half stand in the list of its role, does it know its servers' keys, and does a
- * handshake with each of them succeed? Without a key: may its links do without? */
+/* For each program: is there a key, does its public half stand in the list of its role, does it know its servers' keys,
+ * and does a handshake with each of them succeed? Without a key: may its links do without? */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +73,8 @@ static bool namesake_differs(const char *key_path, const char *list, const char 
     return bytes < PATH_MAX && flk_curve_read_public(path, other, NULL) == FLK_OK && strcmp(other, public_key) != 0;
 }
 
-/* A process with a directory of its own need not have the list that its peers read: then there is nothing to compare. */
+/* A process with a directory of its own need not have the list that its peers read: then there is nothing to compare.
+ */
 static void check_pair(const subject_t *subject, const char *public_key, flk_findings_t *findings) {
     char list[PATH_MAX], namesake[PATH_MAX], name[FLK_CURVE_NAME_MAX + 1];
     flk_keydir_t *own = NULL;

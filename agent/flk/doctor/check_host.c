@@ -11,6 +11,7 @@
 #include "agent/flk/daemon.h"
 #include "agent/flk/doctor/checks.h"
 #include "agent/flk/probe.h"
+#include "agent/flk/style.h"
 #include "common/io.h"
 
 enum { SKEW_S_MAX = 5, SYNCS = 15, PAGE_BYTES = 4096, SLOW_SYNC_US = 20000, LOW_SPACE_TIMES = 10 };
@@ -97,6 +98,7 @@ static void check_space(const char *dir, uint64_t low_water, flk_findings_t *fin
                          errmsg);
         return;
     }
+    char free_text[FLK_GROUPED_BYTES], low_text[FLK_GROUPED_BYTES];
     bool none = bytes < low_water, little = bytes / LOW_SPACE_TIMES < low_water;
     flk_findings_add(findings, "disk",
                      none     ? FLK_FINDING_FAULT
@@ -104,8 +106,8 @@ static void check_space(const char *dir, uint64_t low_water, flk_findings_t *fin
                               : FLK_FINDING_OK,
                      none || little ? "give the log more room, or lower FLK_WAL_RETENTION_S or FLK_WAL_RETAINED_BYTES"
                                     : "",
-                     "%.160s has %.1f GiB free; new work is refused below %.1f GiB (FLK_WAL_LOW_WATER_BYTES)", dir,
-                     (double)bytes / (1 << 30), (double)low_water / (1 << 30));
+                     "%.160s has %s free; new work is refused below %s (FLK_WAL_LOW_WATER_BYTES)", dir,
+                     flk_style_bytes((double)bytes, free_text), flk_style_bytes((double)low_water, low_text));
 }
 
 void flk_check_disk(const flk_patient_t *patient, flk_findings_t *findings) {

@@ -8,6 +8,7 @@
 #include "agent/flk/specimen.h"
 #include "common/pcs/keyring.h"
 #include "common/pcs/policy.h"
+#include "common/settings_row.h"
 
 enum { HMAC_KEY_BYTES_MIN = 16 };
 
@@ -73,6 +74,29 @@ static void check_strength(const char *program, const flk_settings_t *settings, 
     }
 }
 
+/* What an editor, or a file of another system, leaves at the end of a line is part of a secret: the other side hardly
+ * has it. */
+static void check_blanks(const char *program, const flk_settings_t *settings, flk_findings_t *findings) {
+    static const char blanks[] = " \t\r\n";
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
+        const flk_setting_row_t *row = &flk_setting_rows[i];
+        if (row->type != FLK_SETTING_SECRET || (row->programs & flk_settings_program(settings)) == 0) {
+            continue;
+        }
+        const char *value = flk_settings_str(settings, (flk_setting_id_t)i);
+        size_t len = strlen(value);
+        if (len > 0 && strchr(blanks, value[len - 1]) != NULL) {
+            flk_findings_add(findings, check, FLK_FINDING_NOTE,
+                             "write it without that, as printf does and an editor may not",
+                             "%s: %s ends in a %s, which counts", program, row->name,
+                             value[len - 1] == '\r' ? "carriage return" : "blank");
+        } else if (len > 0 && strchr(blanks, value[0]) != NULL) {
+            flk_findings_add(findings, check, FLK_FINDING_NOTE, "write it without that",
+                             "%s: %s begins with a blank, which counts", program, row->name);
+        }
+    }
+}
+
 /* Secrets in files are there for one user or group; the world must not read them. */
 static void check_files(flk_findings_t *findings) {
     static const char *const secrets[] = {
@@ -117,14 +141,19 @@ void flk_check_keys(const flk_patient_t *patient, flk_findings_t *findings) {
         keyring = load_keyring(patient->worker, findings);
         check_unsigned(patient->worker, findings);
         check_strength("worker", patient->worker, findings);
+        check_blanks("worker", patient->worker, findings);
         check_policy(patient->worker, findings);
     }
     if (patient->agent != NULL) {
         signer = load_signer(patient->agent, findings);
         check_strength("agent", patient->agent, findings);
+        check_blanks("agent", patient->agent, findings);
     }
     if (keyring != NULL && signer != NULL && flk_keyring_alg(keyring) != FLK_SIGN_NONE) {
         check_agreement(signer, keyring, findings);
+    }
+    if (patient->gateway != NULL) {
+        check_blanks("gateway", patient->gateway, findings);
     }
     check_files(findings);
     flk_keyring_destroy(&keyring);

@@ -22,7 +22,7 @@ static int run_check(char said[OUTPUT_BYTES], char *errmsg) {
     if (pid == 0) {
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
-        if (flk_sibling_exec("worker", argv, errmsg) != FLK_OK) {
+        if (flk_sibling_exec("worker", NULL, argv, errmsg) != FLK_OK) {
             fprintf(stderr, "%s\n", errmsg);
         }
         _exit(127);
@@ -50,10 +50,12 @@ void flk_check_store(const flk_patient_t *patient, flk_findings_t *findings) {
     if (run_check(said, errmsg) == 0) {
         flk_findings_add(findings, "store", FLK_FINDING_OK, "", "%s takes outcomes", backend);
     } else {
-        flk_findings_add(
-            findings, "store", FLK_FINDING_FAULT,
-            "see that its server runs and that address, user and password are right; until then the cluster "
-            "answers 503 and keeps all in the log",
-            "%s: %.240s", backend, said);
+        bool has_files = strcmp(backend, "lmdb") == 0 || strcmp(backend, "memory") == 0;
+        flk_findings_add(findings, "store", FLK_FINDING_FAULT,
+                         has_files
+                             ? "set FLK_DATA_DIR as the worker has it (--unit does), and run this as its user or root"
+                             : "see that its server runs and that address, user and password are right; until then "
+                               "the cluster answers 503 and keeps all in the log",
+                         "%s: %.240s", backend, said);
     }
 }

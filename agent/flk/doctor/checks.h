@@ -3,21 +3,23 @@
 #ifndef FLK_AGENT_FLK_DOCTOR_CHECKS_H
 #define FLK_AGENT_FLK_DOCTOR_CHECKS_H
 
+#include "agent/flk/cluster_file.h"
 #include "agent/flk/doctor/findings.h"
 #include "common/settings.h"
 
 /* The settings of the programs that the doctor looks at; NULL: not asked for, or wrong. */
 typedef struct flk_patient {
     const flk_settings_t *gateway, *broker, *worker, *agent;
-    unsigned timeout_ms; /* of each connection */
+    const flk_cluster_view_t *cluster; /* that flk up runs here; NULL: none */
+    unsigned timeout_ms;               /* of each connection */
 } flk_patient_t;
 
 /* Whether the agent signs so that the worker believes it; whether secrets in files are for their owner alone; the
  * policy. */
 void flk_check_keys(const flk_patient_t *patient, flk_findings_t *findings);
 
-/* The CURVE keys of ZeroMQ links: there, for their owner alone, a fitting pair, and a handshake with each server; or whether
- * links may go without. Blocks up to timeout_ms for each server and key of it. */
+/* The CURVE keys of ZeroMQ links: there, for their owner alone, a fitting pair, and a handshake with each server; or
+ * whether links may go without. Blocks up to timeout_ms for each server and key of it. */
 void flk_check_curve(const flk_patient_t *patient, flk_findings_t *findings);
 
 /* Pages and doors that answer, peers that can be connected to. Blocks up to timeout_ms for each. */

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell what is
- * wrong and what to do. A program whose settings are wrong is left out of the other checks. */
+/* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell what
+ * is wrong and what to do. A program whose settings are wrong is left out of the other checks. */
 #include <curl/curl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/flk/command.h"
 #include "agent/flk/doctor/checks.h"
+#include "agent/flk/members.h"
+#include "agent/flk/unit.h"
 #include "common/log.h"
 
 enum { TIMEOUT_MS = 2000 };
 
 static const char usage[] =
-    "Usage: flk doctor [--json] [gateway] [broker] [worker] [agent]\n\n"
-    "Looks at what the named programs (all) need in this environment: settings, keys, CURVE handshakes with their "
-    "servers,\n"
-    "addresses that answer, clock, disk and store; and says what to do about what is wrong. Give it the environment "
-    "that\n"
-    "the programs have.\n\n"
+    "Usage: flk doctor [--json] [gateway|broker|worker|agent]...\n\n"
+    "Looks at what the named programs need in this environment: settings, keys, CURVE handshakes with their\n"
+    "servers, addresses that answer, clock, disk and store; and says what to do about what is wrong. Without a\n"
+    "name: all, or the one that --unit runs. Give it the environment that the programs have: --unit takes that of\n"
+    "a unit of this host. Beside flk up it asks every process of its cluster.\n\n"
     "Exit codes: 0 no faults (there may be notes), 1 faults, 2 wrong argument.\n";
 
 typedef struct doctor {
@@ -68,6 +70,9 @@ static int parse(int argc, char **argv, doctor_t *doctor) {
             return FLK_FRONT_USAGE;
         }
     }
+    if (doctor->programs == 0 && flk_unit_program()[0] != '\0') {
+        return add_subject(doctor, flk_unit_program()) ? -1 : FLK_FRONT_USAGE;
+    }
     doctor->programs = doctor->programs != 0 ? doctor->programs : ~0u;
     return -1;
 }
@@ -92,13 +97,18 @@ static void examine(const doctor_t *doctor, flk_findings_t *findings) {
     for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
         settings[i] = load(&subjects[i], doctor, findings);
     }
-    flk_patient_t patient = {settings[0], settings[1], settings[2], settings[3], TIMEOUT_MS};
+    flk_cluster_view_t *cluster = flk_start_alloc(sizeof *cluster);
+    bool local = flk_unit_program()[0] == '\0' && flk_members_local(cluster);
+    flk_patient_t patient = {
+        settings[0], settings[1], settings[2], settings[3], local ? cluster : NULL, TIMEOUT_MS,
+    };
     flk_check_keys(&patient, findings);
     flk_check_curve(&patient, findings);
     flk_check_clock(&patient, findings);
     flk_check_disk(&patient, findings);
     flk_check_store(&patient, findings);
     flk_check_reach(&patient, findings);
+    free(cluster);
     for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
         flk_settings_destroy(&settings[i]);
     }

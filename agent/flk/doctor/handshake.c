@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A DEALER with our key connects, and libzmq's own monitor tells how far it gets.
  *
- * The listener has another key: it hangs up without a word, which is a disconnect after a connect. It does not let us in: it says
- * so (HANDSHAKE_FAILED_AUTH). It is silent: the deadline. */
+ * The listener has another key: it hangs up without a word, which is a disconnect after a connect. It does not let us
+ * in: it says so (HANDSHAKE_FAILED_AUTH). It is silent: the deadline. */
 #include "agent/flk/doctor/handshake.h"
 
 #include <string.h>

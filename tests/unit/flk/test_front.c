@@ -164,7 +164,8 @@ static void wait_end(flk_child_t *child, char how[32]) {
     }
 }
 
-/* A child has its settings instead of the inherited ones, its output in its log, a group of its own, and is reaped once. */
+/* A child has its settings instead of the inherited ones, its output in its log, a group of its own, and is reaped
+ * once. */
 START_TEST(test_front_child_runs) {
     setenv("FLK_T_FILE", "/inherited", 1);
     setenv("FLK_T", "inherited", 1);
@@ -186,7 +187,8 @@ START_TEST(test_front_child_runs) {
 }
 END_TEST
 
-/* A killed child tells the signal; its restart waits 100 ms, longer each time, and is back to 100 ms after a stable run. */
+/* A killed child tells the signal; its restart waits 100 ms, longer each time, and is back to 100 ms after a stable
+ * run. */
 START_TEST(test_front_child_back_off) {
     flk_child_t child = make_child("exec sleep 60");
     char how[32];
