@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/stop.h"
-
 /* Writes one PCS as a line; flushes it when somebody may be waiting at the other end of a pipe. */
 static bool print_pcs(FILE *out, const flk_source_pcs_t *pcs) {
     return fwrite(pcs->json, 1, pcs->json_bytes, out) == pcs->json_bytes && putc('\n', out) != EOF;
@@ -23,7 +21,7 @@ static void wait_for_input(const flk_source_t *source, FILE *out) {
 /* FLK_E_NOT_FOUND: the input ended. */
 static flk_err_t print_all(flk_source_t *source, FILE *out, char *errmsg) {
     flk_err_t err = FLK_OK;
-    while (err == FLK_OK && !flk_stop_asked()) {
+    while (err == FLK_OK && !flk_program_stop_asked()) {
         flk_source_pcs_t pcs;
         err = flk_source_next(source, &pcs, errmsg);
         if (err == FLK_E_AGAIN) {

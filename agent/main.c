@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* flk-agent. Reading order: options; read/ (row, reader); signals/ (window, builder, and its parts boxcount, coherence,
  * compress, merkle); source, compute; send/ (parcel, outbox, reply, transport, delivery_loop, report); submit; status. */
-#include <sodium.h>
 #include <stdio.h>
 
 #include "agent/compute.h"
 #include "agent/status.h"
-#include "agent/stop.h"
 #include "agent/submit.h"
-#include "common/log.h"
-#include "common/settings.h"
 
 static flk_err_t make_signer(const flk_settings_t *settings, flk_signer_t **signer, char *errmsg) {
     flk_sign_alg_t alg;
     FLK_ASSERT(flk_sign_alg_parse(flk_settings_str(settings, FLK_SET_SIGN_ALG), &alg));
     return flk_signer_new(alg, flk_settings_str(settings, FLK_SET_HMAC_KEY),
                           flk_settings_str(settings, FLK_SET_ED25519_SECRET), signer, errmsg);
-}
-
-static void start_log(const flk_settings_t *settings) {
-    flk_log_level_t level;
-    flk_log_format_t format;
-    FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
-    FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
-    flk_log_init("flk-agent", level, format);
 }
 
 static int run_command(const flk_agent_options_t *options, const flk_settings_t *settings, const flk_signer_t *signer) {
@@ -41,6 +29,7 @@ static int run_command(const flk_agent_options_t *options, const flk_settings_t 
 
 int main(int argc, char **argv) {
     flk_agent_options_t options;
+    flk_program_begin();
     int status = flk_agent_options_parse(argc, argv, &options);
     if (status >= 0) {
         return status;
@@ -48,14 +37,13 @@ int main(int argc, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_settings_t *settings = NULL;
     flk_signer_t *signer = NULL;
-    FLK_ASSERT(sodium_init() >= 0);
-    flk_stop_install();
+    flk_program_catch_stop();
     if (flk_settings_load(FLK_PROGRAM_AGENT, &settings, errmsg) != FLK_OK ||
         make_signer(settings, &signer, errmsg) != FLK_OK) {
         fprintf(stderr, "flk-agent: %s\n", errmsg);
         status = FLK_EXIT_USAGE;
     } else {
-        start_log(settings);
+        flk_program_start_log(settings);
         status = run_command(&options, settings, signer);
     }
     flk_signer_destroy(&signer);

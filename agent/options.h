@@ -5,6 +5,7 @@
 
 #include "agent/read/reader.h"
 #include "agent/signals/builder.h"
+#include "common/program.h"
 
 typedef enum flk_command {
     FLK_COMMAND_COMPUTE,
@@ -13,14 +14,8 @@ typedef enum flk_command {
     FLK_COMMAND_STATUS
 } flk_command_t;
 
-/* Exit statuses, as --help lists them. */
-enum {
-    FLK_EXIT_OK = 0,
-    FLK_EXIT_FAILED = 1,
-    FLK_EXIT_USAGE = 2,
-    FLK_EXIT_UNDELIVERED = 3,
-    FLK_EXIT_BAD_ROW = 4,
-};
+/* Exit statuses beyond those of every program (program.h), as --help lists them. */
+enum { FLK_EXIT_UNDELIVERED = 3, FLK_EXIT_BAD_ROW = 4 };
 
 typedef struct flk_agent_options {
     flk_command_t command;

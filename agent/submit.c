@@ -17,7 +17,6 @@
 #include "agent/send/outbox.h"
 #include "agent/send/report.h"
 #include "agent/source.h"
-#include "agent/stop.h"
 
 enum { TURN_MS = 100 };
 
@@ -152,7 +151,7 @@ static void draw_progress(submit_t *submit) {
 }
 
 static void run_submit(submit_t *submit) {
-    while (!flk_stop_asked()) {
+    while (!flk_program_stop_asked()) {
         fill_outbox(submit);
         /* In this order: what the log's writer does after the first question is seen by those below it. */
         bool all_synced = submit->source == NULL && flk_outbox_syncing(submit->outbox) == 0;
@@ -197,7 +196,7 @@ static void tell_run(submit_t *submit) {
         flk_report_print(&submit->report, true, stdout);
     } else if (!submit->options->quiet) {
         flk_report_print(&submit->report, false, stderr);
-        if (flk_stop_asked() && submit->report.pending > 0) {
+        if (flk_program_stop_asked() && submit->report.pending > 0) {
             fprintf(stderr, "flk-agent: stopped; flk-agent drain delivers what is pending\n");
         }
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/err.h"
 
+#include <errno.h>
+
 static const struct {
     const char *name, *text;
     flk_err_class_t class;
@@ -25,4 +27,20 @@ const char *flk_err_name(flk_err_t err) {
 
 flk_err_class_t flk_err_class(flk_err_t err) {
     return errors[index_of(err)].class;
+}
+
+flk_err_t flk_err_of_listen(int code) {
+    switch (code) {
+    case EADDRINUSE:
+        return FLK_E_LOCKED;
+    case EADDRNOTAVAIL:
+        return FLK_E_UNAVAILABLE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        return FLK_E_NOMEM;
+    default:
+        return FLK_E_CONFIG;
+    }
 }

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/metrics_process.h"
-
 enum { BOUNDS_MAX = 32, CACHE_LINE_BYTES = 64 };
 
 typedef enum series_type { SERIES_COUNTER, SERIES_GAUGE, SERIES_HISTOGRAM } series_type_t;
@@ -79,7 +77,6 @@ static void *line_alloc(size_t size) {
 flk_metrics_t *flk_metrics_new(void) {
     flk_metrics_t *metrics = flk_start_alloc(sizeof *metrics);
     FLK_ASSERT(pthread_mutex_init(&metrics->lists, NULL) == 0);
-    flk_metrics_add_process(metrics);
     return metrics;
 }
 

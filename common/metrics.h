@@ -13,7 +13,7 @@ typedef struct flk_counter flk_counter_t;
 typedef struct flk_gauge flk_gauge_t;
 typedef struct flk_histogram flk_histogram_t;
 
-flk_metrics_t *flk_metrics_new(void); /* with process_* metrics (start time, RSS, open fds, CPU seconds) built in */
+flk_metrics_t *flk_metrics_new(void); /* empty */
 void flk_metrics_destroy(flk_metrics_t **metrics);
 
 /* `labels` as they stand between the braces, e.g. "code=\"200\""; NULL for none. */

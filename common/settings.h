@@ -48,12 +48,6 @@ flk_program_t flk_settings_program(const flk_settings_t *settings);
 typedef void flk_settings_item_fn(void *arg, const char *item, size_t index);
 size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg);
 
-/* The start that all daemons share, which also hardens the process (harden.h). Handles --help, --version, --check [--json] (load, print effective settings
- * with secrets masked) and refuses other arguments; loads settings, starts log. Returns -1 to go on with *settings filled, or the
- * exit status (0 or 2) to end with. */
-FLK_MUST_CHECK int flk_settings_start(flk_program_t program, const char *summary, int argc, char **argv,
-                                      flk_settings_t **settings);
-
 /* For programs with arguments of their own: the part of --help that lists settings, what --check prints, and the
  * table of OPERATING.md of all programs. */
 void flk_settings_print(flk_program_t program, FILE *out);

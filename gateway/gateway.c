@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/program.h"
 #include "gateway/ingest.h"
 
 static void on_sync(void *arg, double seconds, size_t records) {
@@ -67,7 +68,7 @@ static void report_recovery(const flk_gateway_t *gateway) {
 flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settings, char *errmsg) {
     *gateway = (flk_gateway_t){
         .settings = settings,
-        .registry = flk_metrics_new(),
+        .registry = flk_program_metrics(),
         .arrivals.wake_fd = -1,
         .request_timeout_ms = flk_settings_uint(settings, FLK_SET_REQUEST_TIMEOUT_MS),
         .inflight_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_MAX),

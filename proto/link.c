@@ -82,9 +82,10 @@ static flk_err_t make_socket(void *context, int type, const char *endpoint, cons
 
 static flk_err_t attached(int result, const char *step, const char *endpoint, void **socket, char *errmsg) {
     if (result != 0) {
+        flk_err_t err = flk_err_of_listen(errno);
         flk_errmsg(errmsg, "cannot %s %s: %s", step, endpoint, zmq_strerror(errno));
         flk_link_close(socket);
-        return FLK_E_CONFIG;
+        return err;
     }
     return FLK_OK;
 }

@@ -2,11 +2,8 @@
 /* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; store and its backends, store_tool.
  *
  * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the rules
- * anew, SIGTERM and SIGINT drain. Every thread but this one has them blocked. Each second a look at the files that rules
- * and secrets come from: a change is as good as a SIGHUP. */
-#include <errno.h>
-#include <signal.h>
-#include <sodium.h>
+ * anew, a signal to stop drains. Once a second the main thread looks at the files that rules and secrets come from: a change
+ * is as good as a SIGHUP. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,13 +12,17 @@
 #include "common/http/admin.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/program.h"
 #include "worker/store/tool.h"
 #include "worker/worker.h"
 
-enum { DRAIN_MS = 5000, VOUCH_MS = 30000, EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+enum { DRAIN_MS = 5000, VOUCH_MS = 30000, LOOK_MS = 1000 };
 
-static const char summary[] = "verifies PCS: takes them from brokers, answers each one way for ever\n\n"
-                              "Commands about the store:\n\n" FLK_STORE_TOOL_USAGE;
+static const flk_start_t start_as = {
+    .program = FLK_PROGRAM_WORKER,
+    .summary = "verifies PCS: takes them from brokers, answers each one way for ever\n\n"
+               "Commands about the store:\n\n" FLK_STORE_TOOL_USAGE,
+};
 
 struct program {
     flk_settings_t *settings;
@@ -33,7 +34,6 @@ struct program {
     flk_security_t *security;
     flk_worker_t *worker;
     flk_admin_t *admin;
-    sigset_t signals;
 };
 
 static unsigned threads_wanted(const flk_settings_t *settings) {
@@ -167,49 +167,55 @@ static void look_around(struct program *program) {
 }
 
 static void serve(struct program *program) {
-    const struct timespec period = {.tv_sec = 1};
     for (;;) {
-        int signo = sigtimedwait(&program->signals, NULL, &period);
-        if (signo == SIGHUP) {
-            reload_rules(program);
-        } else if (signo == SIGTERM || signo == SIGINT) {
-            flk_log(FLK_LOG_INFO, "draining", FLK_S("signal", signo == SIGTERM ? "SIGTERM" : "SIGINT"));
-            return;
-        } else {
-            FLK_ASSERT(signo < 0 && (errno == EINTR || errno == EAGAIN));
+        switch (flk_program_wait(LOOK_MS)) {
+        case FLK_WAKE_PERIOD:
             look_around(program);
+            break;
+        case FLK_WAKE_RELOAD:
+            reload_rules(program);
+            break;
+        case FLK_WAKE_STOP:
+            return;
         }
     }
 }
 
-static void block_signals(struct program *program) {
-    sigemptyset(&program->signals);
-    sigaddset(&program->signals, SIGHUP);
-    sigaddset(&program->signals, SIGTERM);
-    sigaddset(&program->signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &program->signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+static flk_err_t start(struct program *program, char *errmsg) {
+    program->metrics = flk_program_metrics();
+    flk_err_t err = flk_security_load(program->settings, FLK_ROLE_BROKER, 0, &program->security, errmsg);
+    err = err != FLK_OK ? err : make_rulebook(program, errmsg);
+    err = err != FLK_OK ? err : make_worker(program, errmsg);
+    err = err != FLK_OK ? err : start_admin(program, errmsg);
+    return err != FLK_OK ? err : flk_worker_start(program->worker, errmsg);
+}
+
+static void stop(struct program *program) {
+    if (program->worker != NULL) {
+        flk_worker_drain(program->worker);
+    }
+    flk_admin_stop(&program->admin); /* while it drained, /readyz said so */
+    flk_worker_destroy(&program->worker);
+    flk_security_destroy(&program->security);
+    flk_rulebook_destroy(&program->book);
+    flk_metrics_destroy(&program->metrics);
+    flk_key_metrics_destroy(&program->key_metrics);
+    flk_settings_destroy(&program->settings);
 }
 
 int main(int argc, char **argv) {
     struct program program = {0};
     int status;
+    flk_program_begin();
     if (flk_store_tool(argc, argv, &status)) {
         return status;
     }
-    status = flk_settings_start(FLK_PROGRAM_WORKER, summary, argc, argv, &program.settings);
+    status = flk_program_start(&start_as, argc, argv, &program.settings);
     if (status >= 0) {
         return status;
     }
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    block_signals(&program);
-    FLK_ASSERT(sodium_init() >= 0);
-    program.metrics = flk_metrics_new();
-    flk_err_t err = flk_security_load(program.settings, FLK_ROLE_BROKER, 0, &program.security, errmsg);
-    err = err != FLK_OK ? err : make_rulebook(&program, errmsg);
-    err = err != FLK_OK ? err : make_worker(&program, errmsg);
-    err = err != FLK_OK ? err : start_admin(&program, errmsg);
-    err = err != FLK_OK ? err : flk_worker_start(program.worker, errmsg);
+    flk_err_t err = start(&program, errmsg);
     if (err == FLK_OK) {
         flk_log(FLK_LOG_INFO, "worker_started", FLK_U("threads", threads_wanted(program.settings)),
                 FLK_S("store", program.store.backend),
@@ -217,22 +223,7 @@ int main(int argc, char **argv) {
         flk_notify(FLK_NOTIFY_READY); /* with its store down it answers "unavailable": it serves, and /readyz tells */
         serve(&program);
         flk_notify(FLK_NOTIFY_STOPPING);
-    } else {
-        fprintf(stderr, "flk-worker: %s\n", errmsg);
-        status = err == FLK_E_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
     }
-    if (program.worker != NULL) {
-        flk_worker_drain(program.worker);
-    }
-    flk_admin_stop(&program.admin); /* while it drained, /readyz said so */
-    flk_worker_destroy(&program.worker);
-    flk_security_destroy(&program.security);
-    flk_rulebook_destroy(&program.book);
-    flk_metrics_destroy(&program.metrics);
-    flk_key_metrics_destroy(&program.key_metrics);
-    flk_settings_destroy(&program.settings);
-    if (status < 0) {
-        flk_log(FLK_LOG_INFO, "worker_stopped");
-    }
-    return status < 0 ? 0 : status;
+    stop(&program);
+    return flk_program_end(start_as.program, err, errmsg);
 }

@@ -12,7 +12,6 @@
 #include "agent/flk/specimen.h"
 #include "agent/flk/style.h"
 #include "agent/send/report.h"
-#include "agent/stop.h"
 #include "common/log.h"
 
 enum { TURN_MS = 100, SECONDS = 5, SECONDS_MAX = 600, COUNT_MAX = 10000000, PARALLEL = 64, PARALLEL_MAX = 1024 };
@@ -83,16 +82,16 @@ static int parse(int argc, char **argv, bench_t *bench) {
         case 'h':
             fputs(usage, stdout);
             flk_settings_print(FLK_PROGRAM_AGENT, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         default:
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (good && optind < argc) {
         fprintf(stderr, "flk: bench: '%s' is not an option; see flk bench --help\n", argv[optind]);
         good = false;
     }
-    return good ? -1 : FLK_FRONT_USAGE;
+    return good ? -1 : FLK_EXIT_USAGE;
 }
 
 static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
@@ -129,7 +128,7 @@ static flk_err_t load_door(bench_t *bench, char *errmsg) {
     flk_err_t err = FLK_OK;
     bool over = false;
     while (err == FLK_OK && (!over || flk_delivery_loop_held(bench->door->loop) > 0)) {
-        over = over || flk_stop_asked() || flk_mono_ns() >= end_ns || bench->sent >= bench->count;
+        over = over || flk_program_stop_asked() || flk_mono_ns() >= end_ns || bench->sent >= bench->count;
         while (!over && err == FLK_OK && bench->sent < bench->count &&
                flk_delivery_loop_held(bench->door->loop) < bench->parallel) {
             err = send_one(bench, errmsg);
@@ -173,15 +172,15 @@ static int run_bench(bench_t *bench, char *errmsg) {
                                   .on_done = on_done,
                                   .on_done_arg = bench};
     if (flk_door_open(&options, &bench->door, errmsg) != FLK_OK) {
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     bench->seed = flk_random_u64();
     if (load_door(bench, errmsg) != FLK_OK) {
-        return FLK_FRONT_FAILED;
+        return FLK_EXIT_FAILED;
     }
     double rate = (double)flk_report_answered(&bench->report) / bench->took_s;
     (bench->json ? tell_json : tell_text)(bench, rate);
-    return flk_report_answered(&bench->report) == bench->sent ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+    return flk_report_answered(&bench->report) == bench->sent ? FLK_EXIT_OK : FLK_EXIT_FAILED;
 }
 
 int flk_command_bench(int argc, char **argv) {
@@ -190,7 +189,7 @@ int flk_command_bench(int argc, char **argv) {
     int status = parse(argc, argv, bench);
     if (status < 0) {
         flk_log_init("flk", FLK_LOG_ERROR, FLK_LOG_TEXT);
-        flk_stop_install();
+        flk_program_catch_stop();
         status = run_bench(bench, errmsg);
     }
     if (errmsg[0] != '\0') {

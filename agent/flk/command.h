@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The commands of `flk`. Each gets its own arguments (argv[0] is its name), prints for people, and returns the exit
- * status. */
+ * status (program.h). */
 #ifndef FLK_AGENT_FLK_COMMAND_H
 #define FLK_AGENT_FLK_COMMAND_H
 
-/* Exit statuses of flk's own commands, as `flk help` lists them. */
-enum { FLK_FRONT_OK = 0, FLK_FRONT_FAILED = 1, FLK_FRONT_USAGE = 2 };
+#include "common/program.h"
 
 int flk_command_up(int argc, char **argv);
 int flk_command_status(int argc, char **argv);

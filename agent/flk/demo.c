@@ -424,7 +424,7 @@ int flk_command_demo(int argc, char **argv) {
     if ((argc != 2 && !json) || events[0] == '-') {
         bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
         fputs(usage, help ? stdout : stderr);
-        return help ? FLK_FRONT_OK : FLK_FRONT_USAGE;
+        return help ? FLK_EXIT_OK : FLK_EXIT_USAGE;
     }
     char errmsg[FLK_ERRMSG_BYTES] = "";
     demo_t *demo = flk_start_alloc(sizeof *demo);
@@ -439,5 +439,5 @@ int flk_command_demo(int argc, char **argv) {
     }
     fini(demo);
     curl_global_cleanup();
-    return good ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+    return good ? FLK_EXIT_OK : FLK_EXIT_FAILED;
 }

@@ -60,7 +60,7 @@ static int parse(int argc, char **argv, health_t *health) {
         case 't':
             if (!parse_timeout(optarg, &health->timeout_ms)) {
                 fprintf(stderr, "flk: --timeout: '%s' is not a number from 1 to %d\n", optarg, TIMEOUT_MS_MAX);
-                return FLK_FRONT_USAGE;
+                return FLK_EXIT_USAGE;
             }
             break;
         case 'j':
@@ -68,9 +68,9 @@ static int parse(int argc, char **argv, health_t *health) {
             break;
         case 'h':
             fputs(usage, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         default:
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (optind == argc && flk_unit_program()[0] != '\0') {
@@ -81,7 +81,7 @@ static int parse(int argc, char **argv, health_t *health) {
         if (health->wanted == NULL || optind + 1 < argc) {
             fprintf(stderr, "flk: healthcheck: '%s' is not gateway, broker or worker; see flk healthcheck --help\n",
                     argv[argc - 1]);
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     return -1;
@@ -173,7 +173,7 @@ static int check(health_t *health) {
     free(cluster);
     if (err != FLK_OK) {
         fprintf(stderr, "flk: healthcheck: %s\n", errmsg);
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     if (json_array_size(health->answers) == 0) {
         fprintf(stderr, "flk: healthcheck: no flk-gateway, flk-broker or flk-worker runs here\n");
@@ -183,7 +183,7 @@ static int check(health_t *health) {
         flk_json_out(json_pack("{s:b, s:s, s:O}", "healthy", health->all_well, "page", health->path, "programs",
                                health->answers));
     }
-    return health->all_well ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+    return health->all_well ? FLK_EXIT_OK : FLK_EXIT_FAILED;
 }
 
 int flk_command_healthcheck(int argc, char **argv) {

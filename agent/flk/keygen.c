@@ -39,7 +39,7 @@ static int parse(int argc, char **argv, keygen_t *keygen) {
         case 'r':
             if (!flk_role_parse(optarg, &keygen->role)) {
                 fprintf(stderr, "flk: --role: '%s' is not broker, gateway, worker, agent or admin\n", optarg);
-                return FLK_FRONT_USAGE;
+                return FLK_EXIT_USAGE;
             }
             break;
         case 'd':
@@ -50,16 +50,16 @@ static int parse(int argc, char **argv, keygen_t *keygen) {
             break;
         case 'h':
             fputs(usage, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         default:
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (optind + 1 != argc || !flk_curve_name_valid(argv[optind])) {
         fprintf(stderr, optind + 1 != argc ? "flk: keygen: give one NAME; see flk keygen --help\n"
                                            : "flk: keygen: a NAME has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a "
                                              "letter or digit\n");
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     keygen->name = argv[optind];
     return -1;
@@ -87,7 +87,7 @@ int flk_command_keygen(int argc, char **argv) {
     flk_settings_t *settings;
     if (flk_settings_load(FLK_PROGRAM_FLK, &settings, errmsg) != FLK_OK) {
         fprintf(stderr, "flk: %s\n", errmsg);
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     if (keygen.dir == NULL) {
         const char *dir = flk_settings_str(settings, FLK_SET_CURVE_DIR);
@@ -97,7 +97,7 @@ int flk_command_keygen(int argc, char **argv) {
     flk_settings_destroy(&settings);
     if (err != FLK_OK) {
         fprintf(stderr, "flk: keygen: %s\n", errmsg);
-        return FLK_FRONT_FAILED;
+        return FLK_EXIT_FAILED;
     }
-    return FLK_FRONT_OK;
+    return FLK_EXIT_OK;
 }

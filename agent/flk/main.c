@@ -2,7 +2,6 @@
 /* flk: the front door for people. A command of our own is a function; any other NAME is the program flk-NAME beside
  * this one. Reading order: up, cluster, supervisor, child; status, members, unit, snapshot, probe; submit, door;
  * doctor, findings, check_*. */
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,7 +86,7 @@ static int command_help(int argc, char **argv) {
         }
         flk_json_out(json_pack("{s:o}", "commands", list));
     }
-    return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
+    return json >= 0 ? FLK_EXIT_OK : FLK_EXIT_USAGE;
 }
 
 static int command_version(int argc, char **argv) {
@@ -97,7 +96,7 @@ static int command_version(int argc, char **argv) {
     } else if (json > 0) {
         flk_json_out(json_pack("{s:s}", "version", FLK_VERSION));
     }
-    return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
+    return json >= 0 ? FLK_EXIT_OK : FLK_EXIT_USAGE;
 }
 
 static int command_settings(int argc, char **argv) {
@@ -105,7 +104,7 @@ static int command_settings(int argc, char **argv) {
     if (json >= 0) {
         (json > 0 ? flk_settings_print_json : flk_settings_print_markdown)(stdout);
     }
-    return json >= 0 ? FLK_FRONT_OK : FLK_FRONT_USAGE;
+    return json >= 0 ? FLK_EXIT_OK : FLK_EXIT_USAGE;
 }
 
 /* Becomes flk-`name`, which calls itself `title`. */
@@ -113,7 +112,7 @@ static int become(const char *name, const char *title, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_sibling_exec(name, title, argv, errmsg);
     fprintf(stderr, "flk: %s\n", errmsg);
-    return FLK_FRONT_FAILED;
+    return FLK_EXIT_FAILED;
 }
 
 /* The store is the worker's: `flk store X` is `flk-worker store X`. */
@@ -154,7 +153,7 @@ static int run_command(int argc, char **argv) {
     } else {
         fprintf(stderr, "flk: '%s' is no command (%s); see flk help\n", argv[0], errmsg);
     }
-    return FLK_FRONT_USAGE;
+    return FLK_EXIT_USAGE;
 }
 
 /* Takes --unit UNIT out of the arguments, wherever it stands, and enters it. -1 to go on, or the exit status. */
@@ -171,7 +170,7 @@ static int take_unit(int *argc, char **argv) {
         }
         if (is_unit && i + 1 == *argc) {
             fprintf(stderr, "flk: --unit needs the name of a unit, as flk-worker@8082\n");
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
         if (is_unit) {
             unit = argv[++i];
@@ -184,21 +183,21 @@ static int take_unit(int *argc, char **argv) {
     argv[ *argc = kept] = NULL;
     if (unit != NULL && flk_unit_enter(unit, errmsg) != FLK_OK) {
         fprintf(stderr, "flk: %s\n", errmsg);
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     return -1;
 }
 
 int main(int argc, char **argv) {
+    flk_program_begin();
     int status = take_unit(&argc, argv);
     if (status >= 0) {
         return status;
     }
     if (argc < 2) {
         print_help(stderr);
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
-    FLK_ASSERT(sodium_init() >= 0);
     /* The options that people expect to work like commands. */
     static char version[] = "version", help[] = "help";
     argv[1] = strcmp(argv[1], "--version") == 0                              ? version

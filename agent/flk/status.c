@@ -14,7 +14,6 @@
 #include "agent/flk/members.h"
 #include "agent/flk/snapshot.h"
 #include "agent/flk/table.h"
-#include "agent/stop.h"
 #include "common/terminal.h"
 
 enum { BETWEEN_MS = 1000 };
@@ -272,20 +271,20 @@ static int parse(int argc, char **argv, status_options_t *options) {
                            : option == 'B' ? "broker"
                                            : "worker",
                            optarg)) {
-                return FLK_FRONT_USAGE;
+                return FLK_EXIT_USAGE;
             }
             break;
         case 'h':
             fputs(usage, stdout);
             flk_settings_print(FLK_PROGRAM_FLK, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         default:
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (optind < argc) {
         fprintf(stderr, "flk: status: '%s' is not an option; see flk status --help\n", argv[optind]);
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     return -1;
 }
@@ -312,16 +311,16 @@ static void show_once(status_t *status, const status_options_t *options) {
 
 static int show(const status_options_t *options, char *errmsg) {
     status_t *status = flk_start_alloc(sizeof *status);
-    int exit_status = FLK_FRONT_USAGE;
+    int exit_status = FLK_EXIT_USAGE;
     if (flk_members_find(&options->members, &status->members, errmsg) == FLK_OK) {
         errmsg[0] = '\0';
         take_all(status, status->before);
         show_once(status, options);
-        while (options->watch && !flk_stop_asked() && !ferror(stdout)) {
+        while (options->watch && !flk_program_stop_asked() && !ferror(stdout)) {
             memcpy(status->before, status->after, sizeof status->before);
             show_once(status, options);
         }
-        exit_status = all_ready(status) ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+        exit_status = all_ready(status) ? FLK_EXIT_OK : FLK_EXIT_FAILED;
     }
     free(status);
     return exit_status;
@@ -333,7 +332,7 @@ int flk_command_status(int argc, char **argv) {
     int status = parse(argc, argv, options);
     if (status < 0) {
         curl_global_init(CURL_GLOBAL_DEFAULT);
-        flk_stop_install();
+        flk_program_catch_stop();
         status = show(options, errmsg);
         curl_global_cleanup();
     }

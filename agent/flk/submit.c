@@ -13,7 +13,6 @@
 #include "agent/flk/door.h"
 #include "agent/send/report.h"
 #include "agent/source.h"
-#include "agent/stop.h"
 #include "common/log.h"
 
 enum { TURN_MS = 100, TRIES = 4, PARALLEL = 16, EXIT_UNANSWERED = 3 };
@@ -55,14 +54,14 @@ static int parse(int argc, char **argv, submit_t *submit) {
         case 'h':
             fputs(usage, stdout);
             flk_settings_print(FLK_PROGRAM_AGENT, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         default:
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (optind + 1 != argc) {
         fprintf(stderr, "flk: submit: give one FILE, or - for standard input; see flk submit --help\n");
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     submit->file = argv[optind];
     return -1;
@@ -91,7 +90,7 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
     if (!submit->json) {
         say_answer(parcel, reply);
     }
-    if (reply->kind != FLK_REPLY_VERDICT && submit->status == FLK_FRONT_OK) {
+    if (reply->kind != FLK_REPLY_VERDICT && submit->status == FLK_EXIT_OK) {
         submit->status = EXIT_UNANSWERED;
     }
     fflush(stdout);
@@ -139,13 +138,13 @@ static void fill(submit_t *submit) {
         submit->input_ended = err != FLK_OK && err != FLK_E_AGAIN;
         if (submit->input_ended && err != FLK_E_NOT_FOUND) {
             fprintf(stderr, "flk: submit: %s\n", errmsg);
-            submit->status = FLK_FRONT_FAILED;
+            submit->status = FLK_EXIT_FAILED;
         }
     }
 }
 
 static void loop(submit_t *submit) {
-    while (!flk_stop_asked()) {
+    while (!flk_program_stop_asked()) {
         fill(submit);
         if (submit->input_ended && flk_delivery_loop_held(submit->door->loop) == 0) {
             return;
@@ -154,7 +153,7 @@ static void loop(submit_t *submit) {
         bool more = !submit->input_ended && !submit->input_awaited && flk_delivery_loop_wants(submit->door->loop);
         flk_delivery_loop_turn(submit->door->loop, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
     }
-    submit->status = FLK_FRONT_FAILED;
+    submit->status = FLK_EXIT_FAILED;
 }
 
 static int submit_all(submit_t *submit, char *errmsg) {
@@ -164,7 +163,7 @@ static int submit_all(submit_t *submit, char *errmsg) {
     flk_door_options_t options = {
         .parallel = PARALLEL, .ca_file = submit->ca_file, .tries = TRIES, .on_done = on_done, .on_done_arg = submit};
     if (flk_door_open(&options, &submit->door, errmsg) != FLK_OK) {
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     flk_err_t err = flk_report_init(&submit->report, submit->json ? "-" : NULL, errmsg);
     FLK_ASSERT(err == FLK_OK); /* no file is opened */
@@ -173,11 +172,11 @@ static int submit_all(submit_t *submit, char *errmsg) {
     flk_source_stats_t stats;
     flk_source_stats(submit->source, &stats);
     if (stats.bad_rows > 0) {
-        submit->status = FLK_FRONT_FAILED;
+        submit->status = FLK_EXIT_FAILED;
     }
     flk_source_destroy(&submit->source);
     if (flk_report_fini(&submit->report, errmsg) != FLK_OK) {
-        submit->status = FLK_FRONT_FAILED;
+        submit->status = FLK_EXIT_FAILED;
         return submit->status;
     }
     errmsg[0] = '\0';
@@ -190,7 +189,7 @@ int flk_command_submit(int argc, char **argv) {
     int status = parse(argc, argv, submit);
     if (status < 0) {
         flk_log_init("flk", FLK_LOG_WARN, FLK_LOG_TEXT);
-        flk_stop_install();
+        flk_program_catch_stop();
         status = submit_all(submit, errmsg);
     }
     if (errmsg[0] != '\0') {

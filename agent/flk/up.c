@@ -53,7 +53,7 @@ static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *js
         case 'w':
             if (!parse_workers(optarg, &options->workers)) {
                 fprintf(stderr, "flk: --workers: '%s' is not a number from 1 to %d\n", optarg, FLK_CLUSTER_WORKERS_MAX);
-                return FLK_FRONT_USAGE;
+                return FLK_EXIT_USAGE;
             }
             break;
         case 'd':
@@ -71,14 +71,14 @@ static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *js
         case 'h':
             fputs(usage, stdout);
             flk_settings_print(FLK_PROGRAM_FLK, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         default:
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (optind < argc) {
         fprintf(stderr, "flk: up: '%s' is not an option; see flk up --help\n", argv[optind]);
-        return FLK_FRONT_USAGE;
+        return FLK_EXIT_USAGE;
     }
     return -1;
 }
@@ -128,7 +128,7 @@ static void say_stopping(bool json) {
 static int run_cluster(flk_cluster_t *cluster, bool json, char *errmsg) {
     flk_supervisor_t *supervisor;
     if (flk_supervisor_new(cluster, &supervisor, errmsg) != FLK_OK) {
-        return FLK_FRONT_FAILED;
+        return FLK_EXIT_FAILED;
     }
     uint64_t start_ms = flk_mono_ms();
     flk_err_t err = flk_supervisor_start(supervisor, errmsg);
@@ -145,7 +145,7 @@ static int run_cluster(flk_cluster_t *cluster, bool json, char *errmsg) {
     if (err == FLK_E_CLOSED) {
         err = FLK_OK;
     }
-    return err == FLK_OK && clean ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+    return err == FLK_OK && clean ? FLK_EXIT_OK : FLK_EXIT_FAILED;
 }
 
 static void start_log(void) {
@@ -174,9 +174,9 @@ int flk_command_up(int argc, char **argv) {
     if (flk_cluster_plan(&options, &cluster, errmsg) == FLK_OK) {
         status = run_cluster(cluster, json, errmsg);
     } else {
-        status = FLK_FRONT_USAGE;
+        status = FLK_EXIT_USAGE;
     }
-    if (errmsg[0] != '\0' && status != FLK_FRONT_OK) {
+    if (errmsg[0] != '\0' && status != FLK_EXIT_OK) {
         fprintf(stderr, "flk: %s\n", errmsg);
     }
     flk_cluster_destroy(&cluster);

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -135,10 +136,12 @@ static int on_log_message(const struct mg_connection *connection, const char *me
 
 /* ---- listening ---- */
 
-/* "cannot bind to 127.0.0.1:80: 13 (Permission denied)" -> "Permission denied". */
-static const char *shorten(char *message) {
+/* "cannot bind to 127.0.0.1:80: 13 (Permission denied)" -> "Permission denied" and 13; code 0: none is told. */
+static const char *shorten(char *message, int *code) {
     char *open = strrchr(message, '(');
     char *close = open != NULL ? strchr(open, ')') : NULL;
+    const char *number = open != NULL ? strrchr(message, ':') : NULL;
+    *code = number != NULL ? (int)strtol(number + 1, NULL, 10) : 0;
     if (close == NULL) {
         return message;
     }
@@ -206,8 +209,9 @@ static flk_err_t start(const flk_http_options_t *options, struct mg_context **co
     if (*context == NULL) {
         mg_exit_library();
         flk_http_connections_destroy(&connections);
-        flk_errmsg(errmsg, "cannot listen on %s: %s", options->listen, shorten(message));
-        return FLK_E_CONFIG;
+        int code;
+        flk_errmsg(errmsg, "cannot listen on %s: %s", options->listen, shorten(message, &code));
+        return flk_err_of_listen(code);
     }
     struct mg_server_port bound;
     *port = mg_get_server_ports(*context, 1, &bound) == 1 ? (unsigned)bound.port : 0;

@@ -240,16 +240,16 @@ int flk_replay_audit(const flk_replay_options_t *options, const flk_settings_t *
     char errmsg[FLK_ERRMSG_BYTES];
     size_t damage = 0;
     audit_t audit = {.json = options->json, .filter = &options->filter};
-    int status = FLK_REPLAY_OK;
+    int status = FLK_EXIT_OK;
     if (load_rules(&audit, settings, errmsg) != FLK_OK) {
         fprintf(stderr, "flk-replay: %s\n", errmsg);
-        status = FLK_REPLAY_USAGE;
+        status = FLK_EXIT_USAGE;
     } else if (read_log(&audit, dir, &damage, errmsg) != FLK_OK) {
         status = flk_replay_failed(errmsg);
     } else {
         judge_duplicates(&audit);
         print_summary(&audit, damage);
-        status = audit.differences > 0 ? FLK_REPLAY_FAILED : FLK_REPLAY_OK;
+        status = audit.differences > 0 ? FLK_EXIT_FAILED : FLK_EXIT_OK;
     }
     flk_keyring_destroy(&audit.keyring);
     free(audit.entries);

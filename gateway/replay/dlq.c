@@ -168,5 +168,5 @@ int flk_replay_dlq(const flk_replay_options_t *options, const char *dir) {
     flk_dlq_order_fini(&removal.order);
     flk_wal_close(&removal.inbox);
     flk_wal_close(&removal.queue);
-    return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_REPLAY_OK;
+    return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_EXIT_OK;
 }

@@ -9,7 +9,7 @@
 
 int flk_replay_failed(const char *errmsg) {
     fprintf(stderr, "flk-replay: %s\n", errmsg);
-    return FLK_REPLAY_FAILED;
+    return FLK_EXIT_FAILED;
 }
 
 /* What cannot be read cannot be shown: say so, and go on with the rest. */
@@ -58,7 +58,7 @@ static int show_all(const flk_replay_options_t *options, const char *dir, uint64
     if (shown.err != FLK_OK) {
         return flk_replay_failed(flk_err_text(shown.err));
     }
-    return err != FLK_OK ? flk_replay_failed(errmsg) : FLK_REPLAY_OK;
+    return err != FLK_OK ? flk_replay_failed(errmsg) : FLK_EXIT_OK;
 }
 
 int flk_replay_list(const flk_replay_options_t *options, const char *dir) {
@@ -72,9 +72,9 @@ int flk_replay_list(const flk_replay_options_t *options, const char *dir) {
 int flk_replay_show(const flk_replay_options_t *options, const char *dir) {
     uint64_t records = 0;
     int status = show_all(options, dir, &records);
-    if (status == FLK_REPLAY_OK && records == 0) {
+    if (status == FLK_EXIT_OK && records == 0) {
         fprintf(stderr, "flk-replay: there is no record %s in %s\n", options->what, dir);
-        return FLK_REPLAY_FAILED;
+        return FLK_EXIT_FAILED;
     }
     return status;
 }
@@ -163,5 +163,5 @@ int flk_replay_stats(const flk_replay_options_t *options, const char *dir) {
         return flk_replay_failed(errmsg);
     }
     print_stats(&stats, damage, options->json);
-    return FLK_REPLAY_OK;
+    return FLK_EXIT_OK;
 }

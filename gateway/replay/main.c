@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* flk-replay. Reading order: options, filter, journal, print; inspect, verify, audit; resend, submit; order, dlq. */
-#include <sodium.h>
 #include <stdio.h>
 
 #include "gateway/replay/verbs.h"
@@ -42,16 +41,16 @@ static int run_verb(flk_replay_options_t *options, const flk_settings_t *setting
 
 int main(int argc, char **argv) {
     flk_replay_options_t options;
+    flk_program_begin();
     int status = flk_replay_options_parse(argc, argv, &options);
     if (status >= 0) {
         return status;
     }
     char errmsg[FLK_ERRMSG_BYTES], dir[4096];
     flk_settings_t *settings;
-    FLK_ASSERT(sodium_init() >= 0);
     if (flk_settings_load(FLK_PROGRAM_REPLAY, &settings, errmsg) != FLK_OK) {
         fprintf(stderr, "flk-replay: %s\n", errmsg);
-        return FLK_REPLAY_USAGE;
+        return FLK_EXIT_USAGE;
     }
     if (options.dir == NULL) {
         snprintf(dir, sizeof dir, "%s/%s", flk_settings_str(settings, FLK_SET_DATA_DIR),

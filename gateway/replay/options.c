@@ -134,7 +134,7 @@ static void print_help(void) {
 
 static int usage_error(const char *what, const char *why) {
     fprintf(stderr, "flk-replay: %s %s; see flk-replay --help\n", what, why);
-    return FLK_REPLAY_USAGE;
+    return FLK_EXIT_USAGE;
 }
 
 /* "dlq" "list" or "list": takes one word or two. */
@@ -251,11 +251,11 @@ int flk_replay_options_parse(int argc, char **argv, flk_replay_options_t *option
     while ((id = getopt_long(argc, argv, ":", getopt_table, NULL)) != -1) {
         if (id == OPTION_HELP) {
             print_help();
-            return FLK_REPLAY_OK;
+            return FLK_EXIT_OK;
         }
         if (id == OPTION_VERSION) {
             printf("flk-replay %s\n", FLK_VERSION);
-            return FLK_REPLAY_OK;
+            return FLK_EXIT_OK;
         }
         if (id == ':' || id == '?') {
             return usage_error(argv[optind - 1], id == ':' ? "needs a value" : "is no option");

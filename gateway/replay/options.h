@@ -3,13 +3,8 @@
 #ifndef FLK_GATEWAY_REPLAY_OPTIONS_H
 #define FLK_GATEWAY_REPLAY_OPTIONS_H
 
+#include "common/program.h"
 #include "gateway/replay/filter.h"
-
-enum {
-    FLK_REPLAY_OK = 0,
-    FLK_REPLAY_FAILED = 1, /* could not, or found what it looked for: damage, differences */
-    FLK_REPLAY_USAGE = 2,
-};
 
 typedef enum flk_verb {
     FLK_VERB_LIST,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/program.h"
 #include "proto/body.h"
 #include "proto/uplink.h"
 
@@ -23,7 +24,6 @@ struct flk_resend {
     void *context;
     flk_uplink_t uplink;
     bool has_uplink;
-    const volatile sig_atomic_t *stop;
     uint64_t session; /* random: in place of a log's id in the ids of the submissions */
     place_t places[WINDOW];
     size_t used, sent;
@@ -32,13 +32,11 @@ struct flk_resend {
     flk_resend_counts_t counts;
 };
 
-flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, const volatile sig_atomic_t *stop,
-                          flk_resend_t **resend, char *errmsg) {
+flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, flk_resend_t **resend, char *errmsg) {
     flk_resend_t *mine = flk_start_alloc(sizeof *mine);
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "flk-replay"};
     flk_id_random(&hello.id);
     mine->session = flk_random_u64();
-    mine->stop = stop;
     mine->context = zmq_ctx_new();
     flk_message_init(&mine->message);
     *resend = mine;
@@ -194,7 +192,7 @@ static void send_waiting(flk_resend_t *resend, uint64_t now_ms) {
 }
 
 static flk_err_t check_patience(const flk_resend_t *resend, uint64_t now_ms, char *errmsg) {
-    if (*resend->stop != 0) {
+    if (flk_program_stop_asked()) {
         flk_errmsg(errmsg, "stopped by a signal");
         return FLK_E_CLOSED;
     }

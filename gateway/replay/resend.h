@@ -3,8 +3,6 @@
 #ifndef FLK_GATEWAY_REPLAY_RESEND_H
 #define FLK_GATEWAY_REPLAY_RESEND_H
 
-#include <signal.h>
-
 #include "common/pcs/pcs.h"
 #include "proto/security.h"
 
@@ -14,10 +12,10 @@ typedef struct flk_resend_counts {
     uint64_t sent, answered, accepted, escalated, refused, duplicates, conflicts, put_off;
 } flk_resend_counts_t;
 
-/* Connects to `endpoint`. `stop`, when it becomes non-zero, ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with
+/* Connects to `endpoint`. A signal to stop (program.h) ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with
  * flk_resend_close. */
-FLK_MUST_CHECK flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security,
-                                         const volatile sig_atomic_t *stop, flk_resend_t **resend, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, flk_resend_t **resend,
+                                         char *errmsg);
 void flk_resend_close(flk_resend_t **resend);
 
 /* Gives one record to the door; waits while too many are under way. LSNs must rise. Errors: FLK_E_TIMEOUT (no answer for half a

@@ -27,12 +27,6 @@ typedef struct replay {
     char *errmsg;
 } replay_t;
 
-static volatile sig_atomic_t stop;
-
-static void on_signal(int signal_number) {
-    stop = signal_number;
-}
-
 /* ---- state ---- */
 
 static flk_err_t load_state(replay_t *replay, char *errmsg) {
@@ -175,9 +169,7 @@ int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t 
     flk_security_t *security = NULL;
     const char *to = options->to != NULL ? options->to : flk_settings_str(settings, FLK_SET_ZMQ_LISTEN);
     replay_t replay = {.options = options, .errmsg = errmsg, .saved_ms = flk_mono_ms()};
-    const struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    flk_program_catch_stop();
     flk_err_t err = flk_journal_open(dir, &journal, errmsg);
     if (err == FLK_OK) {
         replay.log_id = flk_journal_log_id(journal);
@@ -187,7 +179,7 @@ int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t 
     if (err == FLK_OK && !options->dry_run) {
         err = flk_security_load(settings, FLK_ROLE_GATEWAY, 0, &security, errmsg);
         if (err == FLK_OK) {
-            err = flk_resend_open(to, security, &stop, &replay.resend, errmsg);
+            err = flk_resend_open(to, security, &replay.resend, errmsg);
         }
     }
     if (err == FLK_OK) {
@@ -202,7 +194,7 @@ int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t 
     flk_journal_close(&journal);
     if (err == FLK_E_CONFIG) {
         fprintf(stderr, "flk-replay: %s\n", errmsg);
-        return FLK_REPLAY_USAGE;
+        return FLK_EXIT_USAGE;
     }
-    return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_REPLAY_OK;
+    return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_EXIT_OK;
 }

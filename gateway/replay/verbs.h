@@ -11,19 +11,19 @@
 FLK_MUST_CHECK int flk_replay_list(const flk_replay_options_t *options, const char *dir); /* list, export, dlq list */
 FLK_MUST_CHECK int flk_replay_show(const flk_replay_options_t *options, const char *dir);
 FLK_MUST_CHECK int flk_replay_stats(const flk_replay_options_t *options, const char *dir);
-/* verify.c: FLK_REPLAY_FAILED on damage */
+/* verify.c: FLK_EXIT_FAILED on damage */
 FLK_MUST_CHECK int flk_replay_verify(const flk_replay_options_t *options, const char *dir);
-/* audit.c: FLK_REPLAY_FAILED on a difference */
+/* audit.c: FLK_EXIT_FAILED on a difference */
 FLK_MUST_CHECK int flk_replay_audit(const flk_replay_options_t *options, const flk_settings_t *settings,
                                     const char *dir);
 
-/* submit.c: FLK_REPLAY_FAILED when some have no answer */
+/* submit.c: FLK_EXIT_FAILED when some have no answer */
 FLK_MUST_CHECK int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t *settings,
                                      const char *dir);
 /* dlq.c: dlq purge, dlq replay */
 FLK_MUST_CHECK int flk_replay_dlq(const flk_replay_options_t *options, const char *dir);
 
-/* Prints "flk-replay: errmsg" and gives FLK_REPLAY_FAILED. */
+/* Prints "flk-replay: errmsg" and gives FLK_EXIT_FAILED. */
 FLK_MUST_CHECK int flk_replay_failed(const char *errmsg);
 
 #endif

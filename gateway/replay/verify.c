@@ -83,5 +83,5 @@ int flk_replay_verify(const flk_replay_options_t *options, const char *dir) {
            (unsigned long long)verified.records, (unsigned long long)verified.acks,
            (unsigned long long)verified.damaged, (unsigned long long)verified.torn,
            (unsigned long long)verified.missing, (unsigned long long)verified.strangers);
-    return verified.damaged + verified.missing + verified.strangers > 0 ? FLK_REPLAY_FAILED : FLK_REPLAY_OK;
+    return verified.damaged + verified.missing + verified.strangers > 0 ? FLK_EXIT_FAILED : FLK_EXIT_OK;
 }

@@ -14,11 +14,10 @@
 #include "common/log.h"
 #include "common/nearest.h"
 #include "common/pcs/policy.h"
+#include "common/program.h"
 #include "proto/body.h"
 #include "worker/store/stored_outcome.h"
 
-/* Exit codes, as of every program. */
-enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_WRONG = 2 };
 enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
 struct tool {
@@ -74,21 +73,21 @@ static int get_one(struct tool *tool, const char *hex) {
     flk_outcome_record_t record;
     if (!parse_id(hex, item.key)) {
         flk_errmsg(tool->errmsg, "a pcs_id has 64 hex digits");
-        return fail(tool, TOOL_WRONG);
+        return fail(tool, FLK_EXIT_USAGE);
     }
     if (flk_store_lookup(tool->store, &at, 1, tool->errmsg) != FLK_OK) {
-        return fail(tool, TOOL_FAILED);
+        return fail(tool, FLK_EXIT_FAILED);
     }
     if (!item.found) {
         flk_errmsg(tool->errmsg, "the store has no outcome for %s", hex);
-        return fail(tool, TOOL_FAILED);
+        return fail(tool, FLK_EXIT_FAILED);
     }
     if (flk_stored_outcome_read(item.key, item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
         flk_errmsg_prefix(tool->errmsg, "what the store has is no outcome");
-        return fail(tool, TOOL_FAILED);
+        return fail(tool, FLK_EXIT_FAILED);
     }
     print_outcome(&record);
-    return TOOL_OK;
+    return FLK_EXIT_OK;
 }
 
 /* ---- stats, export ---- */
@@ -101,7 +100,7 @@ static void print_part(void *arg, const char *part, uint64_t outcomes, uint64_t 
 
 static int stats_of_all(struct tool *tool, const char *nothing) {
     (void)nothing;
-    return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+    return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? FLK_EXIT_OK : fail(tool, FLK_EXIT_FAILED);
 }
 
 /* The wire's map of a kept outcome, which is what an export has whatever the store keeps; anything else as it is. */
@@ -130,13 +129,13 @@ static bool print_line(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const 
 static int export_to_stdout(struct tool *tool, const char *nothing) {
     (void)nothing;
     if (flk_store_visit(tool->store, print_line, NULL, tool->errmsg) != FLK_OK) {
-        return fail(tool, TOOL_FAILED);
+        return fail(tool, FLK_EXIT_FAILED);
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         flk_errmsg(tool->errmsg, "cannot write the export: %s", strerror(errno));
-        return fail(tool, TOOL_FAILED);
+        return fail(tool, FLK_EXIT_FAILED);
     }
-    return TOOL_OK;
+    return FLK_EXIT_OK;
 }
 
 /* ---- import ---- */
@@ -232,7 +231,7 @@ static int import_from_stdin(struct tool *tool, const char *nothing) {
            import->put, import->there, import->different, import->expired);
     free(text);
     free(import);
-    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+    return err == FLK_OK ? FLK_EXIT_OK : fail(tool, FLK_EXIT_FAILED);
 }
 
 /* ---- check ---- */
@@ -249,7 +248,7 @@ static int check_now(struct tool *tool, const char *nothing) {
     if (err == FLK_OK) {
         printf("{\"store\":\"%s\",\"healthy\":true}\n", tool->options.backend);
     }
-    return err == FLK_OK ? TOOL_OK : fail(tool, TOOL_FAILED);
+    return err == FLK_OK ? FLK_EXIT_OK : fail(tool, FLK_EXIT_FAILED);
 }
 
 /* ---- migrate ---- */
@@ -258,10 +257,10 @@ static int migrate(struct tool *tool) {
     char told[FLK_STORE_TOLD_BYTES];
     flk_err_t err = flk_store_migrate(&tool->options, told, tool->errmsg);
     if (err != FLK_OK) {
-        return fail(tool, err == FLK_E_CONFIG ? TOOL_WRONG : TOOL_FAILED);
+        return fail(tool, err == FLK_E_CONFIG ? FLK_EXIT_USAGE : FLK_EXIT_FAILED);
     }
     printf("%s\n", told);
-    return TOOL_OK;
+    return FLK_EXIT_OK;
 }
 
 /* ---- commands ---- */
@@ -317,7 +316,7 @@ static int print_help(const struct tool *tool) {
     print_usage(tool, stdout);
     fputs("Exit codes: 0 done, 1 failed or no such outcome, 2 wrong setting or argument.\n\n", stdout);
     flk_settings_print(FLK_PROGRAM_WORKER, stdout);
-    return TOOL_OK;
+    return FLK_EXIT_OK;
 }
 
 /* NULL after a line about what is wrong. */
@@ -349,7 +348,7 @@ static int run_on_store(struct tool *tool, const struct verb *verb, const char *
     flk_err_t err = tool->options.read_only ? check_there(tool) : FLK_OK;
     err = err != FLK_OK ? err : flk_store_open(&tool->options, &tool->store, tool->errmsg);
     if (err != FLK_OK) {
-        return fail(tool, err == FLK_E_CONFIG ? TOOL_WRONG : TOOL_FAILED);
+        return fail(tool, err == FLK_E_CONFIG ? FLK_EXIT_USAGE : FLK_EXIT_FAILED);
     }
     int status = verb->run(tool, argument);
     flk_store_close(&tool->store);
@@ -383,9 +382,9 @@ static int drop_json(int argc, char **argv) {
 static int run_verb(struct tool *tool, int argc, char **argv) {
     const struct verb *verb = find_verb(tool, argc, argv);
     if (verb == NULL) {
-        return TOOL_WRONG;
+        return FLK_EXIT_USAGE;
     }
-    return prepare(tool) == FLK_OK ? run_on_store(tool, verb, argv[3]) : fail(tool, TOOL_WRONG);
+    return prepare(tool) == FLK_OK ? run_on_store(tool, verb, argv[3]) : fail(tool, FLK_EXIT_USAGE);
 }
 
 bool flk_store_tool(int argc, char **argv, int *status) {
@@ -395,12 +394,11 @@ bool flk_store_tool(int argc, char **argv, int *status) {
     }
     struct tool tool = {.title = strcmp(argv[0], "flk store") == 0 ? argv[0] : "flk-worker"};
     argc = drop_json(argc, argv);
-    FLK_ASSERT(sodium_init() >= 0);
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
         *status = print_help(&tool);
     } else if (migrates) {
-        *status = prepare(&tool) == FLK_OK ? migrate(&tool) : fail(&tool, TOOL_WRONG);
+        *status = prepare(&tool) == FLK_OK ? migrate(&tool) : fail(&tool, FLK_EXIT_USAGE);
     } else {
         *status = run_verb(&tool, argc, argv);
     }

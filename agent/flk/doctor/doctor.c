@@ -58,20 +58,20 @@ static int parse(int argc, char **argv, doctor_t *doctor) {
     for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         if (option == 'h') {
             fputs(usage, stdout);
-            return FLK_FRONT_OK;
+            return FLK_EXIT_OK;
         }
         if (option != 'j') {
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
         doctor->json = true;
     }
     for (int i = optind; i < argc; i++) {
         if (!add_subject(doctor, argv[i])) {
-            return FLK_FRONT_USAGE;
+            return FLK_EXIT_USAGE;
         }
     }
     if (doctor->programs == 0 && flk_unit_program()[0] != '\0') {
-        return add_subject(doctor, flk_unit_program()) ? -1 : FLK_FRONT_USAGE;
+        return add_subject(doctor, flk_unit_program()) ? -1 : FLK_EXIT_USAGE;
     }
     doctor->programs = doctor->programs != 0 ? doctor->programs : ~0u;
     return -1;
@@ -125,7 +125,7 @@ int flk_command_doctor(int argc, char **argv) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     examine(&doctor, &findings);
     flk_findings_print(&findings, doctor.json);
-    status = flk_findings_count(&findings, FLK_FINDING_FAULT) == 0 ? FLK_FRONT_OK : FLK_FRONT_FAILED;
+    status = flk_findings_count(&findings, FLK_FINDING_FAULT) == 0 ? FLK_EXIT_OK : FLK_EXIT_FAILED;
     flk_findings_fini(&findings);
     curl_global_cleanup();
     return status;

@@ -126,7 +126,7 @@ END_TEST
 START_TEST(test_broker_process_refuses_a_list) {
     char rest[4096];
     start("tcp://127.0.0.1:5555,tcp://127.0.0.1:5557", "tcp://127.0.0.1:*");
-    ck_assert_int_eq(wait_for_end(rest, sizeof rest), 1);
+    ck_assert_int_eq(wait_for_end(rest, sizeof rest), 2);
     ck_assert_msg(strstr(rest, "FLK_FRONTENDS") != NULL, "%s", rest);
     ck_assert_ptr_eq(strchr(rest, '\n'), rest + strlen(rest) - 1);
 }

@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "common/metrics.h"
+#include "common/program.h"
 #include "tests/unit/rig/suite.h"
 
 static flk_metrics_t *metrics;
 static char *text;
 
 static void setup(void) {
-    metrics = flk_metrics_new();
+    metrics = flk_program_metrics();
     text = NULL;
 }
 

@@ -67,7 +67,7 @@ START_TEST(test_replay_audit_agrees) {
     mark(wal, put(wal, 5, 1.5), 202, 0, 0); /* of before reasons were kept */
     (void)put(wal, 6, 0.5);
     flk_wal_close(&wal);
-    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){0}, "inbox"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){0}, "inbox"), FLK_EXIT_OK);
     assert_said("\"records\":8,\"agree\":6,\"differences\":0,\"unacked\":1,\"unproven\":1,\"dead_letters\":1");
 }
 END_TEST
@@ -86,10 +86,10 @@ START_TEST(test_replay_audit_differs) {
     mark(wal, put(wal, 5, 0.5), 200, FLK_FLAG_DEAD_LETTER, 0);                   /* a dead letter is a 202 */
     mark(wal, put(wal, 6, 0.5), 200, FLK_FLAG_CONFLICT, 0);                      /* with nothing */
     flk_wal_close(&wal);
-    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){0}, "inbox"), FLK_REPLAY_FAILED);
+    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){0}, "inbox"), FLK_EXIT_FAILED);
     assert_said("\"records\":9,\"agree\":1,\"differences\":8,");
-    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){.lsn = right}, "inbox"), FLK_REPLAY_OK);
-    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){.status = 401}, "inbox"), FLK_REPLAY_FAILED);
+    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){.lsn = right}, "inbox"), FLK_EXIT_OK);
+    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){.status = 401}, "inbox"), FLK_EXIT_FAILED);
     assert_said("\"records\":1,\"agree\":0,\"differences\":1,");
 }
 END_TEST
@@ -103,7 +103,7 @@ START_TEST(test_replay_audit_malformed) {
     mark(wal, right, 400, 0, 0);
     mark(wal, wrong, 200, 0, 0);
     flk_wal_close(&wal);
-    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){0}, "inbox"), FLK_REPLAY_FAILED);
+    ck_assert_int_eq(run(FLK_VERB_AUDIT, (flk_filter_t){0}, "inbox"), FLK_EXIT_FAILED);
     assert_said("\"agree\":1,\"differences\":1,");
 }
 END_TEST
@@ -119,17 +119,17 @@ START_TEST(test_replay_dead_letters_moved) {
     pcs_make(2, 0.5, &pcs);
     strcpy(id, pcs.id);
     const flk_filter_t waiting = {.unacked = true}, second = {.unacked = true, .id = id};
-    ck_assert_int_eq(run(FLK_VERB_DLQ_PURGE, second, "dlq"), FLK_REPLAY_FAILED); /* its owner is here */
+    ck_assert_int_eq(run(FLK_VERB_DLQ_PURGE, second, "dlq"), FLK_EXIT_FAILED); /* its owner is here */
     flk_wal_close(&queue);
-    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, waiting, "dlq"), FLK_REPLAY_FAILED); /* the inbox' owner is */
+    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, waiting, "dlq"), FLK_EXIT_FAILED); /* the inbox' owner is */
     flk_wal_close(&inbox);
-    ck_assert_int_eq(run(FLK_VERB_DLQ_PURGE, second, "dlq"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_DLQ_PURGE, second, "dlq"), FLK_EXIT_OK);
     assert_said("\"purged\":1");
-    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, waiting, "dlq"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_DLQ_REPLAY, waiting, "dlq"), FLK_EXIT_OK);
     assert_said("\"replayed\":2");
-    ck_assert_int_eq(run(FLK_VERB_STATS, waiting, "dlq"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_STATS, waiting, "dlq"), FLK_EXIT_OK);
     assert_said("\"records\":0");
-    ck_assert_int_eq(run(FLK_VERB_STATS, waiting, "inbox"), FLK_REPLAY_OK);
+    ck_assert_int_eq(run(FLK_VERB_STATS, waiting, "inbox"), FLK_EXIT_OK);
     assert_said("\"records\":2,\"unacked\":2,");
 }
 END_TEST

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* main of a daemon: flk_program_begin -> flk_program_start -> its parts -> flk_program_wait until FLK_WAKE_STOP -> its
+ * parts in reverse -> flk_program_end. Signals are blocked from the start on, so one that comes while a part starts is kept
+ * until the first wait; a start that takes long asks flk_program_stop_asked. */
+#include "common/program.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/harden.h"
+#include "common/inherited.h"
+#include "common/log.h"
+#include "common/metrics_process.h"
+#include "common/settings_row.h"
+
+static sigset_t taken;                   /* empty in a tool */
+static volatile sig_atomic_t stop_asked; /* in a tool */
+
+int flk_exit_status(flk_err_t err) {
+    return err == FLK_OK ? FLK_EXIT_OK : err == FLK_E_CONFIG ? FLK_EXIT_USAGE : FLK_EXIT_FAILED;
+}
+
+void flk_program_begin(void) {
+    flk_inherited_reset();
+    sigemptyset(&taken);
+    FLK_ASSERT(sodium_init() >= 0);
+}
+
+/* ---- arguments ---- */
+
+static void print_help(const flk_start_t *start) {
+    const char *name = flk_program_name(start->program);
+    printf("%s - %s\n\n"
+           "Usage: %s [--help | --version | --check [--json]]\n\n"
+           "  --help     this page\n"
+           "  --version  the version\n"
+           "  --check    check the settings and print those in effect, secrets masked\n"
+           "  --json     print them as one JSON document\n\n",
+           name, start->summary, name);
+    flk_settings_print(start->program, stdout);
+    printf("\nSignals: SIGTERM and SIGINT finish what is in hand, then end with 0.\n"
+           "Exit codes: 0 ended as asked, 1 failed while starting or running, 2 wrong setting or argument.\n");
+}
+
+static int complain(flk_program_t program, flk_err_t err, const char *errmsg) {
+    fprintf(stderr, "%s: %s\n", flk_program_name(program), errmsg);
+    return flk_exit_status(err);
+}
+
+static int load_settings(flk_program_t program, flk_settings_t **settings) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_err_t err = flk_settings_load(program, settings, errmsg);
+    return err == FLK_OK ? -1 : complain(program, err, errmsg);
+}
+
+static int check(const flk_start_t *start, bool json) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_settings_t *settings;
+    int status = load_settings(start->program, &settings);
+    if (status >= 0) {
+        return status;
+    }
+    flk_err_t err = start->check != NULL ? start->check(settings, errmsg) : FLK_OK;
+    if (err == FLK_OK) {
+        (json ? flk_settings_print_effective_json : flk_settings_print_effective)(settings, stdout);
+    } else {
+        (void)complain(start->program, err, errmsg);
+    }
+    flk_settings_destroy(&settings);
+    return flk_exit_status(err);
+}
+
+static int take_arguments(const flk_start_t *start, int argc, char **argv) {
+    const char *name = flk_program_name(start->program);
+    bool json = argc == 3 && strcmp(argv[2], "--json") == 0;
+    if (argc == 1) {
+        return -1;
+    }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        print_help(start);
+        return FLK_EXIT_OK;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("%s %s\n", name, FLK_VERSION);
+        return FLK_EXIT_OK;
+    }
+    if ((argc == 2 || json) && strcmp(argv[1], "--check") == 0) {
+        return check(start, json);
+    }
+    fprintf(stderr, "%s: '%s' is not an argument; settings come from the environment, see %s --help\n", name,
+            argc > 2 ? argv[2] : argv[1], name);
+    return FLK_EXIT_USAGE;
+}
+
+/* ---- a daemon's start ---- */
+
+void flk_program_start_log(const flk_settings_t *settings) {
+    flk_log_level_t level;
+    flk_log_format_t format;
+    FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
+    FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
+    flk_log_init(flk_program_name(flk_settings_program(settings)), level, format);
+}
+
+/* Threads inherit it. */
+static void schedule(const flk_settings_t *settings) {
+    const struct sched_param param = {.sched_priority = 0};
+    if (strcmp(flk_settings_str(settings, FLK_SET_SCHEDULER), "batch") == 0 &&
+        sched_setscheduler(0, SCHED_BATCH, &param) != 0) {
+        flk_log(FLK_LOG_WARN, "not_scheduled_as_batch", FLK_S("error", strerror(errno)));
+    }
+}
+
+int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_settings_t **settings) {
+    *settings = NULL;
+    int status = take_arguments(start, argc, argv);
+    status = status >= 0 ? status : load_settings(start->program, settings);
+    if (status < 0) {
+        flk_program_start_log(*settings);
+        flk_inherited_take_signals(&taken);
+        schedule(*settings);
+        flk_harden(flk_settings_bool(*settings, FLK_SET_DEV));
+        flk_descriptors_raise();
+    }
+    return status;
+}
+
+flk_metrics_t *flk_program_metrics(void) {
+    flk_metrics_t *metrics = flk_metrics_new();
+    flk_metrics_add_process(metrics);
+    return metrics;
+}
+
+/* ---- signals ---- */
+
+flk_wake_t flk_program_wait(uint64_t period_ms) {
+    const struct timespec period = {.tv_sec = (time_t)(period_ms / 1000),
+                                    .tv_nsec = (long)(period_ms % 1000) * 1000000};
+    int number;
+    do {
+        number = period_ms > 0 ? sigtimedwait(&taken, NULL, &period) : sigwaitinfo(&taken, NULL);
+    } while (number < 0 && errno == EINTR); /* a debugger came or went */
+    if (number < 0) {
+        FLK_ASSERT(errno == EAGAIN);
+        return FLK_WAKE_PERIOD;
+    }
+    if (number == SIGHUP) {
+        return FLK_WAKE_RELOAD;
+    }
+    char name[16];
+    snprintf(name, sizeof name, "SIG%s", sigabbrev_np(number));
+    flk_log(FLK_LOG_INFO, "draining", FLK_S("signal", name));
+    return FLK_WAKE_STOP;
+}
+
+int flk_program_end(flk_program_t program, flk_err_t err, const char *errmsg) {
+    if (err != FLK_OK) {
+        return complain(program, err, errmsg);
+    }
+    flk_log(FLK_LOG_INFO, "stopped");
+    return FLK_EXIT_OK;
+}
+
+static void on_stop(int number) {
+    (void)number;
+    stop_asked = 1;
+}
+
+void flk_program_catch_stop(void) { /* without SA_RESTART: a poll returns */
+    const struct sigaction once = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND},
+                           stop = {.sa_handler = on_stop};
+    struct sigaction before;
+    sigaction(SIGINT, NULL, &before);
+    if (before.sa_handler != SIG_IGN) { /* of a job in the background it is not meant */
+        sigaction(SIGINT, &once, NULL);
+    }
+    sigaction(SIGTERM, &stop, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool flk_program_stop_asked(void) {
+    sigset_t pending;
+    if (stop_asked || sigpending(&pending) != 0) {
+        return stop_asked != 0;
+    }
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
+           sigismember(&pending, SIGQUIT) == 1 || sigismember(&pending, SIGXCPU) == 1;
+}
