@@ -223,7 +223,7 @@ END_TEST
 
 /* ---- the shared start ---- */
 
-/* Runs flk_settings_start with one argument (NULL: none) and keeps stdout and stderr in `output`. */
+/* Runs flk_program_start with one argument (NULL: none) and keeps stdout and stderr in `output`. */
 static int start(flk_program_t program, const char *argument) {
     char program_name[] = "program", copy[64] = "";
     snprintf(copy, sizeof copy, "%s", argument != NULL ? argument : "");
@@ -235,7 +235,8 @@ static int start(flk_program_t program, const char *argument) {
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     dup2(file, STDOUT_FILENO);
     dup2(file, STDERR_FILENO);
-    int status = flk_settings_start(program, "tests.", argument != NULL ? 2 : 1, argv, &settings);
+    const flk_start_t start_as = {.program = program, .summary = "tests."};
+    int status = flk_program_start(&start_as, argument != NULL ? 2 : 1, argv, &settings);
     fflush(NULL);
     dup2(saved_out, STDOUT_FILENO);
     dup2(saved_err, STDERR_FILENO);
