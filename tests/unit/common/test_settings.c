@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/settings.h"
+#include "common/program.h"
 #include "tests/unit/rig/suite.h"
 
 static flk_settings_t *settings;
