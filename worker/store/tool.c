@@ -100,7 +100,8 @@ static void print_part(void *arg, const char *part, uint64_t outcomes, uint64_t 
 
 static int stats_of_all(struct tool *tool, const char *nothing) {
     (void)nothing;
-    return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? FLK_EXIT_OK : fail(tool, FLK_EXIT_FAILED);
+    return flk_store_measure(tool->store, print_part, tool, tool->errmsg) == FLK_OK ? FLK_EXIT_OK
+                                                                                    : fail(tool, FLK_EXIT_FAILED);
 }
 
 /* The wire's map of a kept outcome, which is what an export has whatever the store keeps; anything else as it is. */
