@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/escape.h"
+#include "common/log_limit.h"
 
 enum { LINE_BYTES = 4096, TAIL_BYTES = 32, VALUE_BYTES = 1024 };
 
@@ -170,10 +171,7 @@ static void put_head(line_t *line, flk_log_level_t level, const char *event, boo
     }
 }
 
-void flk_log_write(flk_log_level_t level, const char *event, const flk_log_field_t *fields) {
-    if ((int)level < atomic_load_explicit(&least_level, memory_order_relaxed)) {
-        return;
-    }
+static void write_line(flk_log_level_t level, const char *event, const flk_log_field_t *fields) {
     int errno_before = errno; /* callers log between a call and its strerror */
     bool json = atomic_load(&line_format) == FLK_LOG_JSON;
     line_t line = {.max = LINE_BYTES - TAIL_BYTES};
@@ -199,4 +197,17 @@ void flk_log_write(flk_log_level_t level, const char *event, const flk_log_field
         written = write(STDERR_FILENO, line.text, line.len);
     } while (written < 0 && errno == EINTR);
     errno = errno_before;
+}
+
+void flk_log_write(flk_log_level_t level, const char *event, const flk_log_field_t *fields) {
+    flk_log_left_out_t left_out;
+    if ((int)level < atomic_load_explicit(&least_level, memory_order_relaxed) ||
+        !flk_log_limit_take(event, flk_mono_ms(), &left_out)) {
+        return;
+    }
+    if (left_out.event != NULL) {
+        write_line(FLK_LOG_WARN, "lines_left_out",
+                   (const flk_log_field_t[]){FLK_S("of", left_out.event), FLK_U("lines", left_out.lines), {0}});
+    }
+    write_line(level, event, fields);
 }

@@ -29,7 +29,7 @@
 #include "common/log.h"
 #include "common/thread.h"
 
-enum { GUARDS_MAX = 4, ROUTES_CUT = 16, BATCH = 256, PART_BYTES = 256, LOGS_PER_PERIOD = 5, LOG_PERIOD_MS = 10000 };
+enum { GUARDS_MAX = 4, ROUTES_CUT = 16, BATCH = 256, PART_BYTES = 256 };
 enum { SEEN_FAILURES = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL };
 
 /* Of messages; zmq.h names them for drafts only. The first one is what the handler answered. */
@@ -104,30 +104,10 @@ static reason_t why_not(flk_zap_t *zap, flk_role_t role, const char *key) {
                                                                 : REASON_UNKNOWN_KEY;
 }
 
-/* False: this period has had its lines. */
-static bool may_log(flk_zap_t *zap) {
-    uint64_t now_ms = flk_mono_ms();
-    if (now_ms - zap->log_period_ms >= LOG_PERIOD_MS) {
-        if (zap->unlogged > 0) {
-            flk_log(FLK_LOG_WARN, "refusals_not_logged", FLK_U("count", zap->unlogged));
-        }
-        zap->log_period_ms = now_ms;
-        zap->logged = zap->unlogged = 0;
-    }
-    if (zap->logged < LOGS_PER_PERIOD) {
-        zap->logged++;
-        return true;
-    }
-    zap->unlogged++;
-    return false;
-}
-
 static void refuse_key(flk_zap_t *zap, reason_t reason, const char *domain, const char *address, const char *key) {
     flk_counter_add(zap->refused[reason], 1);
-    if (may_log(zap)) {
-        flk_log(FLK_LOG_WARN, "peer_refused", FLK_S("why", reason_names[reason]), FLK_S("as", domain),
-                FLK_S("address", address), FLK_S("key", key));
-    }
+    flk_log(FLK_LOG_WARN, "peer_refused", FLK_S("why", reason_names[reason]), FLK_S("as", domain),
+            FLK_S("address", address), FLK_S("key", key));
 }
 
 /* ---- the handler ---- */

@@ -2,7 +2,6 @@
 #include "worker/key_metrics.h"
 
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,11 +94,6 @@ void flk_signature_metrics_register(flk_metrics_t *metrics, flk_signature_metric
 }
 
 static void log_refused(const char *key, const char *reason, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
-    static _Atomic uint64_t next_ms; /* of the process: a client with an old key sends many */
-    uint64_t now_ms = flk_mono_ms(), at_ms = atomic_load(&next_ms);
-    if (now_ms < at_ms || !atomic_compare_exchange_strong(&next_ms, &at_ms, now_ms + 1000)) {
-        return;
-    }
     char hex[2 * FLK_PCS_ID_BYTES + 1];
     sodium_bin2hex(hex, sizeof hex, pcs_id, FLK_PCS_ID_BYTES);
     flk_log(FLK_LOG_WARN, "signature_refused", FLK_S("reason", reason), FLK_S("key", key), FLK_S("pcs_id", hex));

@@ -33,7 +33,7 @@ typedef struct flk_signature_metrics {
 
 void flk_signature_metrics_register(flk_metrics_t *metrics, flk_signature_metrics_t *out);
 
-/* Counts one signature; one that an expired or future key made is logged too, a line a second at most. `verified` is by
+/* Counts one signature; one that an expired or future key made is logged too. `verified` is by
  * key of the ring, `pcs_id` raw. Any thread. */
 void flk_key_metrics_count(const flk_signature_metrics_t *metrics, const flk_keyring_t *keyring,
                            flk_counter_t *const verified[FLK_KEYS_MAX], const flk_signature_t *signature,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/log_limit.h"
 #include "tests/unit/rig/suite.h"
 
 /* ---- what is written to stderr ---- */
@@ -142,13 +143,21 @@ START_TEST(test_log_keeps_errno) {
 }
 END_TEST
 
-enum { THREADS = 4, LINES = 500 };
+enum { THREADS = 4, LINES = FLK_LOG_BURST, ROUNDS = 8 };
 
+/* As many lines as the limit lets by, of several events, which have a bucket each. */
 static void *log_lines(void *arg) {
-    for (int i = 0; i < LINES; i++) {
-        flk_log(FLK_LOG_INFO, "event", FLK_S("text", "some words"), FLK_I("i", i));
+    static const char *const events[THREADS][ROUNDS] = {
+        {"event_aa", "event_ab", "event_ac", "event_ad", "event_ae", "event_af", "event_ag", "event_ah"},
+        {"event_ba", "event_bb", "event_bc", "event_bd", "event_be", "event_bf", "event_bg", "event_bh"},
+        {"event_ca", "event_cb", "event_cc", "event_cd", "event_ce", "event_cf", "event_cg", "event_ch"},
+        {"event_da", "event_db", "event_dc", "event_dd", "event_de", "event_df", "event_dg", "event_dh"},
+    };
+    const char *const *mine = events[(size_t)(uintptr_t)arg];
+    for (int i = 0; i < LINES * ROUNDS; i++) {
+        flk_log(FLK_LOG_INFO, mine[i % ROUNDS], FLK_S("text", "some words"), FLK_I("i", i));
     }
-    return arg;
+    return NULL;
 }
 
 /* Lines of several threads never mix. */
@@ -157,7 +166,7 @@ START_TEST(test_log_threads_write_whole_lines) {
     capture_start();
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, log_lines, NULL), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, log_lines, (void *)(uintptr_t)i), 0);
     }
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
@@ -165,10 +174,52 @@ START_TEST(test_log_threads_write_whole_lines) {
     capture_end();
     size_t lines = 0;
     for (char *rest = captured, *line; (line = strsep(&rest, "\n")) != NULL && line[0] != '\0'; lines++) {
-        ck_assert_msg(strstr(line, "Z INFO flk-test event text=\"some words\" i=") == line + 23, "%s", line);
+        ck_assert_msg(strstr(line, "Z INFO flk-test event_") == line + 23, "%s", line);
+        ck_assert_msg(strstr(line, " text=\"some words\" i=") == line + 23 + 24, "%s", line);
         ck_assert_msg(strlen(line) < 80, "%s", line);
     }
-    ck_assert_uint_eq(lines, THREADS * LINES);
+    ck_assert_uint_eq(lines, THREADS * LINES * ROUNDS);
+}
+END_TEST
+
+/* An event that comes too often is logged FLK_LOG_BURST times and then once a second; the next line tells how many were left out.
+ * Other events are not held back by it. */
+START_TEST(test_log_limits_each_event) {
+    flk_log_left_out_t left_out;
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_int_eq(flk_log_limit_take("flood", 5000 + (uint64_t)i % 1000, &left_out), i < FLK_LOG_BURST);
+        ck_assert_ptr_null(left_out.event);
+    }
+    ck_assert(flk_log_limit_take("other", 5999, &left_out));
+    ck_assert(flk_log_limit_take("flood", 6000, &left_out));
+    ck_assert_str_eq(left_out.event, "flood");
+    ck_assert_uint_eq(left_out.lines, 1000 - FLK_LOG_BURST);
+    ck_assert(!flk_log_limit_take("flood", 6001, &left_out));
+    ck_assert(flk_log_limit_take("flood", 7000, &left_out));
+    ck_assert_uint_eq(left_out.lines, 1);
+    for (int i = 0; i < FLK_LOG_BURST; i++) { /* a quiet time gives the whole burst back, and no more */
+        ck_assert(flk_log_limit_take("flood", 1000000, &left_out));
+    }
+    ck_assert(!flk_log_limit_take("flood", 1000000, &left_out));
+}
+END_TEST
+
+/* What was left out stands before the next line of that event. */
+START_TEST(test_log_tells_what_was_left_out) {
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
+    capture_start();
+    for (int i = 0; i < 3 * FLK_LOG_BURST; i++) {
+        flk_log(FLK_LOG_INFO, "often", FLK_I("i", i));
+    }
+    for (uint64_t deadline_ms = flk_mono_ms() + 10000; flk_mono_ms() < deadline_ms; usleep(20000)) {
+        flk_log(FLK_LOG_INFO, "often", FLK_S("last", "line"));
+        captured[pread(capture_fd, captured, sizeof captured - 1, 0)] = '\0';
+        if (strstr(captured, "lines_left_out") != NULL) {
+            break;
+        }
+    }
+    capture_end();
+    assert_matches(captured, "WARN flk-test lines_left_out of=often lines=1[0-9][0-9]\n[^\n]*often last=line\n");
 }
 END_TEST
 
@@ -318,6 +369,8 @@ int main(void) {
     tcase_add_test(tests, test_log_long_line);
     tcase_add_test(tests, test_log_keeps_errno);
     tcase_add_test(tests, test_log_threads_write_whole_lines);
+    tcase_add_test(tests, test_log_limits_each_event);
+    tcase_add_test(tests, test_log_tells_what_was_left_out);
     tcase_add_test(tests, test_log_parse);
     tcase_add_loop_test(tests, test_redact_replaces, 0, (int)FLK_COUNT_OF(redacted_cases));
     tcase_add_loop_test(tests, test_redact_keeps, 0, (int)FLK_COUNT_OF(kept_cases));
