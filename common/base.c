@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "common/address.h"
+
 void flk_assert_failed(const char *condition, const char *file, int line) {
     fprintf(stderr, "flk: bug: assertion failed: %s (%s:%d)\n", condition, file, line);
     abort();
@@ -68,6 +70,7 @@ void flk_errmsg(char *errmsg, const char *format, ...) {
     va_start(args, format);
     vsnprintf(errmsg, FLK_ERRMSG_BYTES, format, args);
     va_end(args);
+    flk_address_hide_users(errmsg);
 }
 
 void flk_errmsg_prefix(char *errmsg, const char *step) {

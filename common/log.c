@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/escape.h"
 #include "common/log_limit.h"
 
@@ -113,10 +114,12 @@ static void put_string(line_t *line, const char *value, bool json) {
 }
 
 static void put_value(line_t *line, const flk_log_field_t *field, bool json) {
-    char redacted[VALUE_BYTES];
+    char shown[VALUE_BYTES], redacted[VALUE_BYTES];
     switch (field->kind) {
     case FLK_LOG_STRING:
-        flk_redact(field->string != NULL ? field->string : "", redacted, sizeof redacted);
+        snprintf(shown, sizeof shown, "%s", field->string != NULL ? field->string : "");
+        flk_address_hide_users(shown);
+        flk_redact(shown, redacted, sizeof redacted);
         put_string(line, redacted, json);
         break;
     case FLK_LOG_INTEGER:

@@ -43,8 +43,8 @@ static json_t *value_to_json(const flk_settings_t *settings, flk_setting_id_t id
     if (row->type == FLK_SETTING_BOOL) {
         return json_boolean(flk_settings_bool(settings, id));
     }
-    const char *value = flk_settings_str(settings, id);
-    return json_string(row->type == FLK_SETTING_SECRET && value[0] != '\0' ? "****" : value);
+    char shown[FLK_SETTING_SHOWN_BYTES];
+    return json_string(flk_setting_shown(row, flk_settings_str(settings, id), shown));
 }
 
 void flk_settings_print_effective_json(const flk_settings_t *settings, FILE *out) {

@@ -3,11 +3,25 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/settings.h"
 #include "common/settings_row.h"
 
 static bool is_secret(const flk_setting_row_t *row) {
     return row->type == FLK_SETTING_SECRET;
+}
+
+const char *flk_setting_shown(const flk_setting_row_t *row, const char *value, char out[FLK_SETTING_SHOWN_BYTES]) {
+    if (is_secret(row)) {
+        return value[0] != '\0' ? "****" : "";
+    }
+    if (strstr(value, "://") != NULL) {
+        flk_address_show(value, out, FLK_SETTING_SHOWN_BYTES);
+    } else {
+        snprintf(out, FLK_SETTING_SHOWN_BYTES, "%s", value);
+        flk_address_hide_users(out);
+    }
+    return out;
 }
 
 static const char *row_limits(const flk_setting_row_t *row) {
@@ -52,7 +66,8 @@ void flk_settings_print_effective(const flk_settings_t *settings, FILE *out) {
             fprintf(out, "%d\n", flk_settings_bool(settings, (flk_setting_id_t)i));
         } else {
             const char *value = flk_settings_str(settings, (flk_setting_id_t)i);
-            fprintf(out, "%s\n", is_secret(row) && value[0] != '\0' ? "****" : value);
+            char shown[FLK_SETTING_SHOWN_BYTES];
+            fprintf(out, "%s\n", flk_setting_shown(row, value, shown));
         }
     }
 }

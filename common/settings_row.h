@@ -20,9 +20,14 @@ typedef struct flk_setting_row {
     const char *default_value, *unit, *limits, *help;
 } flk_setting_row_t;
 
+enum { FLK_SETTING_SHOWN_BYTES = 4096 };
+
 extern const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT];
 
 const char *flk_program_name(flk_program_t program); /* "flk-broker" */
+
+/* A value as people may see it: a secret as ****, an address without its user part. */
+const char *flk_setting_shown(const flk_setting_row_t *row, const char *value, char out[FLK_SETTING_SHOWN_BYTES]);
 
 /* The default that one program has: the table's, but for FLK_ADMIN_LISTEN. */
 const char *flk_setting_default(const flk_setting_row_t *row, flk_program_t program);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/address.h"
 #include "common/http/admin.h"
 #include "common/http/http.h"
 #include "common/log.h"
@@ -276,7 +277,9 @@ static void warn_beyond_loopback(const flk_settings_t *settings) {
     bool loopback =
         strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]", 5) == 0 || strncmp(listen, "localhost:", 10) == 0;
     if (!loopback && !flk_settings_bool(settings, FLK_SET_HTTP_BEHIND_PROXY)) {
-        flk_log(FLK_LOG_WARN, "http_without_tls", FLK_S("listen", listen),
+        char shown[128];
+        flk_address_show(listen, shown, sizeof shown);
+        flk_log(FLK_LOG_WARN, "http_without_tls", FLK_S("listen", shown),
                 FLK_S("do", "put a proxy that ends TLS in front and set FLK_HTTP_BEHIND_PROXY=1"));
     }
 }

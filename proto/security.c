@@ -11,6 +11,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "common/address.h"
 #include "common/log.h"
 
 enum { ZAP_ENFORCE_DOMAIN = 93 /* ZMQ_ZAP_ENFORCE_DOMAIN, which zmq.h shows to drafts only */ };
@@ -120,7 +121,9 @@ flk_err_t flk_security_check(const flk_security_t *security, const char *endpoin
         return FLK_OK;
     }
     if (!is_tcp(endpoint)) {
-        flk_errmsg(errmsg, "endpoint '%s' is not tcp://HOST:PORT or ipc://PATH", endpoint);
+        char shown[128];
+        flk_address_show(endpoint, shown, sizeof shown);
+        flk_errmsg(errmsg, "endpoint '%s' is not tcp://HOST:PORT or ipc://PATH", shown);
         return FLK_E_CONFIG;
     }
     if (flk_security_has_key(security) || is_loopback(endpoint + sizeof tcp - 1)) {
@@ -135,7 +138,9 @@ flk_err_t flk_security_check(const flk_security_t *security, const char *endpoin
     }
     static atomic_flag warned = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&warned)) {
-        flk_log(FLK_LOG_WARN, "link_in_plaintext", FLK_S("endpoint", endpoint),
+        char shown[128];
+        flk_address_show(endpoint, shown, sizeof shown);
+        flk_log(FLK_LOG_WARN, "link_in_plaintext", FLK_S("endpoint", shown),
                 FLK_S("effect", "whoever reaches this network can read, forge and join"));
     }
     return FLK_OK;

@@ -12,6 +12,7 @@
 #include "agent/flk/specimen.h"
 #include "agent/flk/style.h"
 #include "agent/send/report.h"
+#include "common/address.h"
 #include "common/log.h"
 
 enum { TURN_MS = 100, SECONDS = 5, SECONDS_MAX = 600, COUNT_MAX = 10000000, PARALLEL = 64, PARALLEL_MAX = 1024 };
@@ -141,14 +142,16 @@ static flk_err_t load_door(bench_t *bench, char *errmsg) {
 
 static void tell_json(const bench_t *bench, double rate) {
     const flk_report_t *report = &bench->report;
+    char endpoint[200];
+    flk_address_show(bench->door->transport.endpoint, endpoint, sizeof endpoint);
     flk_json_out(json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "endpoint",
-                           bench->door->transport.endpoint, "seconds", bench->took_s, "sent", (json_int_t)bench->sent,
-                           "answered", (json_int_t)flk_report_answered(report), "accepted",
-                           (json_int_t)report->accepted, "escalated", (json_int_t)report->escalated, "no_answer",
-                           (json_int_t)bench->by_other[0], "status_4xx", (json_int_t)bench->by_other[4], "status_5xx",
-                           (json_int_t)bench->by_other[5], "status_503", (json_int_t)bench->put_off, "rate_per_s", rate,
-                           "p50_ms", flk_report_latency_ms(report, 0.50), "p95_ms", flk_report_latency_ms(report, 0.95),
-                           "p99_ms", flk_report_latency_ms(report, 0.99)));
+                           endpoint, "seconds", bench->took_s, "sent", (json_int_t)bench->sent, "answered",
+                           (json_int_t)flk_report_answered(report), "accepted", (json_int_t)report->accepted,
+                           "escalated", (json_int_t)report->escalated, "no_answer", (json_int_t)bench->by_other[0],
+                           "status_4xx", (json_int_t)bench->by_other[4], "status_5xx", (json_int_t)bench->by_other[5],
+                           "status_503", (json_int_t)bench->put_off, "rate_per_s", rate, "p50_ms",
+                           flk_report_latency_ms(report, 0.50), "p95_ms", flk_report_latency_ms(report, 0.95), "p99_ms",
+                           flk_report_latency_ms(report, 0.99)));
 }
 
 static void tell_text(const bench_t *bench, double rate) {

@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/address.h"
+
 void flk_reply_say(flk_reply_t *reply, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(reply->text, sizeof reply->text, format, args);
     va_end(args);
+    flk_address_hide_users(reply->text);
     for (char *at = reply->text; *at != '\0'; at++) {
         *at = *at >= ' ' && *at <= '~' ? *at : '?';
     }

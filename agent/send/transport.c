@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "common/address.h"
+
 static bool has_scheme(const char *endpoint, const char *scheme) {
     return strncmp(endpoint, scheme, strlen(scheme)) == 0;
 }
@@ -15,7 +17,9 @@ flk_err_t flk_transport_open(const flk_transport_options_t *options, flk_transpo
     if (has_scheme(endpoint, "tcp://") || has_scheme(endpoint, "ipc://")) {
         return flk_transport_zmq_open(options, transport, errmsg);
     }
-    flk_errmsg(errmsg, "ENDPOINT '%.200s' is not http://, https://, tcp:// or ipc://", endpoint);
+    char shown[200];
+    flk_address_show(endpoint, shown, sizeof shown);
+    flk_errmsg(errmsg, "ENDPOINT '%s' is not http://, https://, tcp:// or ipc://", shown);
     return FLK_E_CONFIG;
 }
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
+
 enum { ANSWER_BYTES_MAX = 1 << 16, CONNECT_MS = 5000, RETRY_AFTER_S_MAX = 3600 };
 
 /* One handle with the answer it is receiving. */
@@ -228,7 +230,9 @@ flk_err_t flk_transport_http_open(const flk_transport_options_t *options, flk_tr
     bool valid = curl_url_set(url, CURLUPART_URL, options->endpoint, 0) == CURLUE_OK;
     curl_url_cleanup(url);
     if (!valid) {
-        flk_errmsg(errmsg, "ENDPOINT '%.200s' is not a valid URL", options->endpoint);
+        char shown[200];
+        flk_address_show(options->endpoint, shown, sizeof shown);
+        flk_errmsg(errmsg, "ENDPOINT '%s' is not a valid URL", shown);
         http_close(&http->base);
         return FLK_E_CONFIG;
     }

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/http/connections.h"
 #include "common/http/guard.h"
 #include "common/http/http.h"
@@ -210,7 +211,9 @@ static flk_err_t start(const flk_http_options_t *options, struct mg_context **co
         mg_exit_library();
         flk_http_connections_destroy(&connections);
         int code;
-        flk_errmsg(errmsg, "cannot listen on %s: %s", options->listen, shorten(message, &code));
+        char shown[128];
+        flk_address_show(options->listen, shown, sizeof shown);
+        flk_errmsg(errmsg, "cannot listen on %s: %s", shown, shorten(message, &code));
         return flk_err_of_listen(code);
     }
     struct mg_server_port bound;

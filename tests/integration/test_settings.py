@@ -202,3 +202,30 @@ def test_flk_front_door():
     done = run("flk", "--help")
     assert done.returncode == 0 and all(word in done.stdout for word in ("up", "status", "version")), done
     assert subprocess.run([str(BIN_DIR / "flk"), "nonsense"], capture_output=True, timeout=20).returncode == WRONG
+
+
+ADDRESSES = ["http://ann:zq7cret@127.0.0.1:1/p", "gopher://ann:zq7cret@x", "ann:zq7cret@127.0.0.1:1", "http://ann:zq7 cret/@h@127.0.0.1:1/",
+             "tcp://ann:zq7cret@127.0.0.1:1", "tcp://ann:zq7cret@127.0.0.1:1,tcp://127.0.0.1:2", "http://ann:zq7cret@[::1",
+             "redis://:zq7cret@127.0.0.1:1/0", "postgresql://ann:zq7cret@127.0.0.1:1/flk"]
+PLACES = [(program, name) for program, names in {
+    "flk-agent": ["ENDPOINT"],
+    "flk-gateway": ["FLK_FRONTENDS", "FLK_ZMQ_LISTEN", "FLK_HTTP_LISTEN"],
+    "flk-broker": ["FLK_FRONTENDS", "FLK_BACKENDS", "FLK_ADMIN_LISTEN"],
+    "flk-worker": ["FLK_BACKENDS", "FLK_ADMIN_LISTEN", "REDIS_ADDR", "FLK_REDIS_FORMER", "POSTGRES_CONN"],
+}.items() for name in names]
+
+
+# An address with a user and a password in it, right or wrong, is shown without them: by --check, by the start, by the log.
+@pytest.mark.parametrize("program, name", PLACES)
+def test_no_password_of_an_address_is_shown(program, name, env):
+    store = {"REDIS_ADDR": "redis", "FLK_REDIS_FORMER": "redis", "POSTGRES_CONN": "postgres"}.get(name, "memory")
+    for address in ADDRESSES:
+        settings = {**env, "DEDUP_BACKEND": store, name: address}
+        starts = [("--check",), ("--check", "--json"), ("drain", "--quiet") if program == "flk-agent" else ()]
+        for arguments in starts:
+            try:
+                done = run(program, *arguments, env=settings, seconds=1)
+                said = done.stdout + done.stderr
+            except subprocess.TimeoutExpired as still_runs:
+                said = str((still_runs.stdout or b"") + (still_runs.stderr or b""))
+            assert "zq7" not in said and "cret" not in said, f"{name}={address} {arguments}: {said}"

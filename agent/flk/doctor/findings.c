@@ -7,6 +7,7 @@
 
 #include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
+#include "common/address.h"
 
 static const char *level_name(flk_finding_level_t level) {
     static const char *const names[] = {"ok", "note", "fault"};
@@ -26,6 +27,7 @@ void flk_findings_add(flk_findings_t *findings, const char *check, flk_finding_l
     va_start(args, format);
     vsnprintf(finding->text, sizeof finding->text, format, args);
     va_end(args);
+    flk_address_hide_users(finding->text);
 }
 
 size_t flk_findings_count(const flk_findings_t *findings, flk_finding_level_t level) {

@@ -194,7 +194,7 @@ START_TEST(test_store_many_ids) {
 END_TEST
 
 bool see(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
-                int64_t expires_ms) {
+         int64_t expires_ms) {
     struct seen *seen = arg;
     bool ours = key[0] < 3 && value_bytes == 1 && value[0] == 'a' + key[0];
     if (ours) {

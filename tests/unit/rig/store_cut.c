@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/store_cut.h"
 
-void check_cut_anywhere(const char *name, flk_store_t *direct, flk_store_t *(*open_at)(unsigned port),
-                                      unsigned port, uint64_t step, cut_direction_t direction) {
+void check_cut_anywhere(const char *name, flk_store_t *direct, flk_store_t *(*open_at)(unsigned port), unsigned port,
+                        uint64_t step, cut_direction_t direction) {
     unsigned kept = 0, lost = 0;
     bool was_cut = true;
     for (uint64_t n = 0; was_cut; n += step) {
