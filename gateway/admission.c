@@ -10,7 +10,7 @@ void flk_admission_observe(flk_gateway_t *gateway) {
 void flk_admission_refuse(flk_gateway_t *gateway, uint16_t status, const char *why, uint32_t retry_ms,
                           flk_answer_t *answer) {
     flk_counter_add(status == 429 ? gateway->metrics.throttled : gateway->metrics.refused, 1);
-    flk_answer_problem(answer, status, "", why, retry_ms);
+    flk_answer_init_problem(answer, status, "", why, retry_ms);
 }
 
 void flk_admission_release(flk_gateway_t *gateway, size_t body_bytes) {

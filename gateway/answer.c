@@ -1,9 +1,73 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/answer.h"
 
+#include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/http/http.h"
+
+/* ---- making one ---- */
+
+static bool has_outcome(uint32_t status) {
+    return status == FLK_STATUS_ACCEPTED || status == FLK_STATUS_ESCALATED;
+}
+
+void flk_answer_init_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
+                             uint32_t retry_ms) {
+    *answer = (flk_answer_t){.status = status, .retry_ms = retry_ms};
+    zmq_msg_init(&answer->encoded);
+    snprintf(answer->problem.field, sizeof answer->problem.field, "%s", field);
+    snprintf(answer->problem.detail, sizeof answer->problem.detail, "%s", detail);
+}
+
+flk_err_t flk_answer_init_outcome(flk_answer_t *answer, const flk_outcome_record_t *outcome, uint32_t flags) {
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    size_t size = flk_outcome_encode(outcome, bytes);
+    *answer = (flk_answer_t){.status = outcome->outcome.status, .flags = flags, .outcome = *outcome};
+    if (zmq_msg_init_size(&answer->encoded, size) != 0) {
+        zmq_msg_init(&answer->encoded);
+        return FLK_E_NOMEM;
+    }
+    memcpy(zmq_msg_data(&answer->encoded), bytes, size);
+    return FLK_OK;
+}
+
+const char *flk_answer_init_verdict(flk_answer_t *answer, flk_message_t *message) {
+    const flk_frame_t *frame = &message->frame;
+    const void *body = zmq_msg_data(&message->body);
+    const size_t body_bytes = zmq_msg_size(&message->body);
+    *answer = (flk_answer_t){.flags = frame->flags};
+    zmq_msg_init(&answer->encoded);
+    if (frame->status == 400 || frame->status == 401 || frame->status == 413) {
+        answer->status = (uint16_t)frame->status;
+        return flk_problem_decode(body, body_bytes, &answer->problem, NULL) == FLK_OK ? NULL : "no readable problem";
+    }
+    if (!has_outcome(frame->status)) {
+        return "a status that is no verdict's";
+    }
+    if (flk_outcome_decode(body, body_bytes, &answer->outcome, NULL) != FLK_OK) {
+        return "no readable outcome";
+    }
+    if (answer->outcome.outcome.status != frame->status) {
+        return "an outcome of another status";
+    }
+    answer->status = (uint16_t)frame->status;
+    zmq_msg_move(&answer->encoded, &message->body);
+    return NULL;
+}
+
+void flk_answer_fini(flk_answer_t *answer) {
+    zmq_msg_close(&answer->encoded);
+}
+
+bool flk_answer_is_about(const flk_answer_t *answer, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
+    char hex[FLK_PCS_ID_HEX + 1];
+    sodium_bin2hex(hex, sizeof hex, pcs_id, FLK_PCS_ID_BYTES);
+    return !has_outcome(answer->status) || strcmp(hex, answer->outcome.pcs_id) == 0;
+}
+
+/* ---- printing it ---- */
 
 typedef struct text {
     char *out;
@@ -71,15 +135,9 @@ static size_t print_outcome(const flk_outcome_record_t *record, uint32_t flags, 
     return text.len;
 }
 
-size_t flk_answer_print(flk_answer_t *answer, char out[FLK_ANSWER_BYTES]) {
-    if (answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED) {
-        flk_outcome_record_t record;
-        char errmsg[FLK_ERRMSG_BYTES];
-        if (flk_outcome_decode(zmq_msg_data(&answer->outcome), zmq_msg_size(&answer->outcome), &record, errmsg) ==
-            FLK_OK) {
-            return print_outcome(&record, answer->flags, out);
-        }
-        flk_answer_problem(answer, 503, "", "the stored outcome could not be read", 1000);
+size_t flk_answer_print(const flk_answer_t *answer, char out[FLK_ANSWER_BYTES]) {
+    if (has_outcome(answer->status)) {
+        return print_outcome(&answer->outcome, answer->flags, out);
     }
     return flk_http_problem(out, FLK_ANSWER_BYTES, answer->status, flk_http_status_text(answer->status),
                             answer->problem.detail, answer->problem.field);

@@ -1,14 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* What an HTTP client reads: an answer as JSON text. */
+/* The answer that a client gets: an outcome or a problem. */
 #ifndef FLK_GATEWAY_ANSWER_H
 #define FLK_GATEWAY_ANSWER_H
 
-#include "gateway/submission.h"
+#include "proto/body.h"
+#include "proto/link.h"
 
 enum { FLK_ANSWER_BYTES = 2048 };
 
-/* Writes the outcome of a 200 or 202 answer, or the problem of another. Returns its bytes. An outcome that cannot be read turns
- * `answer` into a 503. */
-size_t flk_answer_print(flk_answer_t *answer, char out[FLK_ANSWER_BYTES]);
+/* Ends by flk_answer_fini. An _init never frees: it is for an answer that holds nothing. */
+typedef struct flk_answer {
+    uint16_t status;              /* HTTP status code; 200 and 202 carry an outcome, the others a problem */
+    uint32_t flags;               /* FLK_FLAG_* */
+    uint32_t retry_ms;            /* 429 and 503: not before */
+    flk_outcome_record_t outcome; /* 200, 202 */
+    zmq_msg_t encoded;            /* … as a VERDICT carries it; may be moved out; else empty */
+    flk_problem_t problem;        /* the others */
+} flk_answer_t;
+
+/* Initialises a problem; nothing to free. */
+void flk_answer_init_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
+                             uint32_t retry_ms);
+/* Initialises a 200 or 202 with its outcome. Errors: FLK_E_NOMEM; `answer` holds nothing then. */
+FLK_MUST_CHECK flk_err_t flk_answer_init_outcome(flk_answer_t *answer, const flk_outcome_record_t *outcome,
+                                                 uint32_t flags);
+/* Initialises an answer from a VERDICT, whose body is moved. NULL: done. Otherwise why the verdict cannot be taken, one of a few
+ * fixed words, and `answer` holds nothing: its status is none of a verdict, its body cannot be read or contradicts the status. */
+FLK_MUST_CHECK const char *flk_answer_init_verdict(flk_answer_t *answer, flk_message_t *message);
+void flk_answer_fini(flk_answer_t *answer);
+
+/* False: its outcome is about another PCS. A problem names none. */
+FLK_MUST_CHECK bool flk_answer_is_about(const flk_answer_t *answer, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
+
+/* Writes the JSON text that an HTTP client reads. Returns its bytes. */
+size_t flk_answer_print(const flk_answer_t *answer, char out[FLK_ANSWER_BYTES]);
 
 #endif

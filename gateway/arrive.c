@@ -26,7 +26,7 @@ static void refuse_malformed(flk_relay_t *relay, flk_submission_t *submission) {
         flk_log(FLK_LOG_WARN, "record_malformed", FLK_U("lsn", submission->entry.lsn),
                 FLK_S("field", submission->fault.field), FLK_S("why", submission->fault.reason));
     }
-    flk_answer_problem(&answer, status, submission->fault.field, submission->fault.reason, 0);
+    flk_answer_init_problem(&answer, status, submission->fault.field, submission->fault.reason, 0);
     flk_settle_end(relay, submission, &answer);
 }
 
@@ -34,7 +34,7 @@ static void refuse_malformed(flk_relay_t *relay, flk_submission_t *submission) {
 static void refuse_lost(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
     flk_counter_add(relay->gateway->metrics.refused, 1);
-    flk_answer_problem(&answer, 503, "", "the inbox log could not make the record durable", FLK_RETRY_MS);
+    flk_answer_init_problem(&answer, 503, "", "the inbox log could not make the record durable", FLK_RETRY_MS);
     flk_settle_tell(relay, submission, &answer);
     flk_settle_forget(relay, submission);
 }

@@ -3,8 +3,10 @@
  * its `sent` list until a verdict; when the link is lost, or met again, that list goes back to the front of the pending
  * ones: the other side may have lost everything, and sending twice is harmless (same id, and the first verdict wins).
  *
- * A verdict for a record that is not in memory any more, because nobody waited and places were short, still settles it
- * in the log. UNAVAILABLE and BUSY make the re-drive rest; the client learns when to come back. */
+ * A verdict is decoded once and checked before anything is done with it: its status, its numbers, its pcs_id. What does not fit is
+ * not taken: the client is told 503, the record stays un-acked. A verdict for a record that is not in memory any more,
+ * because no client waited and places were short, still settles it in the log. UNAVAILABLE and BUSY make the re-drive rest;
+ * the client learns when to come back. */
 #include "gateway/brokers.h"
 
 #include <stdio.h>
@@ -19,12 +21,17 @@
 #include "gateway/settle.h"
 #include "proto/uplink.h"
 
+enum { UNFIT_LOG_MS = 1000 };
+
 typedef struct broker {
     flk_uplink_t uplink;
     flk_list_t sent; /* by state: what it has */
     bool up;
     flk_gauge_t *up_gauge;
-    char labels[192]; /* of that gauge */
+    flk_counter_t *unfit_counter;
+    char labels[192];         /* of these metrics */
+    uint64_t unfit;           /* verdicts that were not taken since the last line in the log */
+    uint64_t unfit_logged_ms; /* … when that was */
 } broker_t;
 
 struct flk_brokers {
@@ -81,47 +88,61 @@ static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t
     return submission;
 }
 
-/* Fills `answer` from a VERDICT; what the message holds is moved. */
-static bool read_verdict(flk_message_t *message, flk_answer_t *answer) {
-    const flk_frame_t *frame = &message->frame;
-    *answer = (flk_answer_t){.status = (uint16_t)frame->status, .flags = frame->flags};
-    zmq_msg_init(&answer->outcome);
-    if (frame->status == FLK_STATUS_ACCEPTED || frame->status == FLK_STATUS_ESCALATED) {
-        zmq_msg_move(&answer->outcome, &message->body);
-        return true;
+/* A verdict that is not taken: the record stays un-acked and gets another one. Logged once a second for each broker. */
+static void refuse_verdict(flk_relay_t *relay, broker_t *broker, uint64_t lsn, flk_submission_t *submission,
+                           const char *why) {
+    broker->unfit++;
+    flk_counter_add(broker->unfit_counter, 1);
+    if (relay->now_ms - broker->unfit_logged_ms >= UNFIT_LOG_MS) {
+        flk_log(FLK_LOG_ERROR, "verdict_unfit", FLK_S("broker", broker->uplink.endpoint), FLK_S("why", why),
+                FLK_U("status", relay->message.frame.status), FLK_U("lsn", lsn), FLK_U("verdicts", broker->unfit),
+                FLK_S("do", "see the workers behind this broker: one answers with what is no verdict"));
+        broker->unfit_logged_ms = relay->now_ms;
+        broker->unfit = 0;
     }
-    return frame->status >= 400 && frame->status <= 499 &&
-           flk_problem_decode(zmq_msg_data(&message->body), zmq_msg_size(&message->body), &answer->problem, NULL) ==
-               FLK_OK;
+    flk_redrive_trouble(relay, FLK_RETRY_MS);
+    if (submission != NULL) {
+        flk_settle_defer(relay, submission, 0, "the verdict did not fit; the record is kept and verified again");
+    }
 }
 
-static void take_verdict(flk_relay_t *relay, flk_message_t *message) {
+static void take_dead_letter(flk_relay_t *relay, flk_submission_t *submission) {
+    if (submission != NULL) {
+        flk_dlq_put_begin(relay, submission);
+    } else {
+        flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
+    }
+}
+
+static void take_verdict(flk_relay_t *relay, broker_t *broker, flk_message_t *message) {
     uint64_t lsn;
     flk_answer_t answer;
     flk_submission_t *submission = waiting_for(relay, &message->frame, &lsn);
     if (message->frame.flags & FLK_FLAG_DEAD_LETTER) {
-        if (submission != NULL) {
-            flk_dlq_put_begin(relay, submission);
-        } else {
-            flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
-        }
-    } else if (!read_verdict(message, &answer)) {
-        flk_log(FLK_LOG_ERROR, "verdict_unreadable", FLK_U("status", message->frame.status), FLK_U("lsn", lsn));
-        flk_redrive_trouble(relay, FLK_RETRY_MS);
-        if (submission != NULL) {
-            flk_settle_defer(relay, submission, 0, "the worker's answer could not be read");
-        }
+        take_dead_letter(relay, submission);
+        return;
+    }
+    if (submission == NULL && flk_inflight_recall(relay->table, lsn) == NULL) {
+        flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
+        return;
+    }
+    const char *why = flk_answer_init_verdict(&answer, message);
+    if (why == NULL && submission != NULL && !flk_answer_is_about(&answer, submission->pcs_id)) {
+        why = "an outcome of another PCS";
+    }
+    if (why != NULL) {
+        refuse_verdict(relay, broker, lsn, submission, why);
     } else {
         flk_redrive_progress(relay);
         if (submission != NULL) {
             flk_settle_end(relay, submission, &answer);
             return;
         }
-        if (lsn == 0 || !flk_settle_late(relay, lsn, &answer)) {
+        if (!flk_settle_late(relay, lsn, &answer)) {
             flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
         }
-        zmq_msg_close(&answer.outcome);
     }
+    flk_answer_fini(&answer);
 }
 
 static void take_trouble(flk_relay_t *relay, const flk_frame_t *frame) {
@@ -136,10 +157,10 @@ static void take_trouble(flk_relay_t *relay, const flk_frame_t *frame) {
     flk_settle_defer(relay, submission, retry_ms, frame->name);
 }
 
-static void take(flk_relay_t *relay, flk_message_t *message) {
+static void take_message(flk_relay_t *relay, broker_t *broker, flk_message_t *message) {
     switch (message->frame.kind) {
     case FLK_VERDICT:
-        take_verdict(relay, message);
+        take_verdict(relay, broker, message);
         break;
     case FLK_UNAVAILABLE:
     case FLK_BUSY:
@@ -165,7 +186,7 @@ static size_t receive_from(flk_relay_t *relay, broker_t *broker) {
         }
         flk_uplink_event_t event = flk_uplink_heard(&broker->uplink, &relay->message.frame, relay->now_ms);
         if (event == FLK_UPLINK_YOURS) {
-            take(relay, &relay->message);
+            take_message(relay, broker, &relay->message);
         } else {
             note(relay, broker, event);
         }
@@ -238,12 +259,16 @@ typedef struct adding {
     char *errmsg;
 } adding_t;
 
-static flk_gauge_t *add_gauge(flk_relay_t *relay, broker_t *broker) {
+static void add_metrics(flk_relay_t *relay, broker_t *broker) {
     char name[sizeof broker->labels - 16]; /* room for what stands around it */
+    flk_metrics_t *registry = relay->gateway->registry;
     size_t bytes = flk_escape(broker->uplink.endpoint, FLK_ESCAPE_TEXT, name, sizeof name, NULL);
     snprintf(broker->labels, sizeof broker->labels, "broker=\"%.*s\"", (int)bytes, name);
-    return flk_metrics_gauge(relay->gateway->registry, "flk_broker_link_up", broker->labels,
-                             "Whether the link to this broker is up.");
+    broker->up_gauge =
+        flk_metrics_gauge(registry, "flk_broker_link_up", broker->labels, "Whether the link to this broker is up.");
+    broker->unfit_counter =
+        flk_metrics_counter(registry, "flk_verdicts_unfit_total", broker->labels,
+                            "Verdicts that were not taken: unreadable, of no known status, or about another PCS.");
 }
 
 static void add(void *arg, const char *endpoint, size_t index) {
@@ -275,7 +300,7 @@ static void add(void *arg, const char *endpoint, size_t index) {
         flk_errmsg_prefix(adding->errmsg, "FLK_FRONTENDS");
         return;
     }
-    broker->up_gauge = add_gauge(relay, broker);
+    add_metrics(relay, broker);
 }
 
 flk_err_t flk_brokers_init(flk_relay_t *relay, char *errmsg) {

@@ -176,12 +176,12 @@ void flk_dlq_close(flk_dlq_t **dlq) {
     free(mine);
 }
 
-flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *reader, zmq_msg_t *outcome) {
+flk_err_t flk_dlq_answer(const flk_submission_t *submission, flk_pcs_reader_t *reader, uint32_t flags,
+                         flk_answer_t *answer) {
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;
     zmq_msg_t *body = (zmq_msg_t *)&submission->pcs; /* libzmq's getters take no const */
     flk_err_t err = flk_pcs_from_msgpack(reader, zmq_msg_data(body), zmq_msg_size(body), &pcs, &fault);
-    zmq_msg_init(outcome);
     if (err != FLK_OK) {
         return err;
     }
@@ -195,12 +195,5 @@ flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *
     };
     memcpy(record.pcs_id, pcs.id, sizeof record.pcs_id);
     flk_pcs_fini(&pcs);
-    uint8_t bytes[FLK_OUTCOME_BYTES];
-    size_t size = flk_outcome_encode(&record, bytes);
-    if (zmq_msg_init_size(outcome, size) != 0) {
-        zmq_msg_init(outcome);
-        return FLK_E_NOMEM;
-    }
-    memcpy(zmq_msg_data(outcome), bytes, size);
-    return FLK_OK;
+    return flk_answer_init_outcome(answer, &record, flags);
 }

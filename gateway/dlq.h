@@ -32,9 +32,9 @@ void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_
 /* Over what the queue holds, oldest first. FLK_E_NOMEM. Destroy it before the queue is closed. */
 FLK_MUST_CHECK flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor);
 
-/* Initialises `outcome` with the encoded answer to a dead letter: 202, reasons dead_letter. Errors: FLK_E_NOMEM, FLK_E_INVALID;
- * `outcome` is empty then. */
-FLK_MUST_CHECK flk_err_t flk_dlq_outcome(const flk_submission_t *submission, flk_pcs_reader_t *reader,
-                                         zmq_msg_t *outcome);
+/* Initialises `answer` with what a dead letter is answered: 202, reasons dead_letter. Errors: FLK_E_NOMEM, FLK_E_INVALID; `answer`
+ * holds nothing then. */
+FLK_MUST_CHECK flk_err_t flk_dlq_answer(const flk_submission_t *submission, flk_pcs_reader_t *reader, uint32_t flags,
+                                        flk_answer_t *answer);
 
 #endif

@@ -38,7 +38,8 @@ void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission) {
                     FLK_S("why", flk_err_text(submission->dlq_err)),
                     FLK_S("do", "see to the disk of FLK_DATA_DIR; it is tried again each second"));
         }
-        flk_answer_problem(&answer, 503, "", "the dead-letter log could not make the record durable", FLK_RETRY_MS);
+        flk_answer_init_problem(&answer, 503, "", "the dead-letter log could not make the record durable",
+                                FLK_RETRY_MS);
         flk_settle_tell(relay, submission, &answer);
         flk_list_remove(&submission->by_age);
         flk_list_push(&relay->dlq_failed, &submission->by_state);

@@ -57,8 +57,8 @@ static unsigned retry_after_s(const flk_answer_t *answer) {
     return !later ? 0 : answer->retry_ms <= 1000 ? 1 : (answer->retry_ms - 1) / 1000 + 1;
 }
 
-static flk_http_answer_t print(flk_answer_t *answer, char text[FLK_ANSWER_BYTES]) {
-    size_t bytes = flk_answer_print(answer, text); /* may change the status: before it is read */
+static flk_http_answer_t print(const flk_answer_t *answer, char text[FLK_ANSWER_BYTES]) {
+    size_t bytes = flk_answer_print(answer, text);
     bool outcome = answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED;
     return (flk_http_answer_t){
         .status = answer->status,
@@ -69,7 +69,7 @@ static flk_http_answer_t print(flk_answer_t *answer, char text[FLK_ANSWER_BYTES]
     };
 }
 
-static void send_later(flk_http_exchange_t *exchange, flk_answer_t *answer) {
+static void send_later(flk_http_exchange_t *exchange, const flk_answer_t *answer) {
     char text[FLK_ANSWER_BYTES];
     flk_http_answer_t printed = print(answer, text);
     flk_http_exchange_answer(exchange, &printed);
@@ -81,7 +81,7 @@ static int refuse(struct mg_connection *connection, const flk_http_door_t *door,
                   const char *allow) {
     flk_answer_t answer;
     flk_counter_add(door->gateway->metrics.http_refused, 1);
-    flk_answer_problem(&answer, status, "", detail, RETRY_MS);
+    flk_answer_init_problem(&answer, status, "", detail, RETRY_MS);
     char text[FLK_ANSWER_BYTES];
     flk_http_answer_t printed = print(&answer, text);
     printed.allow = allow;

@@ -2,8 +2,17 @@
 #include "gateway/inflight.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { LET_GO = 4096 }; /* power of two */
+
+typedef struct let_go {
+    uint64_t lsn; /* 0: none */
+    uint8_t pcs_id[FLK_PCS_ID_BYTES];
+} let_go_t;
 
 struct flk_inflight {
+    let_go_t let_go[LET_GO]; /* by the low bits of the LSN */
     flk_submission_t **buckets;
     size_t mask;       /* buckets - 1; a power of two at least as large as the limit, so chains stay short */
     atomic_size_t len; /* only its owner writes it */
@@ -60,6 +69,17 @@ void flk_inflight_remove(flk_inflight_t *table, flk_submission_t *submission) {
     *link = submission->hash_next;
     submission->hash_next = NULL;
     atomic_fetch_sub_explicit(&table->len, 1, memory_order_relaxed);
+}
+
+void flk_inflight_let_go(flk_inflight_t *table, const flk_submission_t *submission) {
+    let_go_t *place = &table->let_go[submission->entry.lsn % LET_GO];
+    place->lsn = submission->entry.lsn;
+    memcpy(place->pcs_id, submission->pcs_id, sizeof place->pcs_id);
+}
+
+const uint8_t *flk_inflight_recall(const flk_inflight_t *table, uint64_t lsn) {
+    const let_go_t *place = &table->let_go[lsn % LET_GO];
+    return lsn != 0 && place->lsn == lsn ? place->pcs_id : NULL;
 }
 
 size_t flk_inflight_len(const flk_inflight_t *table) {

@@ -62,9 +62,9 @@ static void run_deadlines(flk_relay_t *relay) {
     flk_submission_t *submission;
     while ((submission = flk_by_age(relay->watched.first)) != NULL && submission->deadline_ms <= relay->now_ms) {
         flk_answer_t answer;
-        flk_answer_problem(&answer, 503, "",
-                           "no verdict in time; the record is kept and will be verified, send again for the outcome",
-                           FLK_RETRY_MS);
+        flk_answer_init_problem(
+            &answer, 503, "", "no verdict in time; the record is kept and will be verified, send again for the outcome",
+            FLK_RETRY_MS);
         if (flk_settle_tell(relay, submission, &answer)) {
             flk_counter_add(relay->gateway->metrics.timeouts, 1);
         }
@@ -81,7 +81,7 @@ static void make_room(flk_relay_t *relay) {
     size_t enough = relay->gateway->inflight_max - relay->gateway->inflight_max / 8;
     size_t bound = FLK_RELAY_BATCH;
     while (relay->detached.first != NULL && atomic_load(&relay->gateway->admitted) > enough && bound-- > 0) {
-        flk_settle_forget(relay, flk_by_age(relay->detached.first));
+        flk_settle_let_go(relay, flk_by_age(relay->detached.first));
     }
 }
 
@@ -180,7 +180,7 @@ void flk_relay_stop(flk_relay_t *relay) {
 
 static void abandon(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
-    flk_answer_problem(&answer, 503, "", "the gateway is shutting down; the record is kept", FLK_RETRY_MS);
+    flk_answer_init_problem(&answer, 503, "", "the gateway is shutting down; the record is kept", FLK_RETRY_MS);
     flk_settle_tell(relay, submission, &answer);
     flk_settle_forget(relay, submission);
 }

@@ -4,7 +4,8 @@
  *
  * A verdict may come twice (the submission was sent to two brokers), late (its client was told 503), or for a record that is not in
  * memory any more. The log decides: the ack that settles the record counts, every other one does not. So each record is counted
- * once in the life of the process that acks it. */
+ * once in the life of the process that acks it. For a record that is not in memory the in-flight table recalls the pcs_id; without
+ * that nobody could tell whether the verdict is the record's, and the re-drive gets another one. */
 #include "gateway/settle.h"
 
 #include "gateway/admission.h"
@@ -29,20 +30,10 @@ static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
     }
 }
 
-/* The reasons of a 202 as bits, for audit; nothing else has any. An outcome that cannot be read has none recorded. */
-static uint32_t reasons_of(const flk_answer_t *answer) {
-    flk_outcome_record_t record;
-    zmq_msg_t *body = (zmq_msg_t *)&answer->outcome; /* libzmq's getters take no const */
-    if (answer->status != FLK_STATUS_ESCALATED ||
-        flk_outcome_decode(zmq_msg_data(body), zmq_msg_size(body), &record, NULL) != FLK_OK) {
-        return 0;
-    }
-    return record.outcome.reasons;
-}
-
 /* False, and nothing is counted: it was settled before. */
 static bool ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
-    flk_wal_mark_t mark = {.status = answer->status, .flags = (uint16_t)answer->flags, .detail = reasons_of(answer)};
+    flk_wal_mark_t mark = {
+        .status = answer->status, .flags = (uint16_t)answer->flags, .detail = answer->outcome.outcome.reasons};
     bool settled = flk_wal_ack(relay->gateway->inbox, lsn, mark);
     if (settled) {
         count(&relay->gateway->metrics, answer);
@@ -51,7 +42,8 @@ static bool ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
 }
 
 bool flk_settle_late(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
-    return ack(relay, lsn, answer);
+    const uint8_t *pcs_id = flk_inflight_recall(relay->table, lsn);
+    return pcs_id != NULL && flk_answer_is_about(answer, pcs_id) && ack(relay, lsn, answer);
 }
 
 bool flk_settle_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
@@ -61,6 +53,11 @@ bool flk_settle_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answe
     atomic_fetch_sub_explicit(&relay->gateway->awaited, 1, memory_order_relaxed);
     submission->tell(submission, answer);
     return true;
+}
+
+void flk_settle_let_go(flk_relay_t *relay, flk_submission_t *submission) {
+    flk_inflight_let_go(relay->table, submission);
+    flk_settle_forget(relay, submission);
 }
 
 /* Off every list, out of the table, and out of memory. */
@@ -81,12 +78,12 @@ void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer
     ack(relay, submission->entry.lsn, answer);
     flk_settle_tell(relay, submission, answer);
     flk_settle_forget(relay, submission);
-    zmq_msg_close(&answer->outcome);
+    flk_answer_fini(answer);
 }
 
 void flk_settle_dead_letter(flk_relay_t *relay, flk_submission_t *submission, uint32_t flags) {
-    flk_answer_t answer = {.status = FLK_STATUS_ESCALATED, .flags = flags};
-    flk_err_t err = flk_dlq_outcome(submission, relay->reader, &answer.outcome);
+    flk_answer_t answer;
+    flk_err_t err = flk_dlq_answer(submission, relay->reader, flags, &answer);
     if (err != FLK_OK) {
         flk_settle_defer(relay, submission, 0, flk_err_text(err));
         return;
@@ -97,7 +94,7 @@ void flk_settle_dead_letter(flk_relay_t *relay, flk_submission_t *submission, ui
 void flk_settle_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why) {
     flk_answer_t answer;
     flk_counter_add(relay->gateway->metrics.unavailable, 1);
-    flk_answer_problem(&answer, 503, "", why, retry_ms == 0 ? FLK_RETRY_MS : retry_ms);
+    flk_answer_init_problem(&answer, 503, "", why, retry_ms == 0 ? FLK_RETRY_MS : retry_ms);
     flk_settle_tell(relay, submission, &answer);
     flk_settle_forget(relay, submission);
 }

@@ -18,7 +18,10 @@ void flk_settle_forget(flk_relay_t *relay, flk_submission_t *submission);
 
 /* The client of a submission in the table waits no more: only its record does. */
 void flk_settle_detach(flk_relay_t *relay, flk_submission_t *submission);
-/* A verdict for a record that is not in memory: acks and counts it. False: it was settled before. */
+/* … and its place is needed: lets go of it, and remembers it for a while for flk_settle_late. */
+void flk_settle_let_go(flk_relay_t *relay, flk_submission_t *submission);
+/* A verdict for a record that is not in memory: acks and counts it. False: it was settled before, or is not known to be of the
+ * verdict's PCS. */
 bool flk_settle_late(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/submission.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,12 +95,4 @@ bool flk_submission_pass(flk_submission_t *submission) {
 
 bool flk_submission_claim(flk_submission_t *submission) {
     return !atomic_exchange_explicit(&submission->claimed, true, memory_order_acq_rel);
-}
-
-void flk_answer_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
-                        uint32_t retry_ms) {
-    *answer = (flk_answer_t){.status = status, .retry_ms = retry_ms};
-    zmq_msg_init(&answer->outcome);
-    snprintf(answer->problem.field, sizeof answer->problem.field, "%s", field);
-    snprintf(answer->problem.detail, sizeof answer->problem.detail, "%s", detail);
 }

@@ -20,6 +20,7 @@
 
 #include "common/list.h"
 #include "common/wal/wal.h"
+#include "gateway/answer.h"
 #include "gateway/inbox_format.h"
 #include "proto/body.h"
 #include "proto/link.h"
@@ -33,15 +34,6 @@ typedef enum flk_submission_state {
     FLK_SUBMISSION_DEAD,     /* a dead letter that its log does not hold yet */
     FLK_SUBMISSION_SETTLED,
 } flk_submission_state_t;
-
-/* What the client is told. 200 and 202 carry an outcome, the rest a problem. */
-typedef struct flk_answer {
-    uint16_t status;   /* HTTP status code */
-    uint32_t flags;    /* FLK_FLAG_* */
-    uint32_t retry_ms; /* 429 and 503: not before */
-    zmq_msg_t outcome; /* 200, 202: encoded outcome */
-    flk_problem_t problem;
-} flk_answer_t;
 
 typedef struct flk_submission flk_submission_t;
 /* Tells the client its answer; the relay calls it once, when it has claimed that. What `answer` holds may be moved. Never blocks. */
@@ -100,9 +92,5 @@ FLK_MUST_CHECK bool flk_submission_pass(flk_submission_t *submission);
 
 /* True for the one caller that may answer. */
 FLK_MUST_CHECK bool flk_submission_claim(flk_submission_t *submission);
-
-/* Fills an answer that is a problem. `answer->outcome` is left empty. */
-void flk_answer_problem(flk_answer_t *answer, uint16_t status, const char *field, const char *detail,
-                        uint32_t retry_ms);
 
 #endif

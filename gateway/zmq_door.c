@@ -66,7 +66,7 @@ static void send_problem(flk_relay_t *relay, const flk_route_t *route, const flk
 static void answer_agent(flk_relay_t *relay, const flk_route_t *route, const flk_id_t *id, flk_answer_t *answer) {
     flk_frame_t frame = {.kind = FLK_VERDICT, .id = *id, .status = answer->status, .flags = answer->flags};
     if (answer->status == FLK_STATUS_ACCEPTED || answer->status == FLK_STATUS_ESCALATED) {
-        send_frame(relay, route, &frame, &answer->outcome);
+        send_frame(relay, route, &frame, &answer->encoded);
     } else if (answer->status == 503 || answer->status == 429) {
         frame.kind = answer->status == 503 ? FLK_UNAVAILABLE : FLK_BUSY;
         frame.retry_ms = answer->retry_ms;

@@ -57,7 +57,7 @@ static void rig_endpoint(char endpoint[64]) {
 }
 
 void rig_setup(void) {
-    rig = (rig_t){.context = zmq_ctx_new()};
+    rig = (rig_t){.context = zmq_ctx_new(), .reader = flk_pcs_reader_new()};
     flk_log_init("rig", getenv("RIG_LOG") != NULL ? FLK_LOG_DEBUG : FLK_LOG_ERROR, FLK_LOG_TEXT);
     ck_assert_int_ge(sodium_init(), 0);
     strcpy(rig.dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/flk-gateway-XXXXXX" : "/tmp/flk-gateway-XXXXXX");
@@ -105,10 +105,34 @@ void played_say(played_t *broker, flk_frame_t frame, const void *body, size_t bo
     ck_assert_int_eq(flk_link_send_copy(broker->socket, &broker->gateway, &frame, body, body_bytes), FLK_OK);
 }
 
+/* Remembers which PCS was submitted under which LSN, so that verdicts can be about it. */
+static void note_submit(flk_message_t *message) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    uint64_t lsn;
+    zmq_msg_t *body = &message->body;
+    if (!rig.running || !flk_id_to_lsn(&message->frame.id, flk_wal_id(rig.gateway.inbox), &lsn)) {
+        return;
+    }
+    while (lsn >= rig.ids_len) {
+        uint64_t more = rig.ids_len * 2 + 64;
+        rig.ids = realloc(rig.ids, more * sizeof *rig.ids);
+        ck_assert_ptr_nonnull(rig.ids);
+        memset(rig.ids + rig.ids_len, 0, (more - rig.ids_len) * sizeof *rig.ids);
+        rig.ids_len = more;
+    }
+    ck_assert_int_eq(flk_pcs_from_msgpack(rig.reader, zmq_msg_data(body), zmq_msg_size(body), &pcs, &fault), FLK_OK);
+    memcpy(rig.ids[lsn], pcs.id, sizeof rig.ids[lsn]);
+    flk_pcs_fini(&pcs);
+}
+
 bool played_next(played_t *broker, flk_kind_t kind, uint64_t wait_ms) {
     uint64_t until = flk_mono_ms() + wait_ms, now;
     while ((now = flk_mono_ms()) <= until && played_next_of_all(broker, until - now)) {
         broker->gateway = broker->message.route;
+        if (broker->message.frame.kind == FLK_SUBMIT) {
+            note_submit(&broker->message);
+        }
         if (broker->message.frame.kind == kind) {
             return true;
         }
@@ -131,17 +155,31 @@ void played_meet(played_t *broker, uint32_t credit) {
     played_say(broker, (flk_frame_t){.kind = FLK_WELCOME, .credit = credit, .heartbeat_ms = 60000}, NULL, 0);
 }
 
-uint64_t played_submit(played_t *broker) {
+uint64_t played_lsn(played_t *broker) {
     uint64_t lsn;
-    ck_assert_msg(played_next(broker, FLK_SUBMIT, RIG_DEADLINE_MS), "no SUBMIT came");
     ck_assert(flk_id_to_lsn(&broker->message.frame.id, flk_wal_id(rig.gateway.inbox), &lsn));
     return lsn;
+}
+
+uint64_t played_submit(played_t *broker) {
+    ck_assert_msg(played_next(broker, FLK_SUBMIT, RIG_DEADLINE_MS), "no SUBMIT came");
+    return played_lsn(broker);
 }
 
 flk_id_t id_of(uint64_t lsn) {
     flk_id_t id;
     flk_id_from_lsn(flk_wal_id(rig.gateway.inbox), lsn, &id);
     return id;
+}
+
+flk_outcome_record_t played_outcome(uint64_t lsn, uint32_t status) {
+    flk_outcome_record_t record = {.outcome = {.status = (uint16_t)status, .budget = 0.25, .policy_version = "p1"}};
+    memset(record.pcs_id, 'a', FLK_PCS_ID_HEX);
+    if (lsn < rig.ids_len && rig.ids[lsn][0] != '\0') {
+        memcpy(record.pcs_id, rig.ids[lsn], sizeof record.pcs_id);
+    }
+    record.outcome.reasons = status == FLK_STATUS_ESCALATED ? 1u << FLK_REASON_BUDGET_MISMATCH : 0;
+    return record;
 }
 
 void played_verdict(played_t *broker, uint64_t lsn, uint32_t status, uint32_t flags) {
@@ -152,9 +190,7 @@ void played_verdict(played_t *broker, uint64_t lsn, uint32_t status, uint32_t fl
         flk_problem_t problem = {.field = "sig", .detail = "played"};
         body_bytes = flk_problem_encode(&problem, body);
     } else {
-        flk_outcome_record_t record = {.outcome = {.status = (uint16_t)status, .budget = 0.25, .policy_version = "p1"}};
-        memset(record.pcs_id, 'a', FLK_PCS_ID_HEX);
-        record.outcome.reasons = status == FLK_STATUS_ESCALATED ? 1u << FLK_REASON_BUDGET_MISMATCH : 0;
+        flk_outcome_record_t record = played_outcome(lsn, status);
         body_bytes = flk_outcome_encode(&record, body);
     }
     played_say(broker, frame, body, body_bytes);
@@ -175,8 +211,10 @@ played_t *rig_start_met(uint32_t credit) {
 
 static void http_tell(flk_submission_t *submission, flk_answer_t *answer) {
     http_client_t *client = submission->client;
+    char text[FLK_ANSWER_BYTES];
+    ck_assert_uint_gt(flk_answer_print(answer, text), 0); /* as the door does */
     client->answer = *answer;
-    zmq_msg_init(&client->answer.outcome);
+    zmq_msg_init(&client->answer.encoded);
     ck_assert_int_eq(sem_post(&client->done), 0);
 }
 
@@ -351,6 +389,8 @@ void rig_teardown(void) {
         flk_link_close(&rig.agents[i]);
     }
     zmq_ctx_term(rig.context);
+    flk_pcs_reader_destroy(&rig.reader);
+    free(rig.ids);
     snprintf(command, sizeof command, "rm -rf %s", rig.dir);
     ck_assert_int_eq(system(command), 0);
 }

@@ -19,6 +19,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "gateway/admission.h"
+#include "gateway/answer.h"
 #include "gateway/ingest.h"
 #include "proto/body.h"
 #include "tests/unit/rig/pcs_maker.h"
@@ -56,6 +57,9 @@ typedef struct rig {
     played_t brokers[RIG_BROKERS];
     char door[64];                /* ZeroMQ door */
     void *agents[RIG_AGENTS_MAX]; /* sockets: what a failed test leaves open would block the end of the context */
+    flk_pcs_reader_t *reader;
+    char (*ids)[FLK_PCS_ID_HEX + 1]; /* heap: by LSN, the pcs_id of what was submitted to a broker; "" for none */
+    uint64_t ids_len;
 } rig_t;
 
 extern rig_t rig;
@@ -99,8 +103,13 @@ void played_meet(played_t *broker, uint32_t credit);
 
 /* Expects a SUBMIT and gives its LSN. */
 uint64_t played_submit(played_t *broker);
+/* The LSN of the SUBMIT that was received last. */
+uint64_t played_lsn(played_t *broker);
 
 flk_id_t id_of(uint64_t lsn);
+
+/* An outcome of that status for the PCS that was submitted under `lsn`. */
+flk_outcome_record_t played_outcome(uint64_t lsn, uint32_t status);
 
 /* A verdict, with an outcome or a problem as its status asks for. */
 void played_verdict(played_t *broker, uint64_t lsn, uint32_t status, uint32_t flags);
