@@ -46,6 +46,10 @@ def broker(name, values):
     return {f"flk_broker_{name}{{{BROKER}}}": values}
 
 
+def broker_curve(name, values):
+    return {f"flk_curve_{name}{{{BROKER}}}": values}
+
+
 def store(name, values, labels=""):
     return {f"flk_store_{name}{{{WORKER}{labels}}}": values}
 
@@ -62,6 +66,8 @@ HEALTHY = {
     **broker("workers", stays(2)), **broker("workers_lost_total", grows(0)), **broker("oldest_seconds", stays(0.1)),
     **broker("busy_total", grows(0)), **broker("queue_depth", stays(10)),
     **store("errors_total", grows(0), ',kind="timeout"'), **store("connections", stays(4)), **store("connections_wanted", stays(4)),
+    f'flk_keyring_next_end_timestamp_seconds{{{WORKER}}}': stays(10 ** 9), f'flk_rules_reloads_total{{{WORKER},result="refused"}}': stays(2),
+    **broker_curve("refused_total", stays(7)), f'flk_build_info{{{WORKER},version="1"}}': stays(1), f'flk_build_info{{{GATEWAY},version="1"}}': stays(1),
     **store("emptied_total", grows(0)), f"flk_worker_threads{{{WORKER}}}": stays(2),
     **{f"up{{{labels}}}": stays(1) for labels in (GATEWAY, BROKER, WORKER)},
     f"process_open_fds{{{GATEWAY}}}": stays(100), f"process_max_fds{{{GATEWAY}}}": stays(1024),
@@ -81,6 +87,13 @@ CASES = {
     "FlkSignatureFailures": (gateway("rejected_total", grows(60), ',code="401"'), 15,
                              gateway("rejected_total", grows(20), ',code="401"')),
     "FlkConflicts": (gateway("dedup_conflicts_total", grows(1, at=10)), 20, {}),
+    "FlkKeyEndsSoon": ({f'flk_keyring_next_end_timestamp_seconds{{{WORKER}}}': stays(13 * 86400)}, 20,
+                       {f'flk_keyring_next_end_timestamp_seconds{{{WORKER}}}': stays(15 * 86400)}),
+    "FlkReloadRefused": ({f'flk_rules_reloads_total{{{WORKER},result="refused"}}': "2+0x10 3+0x1000"}, 15,
+                         {f'flk_rules_reloads_total{{{WORKER},result="refused"}}': stays(9)}),
+    "FlkPeersRefused": (broker_curve("refused_total", grows(2)), 20, broker_curve("refused_total", "0+0x10 4+0x1000")),
+    "FlkVersionSkew": ({f'flk_build_info{{{WORKER},version="1"}}': "_x1000", f'flk_build_info{{{WORKER},version="2"}}': stays(1)}, 70,
+                       {f'flk_build_info{{{WORKER},version="2"}}': "_x10 1+0x30 _x1000"}),
     "FlkWalUnhealthy": (gateway("wal_healthy", "1+0x10 0+0x1000"), 15, gateway("wal_healthy", "1+0x14 0+0x1 1+0x1000")),
     "FlkWalDamaged": (gateway("wal_quarantined_segments", stays(1)), 5, {}),
     "FlkWalGrowth": (gateway("wal_free_bytes", f"1000000000-2000000x{MINUTES}") | gateway("wal_bytes", grows(2000000)), 320,
