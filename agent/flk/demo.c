@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/flk/cluster/port.h"
+#include "agent/flk/cluster/sibling.h"
+#include "agent/flk/cluster/snapshot.h"
 #include "agent/flk/command.h"
 #include "agent/flk/demo_report.h"
-#include "agent/flk/port.h"
-#include "agent/flk/sibling.h"
-#include "agent/flk/snapshot.h"
 #include "common/io.h"
 
 enum { WORKERS = 3, FIRST_PORT = 18080, EVENTS_BYTES_MAX = 64 << 20, STEP_MS_MAX = 60000, POLL_MS = 2, KEY_BYTES = 32 };

@@ -4,8 +4,8 @@
 #define FLK_AGENT_FLK_DEMO_REPORT_H
 
 #include "agent/flk/answers.h"
-#include "agent/flk/cluster_file.h"
-#include "agent/flk/probe.h"
+#include "agent/flk/cluster/cluster_file.h"
+#include "agent/flk/cluster/probe.h"
 #include "agent/flk/style.h"
 
 extern const char *const flk_demo_doors[2]; /* "http", "zmq": also the names of files */

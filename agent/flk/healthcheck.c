@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/flk/cluster/daemon.h"
+#include "agent/flk/cluster/probe.h"
 #include "agent/flk/command.h"
-#include "agent/flk/daemon.h"
 #include "agent/flk/json_out.h"
 #include "agent/flk/members.h"
-#include "agent/flk/probe.h"
 #include "agent/flk/unit.h"
 
 enum { TIMEOUT_MS = 2000, TIMEOUT_MS_MAX = 60000 };

@@ -4,9 +4,9 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "agent/flk/cluster/keypair.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
-#include "agent/flk/keypair.h"
 #include "common/settings.h"
 
 static const char usage[] =

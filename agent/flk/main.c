@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/flk/cluster/sibling.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
-#include "agent/flk/sibling.h"
 #include "agent/flk/unit.h"
 #include "common/nearest.h"
 #include "common/settings.h"

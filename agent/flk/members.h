@@ -4,8 +4,8 @@
 #ifndef FLK_AGENT_FLK_MEMBERS_H
 #define FLK_AGENT_FLK_MEMBERS_H
 
-#include "agent/flk/cluster_file.h"
-#include "agent/flk/daemon.h"
+#include "agent/flk/cluster/cluster_file.h"
+#include "agent/flk/cluster/daemon.h"
 
 /* One --gateway, --broker or --worker. */
 typedef struct flk_members_place {

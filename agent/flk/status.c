@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/flk/cluster/snapshot.h"
 #include "agent/flk/command.h"
 #include "agent/flk/members.h"
-#include "agent/flk/snapshot.h"
 #include "agent/flk/table.h"
 #include "common/terminal.h"
 

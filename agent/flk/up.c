@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/flk/cluster/supervisor.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
-#include "agent/flk/supervisor.h"
 #include "common/log.h"
 #include "common/settings.h"
 

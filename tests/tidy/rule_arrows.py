@@ -25,8 +25,9 @@ USES = {
     "agent/signals": [*FLOOR, "common/pcs", "agent/read"],
     "agent/send": [*WIRE, "common/wal", "agent/read", "agent/signals"],
     "agent": [*WIRE, "common/wal", "agent/read", "agent/signals", "agent/send"],
-    "agent/flk/doctor": [*WIRE, "agent/flk"],
-    "agent/flk": [*WIRE, "agent", "agent/read", "agent/signals", "agent/send"],
+    "agent/flk/cluster": WIRE,
+    "agent/flk/doctor": [*WIRE, "agent/flk", "agent/flk/cluster"],
+    "agent/flk": [*WIRE, "agent/flk/cluster", "agent", "agent/read", "agent/signals", "agent/send"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
@@ -82,6 +83,7 @@ PLANTS = {
     "send_to_agent": planted("agent/send/outbox.c", "agent/options.h"),
     "agent_to_flk": planted("agent/source.c", "agent/flk/door.h"),
     "flk_to_doctor": planted("agent/flk/submit.c", "agent/flk/doctor/checks.h"),
+    "cluster_to_flk": planted("agent/flk/cluster/port.c", "agent/flk/style.h"),
     "replay_to_http": planted("gateway/replay/main.c", "common/http/admin.h"),
     "gateway_to_replay": planted("gateway/main.c", "gateway/replay/filter.h"),
 }

@@ -8,9 +8,9 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
-#include "agent/flk/daemon.h"
+#include "agent/flk/cluster/daemon.h"
+#include "agent/flk/cluster/probe.h"
 #include "agent/flk/doctor/checks.h"
-#include "agent/flk/probe.h"
 #include "agent/flk/style.h"
 #include "common/io.h"
 

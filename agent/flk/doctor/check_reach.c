@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/flk/daemon.h"
+#include "agent/flk/cluster/daemon.h"
+#include "agent/flk/cluster/port.h"
+#include "agent/flk/cluster/probe.h"
 #include "agent/flk/doctor/checks.h"
-#include "agent/flk/port.h"
-#include "agent/flk/probe.h"
 
 static const char check[] = "reach";
 

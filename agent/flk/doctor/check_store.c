@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/flk/cluster/sibling.h"
 #include "agent/flk/doctor/checks.h"
-#include "agent/flk/sibling.h"
 
 enum { OUTPUT_BYTES = 512 };
 

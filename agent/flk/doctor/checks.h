@@ -3,7 +3,7 @@
 #ifndef FLK_AGENT_FLK_DOCTOR_CHECKS_H
 #define FLK_AGENT_FLK_DOCTOR_CHECKS_H
 
-#include "agent/flk/cluster_file.h"
+#include "agent/flk/cluster/cluster_file.h"
 #include "agent/flk/doctor/findings.h"
 #include "common/settings.h"
 

@@ -10,11 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/flk/child.h"
-#include "agent/flk/cluster_file.h"
-#include "agent/flk/port.h"
-#include "agent/flk/probe.h"
-#include "agent/flk/snapshot.h"
+#include "agent/flk/cluster/child.h"
+#include "agent/flk/cluster/cluster_file.h"
+#include "agent/flk/cluster/port.h"
+#include "agent/flk/cluster/probe.h"
+#include "agent/flk/cluster/snapshot.h"
 #include "agent/flk/style.h"
 #include "common/http/admin.h"
 #include "common/io.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Planning before starting: whatever can be refused is refused here, in one line, while nothing runs yet. What
  * changes between here and the start (somebody else takes a port) is the child's own error, in its log. */
-#include "agent/flk/cluster.h"
+#include "agent/flk/cluster/cluster.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "agent/flk/keypair.h"
-#include "agent/flk/port.h"
-#include "agent/flk/sibling.h"
+#include "agent/flk/cluster/keypair.h"
+#include "agent/flk/cluster/port.h"
+#include "agent/flk/cluster/sibling.h"
 #include "common/io.h"
 #include "common/settings.h"
 

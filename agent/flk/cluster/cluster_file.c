@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/cluster_file.h"
+#include "agent/flk/cluster/cluster_file.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a cluster's pages say at one moment, and what two moments say about rates. */
-#ifndef FLK_AGENT_FLK_SNAPSHOT_H
-#define FLK_AGENT_FLK_SNAPSHOT_H
+#ifndef FLK_AGENT_FLK_CLUSTER_SNAPSHOT_H
+#define FLK_AGENT_FLK_CLUSTER_SNAPSHOT_H
 
-#include "agent/flk/cluster_file.h"
+#include "agent/flk/cluster/cluster_file.h"
 
 /* One number a process tells: id, metric (summed over its labels). */
 #define FLK_SNAPSHOT_METRICS(X)                                                                                        \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/probe.h"
+#include "agent/flk/cluster/probe.h"
 
 #include <curl/curl.h>
 #include <jansson.h>

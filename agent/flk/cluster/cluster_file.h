@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* DATA_DIR/cluster.json: what `flk up` runs, for `flk status` and for people. Written anew at each change, gone when
  * the cluster has stopped. */
-#ifndef FLK_AGENT_FLK_CLUSTER_FILE_H
-#define FLK_AGENT_FLK_CLUSTER_FILE_H
+#ifndef FLK_AGENT_FLK_CLUSTER_CLUSTER_FILE_H
+#define FLK_AGENT_FLK_CLUSTER_CLUSTER_FILE_H
 
-#include "agent/flk/cluster.h"
+#include "agent/flk/cluster/cluster.h"
 
 FLK_MUST_CHECK flk_err_t flk_cluster_file_write(const flk_cluster_t *cluster, char *errmsg);
 void flk_cluster_file_remove(const flk_cluster_t *cluster);

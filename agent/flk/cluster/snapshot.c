@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/snapshot.h"
+#include "agent/flk/cluster/snapshot.h"
 
-#include "agent/flk/probe.h"
+#include "agent/flk/cluster/probe.h"
 
 enum { PAGE_MS_MAX = 1000 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* TCP addresses as settings spell them: is one free, and where would a client on this host connect to? */
-#ifndef FLK_AGENT_FLK_PORT_H
-#define FLK_AGENT_FLK_PORT_H
+#ifndef FLK_AGENT_FLK_CLUSTER_PORT_H
+#define FLK_AGENT_FLK_CLUSTER_PORT_H
 
 #include "common/err.h"
 

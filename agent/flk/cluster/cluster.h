@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A local cluster: which processes, with which addresses, in which directory. Owned by one thread. */
-#ifndef FLK_AGENT_FLK_CLUSTER_H
-#define FLK_AGENT_FLK_CLUSTER_H
+#ifndef FLK_AGENT_FLK_CLUSTER_CLUSTER_H
+#define FLK_AGENT_FLK_CLUSTER_CLUSTER_H
 
-#include "agent/flk/child.h"
+#include "agent/flk/cluster/child.h"
 
 enum {
     FLK_CLUSTER_WORKERS_MAX = 64,

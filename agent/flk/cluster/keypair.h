@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CURVE keys of a whole process, where the programs look for them: DIR/NAME.key and DIR/ROLEs/NAME.pub. One thread. */
-#ifndef FLK_AGENT_FLK_KEYPAIR_H
-#define FLK_AGENT_FLK_KEYPAIR_H
+#ifndef FLK_AGENT_FLK_CLUSTER_KEYPAIR_H
+#define FLK_AGENT_FLK_CLUSTER_KEYPAIR_H
 
 #include <limits.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/child.h"
+#include "agent/flk/cluster/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

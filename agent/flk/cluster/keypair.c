@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/keypair.h"
+#include "agent/flk/cluster/keypair.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The programs that serve, and where each has its pages by the settings of this environment. */
-#ifndef FLK_AGENT_FLK_DAEMON_H
-#define FLK_AGENT_FLK_DAEMON_H
+#ifndef FLK_AGENT_FLK_CLUSTER_DAEMON_H
+#define FLK_AGENT_FLK_CLUSTER_DAEMON_H
 
 #include "common/settings.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One supervised process: its environment, its log file, and when it is started again. One thread owns it. */
-#ifndef FLK_AGENT_FLK_CHILD_H
-#define FLK_AGENT_FLK_CHILD_H
+#ifndef FLK_AGENT_FLK_CLUSTER_CHILD_H
+#define FLK_AGENT_FLK_CLUSTER_CHILD_H
 
 #include <limits.h>
 #include <sys/types.h>

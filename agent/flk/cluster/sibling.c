@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/sibling.h"
+#include "agent/flk/cluster/sibling.h"
 
 #include <errno.h>
 #include <limits.h>

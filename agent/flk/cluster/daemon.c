@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/daemon.h"
+#include "agent/flk/cluster/daemon.h"
 
 #include <string.h>
 
-#include "agent/flk/port.h"
+#include "agent/flk/cluster/port.h"
 
 const flk_daemon_t flk_daemons[FLK_DAEMONS] = {
     {"gateway", FLK_PROGRAM_GATEWAY, FLK_SET_HTTP_LISTEN, 8080},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/flk/port.h"
+#include "agent/flk/cluster/port.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The programs beside our own executable: flk-gateway, flk-broker, flk-worker, flk-agent and whatever else is put
  * there as flk-NAME. */
-#ifndef FLK_AGENT_FLK_SIBLING_H
-#define FLK_AGENT_FLK_SIBLING_H
+#ifndef FLK_AGENT_FLK_CLUSTER_SIBLING_H
+#define FLK_AGENT_FLK_CLUSTER_SIBLING_H
 
 #include "common/err.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a planned cluster: starts it, waits until it is ready, starts again what ends, stops it in order. Blocks;
  * takes SIGINT, SIGTERM, SIGHUP and SIGCHLD of the process for itself. */
-#ifndef FLK_AGENT_FLK_SUPERVISOR_H
-#define FLK_AGENT_FLK_SUPERVISOR_H
+#ifndef FLK_AGENT_FLK_CLUSTER_SUPERVISOR_H
+#define FLK_AGENT_FLK_CLUSTER_SUPERVISOR_H
 
-#include "agent/flk/cluster.h"
+#include "agent/flk/cluster/cluster.h"
 
 typedef struct flk_supervisor flk_supervisor_t; /* Opaque. */
 

@@ -5,7 +5,7 @@
  * A child that ends -> one line, started again after a back-off; cluster.json follows. cluster.json cannot be written
  * -> a line; the cluster goes on, only `flk status` sees old pids. We are killed -> the kernel sends each child
  * SIGTERM. */
-#include "agent/flk/supervisor.h"
+#include "agent/flk/cluster/supervisor.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,8 +16,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "agent/flk/cluster_file.h"
-#include "agent/flk/probe.h"
+#include "agent/flk/cluster/cluster_file.h"
+#include "agent/flk/cluster/probe.h"
 #include "common/log.h"
 
 enum { READY_MS_MAX = 30000, READY_POLL_MS = 25, PROBE_MS_MAX = 2000, STOP_MS_MAX = 30000, IDLE_MS = 60000 };

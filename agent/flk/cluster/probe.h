@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One page of a daemon, over HTTP; and the numbers in a page of metrics. Any thread, after curl_global_init. */
-#ifndef FLK_AGENT_FLK_PROBE_H
-#define FLK_AGENT_FLK_PROBE_H
+#ifndef FLK_AGENT_FLK_CLUSTER_PROBE_H
+#define FLK_AGENT_FLK_CLUSTER_PROBE_H
 
 #include "common/err.h"
 
