@@ -3,8 +3,10 @@
  * worker is killed -> all of it again -> the report (demo_report.c).
  *
  * Everything is done by the real programs, as a user would run them, and kept in the directory. Whatever fails ends the
- * demo with one line that names the log to read; children end with us (they get SIGTERM when this process dies). */
+ * demo with one line, in the words of the program that failed, and the directory goes unless --keep is given. Children end
+ * with us (they get SIGTERM when this process dies). */
 #include <curl/curl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,15 +22,25 @@
 #include "agent/flk/demo_report.h"
 #include "common/io.h"
 
-enum { WORKERS = 3, FIRST_PORT = 18080, EVENTS_BYTES_MAX = 64 << 20, STEP_MS_MAX = 60000, POLL_MS = 2, KEY_BYTES = 32 };
+enum {
+    WORKERS = 3,
+    FIRST_PORT = 18080,
+    EVENTS_BYTES_MAX = 64 << 20,
+    STEP_MS_MAX = 60000,
+    POLL_MS = 2,
+    KEY_BYTES = 32,
+    DIRS_OPEN_MAX = 16
+};
 
 static const char usage[] =
-    "Usage: flk demo [--json] EVENTS.csv\n\n"
+    "Usage: flk demo [--json] [--keep] EVENTS.csv\n\n"
     "Shows the whole of flk on real events (tests/data/earthquakes.csv): a cluster of three worker processes, signed "
     "PCS\n"
     "over both doors, a worker killed in the middle, everything sent twice, a report. Ends with 0 when nothing was "
     "lost\n"
-    "and no answer changed. Takes a few seconds; what it made stays in a directory under $TMPDIR or /tmp.\n";
+    "and no answer changed. Takes a few seconds; what it made stays in a directory under $TMPDIR or /tmp.\n\n"
+    "  --json  the report as one JSON document\n"
+    "  --keep  the directory stays also when the demo failed, with every log\n";
 
 /* An agent whose policy is out of step with the cluster's: its PCS are escalated. */
 static const char old_policy[] = "{\"version\": \"old-1\", \"base\": 0.15}\n";
@@ -133,7 +145,9 @@ static bool has_ended(flk_child_t *child, flk_err_t *err, char *errmsg) {
         return false;
     }
     if (strcmp(how, "status 0") != 0) {
-        flk_errmsg(errmsg, "%s ended with %s; see %.200s", child->name, how, child->log_path);
+        char line[FLK_ERRMSG_BYTES];
+        flk_child_last_line(child, line, sizeof line);
+        flk_errmsg(errmsg, "%s ended with %s%s%.200s", child->name, how, line[0] != '\0' ? ": " : "", line);
         *err = FLK_E_UNAVAILABLE;
     }
     return true;
@@ -144,7 +158,7 @@ static flk_err_t wait_end(flk_child_t *child, char *errmsg) {
     flk_err_t err = FLK_OK;
     while (child->pid != 0 && !has_ended(child, &err, errmsg)) {
         if (flk_mono_ms() > deadline_ms) {
-            flk_errmsg(errmsg, "%s does not end; see %.200s", child->name, child->log_path);
+            flk_errmsg(errmsg, "%s does not end", child->name);
             return FLK_E_TIMEOUT;
         }
         pause_briefly();
@@ -185,8 +199,11 @@ static flk_err_t start_cluster(demo_t *demo, char *errmsg) {
     err = flk_child_start(&demo->cluster, errmsg);
     uint64_t start_ms = flk_mono_ms();
     while (err == FLK_OK && flk_cluster_file_read(demo->cluster_dir, &demo->view, errmsg) != FLK_OK) {
-        if (has_ended(&demo->cluster, &err, errmsg) || flk_mono_ms() - start_ms > STEP_MS_MAX) {
-            flk_errmsg(errmsg, "the cluster does not start; see %.200s", demo->cluster.log_path);
+        if (has_ended(&demo->cluster, &err, errmsg)) {
+            return FLK_E_UNAVAILABLE;
+        }
+        if (flk_mono_ms() - start_ms > STEP_MS_MAX) {
+            flk_errmsg(errmsg, "the cluster does not start");
             return FLK_E_UNAVAILABLE;
         }
         pause_briefly();
@@ -408,9 +425,28 @@ static flk_err_t run_demo(demo_t *demo, const char *events, char *errmsg) {
     return err;
 }
 
-static void fini(demo_t *demo) {
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place) {
+    (void)status;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
+/* After a failure: ends what still runs, and removes the directory. */
+static void discard(demo_t *demo, bool keep) {
+    char errmsg[FLK_ERRMSG_BYTES];
     for (size_t i = 0; i < 2; i++) {
         flk_child_signal(&demo->agents[i], SIGTERM);
+        flk_err_t err = wait_end(&demo->agents[i], errmsg);
+        (void)err; /* it is the failure's consequence */
+    }
+    if (!keep && demo->cluster_dir[0] != '\0') {
+        nftw(demo->facts.dir, remove_entry, DIRS_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
+    }
+}
+
+static void fini(demo_t *demo) {
+    for (size_t i = 0; i < 2; i++) {
         flk_answers_fini(&demo->facts.rounds[i].answers);
     }
     free(demo->facts.example);
@@ -419,9 +455,15 @@ static void fini(demo_t *demo) {
 }
 
 int flk_command_demo(int argc, char **argv) {
-    bool json = argc == 3 && strcmp(argv[1], "--json") == 0;
+    bool json = false, keep = false, known = argc > 1;
     const char *events = argv[argc - 1];
-    if ((argc != 2 && !json) || events[0] == '-') {
+    for (int i = 1; i < argc - 1; i++) {
+        bool is_json = strcmp(argv[i], "--json") == 0, is_keep = strcmp(argv[i], "--keep") == 0;
+        known &= is_json || is_keep;
+        json |= is_json;
+        keep |= is_keep;
+    }
+    if (!known || events[0] == '-') {
         bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
         fputs(usage, help ? stdout : stderr);
         return help ? FLK_EXIT_OK : FLK_EXIT_USAGE;
@@ -435,7 +477,9 @@ int flk_command_demo(int argc, char **argv) {
     if (run_demo(demo, events, errmsg) == FLK_OK) {
         good = (json ? flk_demo_report_json : flk_demo_report)(&demo->facts, events);
     } else {
-        fprintf(stderr, "flk: demo: %s (everything it made is in %s)\n", errmsg, demo->facts.dir);
+        fprintf(stderr, "flk: demo: %s%s%s%s\n", errmsg, keep ? " (everything it made is in " : "",
+                keep ? demo->facts.dir : "", keep ? ")" : "");
+        discard(demo, keep);
     }
     fini(demo);
     curl_global_cleanup();

@@ -13,10 +13,10 @@
 #include "common/log.h"
 #include "common/settings.h"
 
-enum { WORKERS_DEFAULT = 2 };
+enum { WORKERS_DEFAULT = 2, OFFSET_MAX = 50000 };
 
 static const char usage[] =
-    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT] [--curve] [--json]\n\n"
+    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT] [--ports +N] [--curve] [--json]\n\n"
     "Starts a broker, N workers (2) and a gateway on this host and supervises them in the foreground: what ends is\n"
     "started again. Ctrl-C (SIGINT) or SIGTERM stops all in order, a second one at once. SIGHUP without a terminal "
     "goes on\n"
@@ -24,10 +24,11 @@ static const char usage[] =
     "  --workers N       worker processes, 1 to 64; they share the cores unless FLK_WORKER_THREADS is set\n"
     "  --data-dir DIR    logs, the inbox log, the store (FLK_DATA_DIR)\n"
     "  --http HOST:PORT  HTTP door (FLK_HTTP_LISTEN)\n"
+    "  --ports +N        every address that no setting has: its port, and N; for a second cluster on this host\n"
     "  --curve           every ZeroMQ link encrypted, with keys made once in DIR/keys: one for agents too\n"
     "  --json            one JSON object a line: when it is ready, when it stops, when it has stopped\n\n"
     "All programs take their other settings from the environment; see flk-gateway --help and so on.\n"
-    "Exit codes: 0 stopped as asked, 1 failed, 2 wrong setting or argument, or an address in use.\n\n";
+    "Exit codes: 0 stopped as asked, 1 failed, also when an address is in use, 2 wrong setting or argument.\n\n";
 
 static bool parse_workers(const char *text, unsigned *workers) {
     char *end;
@@ -36,15 +37,21 @@ static bool parse_workers(const char *text, unsigned *workers) {
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= FLK_CLUSTER_WORKERS_MAX;
 }
 
+static bool parse_offset(const char *text, unsigned *offset) {
+    char *end;
+    text += text[0] == '+';
+    unsigned long value = strtoul(text, &end, 10);
+    *offset = (unsigned)value;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= OFFSET_MAX;
+}
+
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *json) {
-    static const struct option known[] = {{"workers", required_argument, NULL, 'w'},
-                                          {"data-dir", required_argument, NULL, 'd'},
-                                          {"http", required_argument, NULL, 'p'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"curve", no_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option known[] = {
+        {"workers", required_argument, NULL, 'w'}, {"data-dir", required_argument, NULL, 'd'},
+        {"http", required_argument, NULL, 'p'},    {"ports", required_argument, NULL, 'o'},
+        {"json", no_argument, NULL, 'j'},          {"curve", no_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     *json = false;
     *options = (flk_cluster_options_t){.workers = WORKERS_DEFAULT};
     int option;
@@ -52,7 +59,8 @@ static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *js
         switch (option) {
         case 'w':
             if (!parse_workers(optarg, &options->workers)) {
-                fprintf(stderr, "flk: --workers: '%s' is not a number from 1 to %d\n", optarg, FLK_CLUSTER_WORKERS_MAX);
+                fprintf(stderr, "flk: up: --workers: '%s' is not a number from 1 to %d\n", optarg,
+                        FLK_CLUSTER_WORKERS_MAX);
                 return FLK_EXIT_USAGE;
             }
             break;
@@ -61,6 +69,12 @@ static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *js
             break;
         case 'p':
             options->http = optarg;
+            break;
+        case 'o':
+            if (!parse_offset(optarg, &options->ports_offset)) {
+                fprintf(stderr, "flk: up: --ports: '%s' is not a number from +1 to +%d\n", optarg, OFFSET_MAX);
+                return FLK_EXIT_USAGE;
+            }
             break;
         case 'c':
             options->curve = true;
@@ -92,6 +106,10 @@ static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
         printf("  %sits key%s      FLK_CURVE_DIR=%s FLK_CURVE_KEY_FILE=%s/agent.key\n", style.bold, style.end,
                cluster->keys, cluster->keys);
     }
+    if (!cluster->is_signed) {
+        printf("  %ssigning%s      %soff: whoever reaches a door is believed; see PCS_SIGN_ALG%s\n", style.bold,
+               style.end, style.yellow, style.end);
+    }
     printf("  %sdata%s         %s\n", style.bold, style.end, cluster->data_dir);
     printf("  %slogs%s         %s/logs/\n\n", style.bold, style.end, cluster->data_dir);
     printf("  %s%-11s %8s   %s%s\n", style.dim, "process", "pid", "pages", style.end);
@@ -111,9 +129,9 @@ static void say_where_json(const flk_cluster_t *cluster, uint64_t took_ms) {
         json_array_append_new(members, json_pack("{s:s, s:s, s:I, s:s}", "name", child->name, "program", child->program,
                                                  "pid", (json_int_t)child->pid, "address", child->address));
     }
-    flk_json_out(json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms,
-                           "http", cluster->http, "zmq", cluster->zmq, "data_dir", cluster->data_dir, "curve_dir",
-                           cluster->keys, "members", members));
+    flk_json_out(json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms,
+                           "http", cluster->http, "zmq", cluster->zmq, "signed", cluster->is_signed, "data_dir",
+                           cluster->data_dir, "curve_dir", cluster->keys, "members", members));
 }
 
 static void say_stopping(bool json) {
@@ -142,20 +160,19 @@ static int run_cluster(flk_cluster_t *cluster, bool json, char *errmsg) {
         flk_json_out(json_pack("{s:s, s:b}", "event", "stopped", "clean", clean));
     }
     flk_supervisor_destroy(&supervisor);
-    if (err == FLK_E_CLOSED) {
-        err = FLK_OK;
+    if (err == FLK_OK && !clean) {
+        flk_errmsg(errmsg, "what did not stop was killed");
     }
-    return err == FLK_OK && clean ? FLK_EXIT_OK : FLK_EXIT_FAILED;
+    if (err == FLK_OK || err == FLK_E_CLOSED) {
+        return clean ? FLK_EXIT_OK : FLK_EXIT_FAILED;
+    }
+    return flk_exit_status(err);
 }
 
 static void start_log(void) {
     flk_settings_t *settings;
-    flk_log_level_t level;
-    flk_log_format_t format;
     if (flk_settings_load(FLK_PROGRAM_FLK, &settings, NULL) == FLK_OK) {
-        FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
-        FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
-        flk_log_init("flk", level, format);
+        flk_program_start_log(settings);
         flk_settings_destroy(&settings);
     }
 }
@@ -171,11 +188,8 @@ int flk_command_up(int argc, char **argv) {
     flk_cluster_t *cluster;
     start_log();
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (flk_cluster_plan(&options, &cluster, errmsg) == FLK_OK) {
-        status = run_cluster(cluster, json, errmsg);
-    } else {
-        status = FLK_EXIT_USAGE;
-    }
+    flk_err_t err = flk_cluster_plan(&options, &cluster, errmsg);
+    status = err == FLK_OK ? run_cluster(cluster, json, errmsg) : flk_exit_status(err);
     if (errmsg[0] != '\0' && status != FLK_EXIT_OK) {
         fprintf(stderr, "flk: %s\n", errmsg);
     }

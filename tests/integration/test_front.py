@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import time
 import urllib.request
 
 import pytest
@@ -164,6 +165,35 @@ def test_status_without_cluster(tmp_path):
     assert done.returncode == 2 and "no cluster runs" in done.stderr and len(done.stderr.splitlines()) == 1, done
 
 
+# Two interrupts at once stop everything, and nothing is said that is no fault.
+def test_up_two_interrupts(up):
+    up.start_ready()
+    up.stopping = True
+    up.signal(signal.SIGINT)
+    time.sleep(0.05)  # the second one's moment is the test
+    up.signal(signal.SIGINT)
+    status = up.wait(20)
+    said = [line for line in up.log().splitlines() if line.startswith("flk: ")]
+    assert (status, said) in ((0, []), (1, ["flk: what did not stop was killed"])), up.log_tail()
+
+
+# Beside up, healthcheck and doctor ask each of its processes.
+def test_healthcheck_and_doctor_beside_up(up):
+    up.start_ready()
+    well = json.loads(run("flk", "healthcheck", "--json", env=up.env).stdout)
+    assert sorted(one["address"] for one in well["programs"]) == sorted(member["address"] for member in up.members().values()), well
+    os.kill(up.members()["worker-2"]["pid"], signal.SIGSTOP)
+    try:
+        for args in [], ["worker"]:
+            sick = run("flk", "healthcheck", "--timeout", 300, *args, env=up.env)
+            assert sick.returncode == 1 and up.members()["worker-2"]["address"] in sick.stderr, sick
+        report = json.loads(run("flk", "doctor", "--json", "worker", env=up.env, seconds=60).stdout)
+        said = [found["text"] for found in report["findings"] if found["check"] == "reach" and found["level"] == "fault"]
+        assert len(said) == 1 and said[0].startswith("worker-2 at"), report
+    finally:
+        os.kill(up.members()["worker-2"]["pid"], signal.SIGCONT)
+
+
 # When up itself is killed, its children end too.
 def test_up_killed(up):
     up.start_ready()
@@ -179,26 +209,63 @@ def test_up_refuses(up, tmp_path):
         taken.listen()
         address = "127.0.0.1:%d" % taken.getsockname()[1]
         for done in (run("flk", "up", "--http", address, env=up.env), run("flk", "up", env={**up.env, "FLK_ZMQ_LISTEN": "tcp://" + address})):
-            assert done.returncode == 2 and address in done.stderr and "in use" in done.stderr and len(done.stderr.splitlines()) == 1, done
+            assert done.returncode == 1 and address in done.stderr and "in use" in done.stderr and len(done.stderr.splitlines()) == 1, done
+    done = run("flk", "up", "--http", "nowhere", env=up.env)
+    assert done.returncode == 2 and "stop what" not in done.stderr and "--http" in done.stderr, done
     (tmp_path / "file").write_text("")
-    for args, word in (["--workers", "0"], "0"), (["--workers", "65"], "65"), (["--nonsense"], "nonsense"), (["x"], "x"), \
-            (["--data-dir", str(tmp_path / "file" / "data")], "file"):
+    for args, word in (["--workers", "0"], "0"), (["--workers", "65"], "65"), (["--nonsense"], "nonsense"), (["x"], "x"):
         done = run("flk", "up", *args, env=up.env)
         assert done.returncode == 2 and word in done.stderr and not done.stdout, done
+    done = run("flk", "up", "--data-dir", tmp_path / "file" / "data", env=up.env)
+    assert done.returncode == 1 and "file" in done.stderr and not done.stdout, done
     up.start_ready()
     done = run("flk", "up", env={**up.env, "FLK_HTTP_LISTEN": f"127.0.0.1:{free_port()}"})
-    assert done.returncode == 2 and "runs already" in done.stderr, done
+    assert done.returncode == 1 and "runs already" in done.stderr, done
 
 
-# A program that cannot start ends up with one line that names its log; nothing is left running.
-def test_up_with_a_child_that_cannot_start(tmp_path):
-    broken = Up(tmp_path, FLK_POLICY_FILE="/nonexistent")
-    done = run("flk", "up", env=broken.env, seconds=60)
-    assert done.returncode == 1, done
-    named = re.search(r"^flk: (worker-\d) ended while starting; the end of \S+\1\.log tells why$", done.stderr, re.M)
-    assert named, done
-    assert "/nonexistent" in broken.logs()[named.group(1)]  # the first to end; the others may be stopped before they say a word
-    assert not (broken.data_dir / "cluster.json").exists()
+# A program that refuses its settings ends up with its own line, and with the status of a wrong setting; nothing is left running.
+def test_up_with_a_child_that_refuses_its_settings(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("{}")
+    for wrong in {"FLK_POLICY_FILE": "/nonexistent"}, {"PCS_SIGN_ALG": "hmac", "PCS_KEYRING_FILE": key}:
+        broken = Up(tmp_path, **wrong)
+        done = run("flk", "up", env=broken.env, seconds=60)
+        said = [line for line in done.stderr.splitlines() if line.startswith("flk: ")]
+        assert done.returncode == 2 and len(said) == 1 and re.match(r"flk: worker-\d: (?!flk-worker)", said[0]), done
+        assert str(*[value for name, value in wrong.items() if name.endswith("_FILE")]) in said[0], said
+        assert not (broken.data_dir / "cluster.json").exists()
+
+
+# A second cluster needs a directory and --ports: every address moves, and both run.
+def test_up_beside_another(up, tmp_path):
+    up.start_ready()
+    offset = free_port() - 5000  # all of 5550 + offset and so on below 32000
+    (tmp_path / "second").mkdir()
+    second = Up(tmp_path / "second", 1, f"--ports +{offset} --json")
+    for name in ("FLK_ZMQ_LISTEN", "FLK_FRONTENDS", "FLK_BACKENDS"):
+        del second.env[name]
+    second.start()
+    wait_for(lambda: '"ready"' in second.log() or not second.alive(), 40, second.log_tail)
+    ready = next(json.loads(line) for line in second.log().splitlines() if '"ready"' in line)
+    assert ready["zmq"] == f"tcp://127.0.0.1:{5550 + offset}" and ready["http"] == second.env["FLK_HTTP_LISTEN"] and ready["signed"] is False
+    assert int(ready["members"][0]["address"].split(":")[1]) >= 8081 + offset
+    assert run("flk", "status", "--data-dir", second.data_dir).returncode == 0 and up.status().returncode == 0
+    second.stop(40)
+    for wrong in "0", "x", "+", "50001", "-1":
+        done = run("flk", "up", "--ports", wrong, env=up.env)
+        assert done.returncode == 2 and "--ports" in done.stderr and f"'{wrong}'" in done.stderr, done
+
+
+# That signing is off is said where the doors are named; with a key it is not.
+def test_up_is_loud_when_signing_is_off(up, tmp_path):
+    up.start_ready()
+    assert re.search(r"signing +off", up.log()) and "PCS_SIGN_ALG" in up.log()
+    up.stop(40)
+    (tmp_path / "signed").mkdir()
+    signed = Up(tmp_path / "signed", 1, PCS_SIGN_ALG="hmac", PCS_HMAC_KEY="0123456789abcdef0123456789abcdef")
+    signed.start_ready()
+    assert not re.search(r"signing +off", signed.log())
+    signed.stop(40)
 
 
 # A wrong setting of any program stops up before it starts anything.
@@ -216,8 +283,16 @@ def test_demo(tmp_path):
         assert re.search(line, done.stdout, re.M), f"{line}\n{done.stdout}"
 
 
-# A file that is not there, and no file at all, are told in one line and with the usage.
+# A demo that fails in the middle says why in the words of the program that failed, and leaves nothing.
+def test_demo_that_fails(tmp_path):
+    done = run("flk", "demo", QUAKES, env={"TMPDIR": tmp_path, "FLK_POLICY_FILE": "/nonexistent"}, seconds=60)
+    assert done.returncode == 1 and "/nonexistent" in done.stderr and not list(tmp_path.iterdir()), done
+
+
+# A file that is not there, and no file at all, are told in one line and with the usage. What the demo made goes, but for --keep.
 def test_demo_refuses(tmp_path):
     done = run("flk", "demo", tmp_path / "none.csv", env={"TMPDIR": tmp_path})
-    assert done.returncode == 1 and "none.csv" in done.stderr, done
+    assert done.returncode == 1 and "none.csv" in done.stderr and not list(tmp_path.iterdir()), done
+    kept = run("flk", "demo", "--keep", tmp_path / "none.csv", env={"TMPDIR": tmp_path})
+    assert kept.returncode == 1 and str(*tmp_path.iterdir()) in kept.stderr, kept
     assert run("flk", "demo").returncode == 2

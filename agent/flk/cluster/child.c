@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BACKOFF_MS_MIN = 100, BACKOFF_MS_MAX = 10000, STABLE_MS = 10000, EXIT_CANNOT_RUN = 127 };
+enum { BACKOFF_MS_MIN = 100, BACKOFF_MS_MAX = 10000, STABLE_MS = 10000, EXIT_CANNOT_RUN = 127, END_BYTES = 4096 };
 
 void flk_child_set(flk_child_t *child, const char *name, const char *value) {
     FLK_ASSERT(child->settings_len < FLK_CHILD_SETTINGS_MAX && strlen(value) < sizeof child->settings[0].value);
@@ -58,6 +58,7 @@ flk_err_t flk_child_start(flk_child_t *child, char *errmsg) {
         flk_errmsg(errmsg, "cannot write %.200s: %s", child->log_path, strerror(errno));
         return FLK_E_IO;
     }
+    child->log_bytes = lseek(log_fd, 0, SEEK_END);
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
@@ -82,8 +83,32 @@ bool flk_child_reap(flk_child_t *child, char how[32]) {
     }
     bool signalled = WIFSIGNALED(status);
     snprintf(how, 32, "%s %d", signalled ? "signal" : "status", signalled ? WTERMSIG(status) : WEXITSTATUS(status));
+    child->exit_status = signalled ? -1 : WEXITSTATUS(status);
     child->pid = 0;
     return true;
+}
+
+void flk_child_last_line(const flk_child_t *child, char *line, size_t line_bytes) {
+    char end[END_BYTES + 1];
+    line[0] = '\0';
+    int fd = open(child->log_path, O_RDONLY | O_CLOEXEC);
+    off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+    off_t from = size - child->log_bytes > END_BYTES ? size - END_BYTES : child->log_bytes;
+    ssize_t got = fd >= 0 && size > from ? pread(fd, end, END_BYTES, from) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    while (got > 0 && end[got - 1] == '\n') {
+        got--;
+    }
+    end[got > 0 ? got : 0] = '\0';
+    const char *last = strrchr(end, '\n');
+    last = last != NULL ? last + 1 : end;
+    char name[FLK_CHILD_NAME_BYTES + 8];
+    bool is_front = strcmp(child->program, "flk") == 0;
+    int name_len = snprintf(name, sizeof name, "%s%s: ", is_front ? "" : "flk-", child->program);
+    bool named = strncmp(last, name, (size_t)name_len) == 0;
+    snprintf(line, line_bytes, "%s", last + (named ? name_len : 0));
 }
 
 void flk_child_back_off(flk_child_t *child, uint64_t now_ms) {

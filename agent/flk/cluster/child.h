@@ -27,7 +27,9 @@ typedef struct flk_child {
     flk_child_setting_t settings[FLK_CHILD_SETTINGS_MAX]; /* over the inherited environment */
     size_t settings_len;
 
-    pid_t pid; /* 0 = not running */
+    pid_t pid;         /* 0 = not running */
+    int exit_status;   /* of the last run that has ended; -1: a signal ended it */
+    int64_t log_bytes; /* of its log when it was started */
     int64_t started_wall_ms;
     uint64_t started_ms, restart_at_ms;
     unsigned backoff_ms, restarts;
@@ -42,6 +44,9 @@ FLK_MUST_CHECK flk_err_t flk_child_start(flk_child_t *child, char *errmsg);
 
 /* Reaps it when it has ended: true, with "signal 9" or "status 1" in how. Does not block. */
 bool flk_child_reap(flk_child_t *child, char how[32]);
+
+/* The last line of its log since its start, "" for none, without the program's name before it. */
+void flk_child_last_line(const flk_child_t *child, char *line, size_t line_bytes);
 
 /* After an exit that nobody asked for: sets restart_at_ms, 100 ms from now, doubling up to 10 s while it keeps
  * ending within 10 s of its start. */

@@ -87,6 +87,22 @@ static flk_err_t make_directory(flk_cluster_t *cluster, const char *dir, char *e
 
 /* ---- the addresses ---- */
 
+static bool is_set(const char *name) {
+    char file_name[64];
+    snprintf(file_name, sizeof file_name, "%s_FILE", name);
+    return getenv(name) != NULL || getenv(file_name) != NULL;
+}
+
+/* An address as its setting has it; when nobody set it, `offset` further on. */
+static void shift_address(const char *address, const char *name, unsigned offset, char *out, size_t out_bytes) {
+    const char *colon = strrchr(address, ':');
+    if (offset == 0 || is_set(name) || colon == NULL) {
+        snprintf(out, out_bytes, "%s", address);
+    } else {
+        snprintf(out, out_bytes, "%.*s:%lu", (int)(colon - address), address, strtoul(colon + 1, NULL, 10) + offset);
+    }
+}
+
 typedef struct port_check {
     const char *what;
     char *errmsg;
@@ -105,20 +121,23 @@ static flk_err_t check_ports(const char *list, const char *what, const char *adv
     char reason[FLK_ERRMSG_BYTES] = "";
     port_check_t check = {.what = what, .errmsg = reason, .err = FLK_OK};
     flk_settings_each(list, check_one_port, &check);
-    if (check.err != FLK_OK) {
-        flk_errmsg(errmsg, "%s: %.200s; stop what holds it, or choose another with %s", what, reason, advice);
+    if (check.err == FLK_E_CONFIG) {
+        flk_errmsg(errmsg, "%s: %.200s; it is set by %s", what, reason, advice);
+    } else if (check.err != FLK_OK) {
+        flk_errmsg(errmsg, "%s: %.200s; stop what holds it, or choose another with %s, or all with --ports +100", what,
+                   reason, advice);
     }
     return check.err;
 }
 
-static flk_err_t check_doors(const char *http, const all_settings_t *all, char *errmsg) {
+static flk_err_t check_doors(const flk_cluster_t *cluster, const char *http, char *errmsg) {
     const struct {
         const char *address, *what, *advice;
     } doors[] = {
         {http, "HTTP door", "--http HOST:PORT"},
-        {flk_settings_str(all->gateway, FLK_SET_ZMQ_LISTEN), "ZeroMQ door", "FLK_ZMQ_LISTEN"},
-        {flk_settings_str(all->broker, FLK_SET_FRONTENDS), "broker's side towards gateways", "FLK_FRONTENDS"},
-        {flk_settings_str(all->broker, FLK_SET_BACKENDS), "broker's side towards workers", "FLK_BACKENDS"},
+        {cluster->zmq, "ZeroMQ door", "FLK_ZMQ_LISTEN"},
+        {cluster->frontends, "broker's side towards gateways", "FLK_FRONTENDS"},
+        {cluster->backends, "broker's side towards workers", "FLK_BACKENDS"},
     };
     for (size_t i = 0; i < FLK_COUNT_OF(doors); i++) {
         flk_err_t err = check_ports(doors[i].address, doors[i].what, doors[i].advice, errmsg);
@@ -204,22 +223,28 @@ static void give_threads(flk_child_t *child, unsigned workers) {
 static flk_err_t lay_out(flk_cluster_t *cluster, const flk_cluster_options_t *options, const char *http, char *errmsg) {
     cluster->children = flk_start_alloc((options->workers + 2) * sizeof *cluster->children);
     flk_child_t *child;
-    unsigned broker_port = BROKER_PAGES_PORT;
+    unsigned broker_port = BROKER_PAGES_PORT + options->ports_offset;
     flk_err_t err = add_child(cluster, "broker", 0, &child, errmsg);
     if (err == FLK_OK) {
+        flk_child_set(child, "FLK_FRONTENDS", cluster->frontends);
+        flk_child_set(child, "FLK_BACKENDS", cluster->backends);
         err = give_pages(child, &broker_port, errmsg);
     }
-    unsigned worker_port = broker_port > WORKER_PAGES_PORT ? broker_port : WORKER_PAGES_PORT;
+    unsigned worker_port = WORKER_PAGES_PORT + options->ports_offset;
+    worker_port = broker_port > worker_port ? broker_port : worker_port;
     for (unsigned i = 1; i <= options->workers && err == FLK_OK; i++) {
         err = add_child(cluster, "worker", i, &child, errmsg);
         if (err == FLK_OK) {
             give_threads(child, options->workers);
+            flk_child_set(child, "FLK_BACKENDS", cluster->backends);
             err = give_pages(child, &worker_port, errmsg);
         }
     }
     if (err == FLK_OK) {
         err = add_child(cluster, "gateway", 0, &child, errmsg);
         flk_child_set(child, "FLK_HTTP_LISTEN", http);
+        flk_child_set(child, "FLK_ZMQ_LISTEN", cluster->zmq);
+        flk_child_set(child, "FLK_FRONTENDS", cluster->frontends);
         flk_port_connectable(http, child->address, sizeof child->address);
         snprintf(cluster->http, sizeof cluster->http, "%s", child->address);
     }
@@ -231,14 +256,26 @@ static flk_err_t plan(flk_cluster_t *cluster, const flk_cluster_options_t *optio
     if (err != FLK_OK) {
         return err;
     }
-    const char *http = options->http != NULL ? options->http : flk_settings_str(all->front, FLK_SET_HTTP_LISTEN);
+    char http[FLK_CLUSTER_ENDPOINT_BYTES];
+    unsigned offset = options->ports_offset;
+    if (options->http != NULL) {
+        snprintf(http, sizeof http, "%s", options->http);
+    } else {
+        shift_address(flk_settings_str(all->front, FLK_SET_HTTP_LISTEN), "FLK_HTTP_LISTEN", offset, http, sizeof http);
+    }
     const char *dir = options->data_dir != NULL ? options->data_dir : flk_settings_str(all->front, FLK_SET_DATA_DIR);
-    snprintf(cluster->zmq, sizeof cluster->zmq, "%s", flk_settings_str(all->gateway, FLK_SET_ZMQ_LISTEN));
+    shift_address(flk_settings_str(all->gateway, FLK_SET_ZMQ_LISTEN), "FLK_ZMQ_LISTEN", offset, cluster->zmq,
+                  sizeof cluster->zmq);
+    shift_address(flk_settings_str(all->broker, FLK_SET_FRONTENDS), "FLK_FRONTENDS", offset, cluster->frontends,
+                  sizeof cluster->frontends);
+    shift_address(flk_settings_str(all->broker, FLK_SET_BACKENDS), "FLK_BACKENDS", offset, cluster->backends,
+                  sizeof cluster->backends);
+    cluster->is_signed = strcmp(flk_settings_str(all->worker, FLK_SET_SIGN_ALG), "none") != 0;
     snprintf(cluster->user, sizeof cluster->user, "%s", flk_settings_str(all->front, FLK_SET_METRICS_USER));
     snprintf(cluster->pass, sizeof cluster->pass, "%s", flk_settings_str(all->front, FLK_SET_METRICS_PASS));
     err = make_directory(cluster, dir, errmsg);
     if (err == FLK_OK) {
-        err = check_doors(http, all, errmsg);
+        err = check_doors(cluster, http, errmsg);
     }
     if (err == FLK_OK && options->curve) {
         err = make_keys(cluster, errmsg);

@@ -13,10 +13,11 @@ enum {
 };
 
 typedef struct flk_cluster_options {
-    unsigned workers;     /* 1..FLK_CLUSTER_WORKERS_MAX */
-    const char *data_dir; /* NULL = FLK_DATA_DIR */
-    const char *http;     /* NULL = FLK_HTTP_LISTEN */
-    bool curve;           /* ZeroMQ links encrypted, with keys in the data directory */
+    unsigned workers;      /* 1..FLK_CLUSTER_WORKERS_MAX */
+    const char *data_dir;  /* NULL = FLK_DATA_DIR */
+    const char *http;      /* NULL = FLK_HTTP_LISTEN */
+    unsigned ports_offset; /* added to the port of each address that nobody set */
+    bool curve;            /* ZeroMQ links encrypted, with keys in the data directory */
 } flk_cluster_options_t;
 
 typedef struct flk_cluster {
@@ -25,6 +26,8 @@ typedef struct flk_cluster {
     char zmq[FLK_CLUSTER_ENDPOINT_BYTES];                                /* endpoint of the ZeroMQ door, or "off" */
     char user[FLK_CLUSTER_SECRET_BYTES], pass[FLK_CLUSTER_SECRET_BYTES]; /* of /metrics; "" = open */
     char keys[PATH_MAX]; /* FLK_CURVE_DIR of all; "" = links without CURVE, or by the environment's keys */
+    char frontends[FLK_CLUSTER_ENDPOINT_BYTES], backends[FLK_CLUSTER_ENDPOINT_BYTES]; /* of the broker */
+    bool is_signed; /* the workers verify signatures */
     int lock_fd;
     flk_child_t *children; /* in the order of starting: broker, workers, gateway */
     size_t children_len;

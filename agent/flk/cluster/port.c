@@ -51,7 +51,7 @@ flk_err_t flk_port_check(const char *address, char *errmsg) {
     if (!split(scheme != NULL ? scheme + 3 : address, host, &port) ||
         getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &hints, &found) != 0) {
         flk_errmsg(errmsg, "%.160s is not an address to listen on", address);
-        return FLK_E_INVALID;
+        return FLK_E_CONFIG;
     }
     int failure = try_bind(found);
     freeaddrinfo(found);

@@ -6,7 +6,7 @@
 #include "common/err.h"
 
 /* Tries to bind `address` ("host:port", "tcp://host:port", host may be * or 0.0.0.0) and lets it go again. FLK_OK:
- * free, or not TCP ("off", ipc://…). FLK_E_LOCKED: in use; FLK_E_INVALID: no address. Both with a line in errmsg. */
+ * free, or not TCP ("off", ipc://…). FLK_E_LOCKED: in use; FLK_E_CONFIG: no address. Both with a line in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_port_check(const char *address, char *errmsg);
 
 /* Connects to `address` ("host:port", "scheme://host[:port][/path]"; http and https have their ports) and hangs up

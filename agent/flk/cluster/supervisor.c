@@ -19,6 +19,7 @@
 #include "agent/flk/cluster/cluster_file.h"
 #include "agent/flk/cluster/probe.h"
 #include "common/log.h"
+#include "common/program.h"
 
 enum { READY_MS_MAX = 30000, READY_POLL_MS = 25, PROBE_MS_MAX = 2000, STOP_MS_MAX = 30000, IDLE_MS = 60000 };
 
@@ -162,6 +163,18 @@ static bool is_ready(const flk_child_t *child, char why[FLK_ERRMSG_BYTES]) {
     return ready;
 }
 
+/* In its own words, when it had any. */
+static flk_err_t tell_end(const flk_child_t *child, char *errmsg) {
+    char line[FLK_ERRMSG_BYTES];
+    flk_child_last_line(child, line, sizeof line);
+    if (line[0] != '\0') {
+        flk_errmsg(errmsg, "%s: %s", child->name, line);
+    } else {
+        flk_errmsg(errmsg, "%s ended while starting, without a word in %.200s", child->name, child->log_path);
+    }
+    return child->exit_status == FLK_EXIT_USAGE ? FLK_E_CONFIG : FLK_E_UNAVAILABLE;
+}
+
 static flk_err_t wait_ready(flk_supervisor_t *supervisor, const flk_child_t *child, uint64_t deadline_ms,
                             char *errmsg) {
     char why[FLK_ERRMSG_BYTES];
@@ -169,8 +182,7 @@ static flk_err_t wait_ready(flk_supervisor_t *supervisor, const flk_child_t *chi
         wait_for_signals(supervisor, flk_mono_ms() + READY_POLL_MS);
         const flk_child_t *ended = reap_all(supervisor);
         if (ended != NULL) {
-            flk_errmsg(errmsg, "%s ended while starting; the end of %.200s tells why", ended->name, ended->log_path);
-            return FLK_E_UNAVAILABLE;
+            return tell_end(ended, errmsg);
         }
         if (supervisor->stop_requests > 0) {
             flk_errmsg(errmsg, "stopped while starting");

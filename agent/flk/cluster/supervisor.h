@@ -12,8 +12,9 @@ typedef struct flk_supervisor flk_supervisor_t; /* Opaque. */
 FLK_MUST_CHECK flk_err_t flk_supervisor_new(flk_cluster_t *cluster, flk_supervisor_t **supervisor, char *errmsg);
 void flk_supervisor_destroy(flk_supervisor_t **supervisor);
 
-/* Starts all and waits until each /readyz says 200. Errors: FLK_E_CLOSED, asked to stop meanwhile; FLK_E_UNAVAILABLE,
- * one ended or was not ready in time: errmsg names it and its log. The caller stops the rest. */
+/* Starts all and waits until each /readyz says 200. Errors: FLK_E_CLOSED, asked to stop meanwhile; FLK_E_CONFIG,
+ * one refused its settings; FLK_E_UNAVAILABLE, one ended or was not ready in time: errmsg names it, with the last line
+ * of its log. The caller stops the rest. */
 FLK_MUST_CHECK flk_err_t flk_supervisor_start(flk_supervisor_t *supervisor, char *errmsg);
 
 /* Until SIGINT, SIGTERM, or the SIGHUP of a terminal that is closed. Without a terminal SIGHUP goes on to all: they

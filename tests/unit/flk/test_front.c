@@ -122,7 +122,7 @@ START_TEST(test_front_port_check) {
     ck_assert_int_eq(flk_port_check(text, errmsg), FLK_OK);
     ck_assert_int_eq(flk_port_check("off", errmsg), FLK_OK);
     ck_assert_int_eq(flk_port_check("ipc:///x", errmsg), FLK_OK);
-    ck_assert_int_eq(flk_port_check("nowhere", errmsg), FLK_E_INVALID);
+    ck_assert_int_eq(flk_port_check("nowhere", errmsg), FLK_E_CONFIG);
     ck_assert_str_eq(errmsg, "nowhere is not an address to listen on");
 }
 END_TEST
