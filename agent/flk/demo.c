@@ -3,8 +3,8 @@
  * worker is killed -> all of it again -> the report (demo_report.c).
  *
  * Everything is done by the real programs, as a user would run them, and kept in the directory. Whatever fails ends the
- * demo with one line, in the words of the program that failed, and the directory goes unless --keep is given. Children end
- * with us (they get SIGTERM when this process dies). */
+ * demo with one line, in the words of the program that failed, and the directory goes unless --keep is given. Children
+ * end with us (they get SIGTERM when this process dies). */
 #include <curl/curl.h>
 #include <ftw.h>
 #include <signal.h>
