@@ -19,14 +19,12 @@ static void enter_table(flk_relay_t *relay, flk_submission_t *submission) {
     }
 }
 
+/* Out of the log alone: by the rules of the version that logged it, or of before bodies were parsed first, it was a PCS. */
 static void refuse_malformed(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
-    uint16_t status = submission->parse_err == FLK_E_TOO_LARGE ? 413 : 400;
-    if (submission->door == FLK_DOOR_LOG) {
-        flk_log(FLK_LOG_WARN, "record_malformed", FLK_U("lsn", submission->entry.lsn),
-                FLK_S("field", submission->fault.field), FLK_S("why", submission->fault.reason));
-    }
-    flk_answer_init_problem(&answer, status, submission->fault.field, submission->fault.reason, 0);
+    flk_log(FLK_LOG_WARN, "record_malformed", FLK_U("lsn", submission->entry.lsn),
+            FLK_S("field", submission->fault.field), FLK_S("why", submission->fault.reason));
+    flk_submission_refusal(submission, &answer);
     flk_settle_end(relay, submission, &answer);
 }
 
@@ -35,7 +33,7 @@ static void refuse_lost(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
     flk_counter_add(relay->gateway->metrics.refused, 1);
     flk_answer_init_problem(&answer, 503, "", "the inbox log could not make the record durable", FLK_RETRY_MS);
-    flk_settle_tell(relay, submission, &answer);
+    flk_settle_tell(relay->gateway, submission, &answer);
     flk_settle_forget(relay, submission);
 }
 
@@ -47,7 +45,7 @@ void flk_relay_arrive(flk_relay_t *relay, flk_submission_t *submission) {
     } else if (submission->parse_err != FLK_OK) {
         refuse_malformed(relay, submission);
     } else if (flk_inflight_find(relay->table, submission->entry.lsn) != NULL) {
-        /* Its door was so slow that the re-drive took the record up. */
+        /* The log's writer was so slow to hand it over that the re-drive took the record up. */
         flk_settle_defer(relay, submission, 0, "the record is being verified; send again for the outcome");
     } else if (flk_dlq_contains(relay->gateway->dlq, submission->pcs_id)) {
         flk_settle_dead_letter(relay, submission, FLK_FLAG_DUPLICATE | FLK_FLAG_DEAD_LETTER);

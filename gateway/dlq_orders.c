@@ -158,9 +158,6 @@ static void carry_out(flk_relay_t *relay, const flk_wal_record_t *record) {
     orders->under_way++;
     flk_admission_observe(relay->gateway); /* a record of its own, with an end of its own */
     flk_wal_append(relay->gateway->inbox, &submission->entry);
-    if (flk_submission_pass(submission)) {
-        flk_arrivals_push(&relay->gateway->arrivals, submission, submission);
-    }
 }
 
 void flk_dlq_orders_arrived(flk_relay_t *relay, flk_submission_t *submission) {

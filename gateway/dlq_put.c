@@ -40,7 +40,7 @@ void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission) {
         }
         flk_answer_init_problem(&answer, 503, "", "the dead-letter log could not make the record durable",
                                 FLK_RETRY_MS);
-        flk_settle_tell(relay, submission, &answer);
+        flk_settle_tell(relay->gateway, submission, &answer);
         flk_list_remove(&submission->by_age);
         flk_list_push(&relay->dlq_failed, &submission->by_state);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body
- * within its limit, let it in (or 429, 503), hand it to the log, parse it while the log syncs; that is all that its thread does.
+ * within its limit, let it in (or 429, 503), parse it (or 400), hand it to the log; that is all that its thread does.
  * The relay prints the answer and sends it, so that the thread need not be woken for that (common/http/exchange.h).
  *
  * A body that does not come in time or in full is refused and the connection closed; nothing is kept. Should the relay

@@ -7,6 +7,7 @@
 
 /* Each submission that a door observes is counted in `ingest`, and ends in exactly one of
  *   throttled, refused            it never had a record, or lost it with the log
+ *   rejected_400, rejected_413    it is no PCS, and never had a record
  *   accepted, escalated, dedup_hits, rejected_*   by the verdict that settled its record
  *   (none yet)                    its record is un-acked: it waits, or is driven again until it has a verdict
  * so in one life of the process, between requests,

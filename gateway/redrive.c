@@ -9,7 +9,7 @@
  * cannot be verified now do not hold up those behind them.
  *
  * What cannot be read is passed over, reported once for as long as it does not change, and stays in the log for
- * flk-replay; so does a record of a kind that only a later version knows. What is no PCS (it was logged before it was parsed) is
+ * flk-replay; so does a record of a kind that only a later version knows. What is no PCS (logs of earlier versions hold bodies that were not parsed first) is
  * acked: driving it again would change nothing. */
 #include "gateway/redrive.h"
 
@@ -85,8 +85,8 @@ void flk_redrive_progress(flk_relay_t *relay) {
     relay->redrive->backoff_ms = BACKOFF_MS_MIN;
 }
 
-/* What was committed a whole period ago has left its door by now. Should a door be slower still, flk_relay_arrive finds
- * the record in the table, or the log knows that it was settled: either is harmless. */
+/* What was committed a whole period ago has come to the relay by now. Should the log's writer be slower still, flk_relay_arrive
+ * finds the record in the table, or the log knows that it was settled: either is harmless. */
 static void move_horizon(flk_relay_t *relay) {
     flk_redrive_t *redrive = relay->redrive;
     if (relay->now_ms < redrive->next_horizon_ms) {

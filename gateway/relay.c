@@ -4,7 +4,7 @@
  *
  * What may go wrong, and what is done:
  *   the log could not make the record durable   503, never counted as accepted
- *   malformed                                   400 or 413, the record is acked: driving it again would change nothing
+ *   malformed                                   400 or 413 at the door, before the log
  *   no broker, no worker, no verdict in time    503 at the deadline; the record goes on and is acked by a late verdict
  *   a broker lost                               what it had is sent to another, or to the same one when it is back
  *   UNAVAILABLE, BUSY                           503; the record stays un-acked and is driven again, with back-off
@@ -65,7 +65,7 @@ static void run_deadlines(flk_relay_t *relay) {
         flk_answer_init_problem(
             &answer, 503, "", "no verdict in time; the record is kept and will be verified, send again for the outcome",
             FLK_RETRY_MS);
-        if (flk_settle_tell(relay, submission, &answer)) {
+        if (flk_settle_tell(relay->gateway, submission, &answer)) {
             flk_counter_add(relay->gateway->metrics.timeouts, 1);
         }
         if (submission->state == FLK_SUBMISSION_PENDING || submission->state == FLK_SUBMISSION_SENT) {
@@ -181,7 +181,7 @@ void flk_relay_stop(flk_relay_t *relay) {
 static void abandon(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
     flk_answer_init_problem(&answer, 503, "", "the gateway is shutting down; the record is kept", FLK_RETRY_MS);
-    flk_settle_tell(relay, submission, &answer);
+    flk_settle_tell(relay->gateway, submission, &answer);
     flk_settle_forget(relay, submission);
 }
 

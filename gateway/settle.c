@@ -46,11 +46,11 @@ bool flk_settle_late(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answe
     return pcs_id != NULL && flk_answer_is_about(answer, pcs_id) && ack(relay, lsn, answer);
 }
 
-bool flk_settle_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
+bool flk_settle_tell(flk_gateway_t *gateway, flk_submission_t *submission, flk_answer_t *answer) {
     if (submission->tell == NULL || !flk_submission_claim(submission)) {
         return false;
     }
-    atomic_fetch_sub_explicit(&relay->gateway->awaited, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&gateway->awaited, 1, memory_order_relaxed);
     submission->tell(submission, answer);
     return true;
 }
@@ -76,7 +76,7 @@ void flk_settle_forget(flk_relay_t *relay, flk_submission_t *submission) {
 
 void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
     ack(relay, submission->entry.lsn, answer);
-    flk_settle_tell(relay, submission, answer);
+    flk_settle_tell(relay->gateway, submission, answer);
     flk_settle_forget(relay, submission);
     flk_answer_fini(answer);
 }
@@ -95,7 +95,7 @@ void flk_settle_defer(flk_relay_t *relay, flk_submission_t *submission, uint32_t
     flk_answer_t answer;
     flk_counter_add(relay->gateway->metrics.unavailable, 1);
     flk_answer_init_problem(&answer, 503, "", why, retry_ms == 0 ? FLK_RETRY_MS : retry_ms);
-    flk_settle_tell(relay, submission, &answer);
+    flk_settle_tell(relay->gateway, submission, &answer);
     flk_settle_forget(relay, submission);
 }
 

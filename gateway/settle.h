@@ -3,10 +3,11 @@
 #ifndef FLK_GATEWAY_SETTLE_H
 #define FLK_GATEWAY_SETTLE_H
 
-#include "gateway/relay.h"
+#include "gateway/gateway.h"
 
-/* Tells the client; false when it was told before, or there is none. What `answer` holds may be moved. */
-bool flk_settle_tell(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
+/* Tells the client; false when it was told before, or there is none. What `answer` holds may be moved. For a submission that the
+ * relay does not have yet, the thread that has it may do this. */
+bool flk_settle_tell(flk_gateway_t *gateway, flk_submission_t *submission, flk_answer_t *answer);
 /* A final answer: acks, counts, tells, lets go. What `answer` holds is moved or freed. */
 void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
 /* The final answer for a dead letter; with FLK_FLAG_DUPLICATE in `flags` for one that the queue held before. */

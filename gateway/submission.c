@@ -10,7 +10,6 @@ flk_submission_t *flk_submission_new(flk_door_t door) {
         return NULL;
     }
     submission->door = door;
-    atomic_init(&submission->gates, 2);
     atomic_init(&submission->refs, 1);
     atomic_init(&submission->claimed, false);
     zmq_msg_init(&submission->pcs);
@@ -89,8 +88,9 @@ void flk_submission_drop_json(flk_submission_t *submission) {
     submission->json = NULL;
 }
 
-bool flk_submission_pass(flk_submission_t *submission) {
-    return atomic_fetch_sub_explicit(&submission->gates, 1, memory_order_acq_rel) == 1;
+void flk_submission_refusal(const flk_submission_t *submission, flk_answer_t *answer) {
+    uint16_t status = submission->parse_err == FLK_E_TOO_LARGE ? 413 : 400;
+    flk_answer_init_problem(answer, status, submission->fault.field, submission->fault.reason, 0);
 }
 
 bool flk_submission_claim(flk_submission_t *submission) {

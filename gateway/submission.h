@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* One submission on its way through the gateway, from either door or from the log.
  *
- *   door thread            log's writer           relay thread
- *   ───────────            ────────────           ────────────
- *   new ── append ───────▶ synced ──┐
- *    └──── parse ── gate ◀── gate ──┘
- *                     └── the last one ──▶ ARRIVING ─▶ PENDING ◀─▶ SENT ─▶ SETTLED (log acked, answered)
- *                                             │    link lost, WELCOME │        ▲ ▲
- *                                             │                       └── DEAD ──┤ a dead letter, until its own
- *                                             └─ malformed, not durable: answered┘ log has it
+ *   door thread            log's writer         relay thread
+ *   ───────────            ────────────         ────────────
+ *   new ─▶ parsed ───────▶ synced ────────────▶ ARRIVING ─▶ PENDING ◀─▶ SENT ─▶ SETTLED (log acked, answered)
+ *           └─ no PCS: answered, never logged      │    link lost, WELCOME │        ▲ ▲
+ *                                                  │                       └─ DEAD ─┘ │ a dead letter, until its own log has it
+ *                                                  └─ not durable: answered ──────────┘
  *
- * Parsing runs beside the sync. After the gates only the relay thread touches a submission, and tells the client; the HTTP door
+ * From the append on only the log's writer and then the relay thread touch a submission. The relay tells the client; the HTTP door
  * only claims that for itself when it is late. PENDING, SENT and DEAD ones are in the in-flight table; a submission that is let
  * go of before its end (503) goes to SETTLED too, and its record stays in the log. */
 #ifndef FLK_GATEWAY_SUBMISSION_H
@@ -41,12 +39,11 @@ typedef void flk_tell_fn(flk_submission_t *submission, flk_answer_t *answer);
 
 struct flk_submission {
     flk_wal_entry_t entry; /* first: the log hands this pointer back */
-    atomic_int gates;      /* synced and parsed; whoever takes the last one passes the submission on */
     atomic_int refs;       /* the relay's, and the HTTP door's until its client is told */
     flk_door_t door;
     flk_submission_state_t state;
 
-    char *json;    /* HTTP and re-driven JSON: the body as it came; heap; until the gates are passed */
+    char *json;    /* HTTP and re-driven JSON: the body as it came; heap; until the log has it */
     zmq_msg_t pcs; /* the body as msgpack: what is sent to a broker */
     flk_err_t parse_err;
     flk_pcs_fault_t fault; /* when parse_err says so */
@@ -70,7 +67,7 @@ struct flk_submission {
     uint64_t dlq_lsn;                  /* replayed from the dead-letter log: its record there; else 0 */
 };
 
-/* Out of memory gives NULL. Starts with one reference and both gates shut. */
+/* Out of memory gives NULL. Starts with one reference. */
 flk_submission_t *flk_submission_new(flk_door_t door);
 void flk_submission_ref(flk_submission_t *submission);
 void flk_submission_unref(flk_submission_t **submission); /* frees with the last reference; NULL is allowed */
@@ -84,11 +81,11 @@ void flk_submission_set_msgpack(flk_submission_t *submission, zmq_msg_t *body);
  * that belongs to it are the calling thread's own. */
 void flk_submission_parse(flk_submission_t *submission, flk_pcs_reader_t *reader);
 
-/* Frees the JSON text once both gates are passed: nobody reads it any more. */
-void flk_submission_drop_json(flk_submission_t *submission);
+/* Initialises `answer` with the refusal of a submission that is no PCS: 400 or 413 with the field at fault. */
+void flk_submission_refusal(const flk_submission_t *submission, flk_answer_t *answer);
 
-/* Passes one gate. True: it was the last. */
-FLK_MUST_CHECK bool flk_submission_pass(flk_submission_t *submission);
+/* Frees the JSON text once the log has it: nobody reads it any more. */
+void flk_submission_drop_json(flk_submission_t *submission);
 
 /* True for the one caller that may answer. */
 FLK_MUST_CHECK bool flk_submission_claim(flk_submission_t *submission);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The door for internal agents: a ROUTER on the relay's thread. A SUBMIT takes the same way as an HTTP request:
- * admitted, appended, parsed beside the sync; its answer carries the id that the agent chose.
+ * admitted, parsed, appended; its answer carries the id that the agent chose.
  *
  * Malformed and unknown frames are counted and ignored: they have no id to be answered under. An agent with as many
  * unanswered submissions as its credit is told BUSY. An answer for an agent that is gone, or does not read, is dropped: the
@@ -137,8 +137,10 @@ static void submit(flk_relay_t *relay, flk_message_t *message) {
         flk_agents_give(relay->door->agents, &message->route);
         answer_agent(relay, &message->route, &message->frame.id, &answer);
     } else {
-        flk_list_push(&relay->watched, &submission->by_age);
-        flk_ingest_start(relay->gateway, submission, relay->reader);
+        if (flk_ingest_start(relay->gateway, submission,
+                             relay->reader)) { /* it cannot come back before this thread looks */
+            flk_list_push(&relay->watched, &submission->by_age);
+        }
     }
 }
 

@@ -73,7 +73,7 @@ def test_unacked_records_get_their_outcome(seed):
                 assert answer.body["duplicate"] is True and answer.outcome() == doors.predicted(pcs), answer
 
 
-# A record that can never have an outcome (malformed, wrong signature) is not driven for ever: it is acked too.
+# A body that is no PCS is never logged; a record that can never have an outcome (wrong signature) is acked, not driven for ever.
 def test_refused_records_are_settled(seed):
     factory = reference.Factory(seed)
     with Cluster() as cluster, cluster.http() as http, cluster.zmq() as zmq:

@@ -33,9 +33,12 @@ START_TEST(test_relay_verdicts) {
 }
 END_TEST
 
-/* What is no PCS never reaches a broker: 400 with the field, and the record is settled. */
+/* What is no PCS reaches neither the log nor a broker: 400 with the field, or 413, at both doors. */
 START_TEST(test_relay_malformed) {
     static const char text[] = "{\"schema\":1}";
+    static uint8_t large[FLK_PCS_BODY_BYTES_MAX + 1];
+    flk_wal_stats_t stats;
+    agent_t agent;
     played_t *broker = rig_start_met(CREDIT);
     flk_submission_t *client = http_prepare(1);
     size_t admitted = atomic_load(&rig.gateway.admitted_bytes);
@@ -45,9 +48,20 @@ START_TEST(test_relay_malformed) {
     flk_ingest_start(&rig.gateway, client, NULL);
     flk_answer_t answer = http_wait(client, 400);
     ck_assert_str_ne(answer.problem.detail, "");
-    ck_assert_uint_eq(RIG_COUNT(rejected_400), 1);
-    ck_assert_uint_eq(rig_unacked(), 0);
+    agent_open(&agent);
+    agent_say(&agent, (flk_frame_t){.kind = FLK_SUBMIT, .id = agent_id(1)}, "\xc1", 1);
+    ck_assert_uint_eq(agent_expect(&agent, FLK_VERDICT)->status, 400);
+    agent_say(&agent, (flk_frame_t){.kind = FLK_SUBMIT, .id = agent_id(2)}, large, sizeof large);
+    ck_assert_uint_eq(agent_expect(&agent, FLK_VERDICT)->status, 413);
+    ck_assert_uint_eq(RIG_COUNT(rejected_400), 2);
+    ck_assert_uint_eq(RIG_COUNT(rejected_413), 1);
+    flk_wal_stats(rig.gateway.inbox, &stats);
+    ck_assert_uint_eq(stats.records_total, 0);
+    RIG_WAIT(atomic_load(&rig.gateway.admitted) == 0);
+    ck_assert_uint_eq(atomic_load(&rig.gateway.admitted_bytes), 0);
+    ck_assert_uint_eq(atomic_load(&rig.gateway.awaited), 0);
     ck_assert(!played_next(broker, FLK_SUBMIT, 100));
+    agent_close(&agent);
 }
 END_TEST
 
