@@ -27,8 +27,14 @@ typedef struct flk_outcome_record {
     char pcs_id[FLK_PCS_ID_HEX + 1];
     flk_id_t origin;                  /* the submission that was first: a redelivery of it is no duplicate */
     uint8_t digest[FLK_DIGEST_BYTES]; /* of the signed content: another one is a conflict */
+    bool has_unsigned_digest;         /* outcomes of earlier versions have none */
+    uint8_t unsigned_digest[FLK_UNSIGNED_DIGEST_BYTES]; /* of flk_verdict_digest: another one is a conflict, too */
 } flk_outcome_record_t;
 
+/* What about a record would make no outcome: static, plain ASCII. NULL: nothing. */
+const char *flk_outcome_fault(const flk_outcome_record_t *record);
+
+/* Writes the outcome and returns its bytes; 0, and nothing is written, when the decoder would refuse it. */
 size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OUTCOME_BYTES]);
 FLK_MUST_CHECK flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_record_t *record,
                                             char *errmsg);
@@ -40,6 +46,7 @@ typedef struct flk_problem {
     char detail[200]; /* plain ASCII, nothing that the sender chose */
 } flk_problem_t;
 enum { FLK_PROBLEM_BYTES = 288 };
+/* As flk_outcome_encode. */
 size_t flk_problem_encode(const flk_problem_t *problem, uint8_t out[FLK_PROBLEM_BYTES]);
 FLK_MUST_CHECK flk_err_t flk_problem_decode(const void *data, size_t data_bytes, flk_problem_t *problem, char *errmsg);
 

@@ -11,11 +11,13 @@
  *   policy_version  text; "" in a dead letter
  *   origin          binary, 16 bytes
  *   digest          binary, 32 bytes
+ *   unsigned_digest binary, 16 bytes; optional
  *
- * It is kept in stores for as long as the dedup TTL, so old ones must stay readable: members may be added (readers pass over
- * what they do not know), never removed or given another meaning. All ten are required, each once. */
+ * Exports of stores have it, and stores of the first version: old ones must stay readable. Members may be added (readers
+ * pass over what they do not know), never removed or given another meaning. The first ten are required; none comes twice. */
 #include "proto/body.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "proto/msgpack.h"
@@ -30,7 +32,8 @@
     X(REGIME, "regime")                                                                                                \
     X(POLICY_VERSION, "policy_version")                                                                                \
     X(ORIGIN, "origin")                                                                                                \
-    X(DIGEST, "digest")
+    X(DIGEST, "digest")                                                                                                \
+    X(UNSIGNED_DIGEST, "unsigned_digest")
 
 enum member {
 #define MEMBER_ID(id, name) id,
@@ -43,6 +46,51 @@ static const char *const names[MEMBERS] = {
     OUTCOME_MEMBERS(MEMBER_NAME)
 #undef MEMBER_NAME
 };
+#define REQUIRED ((1u << UNSIGNED_DIGEST) - 1) /* all before it */
+
+/* ---- checking ---- */
+
+enum { HEX = 1, PLAIN = 2 }; /* plain: may stand in JSON and in a log line as it is */
+static const uint8_t kinds[256] = {
+    ['0' ... '9'] = HEX | PLAIN,
+    ['a' ... 'f'] = HEX | PLAIN,
+    ['g' ... 'z'] = PLAIN,
+    ['A' ... 'Z'] = PLAIN,
+    ['.'] = PLAIN,
+    ['_'] = PLAIN,
+    [':'] = PLAIN,
+    ['-'] = PLAIN,
+};
+
+/* The length of the text, all of that kind and ended within its place; SIZE_MAX: it is not. */
+static size_t len_of(const char *text, size_t text_bytes, uint8_t kind) {
+    size_t len = 0;
+    while (len < text_bytes && (kinds[(uint8_t)text[len]] & kind) != 0) {
+        len++;
+    }
+    return len < text_bytes && text[len] == '\0' ? len : SIZE_MAX;
+}
+
+const char *flk_outcome_fault(const flk_outcome_record_t *record) {
+    const flk_outcome_t *outcome = &record->outcome;
+    size_t id_len = len_of(record->pcs_id, sizeof record->pcs_id, HEX);
+    if (outcome->reasons >> FLK_REASON_COUNT != 0 || outcome->regime > FLK_REGIME_NON_STICKY) {
+        return "an unknown reason or regime";
+    }
+    if (outcome->status != (outcome->reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED)) {
+        return "a status that the reasons contradict";
+    }
+    if (!isfinite(outcome->d_hat) || !isfinite(outcome->budget) || !isfinite(outcome->budget_claimed)) {
+        return "a number that is not finite";
+    }
+    if (id_len != 0 && id_len != FLK_PCS_ID_HEX) {
+        return "pcs_id is not 64 hex digits";
+    }
+    if (len_of(outcome->policy_version, sizeof outcome->policy_version, PLAIN) == SIZE_MAX) {
+        return "policy_version with a forbidden character";
+    }
+    return NULL;
+}
 
 /* ---- writing ---- */
 
@@ -89,17 +137,24 @@ static void put_member(msgpack_packer *packer, enum member member, const flk_out
     case DIGEST:
         msgpack_pack_bin_with_body(packer, record->digest, FLK_DIGEST_BYTES);
         break;
+    case UNSIGNED_DIGEST:
+        msgpack_pack_bin_with_body(packer, record->unsigned_digest, FLK_UNSIGNED_DIGEST_BYTES);
+        break;
     case MEMBERS:
         break;
     }
 }
 
 size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OUTCOME_BYTES]) {
+    if (flk_outcome_fault(record) != NULL) {
+        return 0;
+    }
+    unsigned members = record->has_unsigned_digest ? MEMBERS : UNSIGNED_DIGEST;
     flk_mp_buffer_t buffer = {.at = out, .end = out + FLK_OUTCOME_BYTES};
     msgpack_packer packer;
     msgpack_packer_init(&packer, &buffer, flk_mp_write);
-    msgpack_pack_map(&packer, MEMBERS);
-    for (unsigned member = 0; member < MEMBERS; member++) {
+    msgpack_pack_map(&packer, members);
+    for (unsigned member = 0; member < members; member++) {
         put_member(&packer, (enum member)member, record);
     }
     return (size_t)(buffer.at - out);
@@ -186,6 +241,10 @@ static void take_member(flk_mp_cursor_t *cursor, enum member member, flk_outcome
     case DIGEST:
         take_bytes(cursor, record->digest, FLK_DIGEST_BYTES);
         break;
+    case UNSIGNED_DIGEST:
+        take_bytes(cursor, record->unsigned_digest, FLK_UNSIGNED_DIGEST_BYTES);
+        record->has_unsigned_digest = true;
+        break;
     case MEMBERS: /* of a later version */
         flk_mp_skip(cursor);
         break;
@@ -208,23 +267,6 @@ static enum member take_key(flk_mp_cursor_t *cursor, unsigned likely) {
     return MEMBERS;
 }
 
-/* Only characters that may stand in JSON and in a log line as they are. */
-static bool is_plain(const char *text) {
-    return text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")] == '\0';
-}
-
-static void check_record(flk_mp_cursor_t *cursor, const flk_outcome_record_t *record) {
-    const flk_outcome_t *outcome = &record->outcome;
-    size_t id_len = strlen(record->pcs_id);
-    if (outcome->status != (outcome->reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED)) {
-        flk_mp_fail(cursor, "a status that the reasons contradict");
-    } else if ((id_len != 0 && id_len != FLK_PCS_ID_HEX) || strspn(record->pcs_id, "0123456789abcdef") != id_len) {
-        flk_mp_fail(cursor, "pcs_id is not 64 hex digits");
-    } else if (!is_plain(outcome->policy_version)) {
-        flk_mp_fail(cursor, "policy_version with a forbidden character");
-    }
-}
-
 flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_record_t *record, char *errmsg) {
     memset(record, 0, sizeof *record);
     flk_mp_cursor_t cursor;
@@ -239,10 +281,13 @@ flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_re
         seen |= 1u << member;
         take_member(&cursor, member, record);
     }
-    if (flk_mp_done(&cursor) && (seen & ((1u << MEMBERS) - 1)) != (1u << MEMBERS) - 1) {
+    if (flk_mp_done(&cursor) && (seen & REQUIRED) != REQUIRED) {
         flk_mp_fail(&cursor, "a member is missing");
     }
-    check_record(&cursor, record);
+    const char *fault = flk_outcome_fault(record);
+    if (cursor.error == NULL && fault != NULL) {
+        flk_mp_fail(&cursor, fault);
+    }
     if (cursor.error != NULL) {
         flk_errmsg(errmsg, "outcome is malformed: %s", cursor.error);
         return FLK_E_INVALID;

@@ -6,7 +6,21 @@
 
 #include "proto/msgpack.h"
 
+/* Printable ASCII that ends within its place, as flk_mp_text takes it. */
+static bool is_text(const char *text, size_t text_bytes) {
+    size_t len = strnlen(text, text_bytes);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < 0x20 || text[i] > 0x7e) {
+            return false;
+        }
+    }
+    return len < text_bytes;
+}
+
 size_t flk_problem_encode(const flk_problem_t *problem, uint8_t out[FLK_PROBLEM_BYTES]) {
+    if (!is_text(problem->field, sizeof problem->field) || !is_text(problem->detail, sizeof problem->detail)) {
+        return 0;
+    }
     flk_mp_buffer_t buffer = {.at = out, .end = out + FLK_PROBLEM_BYTES};
     msgpack_packer packer;
     msgpack_packer_init(&packer, &buffer, flk_mp_write);

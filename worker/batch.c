@@ -2,13 +2,17 @@
 /* add (each):  decode, id, signature        a refused one never comes near the store
  * run:         look up all that were admitted
  *              those not found: verdict, then put all of them, first of equal ids first
+ *              those found that are no outcome: likewise, in the place of exactly those bytes
  *              settle: the store's outcome is everybody's
  *
  * A lookup that fails makes all admitted jobs UNAVAILABLE, a put that fails those that needed it. What such a put
  * stored after all is found when the record comes again, under its own submission. */
 #include "worker/batch.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "common/log.h"
 
 struct flk_batch {
     const flk_worker_metrics_t *metrics;
@@ -71,12 +75,18 @@ static size_t collect(flk_batch_t *batch) {
     return items_len;
 }
 
+static void release_unless_admitted(flk_job_t *job) {
+    if (job->state != FLK_JOB_ADMITTED) {
+        flk_verify_release(job);
+    }
+}
+
 static void settle(flk_batch_t *batch, bool found_only) {
     for (size_t i = 0; i < batch->len; i++) {
         flk_job_t *job = &batch->jobs[i];
         if (job->state == FLK_JOB_ADMITTED && (job->item.found || !found_only)) {
             flk_verify_settle(job);
-            flk_verify_release(job);
+            release_unless_admitted(job);
         }
     }
 }
@@ -97,6 +107,7 @@ static void judge(flk_batch_t *batch, const flk_policy_t *policy) {
     for (size_t i = 0; i < batch->len; i++) {
         if (batch->jobs[i].state == FLK_JOB_ADMITTED) {
             flk_verify_judge(policy, &batch->jobs[i]);
+            release_unless_admitted(&batch->jobs[i]);
         }
     }
     batch->verify_ns += flk_mono_ns() - began_ns;
@@ -124,6 +135,16 @@ static flk_err_t decide(flk_batch_t *batch, const flk_policy_t *policy, flk_stor
     return err;
 }
 
+/* A line a second at most: a damaged store may have many. */
+static void note_replaced(const flk_job_t *job) {
+    static _Atomic uint64_t next_ms; /* of the process */
+    uint64_t now_ms = flk_mono_ms(), at_ms = atomic_load(&next_ms);
+    if (now_ms >= at_ms && atomic_compare_exchange_strong(&next_ms, &at_ms, now_ms + 1000)) {
+        flk_log(FLK_LOG_WARN, "outcome_replaced", FLK_S("pcs_id", job->outcome.pcs_id),
+                FLK_S("reason", "the store had bytes for this id that are no outcome; it was verified anew"));
+    }
+}
+
 static void count_job(const flk_worker_metrics_t *m, const flk_rules_t *rules, const flk_job_t *job) {
     if (job->decoded) {
         flk_key_metrics_count(&m->keys, rules->keyring, rules->verified, &job->signature, job->item.key);
@@ -138,6 +159,10 @@ static void count_job(const flk_worker_metrics_t *m, const flk_rules_t *rules, c
     }
     if ((job->flags & FLK_FLAG_CONFLICT) != 0) {
         flk_counter_add(m->conflicts, 1);
+    }
+    if (job->replaced) {
+        flk_counter_add(m->replaced, 1);
+        note_replaced(job);
     }
 }
 

@@ -109,24 +109,25 @@ static void take_arrived(flk_loop_t *loop, size_t u, uint64_t now_ms) {
     }
 }
 
+static flk_err_t send_unavailable(void *socket, const flk_job_t *job, uint64_t delivery, const char *reason) {
+    flk_frame_t frame = {.kind = FLK_UNAVAILABLE, .id = job->submission, .delivery = delivery, .retry_ms = RETRY_MS};
+    snprintf(frame.name, sizeof frame.name, "%s", reason);
+    return flk_link_send(socket, NULL, &frame, NULL);
+}
+
 static flk_err_t send_answer(void *socket, const flk_job_t *job, uint64_t delivery) {
     flk_frame_t frame = {
         .kind = FLK_VERDICT, .id = job->submission, .delivery = delivery, .status = job->status, .flags = job->flags};
-    uint8_t outcome[FLK_OUTCOME_BYTES], problem[FLK_PROBLEM_BYTES];
-    switch (job->state) {
-    case FLK_JOB_SETTLED:
-        return flk_link_send_copy(socket, NULL, &frame, outcome, flk_outcome_encode(&job->outcome, outcome));
-    case FLK_JOB_REFUSED:
-        return flk_link_send_copy(socket, NULL, &frame, problem, flk_problem_encode(&job->problem, problem));
-    case FLK_JOB_UNAVAILABLE:
-        frame.kind = FLK_UNAVAILABLE;
-        frame.retry_ms = RETRY_MS;
-        snprintf(frame.name, sizeof frame.name, "%s", job->reason);
-        return flk_link_send(socket, NULL, &frame, NULL);
-    case FLK_JOB_ADMITTED:
-        break;
+    uint8_t body[FLK_OUTCOME_BYTES];
+    _Static_assert((int)FLK_PROBLEM_BYTES <= (int)FLK_OUTCOME_BYTES, "body holds either");
+    if (job->state == FLK_JOB_UNAVAILABLE) {
+        return send_unavailable(socket, job, delivery, job->reason);
     }
-    FLK_ASSERT(false && "a batch that was run has no admitted job");
+    FLK_ASSERT(job->state != FLK_JOB_ADMITTED); /* a batch that was run has none */
+    size_t bytes = job->state == FLK_JOB_SETTLED ? flk_outcome_encode(&job->outcome, body)
+                                                 : flk_problem_encode(&job->problem, body);
+    return bytes != 0 ? flk_link_send_copy(socket, NULL, &frame, body, bytes)
+                      : send_unavailable(socket, job, delivery, "answer that cannot be sent");
 }
 
 static void send_answers(flk_loop_t *loop) {

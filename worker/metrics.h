@@ -10,6 +10,7 @@
 #define FLK_WORKER_COUNTERS(X)                                                                                         \
     X(duplicates, "flk_worker_duplicates_total", "Verdicts that another submission was the origin of.")                \
     X(conflicts, "flk_worker_conflicts_total", "Duplicates whose content differs from the first.")                     \
+    X(replaced, "flk_worker_outcomes_replaced_total", "Stored outcomes that could not be read, verified anew.")        \
     X(unavailable, "flk_worker_unavailable_total", "Deliveries given back because a needed part was down.")            \
     X(malformed, "flk_worker_malformed_total", "Messages that were no frame, or not one for a worker.")                \
     X(unsent, "flk_worker_unsent_total", "Answers whose broker was gone; it delivers those again.")

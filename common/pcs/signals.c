@@ -84,8 +84,7 @@ static double median(double *values, size_t len) {
     return (lower + values[upper]) / 2;
 }
 
-/* Cells at a scale, 0 when N_j lacks it. Agents send N_j in the order of scales: `hint` is where to look first. */
-static uint64_t cells_at(const flk_pcs_count_t *counts, size_t counts_len, uint64_t scale, size_t hint) {
+uint64_t flk_cells_at(const flk_pcs_count_t *counts, size_t counts_len, uint64_t scale, size_t hint) {
     if (hint < counts_len && counts[hint].scale == scale) {
         return counts[hint].cells;
     }
@@ -105,7 +104,7 @@ bool flk_theil_sen(const uint64_t *scales, size_t scales_len, const flk_pcs_coun
     }
     double x[FLK_PCS_SCALES_MAX], y[FLK_PCS_SCALES_MAX], slopes[SLOPES_MAX];
     for (size_t i = 0; i < scales_len; i++) {
-        uint64_t cells = cells_at(counts, counts_len, scales[i], i);
+        uint64_t cells = flk_cells_at(counts, counts_len, scales[i], i);
         if (cells == 0) {
             return false;
         }
@@ -115,8 +114,13 @@ bool flk_theil_sen(const uint64_t *scales, size_t scales_len, const flk_pcs_coun
     size_t slopes_len = 0;
     for (size_t i = 0; i < scales_len; i++) {
         for (size_t j = i + 1; j < scales_len; j++) {
-            slopes[slopes_len++] = (y[j] - y[i]) / (x[j] - x[i]);
+            if (x[j] != x[i]) { /* neighbours near 2^53 have one logarithm */
+                slopes[slopes_len++] = (y[j] - y[i]) / (x[j] - x[i]);
+            }
         }
+    }
+    if (slopes_len == 0) {
+        return false;
     }
     *d_hat = flk_round9(median(slopes, slopes_len));
     return true;

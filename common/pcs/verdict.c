@@ -4,11 +4,13 @@
  * 3. Compare: each reason by itself, none hides another. */
 #include "common/pcs/verdict.h"
 
+#include <math.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "common/bytes.h"
 #include "common/pcs/canonical.h"
 #include "common/pcs/signals.h"
-
-#include <math.h>
-#include <string.h>
 
 static const char *const reason_names[] = {
 #define FLK_REASON_NAME(id, name) [id] = name,
@@ -51,4 +53,31 @@ void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t
         bit_if(!within(budget, outcome->budget, policy->tol_budget), FLK_REASON_BUDGET_MISMATCH) |
         bit_if(pcs->degraded, FLK_REASON_DEGRADED);
     outcome->status = outcome->reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED;
+}
+
+/* Insertion sort: agents send scales in order. */
+static void sort_scales(uint64_t *scales, size_t scales_len) {
+    for (size_t i = 1; i < scales_len; i++) {
+        uint64_t scale = scales[i];
+        size_t at = i;
+        for (; at > 0 && scales[at - 1] > scale; at--) {
+            scales[at] = scales[at - 1];
+        }
+        scales[at] = scale;
+    }
+}
+
+void flk_verdict_digest(const flk_pcs_t *pcs, uint8_t digest[FLK_UNSIGNED_DIGEST_BYTES]) {
+    enum { PAIR_BYTES = 16 };
+    uint64_t scales[FLK_PCS_SCALES_MAX];
+    uint8_t read[2 + FLK_PCS_SCALES_MAX * PAIR_BYTES], *at = read;
+    memcpy(scales, pcs->scales, pcs->scales_len * sizeof *scales);
+    sort_scales(scales, pcs->scales_len);
+    *at++ = (uint8_t)pcs->regime;
+    *at++ = pcs->degraded;
+    for (size_t i = 0; i < pcs->scales_len; i++, at += PAIR_BYTES) {
+        flk_put_be64(at, scales[i]);
+        flk_put_be64(at + 8, flk_cells_at(pcs->counts, pcs->counts_len, scales[i], i));
+    }
+    (void)crypto_generichash(digest, FLK_UNSIGNED_DIGEST_BYTES, read, (size_t)(at - read), NULL, 0);
 }

@@ -72,7 +72,7 @@ static size_t verify(void) {
 
 static flk_deliveries_t deliveries;
 static flk_queue_t queue;
-static flk_gateway_t gateway;
+static flk_gateway_peer_t gateway;
 
 static void pass(const flk_frame_t *frame, flk_frame_t *heard) {
     uint8_t header[FLK_FRAME_BYTES];

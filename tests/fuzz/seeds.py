@@ -5,6 +5,7 @@ They are made from the vectors and from the words that the parsers know, so that
 """
 import json
 import pathlib
+import struct
 import sys
 
 import msgpack
@@ -114,10 +115,19 @@ def wal():
     yield whole + lost + bytes([4, 1, 0, 0]) + record(1, 1, 20) + items
 
 
+def outcome():
+    numbers = struct.pack(">3d", 1.5, 0.5, 0.25)
+    for layout, digests in ((1, 48), (2, 64)):
+        for reasons in (0, 0b1010):
+            yield b"\x00" + bytes([layout, 1, 1]) + reasons.to_bytes(4, "big") + numbers + bytes(digests) + b"default-1"
+    yield b"\x00\x03later"
+    yield b"\x01" + (200).to_bytes(8, "little") + bytes([1]) * 8 + struct.pack("<3d", 1.5, 0.5, 0.25) + bytes(4) + b"default-1"
+
+
 def main(out):
     doors = pcs_json
     for name, seeds in {"pcs_json": pcs_json, "pcs_msgpack": pcs_msgpack, "doors": doors, "frame": frame, "settings": settings,
-                        "policy": policy, "keyring": keyring, "csv": csv, "wal": wal}.items():
+                        "policy": policy, "keyring": keyring, "csv": csv, "wal": wal, "outcome": outcome}.items():
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds()):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Stores that clusters share, with real servers: one outcome per id over clusters, and what an outage of the store does."""
+import base64
 import json
 import os
 import queue
 import random
+import struct
 import threading
 import time
 
@@ -304,7 +306,8 @@ def test_move_to_another_store(store, target, seed, tmp_path):
         for put in (250, 0):
             done = tool(env, "import", stdin=export)
             assert done.returncode == 0, done
-            assert json.loads(done.stdout) == {"lines": 250, "put": put, "there": 250 - put, "different": 0, "expired": 0}
+            assert json.loads(done.stdout) == {"lines": 250, "put": put, "there": 250 - put, "different": 0,
+                                               "expired": 0, "refused": 0}
         with Cluster(workers=1, worker_env=env) as cluster, cluster.zmq() as zmq:
             imported = {json.loads(line)["pcs_id"] for line in lines[:250]}
             for pcs in sent:
@@ -316,13 +319,43 @@ def test_move_to_another_store(store, target, seed, tmp_path):
             server.__exit__()
 
 
+def export_line(n, outcome, left_s=100):
+    return json.dumps({"pcs_id": f"{n:064x}", "expires_ms": int((time.time() + left_s) * 1000), "outcome": base64.b64encode(outcome).decode()})
+
+
+# An outcome as stores kept it in layout 1: 200, D-hat 1.
+OUTCOME = bytes([1, 0, 1]) + bytes(4) + struct.pack(">3d", 1, 0.5, 0.5) + bytes(16 + 32) + b"default-1"
+
+
 # A wrong line stops an import with its number; what came before it is kept.
 def test_import_of_a_wrong_line(tmp_path):
     env = {"DEDUP_BACKEND": "lmdb", "FLK_DATA_DIR": tmp_path}
-    good = json.dumps({"pcs_id": "ab" * 32, "expires_ms": int(time.time() * 1000) + 100000, "outcome": "AAAA"})
-    done = tool(env, "import", stdin=good + "\n{}\n")
+    done = tool(env, "import", stdin=export_line(1, OUTCOME) + "\n{}\n")
     assert done.returncode == 1 and "line 2" in done.stderr, done
     assert len(tool(env, "export").stdout.splitlines()) == 1
+
+
+# An import leaves out what no worker could have put, and says so by line, count and exit status.
+def test_import_leaves_out_what_is_no_outcome(tmp_path):
+    env = {"DEDUP_BACKEND": "lmdb", "FLK_DATA_DIR": tmp_path}
+    wire = tool_wire(env, export_line(1, OUTCOME))
+    years = 10 * 366 * 86400
+    lines = [export_line(2, b"no outcome"), export_line(3, b""), export_line(4, wire), export_line(5, b"\x03" + OUTCOME[1:]),
+             export_line(6, OUTCOME[:7] + struct.pack(">d", float("inf")) + OUTCOME[15:]), export_line(7, OUTCOME, years + 3600),
+             export_line(8, OUTCOME, years - 3600), export_line(1, wire)]
+    done = tool(env, "import", stdin="\n".join(lines) + "\n")
+    assert done.returncode == 1, done
+    assert json.loads(done.stdout) == {"lines": 8, "put": 1, "there": 1, "different": 0, "expired": 0, "refused": 6}, done
+    for words in ("line 1 ", "line 2 ", "line 3 is left out: outcome of another id", "line 4 ", "line 5 ", "line 6 is left out: would be kept for"):
+        assert words in done.stderr, (words, done.stderr)
+    kept = [json.loads(line)["pcs_id"] for line in tool(env, "export").stdout.splitlines()]
+    assert sorted(kept) == [f"{n:064x}" for n in (1, 8)]
+
+
+# Imports a line and gives the outcome as an export has it.
+def tool_wire(env, line):
+    assert tool(env, "import", stdin=line + "\n").returncode == 0
+    return base64.b64decode(json.loads(tool(env, "export").stdout)["outcome"])
 
 
 # `flk-worker --migrate` makes the schema, may be run again, and says so when the schema is newer; without it a worker is not ready

@@ -20,7 +20,10 @@ typedef struct flk_store_item {
     uint8_t key[FLK_STORE_KEY_BYTES];
     bool found; /* lookup: there is one; put: there was one before, and value is now that one */
     uint16_t value_bytes;
-    uint64_t ttl_ms;                          /* put: how long it is kept; 0 = as long as the store's others */
+    uint64_t ttl_ms; /* put: how long it is kept; 0 = as long as the store's others */
+    const uint8_t
+        *stale; /* put: a stored value with these bytes counts as absent; NULL: none does. Borrowed for the call */
+    uint16_t stale_bytes;
     uint8_t value[FLK_STORE_VALUE_BYTES_MAX]; /* any bytes */
 } flk_store_item_t;
 
@@ -67,13 +70,14 @@ FLK_MUST_CHECK flk_err_t flk_store_migrate(const flk_store_options_t *options, c
 /* For outcomes that are put from now on. */
 void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms);
 
-/* Looks up each key. Items keep their order; a key may occur several times. On an error, which comes within the store
+/* Looks up each key. Items keep their order; a key may occur several times. A value of more than FLK_STORE_VALUE_BYTES_MAX,
+ * which nobody put here, is given up to there; as a stale value that stands for the whole. On an error, which comes within the store
  * timeout, nothing may be concluded about any item. */
 FLK_MUST_CHECK flk_err_t flk_store_lookup(flk_store_t *store, flk_store_item_t *const *items, size_t items_len,
                                           char *errmsg);
 
-/* Puts each value if its key is absent (or expired); otherwise gives back the one that is there and sets found. The
- * first of equal keys in a batch wins. When it returns FLK_OK every outcome is as durable as the backend makes it. On
+/* Puts each value if its key is absent (or expired, or has the item's stale value); otherwise gives back the one that is
+ * there and sets found. The first of equal keys in a batch wins. When it returns FLK_OK every outcome is as durable as the backend makes it. On
  * an error, which comes within the store timeout, it is unknown which were put: ask again. */
 FLK_MUST_CHECK flk_err_t flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len,
                                        char *errmsg);
@@ -119,6 +123,29 @@ struct flk_store {
 /* As an assignment; copies no more of the value than there is. */
 static inline void flk_store_item_copy(flk_store_item_t *to, const flk_store_item_t *from) {
     memcpy(to, from, offsetof(flk_store_item_t, value) + from->value_bytes);
+}
+
+/* What a stored value is to its readers: it is cut where it is longer than any outcome. */
+static inline size_t flk_store_value_cut(size_t value_bytes) {
+    return value_bytes < FLK_STORE_VALUE_BYTES_MAX ? value_bytes : FLK_STORE_VALUE_BYTES_MAX;
+}
+
+/* The store has this value for the item. */
+static inline void flk_store_item_take(flk_store_item_t *item, const void *value, size_t value_bytes) {
+    item->found = true;
+    item->value_bytes = (uint16_t)flk_store_value_cut(value_bytes);
+    memcpy(item->value, value, item->value_bytes);
+}
+
+/* Likewise, unless it is the item's stale value. Returns item->found. */
+static inline bool flk_store_item_take_unless_stale(flk_store_item_t *item, const void *value, size_t value_bytes) {
+    bool stale = item->stale != NULL && item->stale_bytes == flk_store_value_cut(value_bytes) &&
+                 memcmp(item->stale, value, item->stale_bytes) == 0;
+    item->found = false;
+    if (!stale) {
+        flk_store_item_take(item, value, value_bytes);
+    }
+    return item->found;
 }
 
 /* How long the item is to be kept. */

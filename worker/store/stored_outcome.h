@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* An outcome as stores keep it, a third of what it takes on the wire. Integers are big-endian, numbers IEEE 754 binary64:
  *
- *   0x01 · regime (1) · d_hat is there (1) · reasons (4) · d_hat (8) · budget (8) · budget_claimed (8)
- *   · origin (16) · digest (32) · policy_version, the rest
+ *   0x02 · regime (1) · d_hat is there (1) · reasons (4) · d_hat (8) · budget (8) · budget_claimed (8)
+ *   · origin (16) · digest (32) · unsigned_digest (16) · policy_version, the rest
  *
- * regime and reasons are numbers of flk_regime_t and flk_reason_t, which therefore never change their meaning. pcs_id is the key,
- * status follows from the reasons. Another layout takes another first byte; every reader reads those of all
- * earlier versions. The first of them kept the wire's map (proto/body.h), whose first byte is 0x80 or more. */
+ * regime and reasons are numbers of flk_regime_t and flk_reason_t, which therefore never change their meaning. pcs_id is
+ * the key, status follows from the reasons. Another layout takes the next first byte, at most 0x0f, and every reader reads
+ * those of all earlier versions:
+ *
+ *   0x80 and more   the wire's map (proto/body.h)
+ *   0x01            without unsigned_digest; also written for a record that has none
+ *
+ * A first byte that is none of these marks damage, unless it is at most 0x0f: then a later version wrote it, and its outcome
+ * is as good as any. */
 #ifndef FLK_WORKER_STORE_STORED_OUTCOME_H
 #define FLK_WORKER_STORE_STORED_OUTCOME_H
 
@@ -14,14 +20,15 @@
 #include "worker/store/store.h"
 
 enum {
-    FLK_STORED_OUTCOME_HEAD_BYTES = 79,
-    FLK_STORED_OUTCOME_BYTES_MAX = FLK_STORED_OUTCOME_HEAD_BYTES + FLK_POLICY_VERSION_BYTES
+    FLK_STORED_OUTCOME_HEAD_BYTES = 79 + FLK_UNSIGNED_DIGEST_BYTES,
+    FLK_STORED_OUTCOME_BYTES_MAX = FLK_STORED_OUTCOME_HEAD_BYTES + FLK_POLICY_VERSION_BYTES,
 };
 
-/* Writes the value of an outcome and returns its bytes. */
+/* Writes the value of an outcome and returns its bytes; 0, and nothing is written, when the reader would refuse it. */
 size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]);
 
-/* Reads the value, of whatever version, that a store has for `key`. FLK_E_INVALID: it is no outcome, or another id's. */
+/* Reads the value, of whatever version, that a store has for `key`. Errors: FLK_E_INVALID (it is damaged, or another
+ * id's), FLK_E_UNAVAILABLE (a later version wrote it). */
 FLK_MUST_CHECK flk_err_t flk_stored_outcome_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value,
                                                  size_t value_bytes, flk_outcome_record_t *record, char *errmsg);
 

@@ -18,6 +18,7 @@
 #include "proto/body.h"
 #include "worker/store/stored_outcome.h"
 
+#define TTL_MS_MAX (INT64_C(10) * 366 * 86400 * 1000)
 enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
 struct tool {
@@ -109,7 +110,7 @@ static size_t to_wire(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *val
                       uint8_t wire[FLK_STORE_VALUE_BYTES_MAX]) {
     flk_outcome_record_t record;
     if (flk_stored_outcome_read(key, value, value_bytes, &record, NULL) == FLK_OK) {
-        return flk_outcome_encode(&record, wire);
+        return flk_outcome_encode(&record, wire); /* what was read can be written */
     }
     memcpy(wire, value, value_bytes);
     return value_bytes;
@@ -144,11 +145,20 @@ static int export_to_stdout(struct tool *tool, const char *nothing) {
 struct import {
     struct tool *tool;
     flk_store_item_t items[BATCH_ITEMS], *batch[BATCH_ITEMS];
-    uint8_t offered[BATCH_ITEMS][FLK_STORE_VALUE_BYTES_MAX];
-    uint16_t offered_bytes[BATCH_ITEMS];
+    flk_outcome_record_t offered[BATCH_ITEMS];
     size_t len;
-    unsigned long long line, put, there, different, expired;
+    unsigned long long line, put, there, different, expired, refused;
 };
+
+/* An outcome of an earlier version has no digest of the unsigned, which then tells nothing. */
+static bool is_same(flk_outcome_record_t offered, flk_outcome_record_t there) {
+    uint8_t left[FLK_OUTCOME_BYTES], right[FLK_OUTCOME_BYTES];
+    if (!offered.has_unsigned_digest || !there.has_unsigned_digest) {
+        offered.has_unsigned_digest = there.has_unsigned_digest = false;
+    }
+    size_t bytes = flk_outcome_encode(&offered, left);
+    return flk_outcome_encode(&there, right) == bytes && memcmp(left, right, bytes) == 0;
+}
 
 static flk_err_t put_batch(struct import *import) {
     if (import->len == 0) {
@@ -157,9 +167,9 @@ static flk_err_t put_batch(struct import *import) {
     flk_err_t err = flk_store_put(import->tool->store, import->batch, import->len, import->tool->errmsg);
     for (size_t i = 0; err == FLK_OK && i < import->len; i++) {
         const flk_store_item_t *item = &import->items[i];
-        uint8_t wire[FLK_STORE_VALUE_BYTES_MAX];
-        bool same = to_wire(item->key, item->value, item->value_bytes, wire) == import->offered_bytes[i] &&
-                    memcmp(wire, import->offered[i], import->offered_bytes[i]) == 0;
+        flk_outcome_record_t there;
+        bool same = flk_stored_outcome_read(item->key, item->value, item->value_bytes, &there, NULL) == FLK_OK &&
+                    is_same(import->offered[i], there);
         import->put += !item->found;
         import->there += item->found;
         import->different += item->found && !same;
@@ -182,8 +192,19 @@ static bool parse_line(const char *text, size_t bytes, flk_store_item_t *item, i
     return fine;
 }
 
+/* A store must not get what no worker could have put: it would keep it for as long as the line says. */
+static const char *fault_of(const flk_store_item_t *item, int64_t left_ms, flk_outcome_record_t *offered) {
+    static char errmsg[FLK_ERRMSG_BYTES];
+    if (left_ms > TTL_MS_MAX) {
+        return "would be kept for more than ten years";
+    }
+    bool fine = flk_stored_outcome_read(item->key, item->value, item->value_bytes, offered, errmsg) == FLK_OK;
+    return fine ? NULL : errmsg;
+}
+
 static flk_err_t import_line(struct import *import, const char *text, size_t bytes) {
     flk_store_item_t *item = &import->items[import->len];
+    flk_outcome_record_t *offered = &import->offered[import->len];
     int64_t expires_ms, now_ms = flk_wall_ms();
     *item = (flk_store_item_t){0};
     import->line++;
@@ -195,13 +216,15 @@ static flk_err_t import_line(struct import *import, const char *text, size_t byt
         import->expired++;
         return FLK_OK;
     }
-    item->ttl_ms = (uint64_t)(expires_ms - now_ms);
-    memcpy(import->offered[import->len], item->value, item->value_bytes);
-    import->offered_bytes[import->len] = item->value_bytes;
-    flk_outcome_record_t record;
-    if (flk_stored_outcome_read(item->key, item->value, item->value_bytes, &record, NULL) == FLK_OK) {
-        item->value_bytes = (uint16_t)flk_stored_outcome_write(&record, item->value);
+    const char *fault = fault_of(item, expires_ms - now_ms, offered);
+    if (fault != NULL) {
+        fprintf(stderr, "flk-worker: line %llu is left out: %s\n", import->line, fault);
+        import->refused++;
+        return FLK_OK;
     }
+    item->ttl_ms = (uint64_t)(expires_ms - now_ms);
+    item->value_bytes = (uint16_t)flk_stored_outcome_write(offered, item->value);
+    FLK_ASSERT(item->value_bytes != 0); /* what was read can be written */
     import->batch[import->len++] = item;
     return import->len == BATCH_ITEMS ? put_batch(import) : FLK_OK;
 }
@@ -228,10 +251,14 @@ static int import_from_stdin(struct tool *tool, const char *nothing) {
         snprintf(tool->errmsg, sizeof tool->errmsg, "%s", first);
     }
     err = err != FLK_OK ? err : last;
-    printf("{\"lines\":%llu,\"put\":%llu,\"there\":%llu,\"different\":%llu,\"expired\":%llu}\n", import->line,
-           import->put, import->there, import->different, import->expired);
+    printf("{\"lines\":%llu,\"put\":%llu,\"there\":%llu,\"different\":%llu,\"expired\":%llu,\"refused\":%llu}\n",
+           import->line, import->put, import->there, import->different, import->expired, import->refused);
+    bool refused = import->refused > 0;
     free(text);
     free(import);
+    if (err == FLK_OK && refused) {
+        return FLK_EXIT_FAILED;
+    }
     return err == FLK_OK ? FLK_EXIT_OK : fail(tool, FLK_EXIT_FAILED);
 }
 

@@ -261,6 +261,10 @@ static void assert_record_round_trips(const flk_outcome_record_t *record) {
     ck_assert_str_eq(back.pcs_id, record->pcs_id);
     ck_assert(flk_id_equal(&back.origin, &record->origin));
     ck_assert_mem_eq(back.digest, record->digest, sizeof back.digest);
+    ck_assert_int_eq(back.has_unsigned_digest, record->has_unsigned_digest);
+    if (back.has_unsigned_digest) {
+        ck_assert_mem_eq(back.unsigned_digest, record->unsigned_digest, sizeof back.unsigned_digest);
+    }
 }
 
 /* The longest outcome, an accepted one, and a dead letter, which knows next to nothing, survive. */
@@ -272,27 +276,89 @@ START_TEST(test_body_outcome_round_trips) {
     assert_record_round_trips(&record);
     flk_outcome_record_t dead = {.outcome = {.status = FLK_STATUS_ESCALATED, .reasons = 1u << FLK_REASON_DEAD_LETTER}};
     assert_record_round_trips(&dead);
+    record = sample_record();
+    record.has_unsigned_digest = true;
+    memset(record.unsigned_digest, 3, sizeof record.unsigned_digest);
+    assert_record_round_trips(&record);
 }
 END_TEST
 
-/* An outcome that contradicts itself or carries characters that must not reach a client's JSON is refused. */
+/* Puts `good` in the place of `bad` in an encoded sample and has it read. */
+static flk_err_t decode_patched(const void *good, const void *bad, size_t len) {
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    flk_outcome_record_t record = sample_record(), back;
+    size_t bytes_len = flk_outcome_encode(&record, bytes);
+    uint8_t *at = memmem(bytes, bytes_len, good, len);
+    ck_assert_ptr_nonnull(at);
+    memcpy(at, bad, len);
+    return flk_outcome_decode(bytes, bytes_len, &back, errmsg);
+}
+
+/* An outcome that contradicts itself, has a number that is not finite, or carries characters that must not reach a client's
+ * JSON is refused, by who reads it and by who would write it. */
 START_TEST(test_body_outcome_refuses_nonsense) {
     uint8_t bytes[FLK_OUTCOME_BYTES];
-    flk_outcome_record_t back;
     flk_outcome_record_t record = sample_record();
+    ck_assert_int_eq(decode_patched("status\xcc\xca", "status\xcc\xc8", 8), FLK_E_INVALID);
     record.outcome.status = FLK_STATUS_ACCEPTED; /* with reasons */
-    ck_assert_int_eq(flk_outcome_decode(bytes, flk_outcome_encode(&record, bytes), &back, errmsg), FLK_E_INVALID);
+    ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+    ck_assert_int_eq(decode_patched("0123456789abcdef", "\"123456789abcdef", 16), FLK_E_INVALID);
     record = sample_record();
     record.outcome.policy_version[0] = '"';
-    ck_assert_int_eq(flk_outcome_decode(bytes, flk_outcome_encode(&record, bytes), &back, errmsg), FLK_E_INVALID);
+    ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+    ck_assert_int_eq(decode_patched("aaaa", "aaaG", 4), FLK_E_INVALID);
     record = sample_record();
     record.pcs_id[63] = 'G';
-    ck_assert_int_eq(flk_outcome_decode(bytes, flk_outcome_encode(&record, bytes), &back, errmsg), FLK_E_INVALID);
+    ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
     record.pcs_id[63] = '\0';
-    ck_assert_int_eq(flk_outcome_decode(bytes, flk_outcome_encode(&record, bytes), &back, errmsg), FLK_E_INVALID);
-    record = sample_record();
-    record.outcome.budget = NAN;
-    ck_assert_int_eq(flk_outcome_decode(bytes, flk_outcome_encode(&record, bytes), &back, errmsg), FLK_E_INVALID);
+    ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+    ck_assert_int_eq(decode_patched("\xcb\x3f\xd0\x00", "\xcb\x7f\xf0\x00", 4), FLK_E_INVALID); /* 0.25: budget */
+    double *const numbers[] = {&record.outcome.d_hat, &record.outcome.budget, &record.outcome.budget_claimed};
+    for (size_t i = 0; i < FLK_COUNT_OF(numbers); i++) {
+        record = sample_record();
+        *numbers[i] = NAN;
+        ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+        *numbers[i] = -INFINITY;
+        ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+    }
+}
+END_TEST
+
+static void randomize(void *data, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) {
+        ((uint8_t *)data)[i] = (uint8_t)flk_random_u64();
+    }
+}
+
+/* Whatever is in a record or a problem: what is written is read again as the same. */
+START_TEST(test_body_writes_only_what_it_reads) {
+    unsigned outcomes = 0, problems = 0;
+    for (int round = 0; round < 20000; round++) {
+        flk_outcome_record_t record = sample_record();
+        uint8_t *whole = (uint8_t *)&record;
+        for (int damage = round % 3; damage > 0; damage--) {
+            size_t at = flk_random_u64() % sizeof record;
+            whole[at] = (uint8_t)flk_random_u64();
+        }
+        whole[offsetof(flk_outcome_record_t, has_unsigned_digest)] = round % 2 == 0; /* a bool is one of two bytes */
+        whole[offsetof(flk_outcome_record_t, outcome.has_d_hat)] = true;
+        uint8_t bytes[FLK_OUTCOME_BYTES];
+        size_t len = flk_outcome_encode(&record, bytes);
+        if (len != 0) {
+            assert_record_round_trips(&record);
+            outcomes++;
+        }
+        flk_problem_t problem = {.field = "sig", .detail = "signature is wrong"}, back;
+        randomize(round % 2 == 0 ? problem.detail + flk_random_u64() % 190 : problem.field, 1 + flk_random_u64() % 4);
+        len = flk_problem_encode(&problem, bytes);
+        if (len != 0) {
+            ck_assert_int_eq(flk_problem_decode(bytes, len, &back, errmsg), FLK_OK);
+            ck_assert_str_eq(problem.detail, back.detail);
+            problems++;
+        }
+    }
+    ck_assert_uint_gt(outcomes, 100);
+    ck_assert_uint_gt(problems, 100);
 }
 END_TEST
 
@@ -388,6 +454,7 @@ int main(void) {
     tcase_add_test(tc, test_body_pcs_takes_any_number_for_a_float);
     tcase_add_test(tc, test_body_outcome_round_trips);
     tcase_add_test(tc, test_body_outcome_refuses_nonsense);
+    tcase_add_test(tc, test_body_writes_only_what_it_reads);
     tcase_add_test(tc, test_body_outcome_is_open_to_additions_only);
     tcase_add_test(tc, test_body_problem_round_trips_plain_text_only);
     tcase_add_test(tc, test_body_survives_random_damage);

@@ -91,6 +91,53 @@ START_TEST(test_store_is_binary_safe) {
 }
 END_TEST
 
+/* Puts `value` in the place of `stale`; true when it is there now. */
+static bool replace_one(flk_store_t *store, uint64_t n, const char *stale, const char *value, flk_store_item_t *item) {
+    *item = item_of(n, value);
+    item->stale = (const uint8_t *)stale;
+    item->stale_bytes = (uint16_t)strlen(stale);
+    ck_assert_msg(flk_store_put(store, &item, 1, errmsg) == FLK_OK, "%s", errmsg);
+    return !item->found;
+}
+
+/* A value gives way to another one only while it is the stale one that the put names; where there is none, it is put. */
+START_TEST(test_store_replaces_the_stale_only) {
+    flk_store_t *store = open_backend(_i), *other = open_backend(_i);
+    flk_store_item_t item;
+    ck_assert(put_one(store, 1, "damaged", &item));
+    ck_assert(!replace_one(store, 1, "damage", "no", &item) && item_is(&item, "damaged"));
+    ck_assert(!replace_one(store, 1, "", "no", &item) && item_is(&item, "damaged"));
+    ck_assert(replace_one(store, 1, "damaged", "first", &item));
+    ck_assert(lookup_one(other, 1, &item) && item_is(&item, "first"));
+    ck_assert(!replace_one(other, 1, "damaged", "second", &item) && item_is(&item, "first"));
+    ck_assert(!put_one(other, 1, "third", &item) && item_is(&item, "first"));
+    ck_assert(replace_one(store, 2, "damaged", "none there", &item));
+    ck_assert(lookup_one(store, 2, &item) && item_is(&item, "none there"));
+    ck_assert(put_one(store, 3, "", &item));
+    ck_assert(replace_one(store, 3, "", "was empty", &item));
+    ck_assert(lookup_one(store, 3, &item) && item_is(&item, "was empty"));
+    flk_store_close(&store);
+    flk_store_close(&other);
+}
+END_TEST
+
+/* In one batch: stale ones, others, and two of one key, of which the first takes the place. */
+START_TEST(test_store_replaces_in_a_batch) {
+    flk_store_t *store = open_backend(_i);
+    flk_store_item_t item, items[] = {item_of(1, "a"), item_of(2, "b"), item_of(3, "c"), item_of(1, "d")};
+    flk_store_item_t *batch[] = {&items[0], &items[1], &items[2], &items[3]};
+    ck_assert(put_one(store, 1, "damaged", &item));
+    ck_assert(put_one(store, 2, "two", &item));
+    items[0].stale = items[3].stale = (const uint8_t *)"damaged";
+    items[0].stale_bytes = items[3].stale_bytes = 7;
+    ck_assert_msg(flk_store_put(store, batch, 4, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert(!items[0].found && items[1].found && !items[2].found && items[3].found);
+    ck_assert(item_is(&items[1], "two") && item_is(&items[3], "a"));
+    ck_assert(lookup_one(store, 1, &item) && item_is(&item, "a"));
+    flk_store_close(&store);
+}
+END_TEST
+
 void *race(void *arg) {
     struct racer *racer = arg;
     flk_store_item_t *item = &racer->item;
@@ -99,15 +146,18 @@ void *race(void *arg) {
     return NULL;
 }
 
-/* Of 64 threads that put one id at once, one is first, and all have its value. */
-START_TEST(test_store_race_on_one_id) {
+/* Of 64 threads that put one id at once, one is first, and all have its value; so it is when they all put in the place of a
+ * value that is stale. */
+static void race_on_one_id(int backend, const char *stale) {
     static struct racer racers[RACERS];
     pthread_barrier_t start;
     ck_assert_int_eq(pthread_barrier_init(&start, NULL, RACERS), 0);
     for (int i = 0; i < RACERS; i++) {
         char value[32];
         snprintf(value, sizeof value, "racer %d", i);
-        racers[i] = (struct racer){.store = open_backend(_i), .start = &start, .item = item_of(1, value)};
+        racers[i] = (struct racer){.store = open_backend(backend), .start = &start, .item = item_of(1, value)};
+        racers[i].item.stale = (const uint8_t *)stale;
+        racers[i].item.stale_bytes = (uint16_t)(stale != NULL ? strlen(stale) : 0);
     }
     for (int i = 0; i < RACERS; i++) {
         ck_assert_int_eq(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
@@ -130,6 +180,19 @@ START_TEST(test_store_race_on_one_id) {
         flk_store_close(&racers[i].store);
     }
     pthread_barrier_destroy(&start);
+}
+
+START_TEST(test_store_race_on_one_id) {
+    race_on_one_id(_i, NULL);
+}
+END_TEST
+
+START_TEST(test_store_race_to_replace) {
+    flk_store_t *store = open_backend(_i);
+    flk_store_item_t item;
+    ck_assert(put_one(store, 1, "damaged", &item));
+    race_on_one_id(_i, "damaged");
+    flk_store_close(&store);
 }
 END_TEST
 
@@ -275,10 +338,19 @@ END_TEST
 
 void add_store_contract(TCase *tcase, int backends_len) {
     const TTest *const cases[] = {
-        test_store_finds_what_was_put, test_store_first_write_wins, test_store_repeats_in_a_batch,
-        test_store_empty_batch,        test_store_is_binary_safe,   test_store_race_on_one_id,
-        test_store_many_ids,           test_store_counts,           test_store_shows_all,
+        test_store_finds_what_was_put,
+        test_store_first_write_wins,
+        test_store_repeats_in_a_batch,
+        test_store_empty_batch,
+        test_store_is_binary_safe,
+        test_store_race_on_one_id,
+        test_store_many_ids,
+        test_store_counts,
+        test_store_shows_all,
         test_store_shows_many,
+        test_store_replaces_the_stale_only,
+        test_store_replaces_in_a_batch,
+        test_store_race_to_replace,
     };
     for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
         tcase_add_loop_test(tcase, cases[i], 0, backends_len);

@@ -256,27 +256,89 @@ START_TEST(test_worker_batch_failed_put) {
 }
 END_TEST
 
-/* Bytes in the store that are no outcome, or another PCS's, are never passed on. */
-START_TEST(test_worker_batch_damaged_outcome) {
+static void keep_bytes(uint64_t pcs_n, const void *value, size_t value_bytes) {
     flk_pcs_t pcs;
-    flk_store_item_t item = {.value_bytes = 3, .value = {1, 2, 3}};
-    pcs_of(1, 0.5, &pcs);
+    flk_store_item_t item = {.value_bytes = (uint16_t)value_bytes};
+    memcpy(item.value, value, value_bytes);
+    pcs_of(pcs_n, 0.5, &pcs);
     memcpy(item.key, pcs.id_raw, sizeof item.key);
     ck_assert_int_eq(flk_table_put(told_table, &item, 0, INT64_MAX), FLK_OK);
+    ck_assert(!item.found);
+}
+
+/* Bytes in the store that are no outcome, or another PCS's, are never passed on: the PCS is verified anew, the outcome takes
+ * their place, is counted, and is then the first for ever. */
+START_TEST(test_worker_batch_damaged_outcome) {
+    uint8_t foreign[FLK_OUTCOME_BYTES];
     add(1, 1);
-    add(2, 2);
     ck_assert_int_eq(run(), FLK_OK);
-    ck_assert_int_eq(flk_batch_job(batch, 0)->state, FLK_JOB_UNAVAILABLE);
-    check_settled(1, 200, 0);
-    /* Values of the first version name their PCS. */
-    item.value_bytes = (uint16_t)flk_outcome_encode(&flk_batch_job(batch, 1)->outcome, item.value);
-    pcs_of(3, 0.5, &pcs);
-    memcpy(item.key, pcs.id_raw, sizeof item.key);
-    ck_assert_int_eq(flk_table_put(told_table, &item, 0, INT64_MAX), FLK_OK);
+    size_t foreign_bytes = flk_outcome_encode(&flk_batch_job(batch, 0)->outcome, foreign); /* names its PCS */
     flk_batch_clear(batch);
-    add(3, 3);
+    keep_bytes(2, "\1\2\3", 3);
+    keep_bytes(3, foreign, foreign_bytes);
+    keep_bytes(4, "", 0);
+    for (uint64_t n = 2; n <= 5; n++) {
+        add(n, n);
+    }
+    add(6, 2);
+    ck_assert_int_eq(run(), FLK_OK);
+    for (size_t i = 0; i < 4; i++) {
+        check_settled(i, 200, 0);
+    }
+    check_settled(4, 200, FLK_FLAG_DUPLICATE);
+    ck_assert_uint_eq(flk_counter_value(counters.replaced), 3);
+    flk_batch_clear(batch);
+    for (uint64_t n = 2; n <= 5; n++) {
+        add(n + 100, n);
+    }
+    ck_assert_int_eq(run(), FLK_OK);
+    for (size_t i = 0; i < 4; i++) {
+        check_settled(i, 200, FLK_FLAG_DUPLICATE);
+    }
+    ck_assert_uint_eq(flk_counter_value(counters.replaced), 3);
+}
+END_TEST
+
+/* An outcome that a later version wrote is as good as any: it is neither replaced nor answered. */
+START_TEST(test_worker_batch_later_version) {
+    keep_bytes(1, "\3later", 6);
+    add(1, 1);
     ck_assert_int_eq(run(), FLK_OK);
     ck_assert_int_eq(flk_batch_job(batch, 0)->state, FLK_JOB_UNAVAILABLE);
+    ck_assert_int_eq(told_puts, 0);
+}
+END_TEST
+
+/* The same signed content with other values in what the verdict reads beyond it is a conflict, in one batch and later. An
+ * outcome of an earlier version, which did not keep those, has none. */
+START_TEST(test_worker_batch_unsigned_conflicts) {
+    flk_pcs_t other;
+    pcs_of(1, 0.5, &other);
+    other.counts[2].cells = 1000;
+    add_pcs(1, &other);
+    add(2, 1);
+    ck_assert_int_eq(run(), FLK_OK);
+    check_settled(0, 202, 0);
+    check_settled(1, 202, FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT);
+    flk_batch_clear(batch);
+    add(3, 1);
+    add_pcs(4, &other);
+    ck_assert_int_eq(run(), FLK_OK);
+    check_settled(0, 202, FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT);
+    check_settled(1, 202, FLK_FLAG_DUPLICATE);
+    ck_assert_uint_eq(flk_counter_value(counters.conflicts), 2);
+    flk_outcome_record_t old = flk_batch_job(batch, 1)->outcome;
+    flk_batch_clear(batch);
+    old.has_unsigned_digest = false;
+    flk_pcs_t pcs;
+    pcs_of(7, 0.5, &pcs);
+    memcpy(old.pcs_id, pcs.id, sizeof old.pcs_id);
+    flk_canonical_digest(&pcs, FLK_PRINT_PYTHON, old.digest);
+    uint8_t value[FLK_STORED_OUTCOME_BYTES_MAX];
+    keep_bytes(7, value, flk_stored_outcome_write(&old, value));
+    add(8, 7);
+    ck_assert_int_eq(run(), FLK_OK);
+    check_settled(0, 202, FLK_FLAG_DUPLICATE);
 }
 END_TEST
 
@@ -314,6 +376,8 @@ int main(void) {
     tcase_add_test(tcase, test_worker_batch_failed_lookup);
     tcase_add_test(tcase, test_worker_batch_failed_put);
     tcase_add_test(tcase, test_worker_batch_damaged_outcome);
+    tcase_add_test(tcase, test_worker_batch_later_version);
+    tcase_add_test(tcase, test_worker_batch_unsigned_conflicts);
     tcase_add_test(tcase, test_worker_rules_change_between_turns);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

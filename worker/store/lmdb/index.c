@@ -11,14 +11,11 @@ int flk_lmdb_index_get(const flk_lmdb_env_t *index, MDB_txn *txn, flk_store_item
     if (rc != MDB_SUCCESS) {
         return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
     }
-    if (value.mv_size < FLK_LMDB_EXPIRY_BYTES ||
-        value.mv_size > FLK_LMDB_EXPIRY_BYTES + (size_t)FLK_STORE_VALUE_BYTES_MAX) {
-        return MDB_CORRUPTED;
-    }
-    if (flk_lmdb_get_time(value.mv_data) > now_ms) {
-        item->found = true;
-        item->value_bytes = (uint16_t)(value.mv_size - FLK_LMDB_EXPIRY_BYTES);
-        memcpy(item->value, (const uint8_t *)value.mv_data + FLK_LMDB_EXPIRY_BYTES, item->value_bytes);
+    if (value.mv_size < FLK_LMDB_EXPIRY_BYTES) { /* damaged: it has not even an expiry */
+        (void)flk_store_item_take_unless_stale(item, "", 0);
+    } else if (flk_lmdb_get_time(value.mv_data) > now_ms) {
+        (void)flk_store_item_take_unless_stale(item, (const uint8_t *)value.mv_data + FLK_LMDB_EXPIRY_BYTES,
+                                               value.mv_size - FLK_LMDB_EXPIRY_BYTES);
     }
     return MDB_SUCCESS;
 }

@@ -69,6 +69,26 @@ static bool are_known_absent(const struct lmdb_store *store, flk_store_item_t *c
     return known;
 }
 
+/* The items' stale values are borrowed for the call only: the copies get copies. */
+static bool copy_stales(flk_lmdb_request_t *request) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < request->items_len; i++) {
+        bytes += request->copies[i].stale != NULL ? request->copies[i].stale_bytes + 1u : 0;
+    }
+    free(request->stales);
+    request->stales = bytes > 0 ? malloc(bytes) : NULL;
+    uint8_t *at = request->stales;
+    for (size_t i = 0; at != NULL && i < request->items_len; i++) {
+        flk_store_item_t *copy = &request->copies[i];
+        if (copy->stale != NULL) {
+            memcpy(at, copy->stale, copy->stale_bytes);
+            copy->stale = at;
+            at += copy->stale_bytes + 1u; /* one without bytes has a place, too */
+        }
+    }
+    return bytes == 0 || request->stales != NULL;
+}
+
 static flk_err_t fill_request(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len,
                               char *errmsg) {
     flk_lmdb_request_t *request = store->request;
@@ -84,6 +104,10 @@ static flk_err_t fill_request(struct lmdb_store *store, flk_store_item_t *const 
         flk_store_item_copy(request->items[i], items[i]);
     }
     request->items_len = items_len;
+    if (!copy_stales(request)) {
+        flk_errmsg(errmsg, "out of memory");
+        return FLK_E_NOMEM;
+    }
     request->probe = false;
     request->absent_at = are_known_absent(store, items, items_len) ? store->absent_at : 0;
     request->now_ms = store->base.clock();
@@ -136,7 +160,10 @@ static flk_err_t lmdb_put(flk_store_t *base, flk_store_item_t *const *items, siz
         return err;
     }
     for (size_t i = 0; i < items_len; i++) {
-        flk_store_item_copy(items[i], store->request->items[i]);
+        const flk_store_item_t *answer = store->request->items[i];
+        items[i]->found = answer->found;
+        items[i]->value_bytes = answer->value_bytes;
+        memcpy(items[i]->value, answer->value, answer->value_bytes);
     }
     return FLK_OK;
 }

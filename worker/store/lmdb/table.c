@@ -152,10 +152,7 @@ bool flk_lmdb_table_get(const flk_lmdb_table_t *table, flk_store_item_t *item, i
     if (entry == NULL || flk_lmdb_record_expires_ms(entry->record) <= now_ms) {
         return false;
     }
-    item->found = true;
-    item->value_bytes = (uint16_t)value_bytes_of(entry->record);
-    memcpy(item->value, entry->record + FLK_LMDB_RECORD_HEAD, item->value_bytes);
-    return true;
+    return flk_store_item_take_unless_stale(item, entry->record + FLK_LMDB_RECORD_HEAD, value_bytes_of(entry->record));
 }
 
 const flk_lmdb_batch_t *flk_lmdb_table_next(const flk_lmdb_table_t *table, const flk_lmdb_batch_t *batch) {

@@ -204,6 +204,7 @@ static void request_free(flk_lmdb_request_t *request) {
     pthread_cond_destroy(&request->done);
     free(request->items);
     free(request->copies);
+    free(request->stales);
     free(request);
 }
 

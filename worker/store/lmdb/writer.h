@@ -19,6 +19,7 @@ typedef struct flk_lmdb_request {
     int64_t expires_ms;
     uint64_t absent_at;                /* no item was there at this transaction of the recent; 0: nobody looked */
     flk_store_item_t **items, *copies; /* copies: the caller may have left */
+    uint8_t *stales;                   /* their stale values, one behind the other; NULL: none has one */
     size_t items_len, items_cap;
     flk_err_t err;
     char errmsg[FLK_ERRMSG_BYTES];

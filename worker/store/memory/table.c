@@ -98,12 +98,6 @@ static void unhook(struct shard *shard, struct entry **at) {
     shard->entries--;
 }
 
-static void give(const struct entry *entry, flk_store_item_t *item) {
-    item->found = true;
-    item->value_bytes = entry->value_bytes;
-    memcpy(item->value, entry->value, entry->value_bytes);
-}
-
 /* Without memory for more buckets the chains get longer; nothing else changes. */
 static void grow(flk_table_t *table, struct shard *shard) {
     size_t len = 2 * shard->buckets_len;
@@ -131,7 +125,7 @@ void flk_table_get(flk_table_t *table, flk_store_item_t *item, int64_t now_ms) {
     pthread_mutex_lock(&shard->mutex);
     const struct entry *entry = *find(shard, hash, item->key);
     if (entry != NULL && entry->expires_ms > now_ms) {
-        give(entry, item);
+        (void)flk_store_item_take_unless_stale(item, entry->value, entry->value_bytes);
     }
     pthread_mutex_unlock(&shard->mutex);
 }
@@ -139,8 +133,8 @@ void flk_table_get(flk_table_t *table, flk_store_item_t *item, int64_t now_ms) {
 static flk_err_t put_locked(flk_table_t *table, struct shard *shard, uint64_t hash, flk_store_item_t *item,
                             int64_t now_ms, int64_t expires_ms) {
     struct entry **at = find(shard, hash, item->key);
-    if (*at != NULL && (*at)->expires_ms > now_ms) {
-        give(*at, item);
+    if (*at != NULL && (*at)->expires_ms > now_ms &&
+        flk_store_item_take_unless_stale(item, (*at)->value, (*at)->value_bytes)) {
         return FLK_OK;
     }
     struct entry *entry = malloc(sizeof *entry + item->value_bytes);

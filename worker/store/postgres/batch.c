@@ -23,9 +23,12 @@ static flk_err_t reserve(flk_pg_batch_t *batch, size_t len, char *errmsg) {
         .ids = malloc(HEADER_BYTES + len * (4 + FLK_STORE_KEY_BYTES)),
         .values = malloc(HEADER_BYTES + len * (4 + FLK_STORE_VALUE_BYTES_MAX)),
         .ttls = malloc(HEADER_BYTES + len * (4 + sizeof(uint64_t))),
+        .stale_ids = malloc(HEADER_BYTES + len * (4 + FLK_STORE_KEY_BYTES)),
+        .stales = malloc(HEADER_BYTES + len * (4 + FLK_STORE_VALUE_BYTES_MAX)),
         .cap = len,
     };
-    bool fine = grown.entries != NULL && grown.ids != NULL && grown.values != NULL && grown.ttls != NULL;
+    bool fine = grown.entries != NULL && grown.ids != NULL && grown.values != NULL && grown.ttls != NULL &&
+                grown.stale_ids != NULL && grown.stales != NULL;
     flk_pg_batch_fini(fine ? batch : &grown);
     if (!fine) {
         flk_errmsg(errmsg, "out of memory");
@@ -40,6 +43,8 @@ void flk_pg_batch_fini(flk_pg_batch_t *batch) {
     free(batch->ids);
     free(batch->values);
     free(batch->ttls);
+    free(batch->stale_ids);
+    free(batch->stales);
 }
 
 static bool same_key(const flk_pg_entry_t *a, const flk_pg_entry_t *b) {
@@ -109,6 +114,24 @@ void flk_pg_batch_encode(flk_pg_batch_t *batch, const flk_store_t *store) {
     batch->ids_bytes = (int)(id - batch->ids);
     batch->values_bytes = (int)(value - batch->values);
     batch->ttls_bytes = (int)(ttl - batch->ttls);
+}
+
+void flk_pg_batch_encode_stales(flk_pg_batch_t *batch) {
+    batch->stales_len = 0;
+    for (size_t i = 0; i < batch->len; i++) {
+        batch->stales_len += batch->entries[i].open && batch->entries[i].item->stale != NULL;
+    }
+    uint8_t *id = put_header(batch->stale_ids, BYTEA_OID, batch->stales_len);
+    uint8_t *stale = put_header(batch->stales, BYTEA_OID, batch->stales_len);
+    for (size_t i = 0; i < batch->len; i++) {
+        const flk_store_item_t *item = batch->entries[i].item;
+        if (batch->entries[i].open && item->stale != NULL) {
+            id = put_element(id, item->key, sizeof item->key);
+            stale = put_element(stale, item->stale, item->stale_bytes);
+        }
+    }
+    batch->stale_ids_bytes = (int)(id - batch->stale_ids);
+    batch->stales_bytes = (int)(stale - batch->stales);
 }
 
 /* ---- answers ---- */

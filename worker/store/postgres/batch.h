@@ -18,6 +18,9 @@ typedef struct flk_pg_batch {
     size_t len, cap;
     uint8_t *ids, *values, *ttls; /* bytea[], bytea[], bigint[] */
     int ids_bytes, values_bytes, ttls_bytes;
+    size_t stales_len;
+    uint8_t *stale_ids, *stales; /* bytea[] of the items that have a stale value */
+    int stale_ids_bytes, stales_bytes;
 } flk_pg_batch_t;
 
 /* Takes the items in, all of them open and not found. They are borrowed until the next begin. Errors: FLK_E_NOMEM. */
@@ -27,6 +30,9 @@ void flk_pg_batch_fini(flk_pg_batch_t *batch);
 
 /* Writes the arrays, of the open entries. */
 void flk_pg_batch_encode(flk_pg_batch_t *batch, const flk_store_t *store);
+
+/* Writes the arrays of stale values, of the open entries that have one; stales_len 0: there are none. */
+void flk_pg_batch_encode_stales(flk_pg_batch_t *batch);
 
 /* NULL when no item has that key. */
 flk_pg_entry_t *flk_pg_batch_find(const flk_pg_batch_t *batch, const void *key);

@@ -19,6 +19,8 @@
 #include "worker/store/postgres/schema.h"
 
 enum { PARAMS_MAX = 64 };
+#define VALUE_BYTES_MAX "1024"
+_Static_assert(FLK_STORE_VALUE_BYTES_MAX == 1024, "as in VALUE_BYTES_MAX");
 
 struct flk_pg_target {
     atomic_uint references;
@@ -48,6 +50,9 @@ static const struct {
      " ON CONFLICT (pcs_id, generation) DO UPDATE SET outcome = excluded.outcome, expires_at = excluded.expires_at"
      " WHERE o.expires_at <= now()"
      " RETURNING pcs_id"},
+    {FLK_PG_EXPIRE, "UPDATE flk.outcomes AS o SET expires_at = 'epoch'"
+                    " FROM unnest($1::bytea[], $2::bytea[]) AS s (pcs_id, outcome) WHERE o.pcs_id = s.pcs_id AND"
+                    " (o.outcome = s.outcome OR octet_length(o.outcome) > " VALUE_BYTES_MAX ")"},
     {FLK_PG_COMMIT, "COMMIT"},
     {FLK_PG_ROLLBACK, "ROLLBACK"},
     {FLK_PG_PROBE, "UPDATE flk.meta SET probed_at = now()"},

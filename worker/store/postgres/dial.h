@@ -34,7 +34,8 @@ extern const flk_dialer_ops_t flk_pg_dial_ops;
 #define FLK_PG_BEGIN    "flk_begin"  /* -> */
 #define FLK_PG_LOCK     "flk_lock"   /* -> void */
 #define FLK_PG_PUT      "flk_put" /* ids bytea[], outcomes bytea[], ttls_ms bigint[] -> pcs_id of those that were first */
-#define FLK_PG_COMMIT   "flk_commit"   /* -> */
+#define FLK_PG_EXPIRE   "flk_expire" /* ids bytea[], outcomes bytea[] -> ; those rows, while they have those outcomes */
+#define FLK_PG_COMMIT   "flk_commit" /* -> */
 #define FLK_PG_ROLLBACK "flk_rollback" /* -> */
 #define FLK_PG_PROBE    "flk_probe"    /* -> */
 #define FLK_PG_PAGE     "flk_page" /* id bytea -> pcs_id, outcome, expiry in ms bigint of those behind it, in order */

@@ -3,7 +3,8 @@
  * it, is in postgres/schema.h.
  *
  *   lookup   one SELECT for all keys
- *   put      one transaction: lock, one INSERT for all keys, COMMIT; then one SELECT for those that were there before
+ *   put      one transaction: lock, one UPDATE that lets stale values expire (if any), one INSERT for all keys, COMMIT;
+ *            then one SELECT for those that were there before
  *
  * Each is one pipeline of prepared statements, one round trip. Keys are sent sorted, each once: the first of equal keys
  * stands for the others, and two batches lock their rows in the same order.
@@ -97,13 +98,11 @@ static flk_err_t take_found(struct postgres_store *store, const PGresult *result
     for (int row = 0; row < PQntuples(result); row++) {
         flk_pg_entry_t *entry = entry_of_row(store, result, row);
         int bytes = PQgetlength(result, row, 1);
-        if (entry == NULL || bytes > FLK_STORE_VALUE_BYTES_MAX) {
+        if (entry == NULL) {
             return senseless(errmsg);
         }
         entry->open = false;
-        entry->item->found = true;
-        entry->item->value_bytes = (uint16_t)bytes;
-        memcpy(entry->item->value, PQgetvalue(result, row, 1), (size_t)bytes);
+        flk_store_item_take(entry->item, PQgetvalue(result, row, 1), (size_t)bytes);
     }
     return FLK_OK;
 }
@@ -135,22 +134,35 @@ static flk_err_t look_up_open(struct postgres_store *store, char *errmsg) {
 static flk_err_t insert_open(struct postgres_store *store, char *errmsg) {
     flk_pg_batch_t *batch = &store->batch;
     flk_pg_batch_encode(batch, &store->base);
-    flk_pg_call_t calls[] = {
-        {.statement = FLK_PG_BEGIN},
-        {.statement = FLK_PG_LOCK},
-        {.statement = FLK_PG_PUT,
-         .params_len = 3,
-         .params = (const char *[]){(const char *)batch->ids, (const char *)batch->values, (const char *)batch->ttls},
-         .params_bytes = (int[]){batch->ids_bytes, batch->values_bytes, batch->ttls_bytes}},
-        {.statement = FLK_PG_COMMIT},
-    };
-    flk_err_t err = exchange(store, calls, FLK_COUNT_OF(calls), errmsg);
-    if (err == FLK_OK && strcmp(PQcmdStatus(calls[3].result), "COMMIT") != 0) {
+    flk_pg_batch_encode_stales(batch);
+    const flk_pg_call_t begin = {.statement = FLK_PG_BEGIN}, lock = {.statement = FLK_PG_LOCK};
+    const flk_pg_call_t expire = {.statement = FLK_PG_EXPIRE,
+                                  .params_len = 2,
+                                  .params =
+                                      (const char *[]){(const char *)batch->stale_ids, (const char *)batch->stales},
+                                  .params_bytes = (int[]){batch->stale_ids_bytes, batch->stales_bytes}};
+    const flk_pg_call_t put = {
+        .statement = FLK_PG_PUT,
+        .params_len = 3,
+        .params = (const char *[]){(const char *)batch->ids, (const char *)batch->values, (const char *)batch->ttls},
+        .params_bytes = (int[]){batch->ids_bytes, batch->values_bytes, batch->ttls_bytes}};
+    const flk_pg_call_t commit = {.statement = FLK_PG_COMMIT};
+    flk_pg_call_t calls[5];
+    size_t len = 0;
+    calls[len++] = begin;
+    calls[len++] = lock;
+    if (batch->stales_len > 0) {
+        calls[len++] = expire;
+    }
+    calls[len++] = put;
+    calls[len++] = commit;
+    flk_err_t err = exchange(store, calls, len, errmsg);
+    if (err == FLK_OK && strcmp(PQcmdStatus(calls[len - 1].result), "COMMIT") != 0) {
         flk_errmsg(errmsg, "postgres: the transaction was rolled back");
         err = FLK_E_UNAVAILABLE;
     }
-    err = err != FLK_OK ? err : take_firsts(store, calls[2].result, errmsg);
-    flk_pg_clear(calls, FLK_COUNT_OF(calls));
+    err = err != FLK_OK ? err : take_firsts(store, calls[len - 2].result, errmsg);
+    flk_pg_clear(calls, len);
     return err;
 }
 
@@ -217,12 +229,12 @@ static flk_err_t show_page(const PGresult *result, uint8_t last[FLK_STORE_KEY_BY
                            void *arg, bool *go_on, char *errmsg) {
     for (int row = 0; *go_on && row < PQntuples(result); row++) {
         int bytes = PQgetlength(result, row, 1);
-        if (PQgetlength(result, row, 0) != FLK_STORE_KEY_BYTES || bytes > FLK_STORE_VALUE_BYTES_MAX) {
+        if (PQgetlength(result, row, 0) != FLK_STORE_KEY_BYTES) {
             return senseless(errmsg);
         }
         memcpy(last, PQgetvalue(result, row, 0), FLK_STORE_KEY_BYTES);
-        *go_on =
-            visit(arg, last, (const uint8_t *)PQgetvalue(result, row, 1), (size_t)bytes, get_int64(result, row, 2));
+        *go_on = visit(arg, last, (const uint8_t *)PQgetvalue(result, row, 1), flk_store_value_cut((size_t)bytes),
+                       get_int64(result, row, 2));
     }
     *go_on = *go_on && PQntuples(result) > 0;
     return FLK_OK;

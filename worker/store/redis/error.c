@@ -16,7 +16,7 @@ static const struct {
     {"NOREPLICAS", FLK_FAULT_READ_ONLY, false, "it wants more replicas before it writes"},
     {"NOAUTH", FLK_FAULT_AUTH, true, "set FLK_REDIS_PASSWORD"},
     {"WRONGPASS", FLK_FAULT_AUTH, true, "check FLK_REDIS_USER and FLK_REDIS_PASSWORD"},
-    {"NOPERM", FLK_FAULT_AUTH, false, "the user needs GET, SET, SCAN, PTTL, DBSIZE and INFO on flk:*"},
+    {"NOPERM", FLK_FAULT_AUTH, false, "the user needs GET, SET, EVAL, SCAN, PTTL, DBSIZE and INFO on flk:*"},
     {"LOADING", FLK_FAULT_UNAVAILABLE, true, "it reads its data after a start"},
     {"MASTERDOWN", FLK_FAULT_UNAVAILABLE, true, "it is a replica without its primary"},
     {"MOVED", FLK_FAULT_OTHER, true, "Redis Cluster is not supported: list the shards in REDIS_ADDR"},

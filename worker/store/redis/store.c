@@ -6,7 +6,8 @@
  *   "flk:health"                       ->  what _health writes
  *
  *   lookup   GET for every key, a pipeline per shard, all shards at once
- *   put      SET key value NX PX ttl for every key, likewise; then GET for those that were there before
+ *   put      SET key value NX PX ttl for every key, likewise; then GET for those that were there before. In the place of a
+ *            stale value: EVAL of a script that compares and sets
  *
  * Shards (redis/shards.h) change one step at a time: REDIS_ADDR gets the new list on every worker, FLK_REDIS_FORMER
  * the old one, for one time to live. A key that has moved is first put on its former shard, where workers that do not
@@ -60,17 +61,6 @@ static flk_err_t senseless(char *errmsg) {
     return FLK_E_CORRUPT;
 }
 
-static flk_err_t take_value(flk_store_item_t *item, const redisReply *reply, char *errmsg) {
-    if (reply->len > FLK_STORE_VALUE_BYTES_MAX) {
-        flk_errmsg(errmsg, "an outcome of %zu bytes", reply->len);
-        return FLK_E_CORRUPT;
-    }
-    item->found = true;
-    item->value_bytes = (uint16_t)reply->len;
-    memcpy(item->value, reply->str, reply->len);
-    return FLK_OK;
-}
-
 /* A lookup sees the mark of each server it asks. */
 static flk_err_t take_generation(struct redis_store *store, flk_redis_link_t *link, const redisReply *reply) {
     if (reply->type == REDIS_REPLY_NIL) {
@@ -89,7 +79,11 @@ static flk_err_t on_get(void *arg, flk_redis_link_t *link, uint32_t tag, const r
     if (reply->type == REDIS_REPLY_NIL) {
         return FLK_OK;
     }
-    return reply->type == REDIS_REPLY_STRING ? take_value(store->items[tag], reply, errmsg) : senseless(errmsg);
+    if (reply->type != REDIS_REPLY_STRING) {
+        return senseless(errmsg);
+    }
+    flk_store_item_take(store->items[tag], reply->str, reply->len);
+    return FLK_OK;
 }
 
 static flk_err_t on_set(void *arg, flk_redis_link_t *link, uint32_t tag, const redisReply *reply, char *errmsg) {
@@ -116,7 +110,8 @@ static flk_err_t on_get_winner(void *arg, flk_redis_link_t *link, uint32_t tag, 
     }
     place->claim = NULL;
     place->same = reply->len == item->value_bytes && memcmp(reply->str, item->value, reply->len) == 0;
-    return take_value(item, reply, errmsg);
+    flk_store_item_take(item, reply->str, reply->len);
+    return FLK_OK;
 }
 
 /* ---- round trips over the items of a batch ---- */
@@ -163,11 +158,26 @@ static void add_lookup(struct redis_store *store, flk_redis_roundtrip_t *trip, f
     add_get(store, trip, link, i);
 }
 
+/* As SET NX, also where the key has the stale value or one that is longer than any outcome. */
+#define REPLACE_SCRIPT                                                                                                 \
+    "local v = redis.call('GET', KEYS[1]); "                                                                           \
+    "if v and v ~= ARGV[2] and #v <= tonumber(ARGV[4]) then return false end; "                                        \
+    "return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])"
+
 static void add_set(struct redis_store *store, flk_redis_roundtrip_t *trip, flk_redis_link_t *link, size_t i) {
     const flk_store_item_t *item = store->items[i];
-    char key[FLK_REDIS_KEY_BYTES], ttl[24];
+    char key[FLK_REDIS_KEY_BYTES], ttl[24], value_bytes_max[24];
     flk_redis_key(item->key, key);
     int ttl_bytes = snprintf(ttl, sizeof ttl, "%llu", (unsigned long long)flk_store_ttl_ms(&store->base, item));
+    if (item->stale != NULL) {
+        int max_bytes = snprintf(value_bytes_max, sizeof value_bytes_max, "%d", FLK_STORE_VALUE_BYTES_MAX);
+        flk_redis_roundtrip_add(trip, link, (uint32_t)i, 8,
+                                (const char *[]){"EVAL", REPLACE_SCRIPT, "1", key, (const char *)item->value,
+                                                 (const char *)item->stale, ttl, value_bytes_max},
+                                (size_t[]){4, sizeof REPLACE_SCRIPT - 1, 1, FLK_REDIS_KEY_BYTES, item->value_bytes,
+                                           item->stale_bytes, (size_t)ttl_bytes, (size_t)max_bytes});
+        return;
+    }
     flk_redis_roundtrip_add(trip, link, (uint32_t)i, 6,
                             (const char *[]){"SET", key, (const char *)item->value, "NX", "PX", ttl},
                             (size_t[]){3, FLK_REDIS_KEY_BYTES, item->value_bytes, 2, 2, (size_t)ttl_bytes});

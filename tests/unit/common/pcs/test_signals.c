@@ -97,6 +97,23 @@ START_TEST(test_signals_theil_sen_counts) {
 }
 END_TEST
 
+/* Scales whose logarithm is the same double make no pair; when no pair is left D-hat is unverifiable. It is never infinite. */
+START_TEST(test_signals_theil_sen_equal_logarithms) {
+    const uint64_t top = (UINT64_C(1) << 53) - 1;
+    uint64_t scales[] = {top, top - 1, top - 2, 2};
+    flk_pcs_count_t counts[] = {{top, 1}, {top - 1, 2}, {top - 2, top}, {2, 1}};
+    double d_hat = 0;
+    ck_assert(log2((double)top) == log2((double)(top - 1)));
+    ck_assert(!flk_theil_sen(scales, 2, counts, 4, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 3, counts, 4, &d_hat));
+    counts[0].cells = counts[1].cells = counts[2].cells = 1; /* 0/0 */
+    ck_assert(!flk_theil_sen(scales, 3, counts, 4, &d_hat));
+    counts[0].cells = counts[1].cells = counts[2].cells = 1 << 26;
+    ck_assert(flk_theil_sen(scales, 4, counts, 4, &d_hat));
+    ck_assert_double_eq_tol(d_hat, 26.0 / 52.0, 0.01);
+}
+END_TEST
+
 /* The regime's limits belong to sticky and non_sticky. */
 START_TEST(test_signals_regime) {
     ck_assert_int_eq(flk_regime(0.7, 1.5), FLK_REGIME_STICKY);
@@ -135,6 +152,7 @@ int main(void) {
     tcase_add_test(tcase, test_signals_theil_sen_vectors);
     tcase_add_test(tcase, test_signals_theil_sen_equals_sorting);
     tcase_add_test(tcase, test_signals_theil_sen_counts);
+    tcase_add_test(tcase, test_signals_theil_sen_equal_logarithms);
     tcase_add_test(tcase, test_signals_regime);
     tcase_add_test(tcase, test_signals_budget);
     suite_add_tcase(suite, tcase);

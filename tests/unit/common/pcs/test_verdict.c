@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <float.h>
+#include <math.h>
+
 #include "common/pcs/keyring.h"
 #include "common/pcs/verdict.h"
 #include "tests/unit/rig/pcs_vectors.h"
@@ -175,6 +178,72 @@ START_TEST(test_verdict_collects_all_reasons) {
 }
 END_TEST
 
+static double extreme(uint64_t n) {
+    static const double values[] = {
+        0, -0.0, 1, -1, 0.5, DBL_MAX, -DBL_MAX, DBL_MIN, -DBL_MIN, 1e308, -1e308, 8388607.9999999995, 2.6};
+    return values[n % FLK_COUNT_OF(values)];
+}
+
+static uint64_t extreme_count(uint64_t n) {
+    static const uint64_t values[] = {
+        0, 1, 2, 3, 4, (UINT64_C(1) << 53) - 1, (UINT64_C(1) << 53) - 2, (UINT64_C(1) << 52) + 1};
+    return values[n % FLK_COUNT_OF(values)];
+}
+
+/* Whatever finite numbers a PCS has, no number of its outcome is infinite or NaN. */
+START_TEST(test_verdict_is_always_finite) {
+    uint64_t seed = flk_random_u64();
+    printf("seed %llu\n", (unsigned long long)seed);
+    srand48((long)seed);
+    flk_policy_t policy;
+    flk_policy_default(&policy);
+    policy.alpha = policy.beta = policy.gamma = 1;
+    for (int round = 0; round < 200000; round++) {
+        flk_pcs_t pcs = accepted_pcs();
+        pcs.d_hat = extreme((uint64_t)lrand48());
+        pcs.coh_star = extreme((uint64_t)lrand48());
+        pcs.r = extreme((uint64_t)lrand48());
+        pcs.budget = extreme((uint64_t)lrand48());
+        for (size_t i = 0; i < 3; i++) {
+            pcs.scales[i] = pcs.counts[i].scale = 2 + extreme_count((uint64_t)lrand48()) / 2 * 2 + (uint64_t)i % 2;
+            pcs.counts[i].cells = extreme_count((uint64_t)lrand48());
+        }
+        flk_outcome_t outcome;
+        flk_verdict(&pcs, &policy, &outcome);
+        ck_assert(isfinite(outcome.d_hat) && isfinite(outcome.budget) && isfinite(outcome.budget_claimed));
+        ck_assert(outcome.has_d_hat == ((outcome.reasons & 1u << FLK_REASON_D_HAT_UNVERIFIABLE) == 0));
+    }
+}
+END_TEST
+
+/* The digest of the unsigned depends on what the verdict reads there, and on nothing else. */
+START_TEST(test_verdict_digest) {
+    uint8_t first[FLK_UNSIGNED_DIGEST_BYTES], other[FLK_UNSIGNED_DIGEST_BYTES];
+    flk_pcs_t pcs = accepted_pcs();
+    flk_verdict_digest(&pcs, first);
+    pcs.d_hat = 2; /* signed */
+    uint64_t scale = pcs.scales[0];
+    pcs.scales[0] = pcs.scales[2];
+    pcs.scales[2] = scale;
+    flk_pcs_count_t count = pcs.counts[1];
+    pcs.counts[1] = pcs.counts[0];
+    pcs.counts[0] = count;
+    pcs.counts[pcs.counts_len++] = (flk_pcs_count_t){.scale = 1000, .cells = 7}; /* of no scale */
+    flk_verdict_digest(&pcs, other);
+    ck_assert_mem_eq(first, other, sizeof first);
+    for (int what = 0; what < 5; what++) {
+        pcs = accepted_pcs();
+        pcs.regime = what == 0 ? FLK_REGIME_STICKY : pcs.regime;
+        pcs.degraded = what == 1;
+        pcs.scales_len -= what == 2;
+        pcs.counts[1].cells += what == 3;
+        pcs.counts_len -= what == 4;
+        flk_verdict_digest(&pcs, other);
+        ck_assert_msg(memcmp(first, other, sizeof first) != 0, "%d", what);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("verdict");
     TCase *tcase = tcase_create("all");
@@ -183,6 +252,8 @@ int main(void) {
     tcase_add_test(tcase, test_verdict_bounds);
     tcase_add_test(tcase, test_verdict_depends_on_signed_digits_only);
     tcase_add_test(tcase, test_verdict_collects_all_reasons);
+    tcase_add_test(tcase, test_verdict_is_always_finite);
+    tcase_add_test(tcase, test_verdict_digest);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
