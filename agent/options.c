@@ -1,101 +1,97 @@
 /* SPDX-License-Identifier: MIT */
-/* One table holds every option: getopt_long, the commands it belongs to, --help. */
+/* One table holds every option: what it takes, the commands that it belongs to, --help. */
 #include "agent/options.h"
 
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/nearest.h"
+#include "common/options.h"
 #include "common/settings.h"
 
-enum { C = 1, S = 2, D = 4, T = 8 }; /* compute, submit, drain, status */
+enum {
+    C = 1 << FLK_COMMAND_COMPUTE,
+    S = 1 << FLK_COMMAND_SUBMIT,
+    D = 1 << FLK_COMMAND_DRAIN,
+    T = 1 << FLK_COMMAND_STATUS
+};
 
-/* id, name, argument (NULL: none), commands, help */
+#define LENGTHS "1 to 16777216 rows, or a time like 90s, 15m, 6h, 1d"
+_Static_assert(FLK_WINDOW_ROWS_MAX == 16777216 && FLK_DIRECTIONS_MAX == 10000 && FLK_BINS_MAX == 4096,
+               "limits below say so");
+
+/* id, name, argument (NULL: none), limits, default, commands, help */
 #define OPTIONS(X)                                                                                                     \
-    X(FORMAT, "format", "csv|ndjson", C | S, "format of the input; default by file name, else csv")                    \
-    X(COLUMNS, "columns", "NAME,...", C | S, "coordinates of a point; default all columns of numbers but the time")    \
-    X(TIME_COLUMN, "time-column", "NAME", C | S, "Unix seconds or RFC 3339; default \"time\" when there is one")       \
-    X(ON_BAD_ROW, "on-bad-row", "fail|skip", C | S, "what to do about a row that cannot be read; default fail")        \
-    X(WINDOW, "window", "N|DURATION", C | S, "rows a window, or its time like 90s, 15m, 6h, 1d; default 100")          \
-    X(SLIDE, "slide", "N|DURATION", C | S, "from one window's start to the next; default the window's length")         \
-    X(SHARD, "shard", "ID", C | S, "shard_id: 1-128 of A-Z a-z 0-9 . _ : -; default shard-001")                        \
-    X(EPOCH, "epoch", "N", C | S, "added to epoch, the window's number (by time: its start in seconds); default 0")    \
-    X(SCALES, "scales", "N,...", C | S, "scales of the box counts, 1-64 of at least 2; default 2,4,8,16,32")           \
-    X(GRID, "grid", "unit|absolute", C | S, "unit cube of the bounding box, or floor(x * scale); default unit")        \
-    X(DIRECTIONS, "directions", "N", C | S, "directions tried for coh_star, 1-10000; default 100")                     \
-    X(BINS, "bins", "N", C | S, "bins along a direction, 1-4096; default 20")                                          \
-    X(SEED, "seed", "N", C | S, "seed of the directions; default from the window's Merkle root")                       \
-    X(POLICY, "policy", "FILE", C | S, "policy whose weights make the budget; default the built-in one")               \
-    X(OUT, "out", "FILE", C, "where PCS go, one a line; default standard output")                                      \
-    X(PCS, "pcs", NULL, S, "the files hold ready PCS, one a line, as compute prints them")                             \
-    X(DEAD_LETTERS, "dead-letters", NULL, D, "send what is in the dead-letter queue instead of what is pending")       \
-    X(PARALLEL, "parallel", "N", S | D, "submissions under way at once, 1-1024; default 16")                           \
-    X(TRIES, "tries", "N", S | D, "before a PCS goes to the dead-letter queue; 0 is for ever; default 8")              \
-    X(TIMEOUT, "timeout", "DURATION", S | D, "of one try; default 15s")                                                \
-    X(CACERT, "cacert", "FILE", S | D, "CA certificates that https:// is checked against; default the system's")       \
-    X(RESULTS, "results", "FILE", S | D, "one line of JSON for each PCS and its answer")                               \
-    X(JSON, "json", NULL, C | S | D | T, "summary or status as one line of JSON on standard output; PCS are JSON")     \
-    X(QUIET, "quiet", NULL, C | S | D, "no progress bar and no summary line")
+    X(JSON, "json", NULL, "", "", C | S | D | T, "summary or status as one line of JSON on standard output")           \
+    X(QUIET, "quiet", NULL, "", "", C | S | D, "no progress bar and no summary line")                                  \
+    X(FORMAT, "format", "NAME", "csv or ndjson", "by file name, else csv", C | S, "format of the input")               \
+    X(COLUMNS, "columns", "NAME,...", "", "all columns of numbers but the time", C | S, "coordinates of a point")      \
+    X(TIME_COLUMN, "time-column", "NAME", "", "\"time\" when there is one", C | S, "Unix seconds or RFC 3339")         \
+    X(ON_BAD_ROW, "on-bad-row", "WHAT", "fail or skip", "fail", C | S, "for a row that cannot be read")                \
+    X(WINDOW, "window", "LENGTH", LENGTHS, "100", C | S, "how much goes into one PCS")                                 \
+    X(SLIDE, "slide", "LENGTH", LENGTHS, "the window's length", C | S, "from one window's start to the next")          \
+    X(SHARD, "shard", "ID", "1 to 128 of A-Z a-z 0-9 . _ : -", "shard-001", C | S, "shard_id")                         \
+    X(EPOCH, "epoch", "N", "0 to 9007199254740991", "0", C | S,                                                        \
+      "added to epoch, the window's number (by time: its start in seconds)")                                           \
+    X(SCALES, "scales", "N,...", "1 to 64 different numbers of at least 2", "2,4,8,16,32", C | S,                      \
+      "scales of the box counts")                                                                                      \
+    X(GRID, "grid", "NAME", "unit or absolute", "unit", C | S, "unit cube of the bounding box, or floor(x * scale)")   \
+    X(DIRECTIONS, "directions", "N", "1 to 10000", "100", C | S, "directions tried for coh_star")                      \
+    X(BINS, "bins", "N", "1 to 4096", "20", C | S, "bins along a direction")                                           \
+    X(SEED, "seed", "N", "0 to 9007199254740991", "from the window's Merkle root", C | S, "seed of the directions")    \
+    X(POLICY, "policy", "FILE", "", "the built-in one", C | S, "policy whose weights make the budget")                 \
+    X(OUT, "out", "FILE", "", "standard output", C, "where PCS go, one a line")                                        \
+    X(PCS, "pcs", NULL, "", "", S, "the files hold ready PCS, one a line, as compute prints them")                     \
+    X(PARALLEL, "parallel", "N", "1 to 1024", "16", S | D, "submissions under way at once")                            \
+    X(TRIES, "tries", "N", "0 to 1000000", "8", S | D, "before a PCS goes to the dead-letter queue (0: for ever)")     \
+    X(TIMEOUT, "timeout", "TIME", "1s to 3600s, or as 5m", "15s", S | D, "of one try")                                 \
+    X(CACERT, "cacert", "FILE", "", "the system's", S | D, "CA certificates that https:// is checked against")         \
+    X(RESULTS, "results", "FILE", "", "", S | D, "one line of JSON for each PCS and its answer")                       \
+    X(DEAD_LETTERS, "dead-letters", NULL, "", "", D, "send the dead letters instead of what is pending")
 
 enum option_id {
-    OPTION_FIRST = 256, /* above every character */
 #define OPTION_ID(id, ...) OPTION_##id,
     OPTIONS(OPTION_ID)
 #undef OPTION_ID
-        OPTION_HELP,
-    OPTION_VERSION,
 };
 
-static const struct {
-    const char *name, *argument;
-    unsigned commands;
-    const char *help;
-} table[] = {
-#define OPTION_ROW(id, name, argument, commands, help) {name, argument, commands, help},
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, commands, help) {name, argument, limits, preset, commands, help},
     OPTIONS(OPTION_ROW)
 #undef OPTION_ROW
 };
 
-_Static_assert(FLK_COUNT_OF(table) <= 32, "a bit each in 32");
-
-static const struct option getopt_table[] = {
-#define OPTION_GETOPT(id, name, argument, commands, help)                                                              \
-    {name, (argument) == NULL ? no_argument : required_argument, NULL, OPTION_##id},
-    OPTIONS(OPTION_GETOPT)
-#undef OPTION_GETOPT
-        {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {NULL, 0, NULL, 0},
+static const char *const commands[] = {
+    [FLK_COMMAND_COMPUTE] = "compute",
+    [FLK_COMMAND_SUBMIT] = "submit",
+    [FLK_COMMAND_DRAIN] = "drain",
+    [FLK_COMMAND_STATUS] = "status",
 };
 
-static const struct {
-    const char *name, *arguments, *help;
-    unsigned bit;
-} commands[] = {
-    [FLK_COMMAND_COMPUTE] = {"compute", "FILE...|-", "print PCS, one a line, and send nothing", C},
-    [FLK_COMMAND_SUBMIT] = {"submit", "FILE...|-", "compute, keep in the outbox, and send, with what is pending", S},
-    [FLK_COMMAND_DRAIN] = {"drain", "", "send what is pending in the outbox", D},
-    [FLK_COMMAND_STATUS] = {"status", "", "show what is pending and what is dead", T},
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk-agent",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .verbs = commands,
+    .verbs_len = FLK_COUNT_OF(commands),
+    .print_help = print_help,
+    .take = take_option,
 };
 
 /* ---- help ---- */
 
 static void print_help(void) {
-    printf("flk-agent: boils event streams down to signed PCS and delivers each of them\n\n");
-    for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
-        printf("  flk-agent %-8s [options] %-10s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-    }
-    printf("\nOptions (c compute, s submit, d drain, t status):\n");
-    for (size_t i = 0; i < FLK_COUNT_OF(table); i++) {
-        char left[48], of[5];
-        snprintf(left, sizeof left, "--%s %s", table[i].name, table[i].argument == NULL ? "" : table[i].argument);
-        snprintf(of, sizeof of, "%s%s%s%s", table[i].commands & C ? "c" : "", table[i].commands & S ? "s" : "",
-                 table[i].commands & D ? "d" : "", table[i].commands & T ? "t" : "");
-        printf("  %-26s %-3s %s\n", left, of, table[i].help);
-    }
-    printf("  %-26s     this text\n  %-26s     the version\n", "--help", "--version");
+    printf("flk-agent: boils event streams down to signed PCS and delivers each of them\n\n"
+           "  flk-agent compute [options] FILE...|-  print PCS, one a line, and send nothing\n"
+           "  flk-agent submit [options] FILE...|-   compute, keep in the outbox, and send,\n"
+           "                                         with what is pending\n"
+           "  flk-agent drain [options]              send what is pending in the outbox\n"
+           "  flk-agent status [options]             show what is pending and what is dead\n\n");
+    flk_options_print(&command_line, C | S | D | T, stdout);
     printf("\n");
     flk_settings_print(FLK_PROGRAM_AGENT, stdout);
     printf("\nExit status:\n"
@@ -107,16 +103,6 @@ static void print_help(void) {
 }
 
 /* ---- values ---- */
-
-static FLK_PRINTF(1, 2) int usage_error(const char *format, ...) {
-    char line[FLK_ERRMSG_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    fprintf(stderr, "flk-agent: %s; see flk-agent --help\n", line);
-    return FLK_EXIT_USAGE;
-}
 
 /* Reads digits up to `*end`; false: none, or over 2^53 - 1. */
 static bool parse_digits(const char *text, uint64_t *value, const char **end) {
@@ -133,14 +119,9 @@ static bool parse_digits(const char *text, uint64_t *value, const char **end) {
     return at != text;
 }
 
-static bool parse_uint(const char *text, uint64_t min, uint64_t max, uint64_t *value) {
-    const char *end;
-    return parse_digits(text, value, &end) && *end == '\0' && *value >= min && *value <= max;
-}
-
 static bool parse_u32(const char *text, uint32_t min, uint32_t max, uint32_t *value) {
     uint64_t wide;
-    bool read = parse_uint(text, min, max, &wide);
+    bool read = flk_option_uint(text, min, max, &wide);
     *value = read ? (uint32_t)wide : *value;
     return read;
 }
@@ -213,8 +194,9 @@ static void set_defaults(flk_agent_options_t *options) {
     options->timeout_ms = 15000;
 }
 
-/* What the parser keeps beside the options until all are read. */
+/* What the parser fills: the options, and what can only be judged when all are there. */
 typedef struct parse {
+    flk_agent_options_t *options;
     bool slide_by_time;
     const char *policy_file;
 } parse_t;
@@ -227,11 +209,12 @@ static bool parse_timeout(const char *text, uint32_t *timeout_ms) {
     return read;
 }
 
-/* Takes one option; false: its value is wrong. */
-static bool take_option(int id, const char *value, flk_agent_options_t *options, parse_t *parse) {
+static bool take_option(void *arg, size_t row, char *value) {
+    parse_t *parse = arg;
+    flk_agent_options_t *options = parse->options;
     flk_builder_options_t *builder = &options->builder;
     bool second, read = true;
-    switch (id) {
+    switch ((enum option_id)row) {
     case OPTION_FORMAT:
         read = parse_choice(value, "csv", "ndjson", &second);
         options->reader.format = second ? FLK_FORMAT_NDJSON : FLK_FORMAT_CSV;
@@ -241,7 +224,7 @@ static bool take_option(int id, const char *value, flk_agent_options_t *options,
         return true;
     case OPTION_TIME_COLUMN:
         options->reader.time_column = value;
-        return *value != '\0';
+        return true;
     case OPTION_ON_BAD_ROW:
         return parse_choice(value, "fail", "skip", &options->skip_bad_rows);
     case OPTION_WINDOW:
@@ -252,7 +235,7 @@ static bool take_option(int id, const char *value, flk_agent_options_t *options,
         builder->shard_id = value;
         return is_shard(value);
     case OPTION_EPOCH:
-        return parse_uint(value, 0, FLK_PCS_INTEGER_MAX, &builder->first_epoch);
+        return flk_option_uint(value, 0, FLK_PCS_INTEGER_MAX, &builder->first_epoch);
     case OPTION_SCALES:
         return parse_scales(value, builder);
     case OPTION_GRID:
@@ -265,7 +248,7 @@ static bool take_option(int id, const char *value, flk_agent_options_t *options,
         return parse_u32(value, 1, FLK_BINS_MAX, &builder->bins);
     case OPTION_SEED:
         builder->has_seed = true;
-        return parse_uint(value, 0, FLK_PCS_INTEGER_MAX, &builder->seed);
+        return flk_option_uint(value, 0, FLK_PCS_INTEGER_MAX, &builder->seed);
     case OPTION_POLICY:
         parse->policy_file = value;
         return true;
@@ -292,97 +275,73 @@ static bool take_option(int id, const char *value, flk_agent_options_t *options,
         return options->json = true;
     case OPTION_QUIET:
         return options->quiet = true;
-    default:
-        FLK_ASSERT(false);
     }
+    FLK_ASSERT(false); /* every option has a case */
 }
 
 /* What can only be judged when all options are there. */
-static int check_together(flk_agent_options_t *options, const parse_t *parse) {
+static int check_together(const parse_t *parse) {
+    flk_agent_options_t *options = parse->options;
     flk_window_options_t *window = &options->window;
     if (window->slide == 0) {
         window->slide = window->length;
     } else if (parse->slide_by_time != window->by_time) {
-        return usage_error("--window and --slide must both be counts or both be times");
+        return flk_options_wrong(&command_line, "--window and --slide must both be counts or both be times");
     }
     if (window->slide > window->length) {
-        return usage_error("--slide is longer than --window: rows between windows would be in no PCS");
+        return flk_options_wrong(&command_line,
+                                 "--slide is longer than --window: rows between windows would be in no PCS");
     }
     if (!window->by_time && window->length > FLK_WINDOW_ROWS_MAX) {
-        return usage_error("--window: at most %d rows", FLK_WINDOW_ROWS_MAX);
+        return flk_options_wrong(&command_line, "--window: at most %d rows", FLK_WINDOW_ROWS_MAX);
     }
     bool reads = options->command == FLK_COMMAND_COMPUTE || options->command == FLK_COMMAND_SUBMIT;
     if (reads && options->files_len == 0) {
-        return usage_error("%s needs a file, or - for standard input", commands[options->command].name);
+        return flk_options_wrong(&command_line, "%s needs a file, or - for standard input", commands[options->command]);
     }
     if (!reads && options->files_len > 0) {
-        return usage_error("%s takes no file", commands[options->command].name);
+        return flk_options_wrong(&command_line, "%s takes no file", commands[options->command]);
     }
     char errmsg[FLK_ERRMSG_BYTES];
     if (parse->policy_file != NULL && flk_policy_load(parse->policy_file, &options->builder.policy, errmsg) != FLK_OK) {
-        return usage_error("%s", errmsg);
+        return flk_options_wrong(&command_line, "%s", errmsg);
     }
     return -1;
 }
 
+static const char *name_of_command(const void *list, size_t index) {
+    (void)list;
+    return index < FLK_COUNT_OF(commands) ? commands[index] : NULL;
+}
+
 static int find_command(const char *name, flk_command_t *command) {
     for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
-        if (strcmp(name, commands[i].name) == 0) {
+        if (strcmp(name, commands[i]) == 0) {
             *command = (flk_command_t)i;
             return -1;
         }
     }
-    return usage_error("unknown command \"%s\": compute, submit, drain or status", name);
-}
-
-/* The first option that `command` does not know; NULL: none. `given` has a bit for each place in the table. */
-static const char *foreign_option(uint32_t given, flk_command_t command) {
-    for (size_t i = 0; i < FLK_COUNT_OF(table); i++) {
-        if ((given >> i & 1) != 0 && (table[i].commands & commands[command].bit) == 0) {
-            return table[i].name;
-        }
-    }
-    return NULL;
+    const char *nearest = flk_nearest(name, name_of_command, NULL);
+    return nearest != NULL
+               ? flk_options_wrong(&command_line, "'%s' is no command (did you mean %s?)", name, nearest)
+               : flk_options_wrong(&command_line, "'%s' is no command: compute, submit, drain or status", name);
 }
 
 int flk_agent_options_parse(int argc, char **argv, flk_agent_options_t *options) {
-    parse_t parse = {0};
-    uint32_t given = 0;
-    int id;
+    parse_t parse = {.options = options};
+    uint64_t given;
+    char **rest;
     set_defaults(options);
-    optind = 1;
-    opterr = 0;
-    while ((id = getopt_long(argc, argv, "", getopt_table, NULL)) != -1) {
-        if (id == OPTION_HELP) {
-            print_help();
-            return FLK_EXIT_OK;
-        }
-        if (id == OPTION_VERSION) {
-            printf("flk-agent %s\n", FLK_VERSION);
-            return FLK_EXIT_OK;
-        }
-        if (id == '?') {
-            bool known = optopt > OPTION_FIRST;
-            return usage_error("%s %s", known ? "a value is missing behind" : "unknown option", argv[optind - 1]);
-        }
-        size_t at = (size_t)(id - OPTION_FIRST - 1);
-        given |= UINT32_C(1) << at;
-        if (!take_option(id, optarg, options, &parse)) {
-            return usage_error("--%s \"%.100s\": want %s", table[at].name, optarg, table[at].argument);
-        }
+    int status = flk_options_parse(&command_line, argc, argv, &parse, &given, &rest);
+    if (status < 0 && *rest == NULL) {
+        return flk_options_wrong(&command_line, "no command: compute, submit, drain or status");
     }
-    if (optind == argc) {
-        return usage_error("no command: compute, submit, drain or status");
+    status = status < 0 ? find_command(*rest, &options->command) : status;
+    status = status < 0 ? flk_options_belong(&command_line, given, options->command) : status;
+    if (status < 0) {
+        options->files = rest + 1;
+        options->files_len = (size_t)(argv + argc - options->files);
+        status = check_together(&parse);
     }
-    int status = find_command(argv[optind], &options->command);
-    if (status >= 0) {
-        return status;
-    }
-    const char *foreign = foreign_option(given, options->command);
-    if (foreign != NULL) {
-        return usage_error("--%s does not belong to %s", foreign, argv[optind]);
-    }
-    options->files = argv + optind + 1;
-    options->files_len = (size_t)(argc - optind - 1);
-    return check_together(options, &parse);
+    return status;
 }

@@ -29,8 +29,8 @@ int64_t flk_wall_ms(void);
  * record uses calloc and answers FLK_E_NOMEM. Caller frees with free(). */
 void *flk_start_alloc(size_t size);
 
-/* Takes as many descriptors as the hard limit allows, at start. Each peer is a connection, strangers at a handshake too, and libzmq
- * spins when descriptors run out. */
+/* Takes as many descriptors as the hard limit allows, at start. Each peer is a connection, strangers at a handshake
+ * too, and libzmq spins when descriptors run out. */
 void flk_descriptors_raise(void);
 
 /* 64 bits from the system's generator: instance numbers, log numbers, jitter. */

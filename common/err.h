@@ -42,8 +42,8 @@ const char *flk_err_text(flk_err_t err);
 const char *flk_err_name(flk_err_t err); /* "FLK_E_FULL" */
 flk_err_class_t flk_err_class(flk_err_t err);
 
-/* Why an address could not be listened on, by the errno: FLK_E_LOCKED (another process has it), FLK_E_UNAVAILABLE (this host
- * does not have the address now), FLK_E_NOMEM; else FLK_E_CONFIG. */
+/* Why an address could not be listened on, by the errno: FLK_E_LOCKED (another process has it), FLK_E_UNAVAILABLE
+ * (this host does not have the address now), FLK_E_NOMEM; else FLK_E_CONFIG. */
 flk_err_t flk_err_of_listen(int code);
 
 #endif

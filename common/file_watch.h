@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tells when one of a few files has changed: written, replaced, or a link to it turned to another. By looking, so that it
- * works on every file system and with mounted secrets. One thread. */
+/* Tells when one of a few files has changed: written, replaced, or a link to it turned to another. By looking, so
+ * that it works on every file system and with mounted secrets. One thread. */
 #ifndef FLK_COMMON_FILE_WATCH_H
 #define FLK_COMMON_FILE_WATCH_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A supervisor, a container runtime or a shell may hand down anything: `2>&-`, a mask that blocks SIGTERM, SIGCHLD ignored,
- * umask 0777. The cost of each shows much later: log lines in the head of a WAL segment, a drain that never begins, a child
- * that cannot be waited for, a directory that its owner cannot enter. */
+/* A supervisor, a container runtime or a shell may hand down anything: `2>&-`, a mask that blocks SIGTERM, SIGCHLD
+ * ignored, umask 0777. The cost of each shows much later: log lines in the head of a WAL segment, a drain that never
+ * begins, a child that cannot be waited for, a directory that its owner cannot enter. */
 #include "common/inherited.h"
 
 #include <fcntl.h>
@@ -17,8 +17,8 @@ static void open_streams(void) {
     }
 }
 
-/* From one of SIG_DFL and SIG_IGN to the other. A handler is no inheritance but a library's, and stays; so do numbers that
- * the C library or the kernel keep to themselves. */
+/* From one of SIG_DFL and SIG_IGN to the other. A handler is no inheritance but a library's, and stays; so do
+ * numbers that the C library or the kernel keep to themselves. */
 static void turn_action(int number, void (*from)(int), void (*to)(int)) {
     struct sigaction action;
     if (sigaction(number, NULL, &action) == 0 && action.sa_handler == from) {

@@ -26,7 +26,8 @@ typedef enum flk_io_op {
 } flk_io_op_t;
 
 /* Test hook: called before each operation when set; a non-zero errno is what the operation then fails with,
- * untouched by the kernel; a failed close still closes, as close(2) does. Called from any thread. NULL in production. */
+ * untouched by the kernel; a failed close still closes, as close(2) does. Called from any thread. NULL in
+ * production. */
 typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);
 void flk_io_set_fault(flk_io_fault_fn *fault, void *arg);
 

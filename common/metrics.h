@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Metrics registry with Prometheus text exposition (format 0.0.4).
- * Registering is for start-up, from one thread. Updating and rendering may be done from any thread; updates are one
- * relaxed atomic operation (a histogram: two). Names and labels must outlive the registry. Registering the same name and labels
- * again gives the same metric. Out of memory while registering ends the process: it happens at start only. */
+/* Metrics registry with Prometheus text exposition (format 0.0.4). Registering is for start-up, from one thread.
+ * Updating and rendering may be done from any thread; updates are one relaxed atomic operation (a histogram: two).
+ * Names and labels must outlive the registry. Registering the same name and labels again gives the same metric. Out
+ * of memory while registering ends the process: it happens at start only. */
 #ifndef FLK_COMMON_METRICS_H
 #define FLK_COMMON_METRICS_H
 

@@ -10,11 +10,13 @@
 #define FLK_NOTIFY_ALIVE    "WATCHDOG=1"
 
 /* Sends `state`, lines of NAME=VALUE, as one datagram to the socket that NOTIFY_SOCKET names, a path or "@abstract".
- * Without a manager, nothing. Any thread. A manager that cannot be told is no reason to stop: logged, and that is all. */
+ * Without a manager, nothing. Any thread. A manager that cannot be told is no reason to stop: logged, and that is
+ * all. */
 void flk_notify(const char *state);
 
-/* The keep-alive that the manager's watchdog wants (WATCHDOG_USEC, WATCHDOG_PID): called by the loop whose life counts, at each
- * turn, and by no other thread. Sends at most one in half of the manager's time; without a watchdog, nothing. */
+/* The keep-alive that the manager's watchdog wants (WATCHDOG_USEC, WATCHDOG_PID): called by the loop whose life
+ * counts, at each turn, and by no other thread. Sends at most one in half of the manager's time; without a watchdog,
+ * nothing. */
 void flk_notify_alive(uint64_t now_ms);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers as text, the same on every machine and in every locale: rounding to 9 decimals, reading, printing. Any thread. */
+/* Numbers as text, the same on every machine and in every locale: rounding to 9 decimals, reading, printing. Any
+ * thread. */
 #ifndef FLK_COMMON_NUMBER_H
 #define FLK_COMMON_NUMBER_H
 
@@ -19,8 +20,8 @@ enum {
 /* Rounds to 9 decimals: correctly, half-even on the exact binary value; -0.0 becomes 0.0. */
 double flk_round9(double value);
 
-/* The double nearest to a JSON number of so many bytes, infinite when there is none. Behind it must stand a byte that does not go on
- * with it. */
+/* The double nearest to a JSON number of so many bytes, infinite when there is none. Behind it must stand a byte
+ * that does not go on with it. */
 double flk_number_read(const char *text, size_t text_bytes);
 
 /* Prints a finite double, shortest digits that read back the same. Returns the length. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* main of a daemon: flk_program_begin -> flk_program_start -> its parts -> flk_program_wait until FLK_WAKE_STOP -> its
- * parts in reverse -> flk_program_end. Signals are blocked from the start on, so one that comes while a part starts is kept
- * until the first wait; a start that takes long asks flk_program_stop_asked. */
+/* main of a daemon: flk_program_begin -> flk_program_start -> its parts -> flk_program_wait until FLK_WAKE_STOP ->
+ * its parts in reverse -> flk_program_end. Signals are blocked from the start on, so one that comes while a part
+ * starts is kept until the first wait; a start that takes long asks flk_program_stop_asked. */
 #include "common/program.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static void print_help(const flk_start_t *start) {
            name, start->summary, name);
     flk_settings_print(start->program, stdout);
     printf("\nSignals: SIGTERM and SIGINT finish what is in hand, then end with 0.\n"
-           "Exit codes: 0 ended as asked, 1 failed while starting or running, 2 wrong setting or argument.\n");
+           "Exit codes: 0 ended as asked, 1 failed in a way that may pass, 2 wrong setting or\nargument.\n");
 }
 
 static int complain(flk_program_t program, flk_err_t err, const char *errmsg) {

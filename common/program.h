@@ -27,14 +27,15 @@ void flk_program_start_log(const flk_settings_t *settings);
 typedef struct flk_start {
     flk_program_t program;
     const char *summary; /* what --help says it is */
-    /* Does all that its start does before it listens, and undoes it: for --check. Errors: the start's, with its line. */
+    /* Does all that its start does before it listens, and undoes it: for --check. Errors: the start's, with its
+     * line. */
     flk_err_t (*check)(const flk_settings_t *settings, char *errmsg);
 } flk_start_t;
 
-/* Handles --help, --version and --check [--json], which loads and checks the settings and prints those in effect with
- * secrets masked; refuses other arguments. Otherwise loads the settings, starts the log, takes the signals, hardens the
- * process (harden.h) and raises its limit of descriptors. After flk_program_begin, before any thread. Returns -1 to go on
- * with *settings filled, or the exit status to end with. */
+/* Handles --help, --version and --check [--json], which loads and checks the settings and prints those in effect
+ * with secrets masked; refuses other arguments. Otherwise loads the settings, starts the log, takes the signals,
+ * hardens the process (harden.h) and raises its limit of descriptors. After flk_program_begin, before any thread.
+ * Returns -1 to go on with *settings filled, or the exit status to end with. */
 FLK_MUST_CHECK int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_settings_t **settings);
 
 /* A registry with the metrics that every daemon has: process_* and flk_build_info. Caller frees it with
@@ -55,14 +56,14 @@ FLK_MUST_CHECK int flk_program_end(flk_program_t program, flk_err_t err, const c
 
 /* ---- tools ---- */
 
-/* From now on SIGINT and SIGTERM only ask for a stop, and end calls that block with EINTR; a second SIGINT ends the process.
- * SIGPIPE is ignored. Before any thread. */
+/* From now on SIGINT and SIGTERM only ask for a stop, and end calls that block with EINTR; a second SIGINT ends the
+ * process. SIGPIPE is ignored. Before any thread. */
 void flk_program_catch_stop(void);
 
 /* ---- both; any thread ---- */
 
-/* A signal to stop came: to a tool since flk_program_catch_stop, to a daemon since its start (while flk_program_wait has
- * not taken it). */
+/* A signal to stop came: to a tool since flk_program_catch_stop, to a daemon since its start (while flk_program_wait
+ * has not taken it). */
 bool flk_program_stop_asked(void);
 
 #endif

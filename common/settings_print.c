@@ -6,6 +6,7 @@
 #include "common/address.h"
 #include "common/settings.h"
 #include "common/settings_row.h"
+#include "common/wrap.h"
 
 static bool is_secret(const flk_setting_row_t *row) {
     return row->type == FLK_SETTING_SECRET;
@@ -28,27 +29,27 @@ static const char *row_limits(const flk_setting_row_t *row) {
     return row->type == FLK_SETTING_BOOL ? "0|1" : row->limits;
 }
 
-/* " (ms, 100..600000)", " (memory|lmdb)", " (host:port)" or "". */
-static void print_unit_and_limits(FILE *out, const flk_setting_row_t *row) {
+/* "  FLK_STORE_TIMEOUT_MS     1000 (ms, 10..60000)", and the limits on a line of their own where they are long. */
+static void print_value(FILE *out, const flk_setting_row_t *row, const char *value) {
+    char shown[160];
     const char *limits = row_limits(row);
-    bool both = row->unit[0] != '\0' && limits[0] != '\0';
-    if (row->unit[0] != '\0' || limits[0] != '\0') {
-        fprintf(out, " (%s%s%s)", row->unit, both ? ", " : "", limits);
-    }
+    const char *open = row->unit[0] != '\0' || limits[0] != '\0' ? " (" : "";
+    const char *comma = row->unit[0] != '\0' && limits[0] != '\0' ? ", " : "";
+    snprintf(shown, sizeof shown, "%s%s%s%s%s%s", value[0] != '\0' ? value : "(none)", open, row->unit, comma, limits,
+             open[0] != '\0' ? ")" : "");
+    fprintf(out, "  %-24s ", row->name);
+    flk_print_wrapped(out, 27, shown);
 }
 
 void flk_settings_print(flk_program_t program, FILE *out) {
-    fprintf(out, "Settings, from the environment. NAME_FILE names a file that holds the value of NAME.\n\n");
+    fprintf(out, "Settings, from the environment. NAME_FILE names a file that holds NAME's value.\n\n");
     for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
         const flk_setting_row_t *row = &flk_setting_rows[i];
-        if ((row->programs & program) == 0) {
-            continue;
+        if ((row->programs & program) != 0) {
+            print_value(out, row, flk_setting_default(row, program));
+            fprintf(out, "      ");
+            flk_print_wrapped(out, 6, row->help);
         }
-        const char *value = flk_setting_default(row, program);
-        const char *shown = value[0] != '\0' ? value : "(none)";
-        fprintf(out, "  %-24s %s", row->name, shown);
-        print_unit_and_limits(out, row);
-        fprintf(out, "\n      %s\n", row->help);
     }
 }
 

@@ -3,9 +3,9 @@
 #ifndef FLK_COMMON_SETTINGS_TABLE_H
 #define FLK_COMMON_SETTINGS_TABLE_H
 
-/* G gateway, B broker, W worker, A agent, R replay, F flk; types STR, UINT, BOOL, ENUM (values in `limits`, separated by |),
- * SECRET (a STR that is masked).
- * id, name, type, programs, default, unit, limits (UINT: "min..max"), help */
+/* G gateway, B broker, W worker, A agent, R replay, F flk; types STR, UINT, BOOL, ENUM (values in `limits`,
+ * separated by |), SECRET (a STR that is masked). id, name, type, programs, default, unit, limits (UINT:
+ * "min..max"), help */
 #define FLK_SETTINGS(X)                                                                                                \
     X(HTTP_LISTEN, "FLK_HTTP_LISTEN", STR, G | F, "127.0.0.1:8080", "host:port", "",                                   \
       "HTTP door, with /metrics, /healthz and /readyz")                                                                \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* These functions of OpenSSL's are deprecated in favour of EVP, whose contexts live on its own heap: no place for a key, and
- * not to be shared by threads. */
+/* These functions of OpenSSL's are deprecated in favour of EVP, whose contexts live on its own heap: no place for a
+ * key, and not to be shared by threads. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "common/sha256.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 and HMAC-SHA256. OpenSSL's, which knows the processor's own instructions and so takes a quarter of the time that
- * libsodium's takes. All state is plain memory: that of a key may lie where secrets lie (secret.h), and many threads may
- * use it at once. Nothing here allocates or fails. Any thread. */
+/* SHA-256 and HMAC-SHA256. OpenSSL's, which knows the processor's own instructions and so takes a quarter of the
+ * time that libsodium's takes. All state is plain memory: that of a key may lie where secrets lie (secret.h), and
+ * many threads may use it at once. Nothing here allocates or fails. Any thread. */
 #ifndef FLK_COMMON_SHA256_H
 #define FLK_COMMON_SHA256_H
 
@@ -20,8 +20,8 @@ void flk_sha256_final(flk_sha256_t *sha, uint8_t digest[FLK_SHA256_BYTES]); /* T
 /* The same in one call. */
 void flk_sha256(const void *data, size_t bytes, uint8_t digest[FLK_SHA256_BYTES]);
 
-/* An HMAC key (RFC 2104) as the hashes behind its inner and outer pads, which saves two of the four blocks that each code
- * costs. As secret as the key. */
+/* An HMAC key (RFC 2104) as the hashes behind its inner and outer pads, which saves two of the four blocks that each
+ * code costs. As secret as the key. */
 typedef struct flk_hmac_key {
     flk_sha256_t inner, outer;
 } flk_hmac_key_t;

@@ -7,7 +7,7 @@
 
 static const flk_start_t start_as = {
     .program = FLK_PROGRAM_GATEWAY,
-    .summary = "takes PCS over HTTP and ZeroMQ, makes them durable, relays them to brokers",
+    .summary = "takes PCS over HTTP and ZeroMQ, logs them, relays them to brokers",
 };
 
 static void wait_for_stop(void) {

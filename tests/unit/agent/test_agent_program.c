@@ -579,23 +579,23 @@ END_TEST
 START_TEST(test_program_usage) {
     static const char *const cases[][2] = {
         {"", "no command"},
-        {"fly", "unknown command \"fly\""},
+        {"fly", "'fly' is no command"},
         {"compute", "needs a file"},
         {"drain x.csv", "takes no file"},
-        {"compute --wndow 3 x", "unknown option --wndow"},
-        {"compute --window", "a value is missing behind --window"},
-        {"compute --window 0 x", "--window \"0\": want N|DURATION"},
-        {"compute --window 5y x", "--window \"5y\""},
+        {"compute --wndow 3 x", "--wndow is no option (did you mean --window?)"},
+        {"compute --window", "--window needs a value, LENGTH"},
+        {"compute --window 0 x", "--window: '0' is not 1 to 16777216 rows, or a time like 90s"},
+        {"compute --window 5y x", "--window: '5y'"},
         {"compute --window 5 --slide 6 x", "--slide is longer than --window"},
         {"compute --window 5h --slide 6 x", "both be counts or both be times"},
         {"compute --scales 2,2 x", "--scales"},
         {"compute --scales 1 x", "--scales"},
         {"compute --shard a/b x", "--shard"},
         {"compute --seed -1 x", "--seed"},
-        {"compute --directions 0 x", "--directions"},
-        {"compute --parallel 3 x", "--parallel does not belong to compute"},
-        {"drain --window 3", "--window does not belong to drain"},
-        {"submit --timeout 5 x", "--timeout \"5\""},
+        {"compute --directions 0 x", "--directions: '0' is not 1 to 10000"},
+        {"compute --parallel 3 x", "compute does not take --parallel"},
+        {"drain --window 3", "drain does not take --window"},
+        {"submit --timeout 5 x", "--timeout: '5' is not 1s to 3600s"},
         {"compute --policy /nonexistent x", "/nonexistent"},
         {"compute /nonexistent", "/nonexistent"},
         {"compute --window 6h --columns longitude --time-column when " DATA, "no column \"when\""},
@@ -627,7 +627,7 @@ END_TEST
 /* --help names every option, setting and exit status; --version the version. */
 START_TEST(test_program_help) {
     check_run("--help", 0);
-    static const char *const words[] = {"--window",    "--on-bad-row fail|skip", "ENDPOINT", "PCS_SIGN_ALG",
+    static const char *const words[] = {"--window",    "--on-bad-row WHAT", "ENDPOINT", "PCS_SIGN_ALG",
                                         "Exit status", "dead-letter queue"};
     for (size_t i = 0; i < FLK_COUNT_OF(words); i++) {
         ck_assert_msg(strstr(agent.out_text, words[i]) != NULL, "%s", words[i]);
