@@ -85,7 +85,7 @@ static const flk_options_t command_line = {
 /* ---- help ---- */
 
 static void print_help(void) {
-    printf("flk-agent: boils event streams down to signed PCS and delivers each of them\n\n"
+    printf("flk-agent - boils event streams down to signed PCS and delivers each of them\n\n"
            "  flk-agent compute [options] FILE...|-  print PCS, one a line, and send nothing\n"
            "  flk-agent submit [options] FILE...|-   compute, keep in the outbox, and send,\n"
            "                                         with what is pending\n"

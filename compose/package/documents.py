@@ -40,10 +40,9 @@ def setting(row):
 
 def usage_and_rest(text):
     """The help without its settings (they are a section of their own), as (one-line summary, the rest)."""
-    text = re.sub(r"^  [A-Z][A-Z0-9_]+ .*\n      .*\n", "", text, flags=re.M)
-    text = re.sub(r"^Settings, from the environment.*\n", "", text, flags=re.M)
+    text = re.sub(r"^Settings, from the environment.*\n\n(?:  .*\n)+", "", text, flags=re.M)
     first, _, rest = text.partition("\n")
-    return re.split(r" - |: ", first, maxsplit=1)[-1], rest
+    return first.partition(" - ")[2], rest
 
 
 def page(bin_dir, program, version, rows, verbs):

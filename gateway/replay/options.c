@@ -144,9 +144,9 @@ static int take_verb(char ***rest, flk_verb_t *verb) {
 /* ---- help ---- */
 
 static void print_help(void) {
-    printf("Reads a gateway's log: what came in, what was answered, and whether that stands.\n\n"
+    printf("%s - reads a gateway's log: what came in, what was answered\n\n"
            "Usage: %s VERB [OPTION...] [LSN|PCS_ID]\n\n",
-           command_line.title);
+           command_line.title, command_line.title);
     for (unsigned verb = 0; verb < FLK_COUNT_OF(verbs); verb++) {
         if (verb_of_title(verb) != NULL) {
             printf("  %-10s  %s\n", verb_of_title(verb), verbs_help[verb]);
