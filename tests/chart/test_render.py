@@ -188,3 +188,51 @@ def test_files():
                  if d["kind"] == "PrometheusRule")
     alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
     assert len(alerts) > 20 and all(rule["annotations"]["runbook_url"].startswith("https://x/y#") for rule in alerts)
+
+
+def objects(kind, *arguments):
+    return {item["metadata"]["name"]: item for item in render(*arguments) if item["kind"] == kind}
+
+
+def environment(item):
+    return {entry["name"]: entry.get("value") for entry in item["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+
+# Each broker has a Service of its own, which picks its one pod, and that is the address of every link.
+def test_a_service_a_broker():
+    services = objects("Service", "--set", "broker.replicas=3")
+    links = environment(objects("StatefulSet", "--set", "broker.replicas=3")["release-flk-gateway"])["FLK_FRONTENDS"].split(",")
+    assert len(links) == 3
+    for number, link in enumerate(links):
+        service = services[f"release-flk-broker-{number}"]["spec"]
+        assert link == f"tcp://release-flk-broker-{number}.space.svc.cluster.local:5555"
+        assert service["selector"]["statefulset.kubernetes.io/pod-name"] == f"release-flk-broker-{number}"
+        assert "clusterIP" not in service and service["publishNotReadyAddresses"]
+
+
+# With an autoscaler the Deployment begins with the least number, never without one, which would be 1.
+def test_autoscaling_never_lowers():
+    arguments = ("--set", "env.dedupBackend=redis", "--set", "autoscaling.mode=hpa", "--set", "autoscaling.minReplicas=7",
+                 "--set", "autoscaling.maxReplicas=9")
+    assert objects("Deployment", *arguments)["release-flk-worker"]["spec"]["replicas"] == 7
+
+
+# Prometheus is let in by networkPolicy.monitoring alone, whatever finds the pods.
+@pytest.mark.parametrize("kind", ["none", "podMonitor"])
+def test_monitoring_is_let_in(kind):
+    arguments = ("--set", f"monitoring.kind={kind}")
+    for role, port in (("gateway", 8080), ("broker", 8081), ("worker", 8082)):
+        ingress = objects("NetworkPolicy", *arguments)[f"release-flk-{role}"]["spec"].get("ingress", [])
+        monitored = [rule for rule in ingress if "monitoring" in json.dumps(rule["from"])]
+        assert [rule["ports"] for rule in monitored] == [[{"protocol": "TCP", "port": port}]], role
+        ingress = objects("NetworkPolicy", *arguments, "--set", "networkPolicy.monitoring=null")[f"release-flk-{role}"]["spec"].get("ingress", [])
+        assert not any("monitoring" in json.dumps(rule["from"]) for rule in ingress)
+
+
+# Dual stack: every Service says so, and every program listens on both families.
+def test_dual_stack():
+    arguments = ("--set", "ipFamilyPolicy=PreferDualStack")
+    assert {service["spec"].get("ipFamilyPolicy") for service in objects("Service", *arguments).values()} == {"PreferDualStack"}
+    listens = [value for kind in ("StatefulSet", "Deployment") for item in objects(kind, *arguments).values()
+               for name, value in environment(item).items() if name in ("FLK_HTTP_LISTEN", "FLK_ZMQ_LISTEN", "FLK_ADMIN_LISTEN")]
+    assert len(listens) == 4 and all("[::]:" in value for value in listens), listens

@@ -56,13 +56,14 @@ annotations:
 {{- default (ternary (include "flk.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name -}}
 {{- end -}}
 
-{{/* Every broker by name, since a gateway and a worker keep a link to each. Argument: root, port. */}}
+{{/* Every broker by its own Service, since a gateway and a worker keep a link to each, and a Service's address stays when the pod goes:
+nobody dials an old address for as long as DNS answers are cached. Argument: root, port. */}}
 {{- define "flk.brokers" -}}
 {{- $root := .root -}}
 {{- $name := include "flk.fullname" $root -}}
 {{- $endpoints := list -}}
 {{- range $i := until (int $root.Values.broker.replicas) -}}
-{{- $host := printf "%s-broker-%d.%s-broker.%s.svc.%s" $name $i $name $root.Release.Namespace $root.Values.clusterDomain -}}
+{{- $host := printf "%s-broker-%d.%s.svc.%s" $name $i $root.Release.Namespace $root.Values.clusterDomain -}}
 {{- $endpoints = append $endpoints (printf "tcp://%s:%d" $host (int $.port)) -}}
 {{- end -}}
 {{- join "," $endpoints -}}
@@ -83,6 +84,21 @@ annotations:
 
 {{- define "flk.metricsSecret" -}}
 {{- default (printf "%s-metrics" (include "flk.fullname" .)) .Values.metricsBasicAuth.existingSecret -}}
+{{- end -}}
+
+{{/* ipFamilyPolicy and ipFamilies of a Service, where they are given. Argument: the root. */}}
+{{- define "flk.ipFamilies" -}}
+{{- with .Values.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.ipFamilies }}
+ipFamilies: {{ toJson . }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the programs listen: on every address, of both families where the cluster has them. */}}
+{{- define "flk.anyAddress" -}}
+{{- ternary "[::]" "0.0.0.0" (or (has "IPv6" .Values.ipFamilies) (hasPrefix "PreferDual" .Values.ipFamilyPolicy) (hasPrefix "RequireDual" .Values.ipFamilyPolicy)) -}}
 {{- end -}}
 
 {{/* Whether the store lives in the worker's pod. */}}

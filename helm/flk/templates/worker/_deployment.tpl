@@ -46,7 +46,7 @@
 {{- if and (include "flk.embedded" .) .Values.worker.persistence.enabled (not .Values.store.allowPerPod) }}true{{ end -}}
 {{- end -}}
 
-{{/* A track of workers. Argument: root, track, name, replicas (nil: not ours to say), image, settings. */}}
+{{/* A track of workers. Argument: root, track, name, replicas, image, settings. */}}
 {{- define "flk.workers" -}}
 {{- $root := .root -}}
 {{- $worker := .root.Values.worker -}}
@@ -56,9 +56,7 @@ kind: Deployment
 metadata:
   {{- include "flk.metadata" (dict "root" .root "name" .name "component" "worker" "labels" (dict "track" .track)) | nindent 2 }}
 spec:
-  {{- if not (kindIs "invalid" .replicas) }}
   replicas: {{ .replicas }}
-  {{- end }}
   {{- if include "flk.workerClaim" .root }}
   strategy: {type: Recreate}
   {{- else }}
@@ -82,7 +80,7 @@ spec:
             - {name: admin, containerPort: 8082}
           env:
             {{- include "flk.env" (dict "name" "FLK_BACKENDS" "value" (include "flk.brokers" (dict "root" .root "port" 5556))) | nindent 12 }}
-            {{- include "flk.env" (dict "name" "FLK_ADMIN_LISTEN" "value" "0.0.0.0:8082") | nindent 12 }}
+            {{- include "flk.env" (dict "name" "FLK_ADMIN_LISTEN" "value" (printf "%s:8082" (include "flk.anyAddress" .root))) | nindent 12 }}
             {{- include "flk.env" (dict "name" "FLK_DATA_DIR" "value" "/data") | nindent 12 }}
             {{- include "flk.env" (dict "name" "FLK_WORKER_THREADS" "value" $worker.threads) | nindent 12 }}
             {{- include "flk.storeEnv" .root | nindent 12 }}
