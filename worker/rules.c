@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/rules.h"
+#include "common/pcs/keyring_load.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One key as signer and keyring keep it. For keys.c, keyring.c and keyring_file.c only. */
+/* One key as signer and keyring keep it. For keys.c and keyring*.c only. */
 #ifndef FLK_COMMON_PCS_KEY_INTERNAL_H
 #define FLK_COMMON_PCS_KEY_INTERNAL_H
 

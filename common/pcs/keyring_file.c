@@ -2,8 +2,8 @@
 /* The keyring file (keyring.h has its form): read as a whole into secret memory, parsed strictly, key by key into the
  * ring. Whatever is wrong ends in one line with file, key and member, and the ring is not used.
  *
- * It is read with one open: a file that is replaced meanwhile is the old one or the new one. It may be a symbolic link, as
- * mounted secrets are; its rights are those of the file it leads to. */
+ * It is read with one open: a file that is replaced meanwhile is the old one or the new one. It may be a symbolic
+ * link, as mounted secrets are; its rights are those of the file it leads to. */
 #include "common/pcs/key_internal.h"
 
 #include <errno.h>

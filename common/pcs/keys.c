@@ -140,3 +140,8 @@ void flk_signer_sign(const flk_signer_t *signer, flk_pcs_t *pcs) {
     }
     sodium_bin2base64(pcs->sig, sizeof pcs->sig, sig, flk_key_sig_bytes(signer->alg), sodium_base64_VARIANT_ORIGINAL);
 }
+
+/* (A point that is not reduced is none of libsodium's either, whichever version.) */
+bool flk_key_is_ed25519_public(const uint8_t key[crypto_sign_PUBLICKEYBYTES]) {
+    return crypto_core_ed25519_is_valid_point(key) == 1;
+}

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 #include "common/pcs/policy.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What one PCS costs, step by step: prints nanoseconds for the PCS of the verdict vectors (about 700 bytes of JSON, 2 to
  * 8 scales) and for the greatest number of scales. Each figure is the median of several rounds. */
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 #include "common/pcs/signals.h"
 #include "common/pcs/verdict.h"
 #include "proto/frame.h"

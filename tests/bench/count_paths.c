@@ -14,6 +14,7 @@
 
 #include "broker/delivery.h"
 #include "broker/queue.h"
+#include "common/pcs/keyring_load.h"
 #include "worker/verify.h"
 
 enum { ROUNDS = 20, BROKER_RECORDS = 1000, BODY_BYTES = 640, PACKED_MAX = 4096 };

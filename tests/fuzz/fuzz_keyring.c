@@ -2,6 +2,7 @@
 /* A keyring file: it is refused with one line that never quotes a key, or each of its keys has an id and a state, and a PCS that
  * none of them signed is refused. */
 #include "common/pcs/key_internal.h"
+#include "common/pcs/keyring_load.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check(const flk_keyring_t *keyring) {

@@ -6,7 +6,7 @@
 
 #include "agent/flk/doctor/checks.h"
 #include "agent/flk/specimen.h"
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 #include "common/pcs/policy.h"
 #include "common/settings_row.h"
 

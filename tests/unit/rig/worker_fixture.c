@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/worker_fixture.h"
+#include "common/pcs/keyring_load.h"
 
 char errmsg[FLK_ERRMSG_BYTES];
 

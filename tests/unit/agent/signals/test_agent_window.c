@@ -4,7 +4,7 @@
 
 #include "agent/signals/builder.h"
 #include "agent/signals/window.h"
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 #include "common/pcs/verdict.h"
 
 /* ---- windows ---- */

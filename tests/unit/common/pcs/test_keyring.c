@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys with ids and times: the keyring file, what it refuses, and which key verifies when. */
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 
 #include "tests/unit/rig/pcs_vectors.h"
 

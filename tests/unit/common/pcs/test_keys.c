@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 #include "tests/unit/rig/pcs_vectors.h"
 
 #include "tests/unit/rig/suite.h"

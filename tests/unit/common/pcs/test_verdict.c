@@ -2,7 +2,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "common/pcs/keyring.h"
+#include "common/pcs/keyring_load.h"
 #include "common/pcs/verdict.h"
 #include "tests/unit/rig/pcs_vectors.h"
 #include "tests/unit/rig/suite.h"
