@@ -47,7 +47,7 @@ void flk_relay_arrive(flk_relay_t *relay, flk_submission_t *submission) {
     } else if (flk_inflight_find(relay->table, submission->entry.lsn) != NULL) {
         /* The log's writer was so slow to hand it over that the re-drive took the record up. */
         flk_settle_defer(relay, submission, 0, "the record is being verified; send again for the outcome");
-    } else if (flk_dlq_contains(relay->gateway->dlq, submission->pcs_id)) {
+    } else if (flk_dlq_contains(relay->gateway->dlq, submission, relay->reader)) {
         flk_settle_dead_letter(relay, submission, FLK_FLAG_DUPLICATE | FLK_FLAG_DEAD_LETTER);
     } else {
         enter_table(relay, submission);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The relay gives a submission, its PCS goes into the log, the log's writer reports it durable, the relay then acks the inbox and
- * answers. A crash in between drives the inbox record again: its id is found among the dead letters.
+ * answers. A crash in between drives the inbox record again: its content is found among the dead letters.
  * The log's records stay un-acked for as long as they are dead letters; acking one takes it out. */
 #include "gateway/dlq.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/sha256.h"
+#include "gateway/dlq_set.h"
 
 typedef struct letter {
     flk_wal_entry_t entry; /* first: the log hands this pointer back */
@@ -16,82 +19,84 @@ struct flk_dlq {
     flk_wal_t *wal;
     flk_dlq_stored_fn *stored;
     void *arg;
-    uint8_t (
-        *ids)[FLK_PCS_ID_BYTES]; /* open addressing; an all-zero place is empty (no SHA-256 is expected to be zero) */
-    size_t places;               /* power of two, at least twice `len` */
-    atomic_size_t len;
+    flk_dlq_set_t contents;
 };
 
-static const uint8_t no_id[FLK_PCS_ID_BYTES];
+/* ---- contents ---- */
 
-/* Where the id is, or where it would go. The ids are SHA-256: their first bytes are a hash already. */
-static uint8_t *place(uint8_t (*ids)[FLK_PCS_ID_BYTES], size_t places, const uint8_t *pcs_id) {
-    uint64_t hash;
-    memcpy(&hash, pcs_id, sizeof hash);
-    size_t at = hash & (places - 1);
-    while (memcmp(ids[at], no_id, FLK_PCS_ID_BYTES) != 0 && memcmp(ids[at], pcs_id, FLK_PCS_ID_BYTES) != 0) {
-        at = (at + 1) & (places - 1);
-    }
-    return ids[at];
+/* The agent's notes about its own sending: another one at each try. */
+static void drop_notes(flk_pcs_t *pcs) {
+    pcs->has_attempt = false;
+    pcs->sent_at[0] = '\0';
 }
 
-static bool grow(flk_dlq_t *dlq) {
-    size_t places = dlq->places == 0 ? 64 : dlq->places * 2;
-    uint8_t(*ids)[FLK_PCS_ID_BYTES] = calloc(places, sizeof *ids);
-    if (ids == NULL) {
-        return false;
+/* Whether flk_pcs_to_msgpack would have written that body; then, without the notes, its bytes are hashed. */
+static flk_err_t hash_ours(flk_pcs_t *pcs, const void *body, size_t body_bytes, bool *ours, uint8_t *digest) {
+    uint8_t *bytes = malloc(flk_pcs_msgpack_bound(pcs));
+    if (bytes == NULL) {
+        return FLK_E_NOMEM;
     }
-    for (size_t i = 0; i < dlq->places; i++) {
-        if (memcmp(dlq->ids[i], no_id, FLK_PCS_ID_BYTES) != 0) {
-            memcpy(place(ids, places, dlq->ids[i]), dlq->ids[i], FLK_PCS_ID_BYTES);
-        }
+    *ours = flk_pcs_to_msgpack(pcs, bytes) == body_bytes && memcmp(bytes, body, body_bytes) == 0;
+    if (*ours) {
+        drop_notes(pcs);
+        flk_sha256(bytes, flk_pcs_to_msgpack(pcs, bytes), digest);
     }
-    free(dlq->ids);
-    dlq->ids = ids;
-    dlq->places = places;
-    return true;
+    free(bytes);
+    return FLK_OK;
 }
 
-bool flk_dlq_contains(const flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
-    return flk_dlq_len(dlq) > 0 && memcmp(place(dlq->ids, dlq->places, pcs_id), pcs_id, FLK_PCS_ID_BYTES) == 0;
+/* What a body is known by: all that it says but the agent's notes, whichever door it came through and however its JSON was printed.
+ * The signature is part of that, and so are members that it does not cover: either may be what a worker dies of. A body that our
+ * encoder would have written otherwise (a foreign agent's; unknown members) is known by its bytes alone. */
+static flk_err_t key_of(const void *body, size_t body_bytes, flk_pcs_reader_t *reader, flk_dlq_key_t *key) {
+    flk_pcs_t pcs;
+    flk_pcs_fault_t fault;
+    bool ours = false;
+    flk_err_t err = flk_pcs_from_msgpack(reader, body, body_bytes, &pcs, &fault);
+    if (err != FLK_OK) {
+        return err;
+    }
+    memcpy(key->pcs_id, pcs.id_raw, sizeof key->pcs_id);
+    err = hash_ours(&pcs, body, body_bytes, &ours, key->digest);
+    if (err == FLK_OK && !ours) {
+        flk_sha256(body, body_bytes, key->digest);
+    }
+    flk_pcs_fini(&pcs);
+    return err;
+}
+
+static flk_err_t key_of_submission(const flk_submission_t *submission, flk_pcs_reader_t *reader, flk_dlq_key_t *key) {
+    zmq_msg_t *body = (zmq_msg_t *)&submission->pcs; /* libzmq's getters take no const */
+    return key_of(zmq_msg_data(body), zmq_msg_size(body), reader, key);
+}
+
+bool flk_dlq_contains(const flk_dlq_t *dlq, const flk_submission_t *submission, flk_pcs_reader_t *reader) {
+    flk_dlq_key_t key;
+    return flk_dlq_len(dlq) > 0 && flk_dlq_set_has_id(&dlq->contents, submission->pcs_id) &&
+           key_of_submission(submission, reader, &key) == FLK_OK && flk_dlq_set_contains(&dlq->contents, &key);
 }
 
 size_t flk_dlq_len(const flk_dlq_t *dlq) {
-    return atomic_load_explicit(&dlq->len, memory_order_relaxed);
+    return atomic_load_explicit(&dlq->contents.len, memory_order_relaxed);
 }
 
-void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
-    if ((flk_dlq_len(dlq) + 1) * 2 > dlq->places && !grow(dlq)) {
-        return;
-    }
-    uint8_t *at = place(dlq->ids, dlq->places, pcs_id);
-    if (memcmp(at, pcs_id, FLK_PCS_ID_BYTES) != 0) {
-        memcpy(at, pcs_id, FLK_PCS_ID_BYTES);
-        atomic_fetch_add_explicit(&dlq->len, 1, memory_order_relaxed);
+void flk_dlq_remember(flk_dlq_t *dlq, const flk_submission_t *submission, flk_pcs_reader_t *reader) {
+    flk_dlq_key_t key;
+    if (key_of_submission(submission, reader, &key) == FLK_OK) {
+        (void)!flk_dlq_set_add(&dlq->contents, &key);
     }
 }
 
-/* Those behind it that had to give way to it move up, so that no search ends too early. */
-static void forget(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {
-    if (!flk_dlq_contains(dlq, pcs_id)) {
-        return;
-    }
-    const size_t mask = dlq->places - 1;
-    size_t at = (size_t)(place(dlq->ids, dlq->places, pcs_id) - dlq->ids[0]) / FLK_PCS_ID_BYTES;
-    memset(dlq->ids[at], 0, FLK_PCS_ID_BYTES);
-    for (at = (at + 1) & mask; memcmp(dlq->ids[at], no_id, FLK_PCS_ID_BYTES) != 0; at = (at + 1) & mask) {
-        uint8_t moved[FLK_PCS_ID_BYTES];
-        memcpy(moved, dlq->ids[at], sizeof moved);
-        memset(dlq->ids[at], 0, sizeof moved);
-        memcpy(place(dlq->ids, dlq->places, moved), moved, sizeof moved);
-    }
-    atomic_fetch_sub_explicit(&dlq->len, 1, memory_order_relaxed);
-}
-
-void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], flk_dlq_status_t status) {
+void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const flk_submission_t *submission, flk_pcs_reader_t *reader,
+                     flk_dlq_status_t status) {
+    flk_dlq_key_t key;
     flk_wal_ack(dlq->wal, lsn, (flk_wal_mark_t){.status = (uint16_t)status});
-    forget(dlq, pcs_id);
+    if (key_of_submission(submission, reader, &key) == FLK_OK) {
+        flk_dlq_set_remove(&dlq->contents, &key);
+    }
 }
+
+/* ---- the log ---- */
 
 flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor) {
     return flk_wal_cursor_new(dlq->wal, cursor);
@@ -120,19 +125,17 @@ void flk_dlq_append(flk_dlq_t *dlq, flk_submission_t *submission) {
     flk_wal_append(dlq->wal, &letter->entry);
 }
 
-/* Reads the ids of all dead letters. One that cannot be read is left to flk-replay; its id is not known here. */
+/* Reads the contents of all dead letters. One that cannot be read is left to flk-replay, and is not answered for. */
 static flk_err_t load(flk_dlq_t *dlq, char *errmsg) {
     flk_wal_cursor_t *cursor = NULL;
     flk_pcs_reader_t *reader = flk_pcs_reader_new();
     flk_err_t err = reader == NULL ? FLK_E_NOMEM : flk_wal_cursor_new(dlq->wal, &cursor);
     while (err == FLK_OK) {
         flk_wal_record_t record;
-        flk_pcs_t pcs;
-        flk_pcs_fault_t fault;
+        flk_dlq_key_t key;
         err = flk_wal_cursor_next(cursor, &record, errmsg);
-        if (err == FLK_OK && flk_pcs_from_msgpack(reader, record.body, record.body_bytes, &pcs, &fault) == FLK_OK) {
-            flk_dlq_remember(dlq, pcs.id_raw);
-            flk_pcs_fini(&pcs);
+        if (err == FLK_OK && key_of(record.body, record.body_bytes, reader, &key) == FLK_OK) {
+            err = flk_dlq_set_add(&dlq->contents, &key);
         } else if (err == FLK_E_CORRUPT) {
             err = FLK_OK;
         }
@@ -172,7 +175,7 @@ void flk_dlq_close(flk_dlq_t **dlq) {
         return;
     }
     flk_wal_close(&mine->wal);
-    free(mine->ids);
+    flk_dlq_set_fini(&mine->contents);
     free(mine);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The gateway's dead-letter queue: PCS that took three workers with them while alone. A log of its own in DATA_DIR/dlq, and
- * the set of their ids in memory. The relay thread owns it; only `stored` is called from the log's writer. */
+ * the set of their contents in memory: the queue answers for these and for no other of the same pcs_id. The relay thread owns it; only `stored` is called from the log's writer. */
 #ifndef FLK_GATEWAY_DLQ_H
 #define FLK_GATEWAY_DLQ_H
 
@@ -12,23 +12,27 @@ typedef struct flk_dlq flk_dlq_t; /* Opaque; fields are commented in dlq.c. */
 /* A dead letter is on disk, or was not stored because of `err`. Called from the log's writer. */
 typedef void flk_dlq_stored_fn(void *arg, flk_submission_t *submission, flk_err_t err);
 
-/* Opens the log (options: all but the directory and the commit call are the inbox's) and reads the ids of what it holds.
+/* Opens the log (options: all but the directory and the commit call are the inbox's) and reads which contents it holds.
  * Errors as flk_wal_open. Caller frees with flk_dlq_close. */
 FLK_MUST_CHECK flk_err_t flk_dlq_open(const char *dir, const flk_wal_options_t *like, flk_dlq_stored_fn *stored,
                                       void *arg, flk_dlq_t **dlq, char *errmsg);
 void flk_dlq_close(flk_dlq_t **dlq);
 
-FLK_MUST_CHECK bool flk_dlq_contains(const flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
+/* Whether a parsed submission has the content of a dead letter: all members but `attempt` and `sent_at`, the signature among them. Cheap
+ * unless the queue holds its pcs_id. Out of memory: false. `reader` is the calling thread's own, here and below. */
+FLK_MUST_CHECK bool flk_dlq_contains(const flk_dlq_t *dlq, const flk_submission_t *submission,
+                                     flk_pcs_reader_t *reader);
 size_t flk_dlq_len(const flk_dlq_t *dlq); /* any thread */
 
 /* Puts a submission into the log and keeps it until `stored` is called, which happens in any case, at once for FLK_E_NOMEM. */
 void flk_dlq_append(flk_dlq_t *dlq, flk_submission_t *submission);
-/* A dead letter is on disk: from now on flk_dlq_contains says yes. Out of memory: workers answer for the id again until the
+/* A dead letter is on disk: from now on flk_dlq_contains says yes. Out of memory: workers answer for the content again until the
  * next start. */
-void flk_dlq_remember(flk_dlq_t *dlq, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
+void flk_dlq_remember(flk_dlq_t *dlq, const flk_submission_t *submission, flk_pcs_reader_t *reader);
 
-/* A dead letter leaves the queue: its record is acked with `status`, its id is no longer known. */
-void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const uint8_t pcs_id[FLK_PCS_ID_BYTES], flk_dlq_status_t status);
+/* A dead letter, the submission, leaves the queue: its record is acked with `status`, its content is no longer known. */
+void flk_dlq_release(flk_dlq_t *dlq, uint64_t lsn, const flk_submission_t *submission, flk_pcs_reader_t *reader,
+                     flk_dlq_status_t status);
 /* Over what the queue holds, oldest first. FLK_E_NOMEM. Destroy it before the queue is closed. */
 FLK_MUST_CHECK flk_err_t flk_dlq_cursor(flk_dlq_t *dlq, flk_wal_cursor_t **cursor);
 

@@ -3,7 +3,7 @@
  * dead-letter log. Whoever may write there owns the log anyway. Once a second the relay looks for it:
  * 1. Read the order: "replay" or "purge", the LSNs in rising order, "end".
  * 2. Walk the dead-letter log and take the records of the order. A purge acks each there; a replay puts each into the inbox as a
- *    new record, and acks it when that is durable. From then on its id is no dead letter any more, and a worker gets it.
+ *    new record, and acks it when that is durable. From then on its content is no dead letter any more, and a worker gets it.
  * 3. When nothing is under way any more, remove the file: flk-replay waits for that.
  *
  * A crash in between leaves the order, and the next life carries out the rest of it: the walk passes over acked records. A dead
@@ -151,7 +151,7 @@ static void carry_out(flk_relay_t *relay, const flk_wal_record_t *record) {
     }
     orders->taken++;
     if (orders->purge) {
-        flk_dlq_release(relay->gateway->dlq, record->lsn, submission->pcs_id, FLK_DLQ_PURGED);
+        flk_dlq_release(relay->gateway->dlq, record->lsn, submission, relay->reader, FLK_DLQ_PURGED);
         flk_submission_unref(&submission);
         return;
     }
@@ -163,7 +163,7 @@ static void carry_out(flk_relay_t *relay, const flk_wal_record_t *record) {
 void flk_dlq_orders_arrived(flk_relay_t *relay, flk_submission_t *submission) {
     relay->orders->under_way--;
     if (submission->entry.err == FLK_OK) {
-        flk_dlq_release(relay->gateway->dlq, submission->dlq_lsn, submission->pcs_id, FLK_DLQ_REPLAYED);
+        flk_dlq_release(relay->gateway->dlq, submission->dlq_lsn, submission, relay->reader, FLK_DLQ_REPLAYED);
     }
     submission->dlq_lsn = 0;
 }

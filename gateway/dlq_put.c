@@ -3,7 +3,7 @@
  * does not hand it to workers again, until the dead-letter log has it; then its record is acked and its client told.
  *
  * The dead-letter log fails: the client is told 503 and the put is tried again each second. A crash before the ack leaves the
- * record in both logs: at the next start the re-drive finds its id among the dead letters. A PCS that came several times is put
+ * record in both logs: at the next start the re-drive finds its content among the dead letters. A PCS that came several times is put
  * once. */
 #include "gateway/dlq_put.h"
 
@@ -19,7 +19,7 @@ static void put(flk_relay_t *relay, flk_submission_t *submission) {
 void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission) {
     flk_log(FLK_LOG_ERROR, "dead_letter", FLK_U("lsn", submission->entry.lsn),
             FLK_S("do", "the PCS took its workers with it; see the worker's log, then re-drive it"));
-    if (flk_dlq_contains(relay->gateway->dlq, submission->pcs_id)) {
+    if (flk_dlq_contains(relay->gateway->dlq, submission, relay->reader)) {
         flk_settle_dead_letter(relay, submission, FLK_FLAG_DUPLICATE | FLK_FLAG_DEAD_LETTER);
         return;
     }
@@ -45,7 +45,7 @@ void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission) {
         flk_list_push(&relay->dlq_failed, &submission->by_state);
         return;
     }
-    flk_dlq_remember(relay->gateway->dlq, submission->pcs_id);
+    flk_dlq_remember(relay->gateway->dlq, submission, relay->reader);
     flk_counter_add(relay->gateway->metrics.dead_letters, 1);
     flk_settle_dead_letter(relay, submission, FLK_FLAG_DEAD_LETTER);
 }

@@ -18,11 +18,20 @@ static char *dlq_dir(void) {
     return dir;
 }
 
-static void id_of_pcs(uint64_t n, uint8_t id[FLK_PCS_ID_BYTES]) {
+/* The n-th PCS, parsed. */
+static flk_submission_t *submission_of(uint64_t n, flk_pcs_reader_t *reader) {
     flk_pcs_t pcs;
+    uint8_t body[4096];
+    zmq_msg_t message;
+    flk_submission_t *submission = flk_submission_new(FLK_DOOR_LOG);
     pcs_make(n, 0.5, &pcs);
-    memcpy(id, pcs.id_raw, FLK_PCS_ID_BYTES);
+    size_t bytes = flk_pcs_to_msgpack(&pcs, body);
     flk_pcs_fini(&pcs);
+    ck_assert_int_eq(zmq_msg_init_size(&message, bytes), 0);
+    memcpy(zmq_msg_data(&message), body, bytes);
+    flk_submission_set_msgpack(submission, &message);
+    flk_submission_parse(submission, reader);
+    return submission;
 }
 
 static void on_stored(void *arg, flk_submission_t *submission, flk_err_t err) {
@@ -31,40 +40,30 @@ static void on_stored(void *arg, flk_submission_t *submission, flk_err_t err) {
     __atomic_store_n((bool *)arg, true, __ATOMIC_SEQ_CST);
 }
 
-/* The id set holds what was put in, and nothing else, however much it grows; a restart reads it back from the log. */
-START_TEST(test_dlq_ids) {
+/* The set of contents holds what was put in, and nothing else, however much it grows; a restart reads it back from the log. */
+START_TEST(test_dlq_contents) {
     enum { LETTERS = 500 };
-    uint8_t id[FLK_PCS_ID_BYTES];
     flk_dlq_t *dlq;
     bool stored = false;
     flk_wal_options_t options = wal_options();
     ck_assert_int_eq(flk_dlq_open(dlq_dir(), &options, on_stored, &stored, &dlq, errmsg), FLK_OK);
     flk_pcs_reader_t *reader = flk_pcs_reader_new();
     for (uint64_t n = 0; n < LETTERS; n++) {
-        flk_pcs_t pcs;
-        uint8_t body[4096];
-        zmq_msg_t message;
-        flk_submission_t *submission = flk_submission_new(FLK_DOOR_LOG);
-        pcs_make(n, 0.5, &pcs);
-        size_t bytes = flk_pcs_to_msgpack(&pcs, body);
-        flk_pcs_fini(&pcs);
-        ck_assert_int_eq(zmq_msg_init_size(&message, bytes), 0);
-        memcpy(zmq_msg_data(&message), body, bytes);
-        flk_submission_set_msgpack(submission, &message);
-        flk_submission_parse(submission, reader);
+        flk_submission_t *submission = submission_of(n, reader);
         __atomic_store_n(&stored, false, __ATOMIC_SEQ_CST);
         flk_dlq_append(dlq, submission);
         RIG_WAIT(__atomic_load_n(&stored, __ATOMIC_SEQ_CST));
-        ck_assert(!flk_dlq_contains(dlq, submission->pcs_id));
-        flk_dlq_remember(dlq, submission->pcs_id);
-        flk_dlq_remember(dlq, submission->pcs_id);
+        ck_assert(!flk_dlq_contains(dlq, submission, reader));
+        flk_dlq_remember(dlq, submission, reader);
+        flk_dlq_remember(dlq, submission, reader);
         flk_submission_unref(&submission);
     }
     for (int life = 0; life < 2; life++) {
         ck_assert_uint_eq(flk_dlq_len(dlq), LETTERS);
         for (uint64_t n = 0; n < 2 * LETTERS; n++) {
-            id_of_pcs(n, id);
-            ck_assert(flk_dlq_contains(dlq, id) == (n < LETTERS));
+            flk_submission_t *submission = submission_of(n, reader);
+            ck_assert(flk_dlq_contains(dlq, submission, reader) == (n < LETTERS));
+            flk_submission_unref(&submission);
         }
         flk_dlq_close(&dlq);
         if (life == 0) {
@@ -96,6 +95,64 @@ START_TEST(test_dlq_stores_first) {
     played_meet(broker, CREDIT);
     RIG_WAIT(played_linked(broker));
     ck_assert(!played_next(broker, FLK_SUBMIT, 100));
+}
+END_TEST
+
+/* PCS 1 in one of its contents. */
+static flk_pcs_t content(const char *sig, uint64_t attempt, bool degraded) {
+    flk_pcs_t pcs;
+    pcs_make(1, 0.5, &pcs);
+    snprintf(pcs.sig, sizeof pcs.sig, "%s", sig);
+    pcs.has_attempt = attempt > 0;
+    pcs.attempt = attempt;
+    pcs.has_ft = pcs.degraded = degraded;
+    return pcs;
+}
+
+static flk_submission_t *post(const char *sig, uint64_t attempt, bool degraded) {
+    flk_pcs_t pcs = content(sig, attempt, degraded);
+    flk_submission_t *client = http_prepare_pcs(&pcs);
+    flk_ingest_start(&rig.gateway, client, NULL);
+    return client;
+}
+
+/* The queue answers for the content that it holds and for no other: a PCS of that id with another signature, or another member that
+ * is not signed, goes to a worker, also after a restart. The same content again is a dead letter at either door, whichever attempt
+ * it is. */
+START_TEST(test_dlq_other_content) {
+    agent_t agent;
+    played_t *broker = rig_start_met(CREDIT);
+    flk_submission_t *client = post("", 1, false);
+    dead_letter(broker, played_submit(broker));
+    http_wait(client, 202);
+    for (int life = 0; life < 2; life++) {
+        static const struct {
+            const char *sig;
+            bool degraded;
+        } others[] = {{"AAAA", false}, {"", true}};
+        for (size_t i = 0; i < FLK_COUNT_OF(others); i++) {
+            client = post(others[i].sig, 1, others[i].degraded);
+            played_verdict(broker, played_submit(broker), 200, 0);
+            ck_assert_uint_eq(http_wait(client, 200).flags, 0);
+        }
+        ck_assert_uint_eq(http_wait(post("", 2, false), 202).flags, FLK_FLAG_DEAD_LETTER | FLK_FLAG_DUPLICATE);
+        agent_open(&agent);
+        flk_pcs_t pcs = content("", 3, false);
+        agent_submit_pcs(&agent, 1, &pcs);
+        ck_assert_uint_eq(agent_expect(&agent, FLK_VERDICT)->flags, FLK_FLAG_DEAD_LETTER | FLK_FLAG_DUPLICATE);
+        agent_close(&agent);
+        rig_check_books();
+        rig_stop();
+        rig_start();
+        played_meet(broker, CREDIT);
+        RIG_WAIT(played_linked(broker));
+    }
+    client = post("AAAA", 1, false);
+    dead_letter(broker, played_submit(broker));
+    http_wait(client, 202);
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 2);
+    ck_assert_uint_eq(http_wait(post("", 1, false), 202).flags, FLK_FLAG_DEAD_LETTER | FLK_FLAG_DUPLICATE);
+    ck_assert_uint_eq(http_wait(post("AAAA", 1, false), 202).flags, FLK_FLAG_DEAD_LETTER | FLK_FLAG_DUPLICATE);
 }
 END_TEST
 
@@ -319,8 +376,9 @@ int main(void) {
     TCase *tcase = tcase_create("dlq");
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, rig_setup, rig_teardown);
-    tcase_add_test(tcase, test_dlq_ids);
+    tcase_add_test(tcase, test_dlq_contents);
     tcase_add_test(tcase, test_dlq_stores_first);
+    tcase_add_test(tcase, test_dlq_other_content);
     tcase_add_test(tcase, test_dlq_stored_once);
     tcase_add_test(tcase, test_dlq_crash_between);
     tcase_add_test(tcase, test_dlq_log_fails);

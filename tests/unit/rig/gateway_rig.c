@@ -227,12 +227,16 @@ void http_forget(flk_submission_t *submission) {
 
 flk_submission_t *http_prepare(uint64_t n) {
     flk_pcs_t pcs;
+    pcs_make(n, 0.5, &pcs);
+    return http_prepare_pcs(&pcs);
+}
+
+flk_submission_t *http_prepare_pcs(flk_pcs_t *pcs) {
     char *json;
     size_t json_bytes;
     flk_answer_t answer;
-    pcs_make(n, 0.5, &pcs);
-    ck_assert_int_eq(flk_pcs_to_json(&pcs, &json, &json_bytes), FLK_OK);
-    flk_pcs_fini(&pcs);
+    ck_assert_int_eq(flk_pcs_to_json(pcs, &json, &json_bytes), FLK_OK);
+    flk_pcs_fini(pcs);
     ck_assert_msg(flk_admission_admit(&rig.gateway, json_bytes, &answer) == FLK_OK, "%s", answer.problem.detail);
     flk_submission_t *submission = flk_submission_new(FLK_DOOR_HTTP);
     ck_assert_ptr_nonnull(submission);
@@ -329,11 +333,15 @@ flk_id_t agent_id(uint64_t n) {
 
 void agent_submit(agent_t *agent, uint64_t n) {
     flk_pcs_t pcs;
-    uint8_t body[4096];
     pcs_make(n, 0.5, &pcs);
-    ck_assert_uint_le(flk_pcs_msgpack_bound(&pcs), sizeof body);
-    size_t body_bytes = flk_pcs_to_msgpack(&pcs, body);
-    flk_pcs_fini(&pcs);
+    agent_submit_pcs(agent, n, &pcs);
+}
+
+void agent_submit_pcs(agent_t *agent, uint64_t n, flk_pcs_t *pcs) {
+    uint8_t body[4096];
+    ck_assert_uint_le(flk_pcs_msgpack_bound(pcs), sizeof body);
+    size_t body_bytes = flk_pcs_to_msgpack(pcs, body);
+    flk_pcs_fini(pcs);
     agent_say(agent, (flk_frame_t){.kind = FLK_SUBMIT, .id = agent_id(n)}, body, body_bytes);
 }
 

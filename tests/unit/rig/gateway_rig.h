@@ -130,6 +130,7 @@ void http_forget(flk_submission_t *submission);
 
 /* The n-th PCS as JSON, admitted but not yet on its way. */
 flk_submission_t *http_prepare(uint64_t n);
+flk_submission_t *http_prepare_pcs(flk_pcs_t *pcs); /* ends `pcs` */
 
 flk_submission_t *http_post(uint64_t n);
 
@@ -162,6 +163,7 @@ flk_id_t agent_id(uint64_t n);
 
 /* The n-th PCS under the n-th id. */
 void agent_submit(agent_t *agent, uint64_t n);
+void agent_submit_pcs(agent_t *agent, uint64_t n, flk_pcs_t *pcs); /* under the n-th id; ends `pcs` */
 
 bool agent_answered(const agent_t *agent, uint64_t n);
 
