@@ -52,6 +52,9 @@ static int show_all(const flk_replay_options_t *options, const char *dir, uint64
         return flk_replay_failed(errmsg);
     }
     warn_of_damage(journal);
+    if (!options->json && (options->verb == FLK_VERB_LIST || options->verb == FLK_VERB_DLQ_LIST)) {
+        flk_print_table_head();
+    }
     flk_err_t err = flk_journal_each(journal, &options->filter, true, show_one, &shown, errmsg);
     flk_journal_close(&journal);
     *records = shown.records;
@@ -63,9 +66,6 @@ static int show_all(const flk_replay_options_t *options, const char *dir, uint64
 
 int flk_replay_list(const flk_replay_options_t *options, const char *dir) {
     uint64_t records;
-    if (options->verb != FLK_VERB_EXPORT && !options->json) {
-        flk_print_table_head();
-    }
     return show_all(options, dir, &records);
 }
 

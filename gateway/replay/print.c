@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/escape.h"
+#include "common/terminal.h"
 #include "gateway/inbox_format.h"
+
+enum { WIDE_COLUMNS = 140, NARROW_COLUMNS = 60, ID_MIN = 16 };
 
 const char *flk_print_time(int64_t time_ms, char out[FLK_TIME_BYTES]) {
     time_t seconds = (time_t)(time_ms / 1000);
@@ -76,16 +80,33 @@ static const char *status_text(const flk_journal_record_t *record, char out[16])
     return record->acked ? out : "unacked";
 }
 
+/* All of a row where nobody reads it on a terminal, or that is wide enough; else the beginning of the pcs_id, which is
+ * enough for show and --id, seconds without their thousandths, and nothing beyond the last column. */
+static void print_columns(const char *lsn, const char *time, const char *status, const char *flags, const char *id,
+                          const char *shard) {
+    char line[1024];
+    unsigned columns = flk_terminal_columns(STDOUT_FILENO);
+    if (columns == 0 || columns >= WIDE_COLUMNS) {
+        printf("%-10s %-24s %-7s %-20s %-64s %s\n", lsn, time, status, flags, id, shard);
+        return;
+    }
+    int id_width = columns > NARROW_COLUMNS + ID_MIN ? (int)columns - NARROW_COLUMNS : ID_MIN;
+    snprintf(line, sizeof line, "%-8s %-19.19s %-7s %-*.*s %-12s %s", lsn, time, status, id_width, id_width, id, shard,
+             flags);
+    printf("%.*s\n", (int)columns, line);
+}
+
 void flk_print_table_head(void) {
-    printf("%-10s %-24s %-7s %-20s %-64s %s\n", "LSN", "TIME", "STATUS", "FLAGS", "PCS_ID", "SHARD");
+    print_columns("LSN", "TIME", "STATUS", "FLAGS", "PCS_ID", "SHARD");
 }
 
 void flk_print_row(const flk_journal_record_t *record) {
-    char time[FLK_TIME_BYTES], status[16], flags[FLK_WORDS_BYTES];
-    printf("%-10llu %-24s %-7s %-20s %-64s %s\n", (unsigned long long)record->lsn,
-           flk_print_time(record->time_ms, time), status_text(record, status),
-           flk_print_flags(record->mark.flags, flags), record->pcs != NULL ? record->pcs->id : "(not a valid PCS)",
-           record->pcs != NULL ? record->pcs->shard_id : "-");
+    char lsn[24], time[FLK_TIME_BYTES], status[16], flags[FLK_WORDS_BYTES];
+    snprintf(lsn, sizeof lsn, "%llu", (unsigned long long)record->lsn);
+    print_columns(lsn, flk_print_time(record->time_ms, time), status_text(record, status),
+                  flk_print_flags(record->mark.flags, flags),
+                  record->pcs != NULL ? record->pcs->id : "(not a valid PCS)",
+                  record->pcs != NULL ? record->pcs->shard_id : "-");
 }
 
 static flk_err_t print_base64(const void *body, size_t body_bytes) {

@@ -2,6 +2,7 @@
 /* Every item's checksum and the places between items. Damage is where something that was promised cannot be read; a torn tail is a group
  * that was never promised, as a crash leaves it, or a live log for an instant. */
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
@@ -35,6 +36,12 @@ static void print_file(const verified_t *verified, const char *type, const char 
     puts("}");
 }
 
+static bool is_set_aside(const flk_wal_item_t *item) {
+    static const char end[] = ".damaged";
+    size_t len = strlen(item->segment), end_len = sizeof end - 1;
+    return len > end_len && strcmp(item->segment + len - end_len, end) == 0;
+}
+
 static bool take_item(void *arg, const flk_wal_item_t *item) {
     verified_t *verified = arg;
     switch (item->type) {
@@ -58,7 +65,11 @@ static bool take_item(void *arg, const flk_wal_item_t *item) {
         break;
     case FLK_WAL_ITEM_STRANGER:
         verified->strangers++;
-        print_file(verified, "stranger", "is no segment of this log, or a second copy: the next start sets it aside",
+        print_file(verified, "stranger",
+                   is_set_aside(item)
+                       ? "was set aside by a start, which took over what it could read: keep it to look into, or "
+                         "remove it"
+                       : "is no segment of this log, or a second copy: the next start sets it aside",
                    item);
         break;
     case FLK_WAL_ITEM_MISNAMED:

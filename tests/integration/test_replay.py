@@ -222,3 +222,13 @@ def test_dlq_replay(seed):
 def test_wrong_arguments(args, tmp_path):
     assert len(replay(*args, status=2).stderr.splitlines()) == 1
     assert "no log" in replay("list", "--dir", tmp_path, status=1).stderr
+
+
+# A segment that a start set aside is not said to be set aside by the next one.
+def test_verify_set_aside(written, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(written.inbox, copy)
+    segment = copy / lines("list", "--dir", copy)[0]["segment"]
+    (copy / f"{segment.name}.damaged").write_bytes(b"garbage" * 999)
+    said = replay("verify", "--dir", copy, status=1).stdout
+    assert f"{segment.name}.damaged was set aside" in said and "the next start" not in said, said

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""What people see on terminals of 80 columns and fewer: no line is wider, and the most important columns stay."""
+import re
+
+import pytest
+
+from harness import pcs
+from harness.cluster import Cluster
+from harness.process import run
+from harness.terminal import show
+
+WIDTHS = [200, 80, 60]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with Cluster(workers=2) as running:
+        factory = pcs.Factory(1, "a-shard-with-a-long-name")
+        with running.http() as http:
+            for _ in range(5):
+                assert http.submit(factory.make()).status in (200, 202)
+        yield running
+
+
+def places(cluster):
+    return ["--gateway", "%s:%d" % cluster.gateway.http, "--broker", "%s:%d" % cluster.broker.admin,
+            *(word for worker in cluster.workers for word in ("--worker", "%s:%d" % worker.admin))]
+
+
+# The screen of status fits; name, state and rate are always there, all columns where there is room.
+@pytest.mark.parametrize("columns", [*WIDTHS, 40])
+def test_status(cluster, columns):
+    seen = show(columns, "flk", "status", *places(cluster))
+    assert seen.status == 0 and seen.widest() <= columns, seen.lines
+    text = "\n".join(seen.lines)
+    assert re.search(r"^  gateway .*per s", text, re.M) and re.search(r"^  worker-2 +ready +\S", text, re.M), text
+    assert ("duplicates" in text) == (columns == 200) and ("redelivered" in text) == (columns >= 80), text
+    assert "duplicates" in run("flk", "status", *places(cluster)).stdout  # a pipe is as wide as it must be
+
+
+# A process that is not well is told below its line when there is no room beside it.
+def test_status_notes(cluster):
+    seen = show(60, "flk", "status", *places(cluster), "--gateway", "127.0.0.1:1")
+    assert seen.status == 1 and seen.widest() <= 60 and re.search(r"gateway-2 +down", "\n".join(seen.lines)), seen.lines
+
+
+# The list of a log fits; the pcs_id is cut to what show and --id take.
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_wal_list(cluster, columns):
+    inbox = cluster.gateway.env["FLK_DATA_DIR"] / "inbox"
+    seen = show(columns, "flk", "wal", "list", "--dir", inbox)
+    assert seen.status == 0 and seen.widest() <= columns and len(seen.lines) == 6, seen.lines
+    assert seen.lines[0].split()[:3] == ["LSN", "TIME", "STATUS"]
+    shown = re.search(r"\b[0-9a-f]{16,64}\b", seen.lines[1]).group()
+    assert run("flk", "wal", "show", shown, "--dir", inbox).returncode == 0
+    assert len(shown) == 64 or columns < 200
+
+
+# A log that is not there is an error, and no table.
+def test_wal_list_of_nothing(tmp_path):
+    done = run("flk", "wal", "list", "--dir", tmp_path / "nope")
+    assert done.returncode == 1 and not done.stdout and "nope" in done.stderr, done
