@@ -30,7 +30,7 @@ static flk_err_t print_all(flk_source_t *source, FILE *out, char *errmsg) {
         } else if (err == FLK_OK) {
             bool printed = print_pcs(out, &pcs);
             free(pcs.json);
-            if (!printed) {
+            if (!printed && !flk_program_stop_asked()) { /* a stop interrupts a write to a pipe that nobody empties */
                 flk_errmsg(errmsg, "cannot write the output: %s", strerror(errno));
                 err = FLK_E_IO;
             }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* flk-agent. Reading order: options; read/ (row, reader); signals/ (window, builder, and its parts boxcount, coherence,
- * compress, merkle); source, compute; send/ (parcel, outbox, reply, transport, delivery_loop, report); submit; status. */
+ * compress, merkle); source, compute; send/ (parcel, outbox, outbox_view, reply, transport, delivery_loop, report);
+ * submit; status, dead. */
 #include <stdio.h>
 
 #include "agent/compute.h"
+#include "agent/dead.h"
 #include "agent/status.h"
 #include "agent/submit.h"
 
@@ -23,6 +25,9 @@ static int run_command(const flk_agent_options_t *options, const flk_settings_t 
         return flk_submit_run(options, settings, signer);
     case FLK_COMMAND_STATUS:
         return flk_status_run(options, settings);
+    case FLK_COMMAND_DEAD:
+        return options->verb == FLK_DEAD_RESIGN ? flk_submit_run(options, settings, signer)
+                                                : flk_dead_run(options, settings);
     }
     FLK_ASSERT(false); /* every command has a case */
 }

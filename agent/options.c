@@ -14,7 +14,8 @@ enum {
     C = 1 << FLK_COMMAND_COMPUTE,
     S = 1 << FLK_COMMAND_SUBMIT,
     D = 1 << FLK_COMMAND_DRAIN,
-    T = 1 << FLK_COMMAND_STATUS
+    T = 1 << FLK_COMMAND_STATUS,
+    E = 1 << FLK_COMMAND_DEAD
 };
 
 #define LENGTHS "1 to 16777216 rows, or a time like 90s, 15m, 6h, 1d"
@@ -23,8 +24,8 @@ _Static_assert(FLK_WINDOW_ROWS_MAX == 16777216 && FLK_DIRECTIONS_MAX == 10000 &&
 
 /* id, name, argument (NULL: none), limits, default, commands, help */
 #define OPTIONS(X)                                                                                                     \
-    X(JSON, "json", NULL, "", "", C | S | D | T, "summary or status as one line of JSON on standard output")           \
-    X(QUIET, "quiet", NULL, "", "", C | S | D, "no progress bar and no summary line")                                  \
+    X(JSON, "json", NULL, "", "", C | S | D | T | E, "summary, status or list as JSON on standard output")             \
+    X(QUIET, "quiet", NULL, "", "", C | S | D | E, "no progress bar and no summary line")                              \
     X(FORMAT, "format", "NAME", "csv or ndjson", "by file name, else csv", C | S, "format of the input")               \
     X(COLUMNS, "columns", "NAME,...", "", "all columns of numbers but the time", C | S, "coordinates of a point")      \
     X(TIME_COLUMN, "time-column", "NAME", "", "\"time\" when there is one", C | S, "Unix seconds or RFC 3339")         \
@@ -43,12 +44,15 @@ _Static_assert(FLK_WINDOW_ROWS_MAX == 16777216 && FLK_DIRECTIONS_MAX == 10000 &&
     X(POLICY, "policy", "FILE", "", "the built-in one", C | S, "policy whose weights make the budget")                 \
     X(OUT, "out", "FILE", "", "standard output", C, "where PCS go, one a line")                                        \
     X(PCS, "pcs", NULL, "", "", S, "the files hold ready PCS, one a line, as compute prints them")                     \
-    X(PARALLEL, "parallel", "N", "1 to 1024", "16", S | D, "submissions under way at once")                            \
-    X(TRIES, "tries", "N", "0 to 1000000", "8", S | D, "before a PCS goes to the dead-letter queue (0: for ever)")     \
-    X(TIMEOUT, "timeout", "TIME", "1s to 3600s, or as 5m", "15s", S | D, "of one try")                                 \
-    X(CACERT, "cacert", "FILE", "", "the system's", S | D, "CA certificates that https:// is checked against")         \
-    X(RESULTS, "results", "FILE", "", "", S | D, "one line of JSON for each PCS and its answer")                       \
-    X(DEAD_LETTERS, "dead-letters", NULL, "", "", D, "send the dead letters instead of what is pending")
+    X(PARALLEL, "parallel", "N", "1 to 1024", "16", S | D | E, "submissions under way at once")                        \
+    X(TRIES, "tries", "N", "0 to 1000000", "0: for ever", S | D | E,                                                   \
+      "tries of a PCS in this run; then it stays pending")                                                             \
+    X(TIMEOUT, "timeout", "TIME", "1s to 3600s, or as 5m", "15s", S | D | E, "of one try")                             \
+    X(CACERT, "cacert", "FILE", "", "the system's", S | D | E, "CA certificates that https:// is checked against")     \
+    X(RESULTS, "results", "FILE", "", "", S | D | E, "one line of JSON for each PCS and its answer")                   \
+    X(DEAD_LETTERS, "dead-letters", NULL, "", "", D, "send the dead letters, as they are, instead of what is pending") \
+    X(RESIGN, "resign", NULL, "", "", D, "sign each PCS anew, with today's key, before it is sent")                    \
+    X(ALL, "all", NULL, "", "", E, "purge: every dead letter")
 
 enum option_id {
 #define OPTION_ID(id, ...) OPTION_##id,
@@ -63,11 +67,14 @@ static const flk_option_t rows[] = {
 };
 
 static const char *const commands[] = {
-    [FLK_COMMAND_COMPUTE] = "compute",
-    [FLK_COMMAND_SUBMIT] = "submit",
-    [FLK_COMMAND_DRAIN] = "drain",
-    [FLK_COMMAND_STATUS] = "status",
+    [FLK_COMMAND_COMPUTE] = "compute", [FLK_COMMAND_SUBMIT] = "submit", [FLK_COMMAND_DRAIN] = "drain",
+    [FLK_COMMAND_STATUS] = "status",   [FLK_COMMAND_DEAD] = "dead",
 };
+
+static const char *const verbs[] = {
+    [FLK_DEAD_LIST] = "list", [FLK_DEAD_SHOW] = "show", [FLK_DEAD_PURGE] = "purge", [FLK_DEAD_RESIGN] = "resign"};
+
+enum { ID_BYTES_MIN = 8 };
 
 static void print_help(void);
 static bool take_option(void *arg, size_t row, char *value);
@@ -90,16 +97,21 @@ static void print_help(void) {
            "  flk-agent submit [options] FILE...|-   compute, keep in the outbox, and send,\n"
            "                                         with what is pending\n"
            "  flk-agent drain [options]              send what is pending in the outbox\n"
-           "  flk-agent status [options]             show what is pending and what is dead\n\n");
-    flk_options_print(&command_line, C | S | D | T, stdout);
+           "  flk-agent status [options]             show what is pending and what is dead\n"
+           "  flk-agent dead list|show [ID...]       dead letters: refused, or too old\n"
+           "  flk-agent dead purge ID...|--all       drop them\n"
+           "  flk-agent dead resign [ID...]          sign them anew and send them\n\n"
+           "An ID is the beginning of a pcs_id, 8 characters at least.\n\n");
+    flk_options_print(&command_line, C | S | D | T | E, stdout);
     printf("\n");
     flk_settings_print(FLK_PROGRAM_AGENT, stdout);
     printf("\nExit status:\n"
            "  0  every PCS was answered (compute: printed)\n"
            "  1  an error of this machine: input or output, memory\n"
-           "  2  wrong options or settings\n"
-           "  3  some PCS went to the dead-letter queue or stay pending\n"
-           "  4  a bad row, and --on-bad-row is fail; PCS before it were delivered\n");
+           "  2  wrong options or settings, an ENDPOINT that is no address for PCS\n"
+           "  3  some PCS became dead letters or stay pending; no dead letter has that ID\n"
+           "  4  a bad row, and --on-bad-row is fail; PCS before it were delivered\n"
+           "  5  20 signatures in a row were refused: the key is wrong\n");
 }
 
 /* ---- values ---- */
@@ -139,8 +151,9 @@ static bool parse_length(const char *text, bool *is_time, uint64_t *value) {
     *is_time = *end != '\0';
     for (size_t i = 0; i < FLK_COUNT_OF(units) && *is_time; i++) {
         if (end[0] == units[i].unit && end[1] == '\0') {
-            *value *= units[i].seconds;
-            return *value <= FLK_PCS_INTEGER_MAX;
+            bool fits = *value <= FLK_PCS_INTEGER_MAX / units[i].seconds;
+            *value *= fits ? units[i].seconds : 1;
+            return fits;
         }
     }
     return !*is_time;
@@ -190,7 +203,6 @@ static void set_defaults(flk_agent_options_t *options) {
     options->builder.bins = 20;
     flk_policy_default(&options->builder.policy);
     options->parallel = 16;
-    options->tries = 8;
     options->timeout_ms = 15000;
 }
 
@@ -199,6 +211,7 @@ typedef struct parse {
     flk_agent_options_t *options;
     bool slide_by_time;
     const char *policy_file;
+    bool all;
 } parse_t;
 
 static bool parse_timeout(const char *text, uint32_t *timeout_ms) {
@@ -207,6 +220,42 @@ static bool parse_timeout(const char *text, uint32_t *timeout_ms) {
     bool read = parse_length(text, &is_time, &seconds) && is_time && seconds <= 3600;
     *timeout_ms = read ? (uint32_t)seconds * 1000 : *timeout_ms;
     return read;
+}
+
+/* Options of output, delivery and dead letters. */
+static bool take_delivery_option(parse_t *parse, enum option_id id, const char *value) {
+    flk_agent_options_t *options = parse->options;
+    switch (id) {
+    case OPTION_OUT:
+        options->out = strcmp(value, "-") == 0 ? NULL : value;
+        return true;
+    case OPTION_PCS:
+        return options->ready = true;
+    case OPTION_DEAD_LETTERS:
+        return options->dead_letters = true;
+    case OPTION_RESIGN:
+        return options->resign = true;
+    case OPTION_ALL:
+        return parse->all = true;
+    case OPTION_PARALLEL:
+        return parse_u32(value, 1, 1024, &options->parallel);
+    case OPTION_TRIES:
+        return parse_u32(value, 0, 1000000, &options->tries);
+    case OPTION_TIMEOUT:
+        return parse_timeout(value, &options->timeout_ms);
+    case OPTION_CACERT:
+        options->ca_file = value;
+        return true;
+    case OPTION_RESULTS:
+        options->results = value;
+        return true;
+    case OPTION_JSON:
+        return options->json = true;
+    case OPTION_QUIET:
+        return options->quiet = true;
+    default:
+        FLK_ASSERT(false); /* every option has a case */
+    }
 }
 
 static bool take_option(void *arg, size_t row, char *value) {
@@ -252,31 +301,9 @@ static bool take_option(void *arg, size_t row, char *value) {
     case OPTION_POLICY:
         parse->policy_file = value;
         return true;
-    case OPTION_OUT:
-        options->out = strcmp(value, "-") == 0 ? NULL : value;
-        return true;
-    case OPTION_PCS:
-        return options->ready = true;
-    case OPTION_DEAD_LETTERS:
-        return options->dead_letters = true;
-    case OPTION_PARALLEL:
-        return parse_u32(value, 1, 1024, &options->parallel);
-    case OPTION_TRIES:
-        return parse_u32(value, 0, 1000000, &options->tries);
-    case OPTION_TIMEOUT:
-        return parse_timeout(value, &options->timeout_ms);
-    case OPTION_CACERT:
-        options->ca_file = value;
-        return true;
-    case OPTION_RESULTS:
-        options->results = value;
-        return true;
-    case OPTION_JSON:
-        return options->json = true;
-    case OPTION_QUIET:
-        return options->quiet = true;
+    default:
+        return take_delivery_option(parse, (enum option_id)row, value);
     }
-    FLK_ASSERT(false); /* every option has a case */
 }
 
 /* What can only be judged when all options are there. */
@@ -309,6 +336,47 @@ static int check_together(const parse_t *parse) {
     return -1;
 }
 
+static bool is_id(const char *text) {
+    size_t bytes = strlen(text);
+    return bytes >= ID_BYTES_MIN && bytes <= FLK_PCS_ID_HEX && strspn(text, "0123456789abcdef") == bytes;
+}
+
+static int find_verb(const char *name, flk_dead_verb_t *verb) {
+    for (size_t i = 0; name != NULL && i < FLK_COUNT_OF(verbs); i++) {
+        if (strcmp(name, verbs[i]) == 0) {
+            *verb = (flk_dead_verb_t)i;
+            return -1;
+        }
+    }
+    return flk_options_wrong(&command_line, "dead takes list, show, purge or resign");
+}
+
+/* The verb and the ids behind "dead"; `words` ends with NULL. */
+static int parse_dead(char *const *words, size_t words_len, const parse_t *parse) {
+    flk_agent_options_t *options = parse->options;
+    int status = find_verb(words[0], &options->verb);
+    if (status >= 0) {
+        return status;
+    }
+    options->ids = words + 1;
+    options->ids_len = words_len - 1;
+    for (size_t i = 0; i < options->ids_len; i++) {
+        if (!is_id(options->ids[i])) {
+            return flk_options_wrong(&command_line, "'%.80s' is no ID: %d to %d hexadecimal digits of a pcs_id",
+                                     options->ids[i], ID_BYTES_MIN, FLK_PCS_ID_HEX);
+        }
+    }
+    bool purge = options->verb == FLK_DEAD_PURGE;
+    if (parse->all && (!purge || options->ids_len > 0)) {
+        return flk_options_wrong(&command_line, "--all belongs to dead purge, without an ID");
+    }
+    if (purge && !parse->all && options->ids_len == 0) {
+        return flk_options_wrong(&command_line, "dead purge needs an ID, or --all");
+    }
+    options->dead_letters = options->resign = options->verb == FLK_DEAD_RESIGN;
+    return -1;
+}
+
 static const char *name_of_command(const void *list, size_t index) {
     (void)list;
     return index < FLK_COUNT_OF(commands) ? commands[index] : NULL;
@@ -324,7 +392,7 @@ static int find_command(const char *name, flk_command_t *command) {
     const char *nearest = flk_nearest(name, name_of_command, NULL);
     return nearest != NULL
                ? flk_options_wrong(&command_line, "'%s' is no command (did you mean %s?)", name, nearest)
-               : flk_options_wrong(&command_line, "'%s' is no command: compute, submit, drain or status", name);
+               : flk_options_wrong(&command_line, "'%s' is no command: compute, submit, drain, status or dead", name);
 }
 
 int flk_agent_options_parse(int argc, char **argv, flk_agent_options_t *options) {
@@ -334,10 +402,13 @@ int flk_agent_options_parse(int argc, char **argv, flk_agent_options_t *options)
     set_defaults(options);
     int status = flk_options_parse(&command_line, argc, argv, &parse, &given, &rest);
     if (status < 0 && *rest == NULL) {
-        return flk_options_wrong(&command_line, "no command: compute, submit, drain or status");
+        return flk_options_wrong(&command_line, "no command: compute, submit, drain, status or dead");
     }
     status = status < 0 ? find_command(*rest, &options->command) : status;
     status = status < 0 ? flk_options_belong(&command_line, given, options->command) : status;
+    if (status < 0 && options->command == FLK_COMMAND_DEAD) {
+        return parse_dead(rest + 1, (size_t)(argv + argc - rest - 1), &parse);
+    }
     if (status < 0) {
         options->files = rest + 1;
         options->files_len = (size_t)(argv + argc - options->files);

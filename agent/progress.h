@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A bar on a terminal's standard error, redrawn ten times a second at most; nothing in a pipe. */
+/* One line on a terminal's standard error, redrawn ten times a second at most and never wider than the terminal;
+ * nothing in a pipe. One thread. */
 #ifndef FLK_AGENT_PROGRESS_H
 #define FLK_AGENT_PROGRESS_H
 
@@ -10,9 +11,22 @@ typedef struct flk_progress {
     uint64_t began_ms, drawn_ms;
 } flk_progress_t;
 
+/* The state of the work. */
+typedef struct flk_progress_state {
+    double share; /* 0..1 of the work that is done; negative: unknown, without bar and ETA */
+    uint64_t answered, waiting, dead;
+    const char *why; /* why some wait; "" = no reason */
+} flk_progress_state_t;
+
+enum { FLK_PROGRESS_BYTES = 512 };
+
 void flk_progress_init(flk_progress_t *progress, bool quiet);
-/* `share` of the work that is done, 0..1; negative: unknown. */
-void flk_progress_draw(flk_progress_t *progress, double share, uint64_t answered, uint64_t dead, uint64_t waiting);
-void flk_progress_fini(flk_progress_t *progress); /* wipes the bar */
+void flk_progress_draw(flk_progress_t *progress, const flk_progress_state_t *state);
+void flk_progress_fini(flk_progress_t *progress); /* wipes the line */
+
+/* The line for a terminal of `columns`, after `elapsed_s`: the bar takes the room that the words leave, and what does
+ * not fit is cut. */
+void flk_progress_print(const flk_progress_state_t *state, double elapsed_s, unsigned columns,
+                        char line[FLK_PROGRESS_BYTES]);
 
 #endif

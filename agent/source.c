@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*   files -> reader -> rows -> windows -> builder -> PCS -> JSON          (computed)
  *   files -> lines -> checked by the PCS reader, handed on byte for byte  (ready-made)
- * Windows and builder are made with the first row, when the columns are known. A bad row is skipped and counted, or ends the
- * stream, as the options say; rows before it that complete a window have given their PCS by then. */
+ * Windows and builder are made with the first row, when the columns are known. A bad row is skipped and counted, or
+ * ends the stream, as the options say; rows before it that complete a window have given their PCS by then. */
 #include "agent/source.h"
 
 #include <stdio.h>

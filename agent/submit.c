@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /* One loop, one thread:
  *   1. source → outbox: one PCS a turn, while not too many wait for their sync (submit only).
- *   2. outbox → loop: what is durable and unanswered, oldest first, so what an earlier run left comes first.
- *   3. a turn of the loop: tries, replies; a verdict settles its record, a refusal or a last failed try makes it a
- *      dead letter.
- * The end: no more input, nothing syncing, nothing durable left to read, nothing held by the loop. Input that goes
- * wrong (a bad row, a full disk) ends step 1 only: what is in the outbox is still delivered, then the exit status
- * tells. A stop leaves everything where it is: durable, pending, for the next run. */
+ *   2. outbox → delivery loop: durable and unanswered PCS, oldest first, so those of an earlier run come first.
+ *   3. a turn of the delivery loop: tries, replies. A verdict settles its record, a gateway's refusal makes it a dead
+ *      letter, everything else leaves it to be tried again.
+ * The end: no more input, nothing syncing, nothing durable left to read, nothing held by the delivery loop. Input
+ * that fails (a bad row, a full disk) ends step 1 only: the outbox is still delivered, then the exit status tells. A
+ * stop leaves everything where it is: durable, pending, for the next run. The run stops itself when going on would do
+ * harm: when ENDPOINT is a gateway's but not where PCS go, and after SIGNATURES_MAX refused signatures in a row,
+ * because a wrong key would make a dead letter of every PCS. */
 #include "agent/submit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/dead.h"
 #include "agent/progress.h"
 #include "agent/send/delivery_loop.h"
 #include "agent/send/outbox.h"
 #include "agent/send/report.h"
 #include "agent/source.h"
+#include "common/address.h"
+#include "common/log.h"
 
-enum { TURN_MS = 100 };
+enum { TURN_MS = 100, SIGNATURES_MAX = 20, FIRST_WARNING_MS = 10000, NEXT_WARNING_MS = 60000 };
 
 typedef struct submit {
     const flk_agent_options_t *options;
@@ -29,7 +34,13 @@ typedef struct submit {
     bool input_awaited;       /* the source has nothing now */
     bool fault_told;          /* an append failed, and the user knows */
     bool unread;              /* the outbox may have more than the loop got */
-    flk_source_pcs_t held;    /* computed, and refused by a full outbox */
+    const char *endpoint;
+    const flk_signer_t *signer;
+    bool stopped;                   /* the run stopped itself */
+    uint32_t bad_signatures;        /* refused in a row */
+    uint64_t selected, passed_over; /* dead letters that were asked for, and others */
+    uint64_t warn_ms;               /* when to log that nothing is answered; monotonic */
+    flk_source_pcs_t held;          /* computed, and refused by a full outbox */
     flk_source_stats_t source_stats;
     uint64_t backlog; /* unanswered when the run began */
     flk_report_t report;
@@ -37,7 +48,7 @@ typedef struct submit {
     int status; /* exit status so far */
 } submit_t;
 
-/* The first thing that goes wrong decides the exit status and is told. */
+/* Tells what went wrong; the first one decides the exit status. */
 static void fail_run(submit_t *submit, int status, const char *what) {
     flk_progress_fini(&submit->progress);
     fprintf(stderr, "flk-agent: %s\n", what);
@@ -102,43 +113,98 @@ static void fill_outbox(submit_t *submit) {
     }
 }
 
-/* ---- outbox → loop → outbox ---- */
+/* ---- outbox → delivery loop → outbox ---- */
+
+/* Hands one PCS on; false: there is none now. */
+static bool move_parcel(submit_t *submit) {
+    flk_parcel_t *parcel;
+    flk_err_t err = flk_outbox_next(submit->outbox, &parcel, &submit->report.unreadable);
+    if (err != FLK_OK) {
+        submit->unread = err != FLK_E_NOT_FOUND; /* out of memory: at the next turn */
+        return false;
+    }
+    if (submit->options->dead_letters && !flk_dead_selected(submit->options, parcel->pcs.id)) {
+        submit->passed_over++;
+        flk_parcel_destroy(&parcel);
+        return true;
+    }
+    submit->selected++;
+    if (submit->options->resign && flk_parcel_sign(parcel, submit->signer) != FLK_OK) {
+        fail_run(submit, FLK_EXIT_FAILED, flk_err_text(FLK_E_NOMEM));
+        flk_parcel_destroy(&parcel);
+        return true;
+    }
+    flk_delivery_loop_take(submit->loop, parcel);
+    return true;
+}
 
 static void fill_loop(submit_t *submit) {
     submit->unread = flk_outbox_woken(submit->outbox) || submit->unread;
-    while (submit->unread && flk_delivery_loop_wants(submit->loop)) {
-        flk_parcel_t *parcel;
-        flk_err_t err = flk_outbox_next(submit->outbox, &parcel, &submit->report.unreadable);
-        if (err == FLK_OK) {
-            flk_delivery_loop_take(submit->loop, parcel);
-        } else if (err == FLK_E_NOT_FOUND) {
-            submit->unread = false;
-        } else {
-            break; /* out of memory: at the next turn */
-        }
+    while (submit->unread && flk_delivery_loop_wants(submit->loop) && move_parcel(submit)) {
     }
 }
 
+static void stop_run(submit_t *submit, int status) {
+    submit->stopped = true;
+    fail_run(submit, status, submit->report.stopped);
+}
+
+static void stop_misplaced(submit_t *submit, const flk_reply_t *reply) {
+    char shown[128];
+    flk_address_show(submit->endpoint, shown, sizeof shown);
+    flk_errmsg(submit->report.stopped, "stopped: ENDPOINT %s is no address for PCS (%.120s)", shown, reply->text);
+    stop_run(submit, FLK_EXIT_USAGE);
+}
+
+static void stop_bad_key(submit_t *submit, const flk_reply_t *reply) {
+    flk_errmsg(submit->report.stopped,
+               "stopped: %d signatures in a row were refused (%.100s): correct PCS_SIGN_ALG or the key, then flk-agent "
+               "drain --resign and flk-agent dead resign",
+               SIGNATURES_MAX, reply->text);
+    stop_run(submit, FLK_EXIT_BAD_KEY);
+}
+
+static void bury_parcel(submit_t *submit, const flk_parcel_t *parcel, const flk_reply_t *reply) {
+    char errmsg[FLK_ERRMSG_BYTES], reason[FLK_REPLY_TEXT_BYTES + 32];
+    snprintf(reason, sizeof reason, "%s (try %u)", reply->text, parcel->tries);
+    if (flk_outbox_bury(submit->outbox, parcel, reason, reply->status, errmsg) != FLK_OK) {
+        fail_run(submit, FLK_EXIT_FAILED, errmsg);
+    }
+}
+
+static void take_refusal(submit_t *submit, const flk_parcel_t *parcel, const flk_reply_t *reply) {
+    bury_parcel(submit, parcel, reply);
+    submit->bad_signatures = reply->status == FLK_STATUS_BAD_SIGNATURE ? submit->bad_signatures + 1 : 0;
+    if (submit->bad_signatures == SIGNATURES_MAX) {
+        stop_bad_key(submit, reply);
+    }
+}
+
+/* After a stop only verdicts count: all else stays pending. */
 static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
     submit_t *submit = arg;
-    char errmsg[FLK_ERRMSG_BYTES];
+    bool counts = reply->kind == FLK_REPLY_VERDICT || !submit->stopped;
+    if (counts) {
+        flk_report_add(&submit->report, parcel, reply);
+    }
     if (reply->kind == FLK_REPLY_VERDICT) {
         flk_outbox_settle(submit->outbox, parcel, reply->status);
-    } else {
-        char reason[FLK_REPLY_TEXT_BYTES + 32];
-        snprintf(reason, sizeof reason, "%s (try %u)", reply->text, parcel->tries);
-        if (flk_outbox_bury(submit->outbox, parcel, reason, reply->status, errmsg) != FLK_OK) {
-            fail_run(submit, FLK_EXIT_FAILED, errmsg);
-        }
+        submit->bad_signatures = 0;
+        submit->warn_ms = flk_mono_ms() + FIRST_WARNING_MS;
+    } else if (counts && reply->kind == FLK_REPLY_REFUSED) {
+        take_refusal(submit, parcel, reply);
+    } else if (counts && reply->kind == FLK_REPLY_EXPIRED) {
+        bury_parcel(submit, parcel, reply);
+    } else if (counts && reply->kind == FLK_REPLY_MISPLACED) {
+        stop_misplaced(submit, reply);
     }
-    flk_report_add(&submit->report, parcel, reply);
     flk_parcel_destroy(&parcel);
 }
 
 /* ---- the loop ---- */
 
 static void draw_progress(submit_t *submit) {
-    uint64_t done = flk_report_answered(&submit->report) + submit->report.dead;
+    uint64_t answered = flk_report_answered(&submit->report), done = answered + submit->report.dead;
     uint64_t all = submit->backlog + submit->source_stats.pcs;
     double share = all == 0 ? 0 : (double)done / (double)all;
     if (submit->source != NULL) {
@@ -146,12 +212,26 @@ static void draw_progress(submit_t *submit) {
         double total = (double)submit->source_stats.bytes_total;
         share = total > 0 ? share * (double)submit->source_stats.bytes_read / total : -1;
     }
-    flk_progress_draw(&submit->progress, share, flk_report_answered(&submit->report), submit->report.dead,
-                      all > done ? all - done : 0);
+    flk_progress_draw(&submit->progress, &(flk_progress_state_t){.share = share,
+                                                                 .answered = answered,
+                                                                 .waiting = all > done ? all - done : 0,
+                                                                 .dead = submit->report.dead,
+                                                                 .why = flk_delivery_loop_why(submit->loop)});
+}
+
+/* Without a terminal a log line tells that nothing is answered, and why. */
+static void warn_waiting(submit_t *submit) {
+    const char *why = flk_delivery_loop_why(submit->loop);
+    uint64_t now_ms = flk_mono_ms();
+    if (submit->progress.shown || why[0] == '\0' || now_ms < submit->warn_ms) {
+        return;
+    }
+    submit->warn_ms = now_ms + NEXT_WARNING_MS;
+    flk_log(FLK_LOG_WARN, "waiting", FLK_U("pcs", flk_outbox_unanswered(submit->outbox)), FLK_S("why", why));
 }
 
 static void run_submit(submit_t *submit) {
-    while (!flk_program_stop_asked()) {
+    while (!flk_program_stop_asked() && !submit->stopped) {
         fill_outbox(submit);
         /* In this order: what the log's writer does after the first question is seen by those below it. */
         bool all_synced = submit->source == NULL && flk_outbox_syncing(submit->outbox) == 0;
@@ -168,7 +248,15 @@ static void run_submit(submit_t *submit) {
         bool more_input = submit->source != NULL && !submit->input_awaited && submit->held.json == NULL;
         flk_delivery_loop_turn(submit->loop, more_input ? 0 : TURN_MS, fds, fds_len);
         draw_progress(submit);
+        warn_waiting(submit);
     }
+}
+
+/* Dead letters that were refused again, or not asked for, are no longer on their way. */
+static uint64_t count_pending(const submit_t *submit) {
+    uint64_t left = flk_outbox_unanswered(submit->outbox) + flk_outbox_syncing(submit->outbox);
+    uint64_t dead = submit->options->dead_letters ? submit->report.dead + submit->passed_over : 0;
+    return left > dead ? left - dead : 0;
 }
 
 /* Everything that was promised is made durable and counted. */
@@ -181,10 +269,14 @@ static void settle_run(submit_t *submit) {
         fail_run(submit, FLK_EXIT_FAILED, errmsg);
     }
     flk_report_t *report = &submit->report;
-    report->pending = flk_outbox_unanswered(submit->outbox) + flk_outbox_syncing(submit->outbox);
+    report->pending = count_pending(submit);
+    snprintf(report->pending_why, sizeof report->pending_why, "%s", flk_delivery_loop_why(submit->loop));
     report->retries = flk_delivery_loop_retries(submit->loop);
     report->rows = submit->source_stats.rows;
     report->bad_rows = submit->source_stats.bad_rows;
+    if (submit->options->ids_len > 0 && submit->selected == 0) {
+        fail_run(submit, FLK_EXIT_UNDELIVERED, "no dead letter has that id; flk-agent dead list shows them");
+    }
     if (submit->status == FLK_EXIT_OK && report->dead + report->unreadable + report->pending > 0) {
         submit->status = FLK_EXIT_UNDELIVERED;
     }
@@ -196,8 +288,9 @@ static void tell_run(submit_t *submit) {
         flk_report_print(&submit->report, true, stdout);
     } else if (!submit->options->quiet) {
         flk_report_print(&submit->report, false, stderr);
-        if (flk_program_stop_asked() && submit->report.pending > 0) {
-            fprintf(stderr, "flk-agent: stopped; flk-agent drain delivers what is pending\n");
+        if (submit->report.pending > 0 && !submit->stopped) {
+            fprintf(stderr, "flk-agent: %sflk-agent drain delivers what is pending\n",
+                    flk_program_stop_asked() ? "stopped; " : "");
         }
     }
 }
@@ -215,7 +308,9 @@ static flk_err_t open_parts(submit_t *submit, const flk_settings_t *settings, co
                                          .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
                                          .parallel = options->parallel,
                                          .timeout_ms = options->timeout_ms};
-    err = flk_delivery_loop_new(&transport, options->tries, on_done, submit, &submit->loop, errmsg);
+    flk_delivery_limits_t limits = {.tries = options->tries,
+                                    .age_ms = flk_settings_uint(settings, FLK_SET_OUTBOX_MAX_AGE_S) * 1000};
+    err = flk_delivery_loop_new(&transport, limits, on_done, submit, &submit->loop, errmsg);
     if (err == FLK_OK) {
         err = flk_outbox_open(settings, options->dead_letters ? FLK_OUTBOX_DEAD : FLK_OUTBOX_PENDING, &submit->outbox,
                               errmsg);
@@ -234,6 +329,9 @@ int flk_submit_run(const flk_agent_options_t *options, const flk_settings_t *set
     char errmsg[FLK_ERRMSG_BYTES] = "";
     submit->options = options;
     submit->unread = true;
+    submit->endpoint = flk_settings_str(settings, FLK_SET_ENDPOINT);
+    submit->signer = signer;
+    submit->warn_ms = flk_mono_ms() + FIRST_WARNING_MS;
     flk_err_t err = open_parts(submit, settings, signer, errmsg);
     if (err == FLK_OK) {
         flk_progress_init(&submit->progress, options->quiet);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-agent submit and drain: everything goes through the outbox, and from there to the cluster. */
+/* flk-agent submit, drain and dead resign: everything goes through the outbox, and from there to the cluster. */
 #ifndef FLK_AGENT_SUBMIT_H
 #define FLK_AGENT_SUBMIT_H
 
 #include "agent/options.h"
 #include "common/settings.h"
 
-/* Runs until every PCS has its answer or is a dead letter, or a stop is asked for: what is left then stays pending.
+/* Runs until every PCS has its answer or is a dead letter, the tries of this run are spent, or the run is stopped; all
+ * that is left stays pending.
  * Returns the exit status; one line on stderr tells what went wrong. */
 FLK_MUST_CHECK int flk_submit_run(const flk_agent_options_t *options, const flk_settings_t *settings,
                                   const flk_signer_t *signer);

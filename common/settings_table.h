@@ -93,6 +93,8 @@
     X(ED25519_SECRET, "PCS_ED25519_SECRET_B64", SECRET, A, "", "base64", "", "Ed25519 seed or secret key that signs")  \
     X(METRICS_USER, "METRICS_USER", STR, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_PASS")      \
     X(METRICS_PASS, "METRICS_PASS", SECRET, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_USER")   \
+    X(OUTBOX_MAX_AGE_S, "FLK_OUTBOX_MAX_AGE_S", UINT, A, "0", "s", "0..315360000",                                     \
+      "a PCS without an answer for that long becomes a dead letter; 0 is never")                                       \
     X(ENDPOINT, "ENDPOINT", STR, A, "http://127.0.0.1:8080/v1/pcs/submit", "URL", "",                                  \
       "where PCS go: http://, https:// or tcp:// (ZeroMQ door)")                                                       \
     X(DEV, "FLK_DEV", BOOL, G | B | W | A | R | F, "0", "", "",                                                        \

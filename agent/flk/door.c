@@ -28,8 +28,8 @@ flk_err_t flk_door_open(const flk_door_options_t *options, flk_door_t **out, cha
     err = flk_signer_new(alg, flk_settings_str(door->settings, FLK_SET_HMAC_KEY),
                          flk_settings_str(door->settings, FLK_SET_ED25519_SECRET), &door->signer, errmsg);
     return err != FLK_OK ? err
-                         : flk_delivery_loop_new(&door->transport, options->tries, options->on_done,
-                                                 options->on_done_arg, &door->loop, errmsg);
+                         : flk_delivery_loop_new(&door->transport, (flk_delivery_limits_t){.tries = options->tries},
+                                                 options->on_done, options->on_done_arg, &door->loop, errmsg);
 }
 
 flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, char *errmsg) {

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/send/delivery_loop.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct flk_delivery_loop {
     flk_transport_t *transport;
-    uint32_t tries_max; /* 0 = for ever */
+    flk_delivery_limits_t limits;
     size_t held, held_max;
+    size_t stubborn; /* of those held, the waiting and under way that have had FLK_STUBBORN_TRIES tries */
     uint64_t retries;
+    char why[FLK_REPLY_TEXT_BYTES];
     flk_parcel_t *waiting;    /* by due_ms, equal ones in order of arrival */
     flk_parcel_t **under_way; /* so that destroy finds them; under_way_len of them in any order */
     size_t under_way_len;
@@ -40,15 +43,37 @@ static void forget_under_way(flk_delivery_loop_t *loop, const flk_parcel_t *parc
     loop->under_way[i] = loop->under_way[--loop->under_way_len];
 }
 
+static bool is_expired(const flk_delivery_loop_t *loop, const flk_parcel_t *parcel) {
+    int64_t age_ms = flk_wall_ms() - parcel->made_ms;
+    return loop->limits.age_ms != 0 && parcel->made_ms != 0 && age_ms > 0 && (uint64_t)age_ms >= loop->limits.age_ms;
+}
+
+static void end_parcel(flk_delivery_loop_t *loop, flk_parcel_t *parcel, const flk_reply_t *reply) {
+    loop->held--;
+    loop->stubborn -= parcel->stubborn;
+    loop->on_done(loop->on_done_arg, parcel, reply);
+}
+
 static void finish_try(flk_delivery_loop_t *loop, flk_parcel_t *parcel, const flk_reply_t *reply) {
-    bool last = loop->tries_max != 0 && parcel->tries >= loop->tries_max;
-    if (reply->kind == FLK_REPLY_LATER && !last) {
-        parcel->due_ms = flk_mono_ms() + flk_backoff_ms(parcel->tries, reply->retry_ms, flk_random_u64());
-        wait_turn(loop, parcel);
+    bool later = reply->kind == FLK_REPLY_LATER;
+    snprintf(loop->why, sizeof loop->why, "%s", later ? reply->text : "");
+    if (later && is_expired(loop, parcel)) {
+        flk_reply_t expired = *reply;
+        expired.kind = FLK_REPLY_EXPIRED;
+        flk_reply_say(&expired, "no answer for %llu s: %.200s", (unsigned long long)(loop->limits.age_ms / 1000),
+                      reply->text);
+        end_parcel(loop, parcel, &expired);
         return;
     }
-    loop->held--;
-    loop->on_done(loop->on_done_arg, parcel, reply);
+    if (!later || (loop->limits.tries != 0 && parcel->tries >= loop->limits.tries)) {
+        end_parcel(loop, parcel, reply);
+        return;
+    }
+    bool was_stubborn = parcel->stubborn;
+    parcel->stubborn = parcel->tries >= FLK_STUBBORN_TRIES;
+    loop->stubborn += parcel->stubborn && !was_stubborn;
+    parcel->due_ms = flk_mono_ms() + flk_backoff_ms(parcel->tries, reply->retry_ms, flk_random_u64());
+    wait_turn(loop, parcel);
 }
 
 static void on_reply(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
@@ -56,10 +81,11 @@ static void on_reply(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) 
     finish_try(arg, parcel, reply);
 }
 
-flk_err_t flk_delivery_loop_new(const flk_transport_options_t *transport, uint32_t tries, flk_delivery_done_fn *on_done,
-                                void *on_done_arg, flk_delivery_loop_t **out, char *errmsg) {
+flk_err_t flk_delivery_loop_new(const flk_transport_options_t *transport, flk_delivery_limits_t limits,
+                                flk_delivery_done_fn *on_done, void *on_done_arg, flk_delivery_loop_t **out,
+                                char *errmsg) {
     flk_delivery_loop_t *loop = flk_start_alloc(sizeof *loop);
-    loop->tries_max = tries;
+    loop->limits = limits;
     loop->held_max = 4 * (size_t)transport->parallel + 64;
     loop->under_way = flk_start_alloc(transport->parallel * sizeof(flk_parcel_t *));
     loop->on_done = on_done;
@@ -95,7 +121,7 @@ void flk_delivery_loop_destroy(flk_delivery_loop_t **loop) {
 }
 
 bool flk_delivery_loop_wants(const flk_delivery_loop_t *loop) {
-    return loop->held < loop->held_max;
+    return loop->held - loop->stubborn < loop->held_max && loop->stubborn < FLK_STUBBORN_MAX;
 }
 
 void flk_delivery_loop_take(flk_delivery_loop_t *loop, flk_parcel_t *parcel) {
@@ -110,6 +136,10 @@ size_t flk_delivery_loop_held(const flk_delivery_loop_t *loop) {
 
 uint64_t flk_delivery_loop_retries(const flk_delivery_loop_t *loop) {
     return loop->retries;
+}
+
+const char *flk_delivery_loop_why(const flk_delivery_loop_t *loop) {
+    return loop->why;
 }
 
 /* Starts a try of each parcel that is due while there is room. */

@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "common/wal/cursor.h"
 
-enum { DEAD_SEGMENT_BYTES_MAX = 4 << 20 };
+enum { DEAD_SEGMENT_BYTES_MAX = 4 << 20, STATUS_PURGED = 410 };
 
 struct flk_outbox {
     flk_wal_t *pending, *dead;
@@ -229,6 +229,7 @@ flk_err_t flk_outbox_next(flk_outbox_t *outbox, flk_parcel_t **parcel, uint64_t 
         }
         if (err == FLK_OK) {
             (*parcel)->lsn = record.lsn;
+            (*parcel)->made_ms = record.time_ms;
             flk_id_from_lsn(flk_wal_id(outbox->read), record.lsn, &(*parcel)->id);
             (*parcel)->ready = record.kind == FLK_RECORD_READY;
             (*parcel)->resent = outbox->read == outbox->dead || record.lsn < outbox->first_new;
@@ -253,6 +254,35 @@ flk_err_t flk_outbox_bury(flk_outbox_t *outbox, const flk_parcel_t *parcel, cons
         flk_wal_ack(outbox->pending, parcel->lsn, (flk_wal_mark_t){.status = status == 0 ? 408 : (uint16_t)status});
     }
     return err;
+}
+
+/* The id of the PCS in a dead letter; "" when it is none. FLK_E_NOMEM. */
+static flk_err_t read_id(flk_wal_record_t *record, char pcs_id[FLK_PCS_ID_HEX + 1]) {
+    flk_parcel_t *parcel = NULL;
+    skip_reason(record);
+    flk_err_t err = flk_parcel_new(record->body, record->body_bytes, &parcel, NULL);
+    snprintf(pcs_id, FLK_PCS_ID_HEX + 1, "%s", err == FLK_OK ? parcel->pcs.id : "");
+    flk_parcel_destroy(&parcel);
+    return err == FLK_E_INVALID ? FLK_OK : err;
+}
+
+flk_err_t flk_outbox_purge(flk_outbox_t *outbox, flk_outbox_select_fn *select, void *arg, uint64_t *purged,
+                           char *errmsg) {
+    flk_wal_record_t record;
+    flk_err_t err;
+    FLK_ASSERT(outbox->read == outbox->dead);
+    while ((err = flk_wal_cursor_next(outbox->cursor, &record, errmsg)) != FLK_E_NOT_FOUND) {
+        char pcs_id[FLK_PCS_ID_HEX + 1] = "";
+        bool readable = err == FLK_OK;
+        err = readable ? read_id(&record, pcs_id) : err;
+        if (err == FLK_E_NOMEM) {
+            return err;
+        }
+        if (readable && select(arg, pcs_id)) {
+            *purged += flk_wal_ack(outbox->dead, record.lsn, (flk_wal_mark_t){.status = STATUS_PURGED});
+        }
+    }
+    return flk_outbox_flush(outbox, errmsg);
 }
 
 flk_err_t flk_outbox_flush(flk_outbox_t *outbox, char *errmsg) {

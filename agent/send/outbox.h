@@ -40,7 +40,8 @@ size_t flk_outbox_syncing(const flk_outbox_t *outbox);
 /* FLK_OK, or why some append did not become durable. */
 FLK_MUST_CHECK flk_err_t flk_outbox_fault(const flk_outbox_t *outbox);
 
-/* Readable after appends became durable. flk_outbox_woken reads it empty; true when there were some since the last call. */
+/* Readable after appends became durable. flk_outbox_woken reads it empty; true when there were some since the last
+ * call. */
 int flk_outbox_fd(const flk_outbox_t *outbox);
 bool flk_outbox_woken(flk_outbox_t *outbox);
 
@@ -57,6 +58,12 @@ void flk_outbox_settle(flk_outbox_t *outbox, const flk_parcel_t *parcel, unsigne
  * error it stays where it was. FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_outbox_bury(flk_outbox_t *outbox, const flk_parcel_t *parcel, const char *reason,
                                          unsigned status, char *errmsg);
+
+/* Drops each dead letter that `select` picks by its pcs_id ("" for a record that is no PCS), durably; *purged counts
+ * them. The outbox must have been opened from FLK_OUTBOX_DEAD. FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM. */
+typedef bool flk_outbox_select_fn(void *arg, const char *pcs_id);
+FLK_MUST_CHECK flk_err_t flk_outbox_purge(flk_outbox_t *outbox, flk_outbox_select_fn *select, void *arg,
+                                          uint64_t *purged, char *errmsg);
 
 /* Waits until every ack is durable. */
 FLK_MUST_CHECK flk_err_t flk_outbox_flush(flk_outbox_t *outbox, char *errmsg);

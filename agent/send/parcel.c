@@ -38,6 +38,18 @@ void flk_parcel_destroy(flk_parcel_t **parcel) {
     }
 }
 
+static flk_err_t write_json(flk_parcel_t *parcel) {
+    char *json;
+    size_t json_bytes;
+    flk_err_t err = flk_pcs_to_json(&parcel->pcs, &json, &json_bytes);
+    if (err == FLK_OK) {
+        free(parcel->json);
+        parcel->json = json;
+        parcel->json_bytes = json_bytes;
+    }
+    return err;
+}
+
 static flk_err_t stamp_pcs(flk_parcel_t *parcel) {
     flk_pcs_t *pcs = &parcel->pcs;
     if (!pcs->has_outbox_seq) {
@@ -48,15 +60,12 @@ static flk_err_t stamp_pcs(flk_parcel_t *parcel) {
         pcs->attempt += pcs->attempt < FLK_PCS_INTEGER_MAX;
         flk_sent_at_now(pcs->sent_at);
     }
-    char *json;
-    size_t json_bytes;
-    flk_err_t err = flk_pcs_to_json(pcs, &json, &json_bytes);
-    if (err == FLK_OK) {
-        free(parcel->json);
-        parcel->json = json;
-        parcel->json_bytes = json_bytes;
-    }
-    return err;
+    return write_json(parcel);
+}
+
+flk_err_t flk_parcel_sign(flk_parcel_t *parcel, const flk_signer_t *signer) {
+    flk_signer_sign(signer, &parcel->pcs);
+    return write_json(parcel);
 }
 
 flk_err_t flk_parcel_begin_try(flk_parcel_t *parcel) {

@@ -17,10 +17,19 @@ void flk_reply_say(flk_reply_t *reply, const char *format, ...) {
     }
 }
 
-flk_reply_kind_t flk_reply_kind_of(unsigned status) {
-    if (status == FLK_STATUS_ACCEPTED || status == FLK_STATUS_ESCALATED) {
+flk_reply_kind_t flk_reply_kind_of(unsigned status, bool ours) {
+    switch (status) {
+    case FLK_STATUS_ACCEPTED:
+    case FLK_STATUS_ESCALATED:
         return FLK_REPLY_VERDICT;
+    case 400:
+    case FLK_STATUS_BAD_SIGNATURE:
+    case 413:
+        return ours ? FLK_REPLY_REFUSED : FLK_REPLY_LATER;
+    case 404:
+    case 405:
+        return ours ? FLK_REPLY_MISPLACED : FLK_REPLY_LATER;
+    default:
+        return FLK_REPLY_LATER;
     }
-    bool passing = status == 408 || status == 425 || status == 429 || status >= 500 || status < 300;
-    return passing ? FLK_REPLY_LATER : FLK_REPLY_REFUSED;
 }

@@ -81,43 +81,55 @@ static void print_reasons(FILE *out, uint32_t reasons) {
     }
 }
 
-/* A reply's text is printable ASCII, so only two characters need an escape. */
-static void print_quoted(FILE *out, const char *text) {
-    putc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\') {
-            putc('\\', out);
-        }
-        putc(*text, out);
+static void print_text_or_null(FILE *out, bool is_text, const char *text) {
+    if (is_text) {
+        flk_quoted_print(text, out);
+    } else {
+        fputs("null", out);
     }
-    putc('"', out);
+}
+
+static bool is_dead(const flk_reply_t *reply) {
+    return reply->kind == FLK_REPLY_REFUSED || reply->kind == FLK_REPLY_EXPIRED;
+}
+
+static const char *truth(bool value) {
+    return value ? "true" : "false";
 }
 
 static void print_result(FILE *out, const flk_parcel_t *parcel, const flk_reply_t *reply, double latency_ms) {
-    fprintf(out, "{\"pcs_id\":\"%s\",\"outbox_seq\":%llu,\"status\":%u,\"duplicate\":%s,\"reasons\":[", parcel->pcs.id,
-            (unsigned long long)parcel->lsn, reply->status, reply->duplicate ? "true" : "false");
+    fprintf(out, "{\"pcs_id\":\"%s\",\"outbox_seq\":%llu,\"status\":%u,\"duplicate\":%s,\"conflict\":%s,\"reasons\":[",
+            parcel->pcs.id, (unsigned long long)parcel->lsn, reply->status, truth(reply->duplicate),
+            truth(reply->conflict));
     print_reasons(out, reply->reasons);
     fprintf(out, "],\"latency_ms\":%.3f,\"tries\":%u,\"dead_letter\":", latency_ms, parcel->tries);
-    if (reply->kind == FLK_REPLY_VERDICT) {
-        fputs("null", out);
-    } else {
-        print_quoted(out, reply->text);
-    }
+    print_text_or_null(out, is_dead(reply), reply->text);
+    fputs(",\"pending\":", out);
+    print_text_or_null(out, reply->kind != FLK_REPLY_VERDICT && !is_dead(reply), reply->text);
     fputs("}\n", out);
+}
+
+static void count_verdict(flk_report_t *report, const flk_reply_t *reply, uint64_t us) {
+    report->latency[bucket_of(us)]++;
+    report->conflicts += reply->conflict;
+    if (reply->duplicate) {
+        report->duplicates++;
+        return;
+    }
+    report->accepted += reply->status == FLK_STATUS_ACCEPTED;
+    report->escalated += reply->status == FLK_STATUS_ESCALATED;
+    for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
+        report->by_reason[reason] += reply->reasons >> reason & 1;
+    }
 }
 
 void flk_report_add(flk_report_t *report, const flk_parcel_t *parcel, const flk_reply_t *reply) {
     uint64_t ns = flk_mono_ns() - parcel->try_began_ns;
     if (reply->kind == FLK_REPLY_VERDICT) {
-        report->accepted += reply->status == FLK_STATUS_ACCEPTED;
-        report->escalated += reply->status == FLK_STATUS_ESCALATED;
-        report->duplicates += reply->duplicate;
-        for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
-            report->by_reason[reason] += reply->reasons >> reason & 1;
-        }
-        report->latency[bucket_of(ns / 1000)]++;
-    } else {
+        count_verdict(report, reply, ns / 1000);
+    } else if (is_dead(reply)) {
         report->dead++;
+        flk_causes_add(&report->dead_causes, reply->text, strlen(reply->text));
     }
     if (report->results != NULL) {
         print_result(report->results, parcel, reply, (double)ns / 1e6);
@@ -125,7 +137,7 @@ void flk_report_add(flk_report_t *report, const flk_parcel_t *parcel, const flk_
 }
 
 uint64_t flk_report_answered(const flk_report_t *report) {
-    return report->accepted + report->escalated;
+    return report->accepted + report->escalated + report->duplicates;
 }
 
 /* ---- summary ---- */
@@ -142,19 +154,22 @@ static void print_json(const flk_report_t *report, FILE *out) {
             comma = ",";
         }
     }
-    fprintf(out,
-            "},\"duplicates\":%llu,\"retries\":%llu,\"dead\":%llu,\"unreadable\":%llu,\"pending\":%llu,\"rows\":%llu,"
-            "\"bad_rows\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n",
-            (unsigned long long)report->duplicates, (unsigned long long)report->retries,
-            (unsigned long long)report->dead, (unsigned long long)report->unreadable,
-            (unsigned long long)report->pending, (unsigned long long)report->rows, (unsigned long long)report->bad_rows,
-            flk_report_latency_ms(report, 0.50), flk_report_latency_ms(report, 0.99));
+    fprintf(out, "},\"duplicates\":%llu,\"conflicts\":%llu,\"retries\":%llu,\"dead\":%llu,\"dead_reasons\":",
+            (unsigned long long)report->duplicates, (unsigned long long)report->conflicts,
+            (unsigned long long)report->retries, (unsigned long long)report->dead);
+    flk_causes_print_json(&report->dead_causes, out);
+    fprintf(out, ",\"unreadable\":%llu,\"pending\":%llu,\"pending_reason\":", (unsigned long long)report->unreadable,
+            (unsigned long long)report->pending);
+    print_text_or_null(out, report->pending > 0 && report->pending_why[0] != '\0', report->pending_why);
+    fputs(",\"stopped\":", out);
+    print_text_or_null(out, report->stopped[0] != '\0', report->stopped);
+    fprintf(out, ",\"rows\":%llu,\"bad_rows\":%llu,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n",
+            (unsigned long long)report->rows, (unsigned long long)report->bad_rows, flk_report_latency_ms(report, 0.50),
+            flk_report_latency_ms(report, 0.99));
 }
 
-static void print_text(const flk_report_t *report, FILE *out) {
-    fprintf(out, "flk-agent: %llu PCS answered: %llu accepted, %llu escalated",
-            (unsigned long long)flk_report_answered(report), (unsigned long long)report->accepted,
-            (unsigned long long)report->escalated);
+static void print_escalated(const flk_report_t *report, FILE *out) {
+    fprintf(out, "%llu escalated", (unsigned long long)report->escalated);
     const char *before = " (";
     for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
         if (report->by_reason[reason] > 0) {
@@ -163,9 +178,25 @@ static void print_text(const flk_report_t *report, FILE *out) {
             before = ", ";
         }
     }
-    fprintf(out, "%s, %llu duplicates; %llu retries, %llu dead letters, %llu pending; p50 %.2f ms, p99 %.2f ms",
-            before[0] == ',' ? ")" : "", (unsigned long long)report->duplicates, (unsigned long long)report->retries,
-            (unsigned long long)report->dead, (unsigned long long)report->pending, flk_report_latency_ms(report, 0.50),
+    fputs(before[0] == ',' ? ")" : "", out);
+}
+
+static void print_text(const flk_report_t *report, FILE *out) {
+    fprintf(out, "flk-agent: %llu PCS answered: %llu accepted, ", (unsigned long long)flk_report_answered(report),
+            (unsigned long long)report->accepted);
+    print_escalated(report, out);
+    fprintf(out, ", %llu duplicates", (unsigned long long)report->duplicates);
+    if (report->conflicts > 0) {
+        fprintf(out, " (%llu with other content than at first)", (unsigned long long)report->conflicts);
+    }
+    fprintf(out, "; %llu retries, %llu dead letters", (unsigned long long)report->retries,
+            (unsigned long long)report->dead);
+    flk_causes_print(&report->dead_causes, " (", ", ", " ", out);
+    fprintf(out, "%s, %llu pending", report->dead > 0 ? ")" : "", (unsigned long long)report->pending);
+    if (report->pending > 0 && report->pending_why[0] != '\0') {
+        fprintf(out, " (%s)", report->pending_why);
+    }
+    fprintf(out, "; p50 %.2f ms, p99 %.2f ms", flk_report_latency_ms(report, 0.50),
             flk_report_latency_ms(report, 0.99));
     if (report->unreadable > 0) {
         fprintf(out, "; %llu records unreadable", (unsigned long long)report->unreadable);

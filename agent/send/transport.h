@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Carries parcels to a door of the cluster, several under way at once. transport.c opens the implementation that the end
- * point's scheme names (transport_http.c, transport_zmq.c). All work happens on the caller's thread; only
+/* Carries parcels to a door of the cluster, several under way at once. transport.c opens the implementation that the
+ * end point's scheme names (transport_http.c, transport_zmq.c). All work happens on the caller's thread; only
  * flk_transport_turn waits. */
 #ifndef FLK_AGENT_SEND_TRANSPORT_H
 #define FLK_AGENT_SEND_TRANSPORT_H
@@ -34,7 +34,8 @@ void flk_transport_close(flk_transport_t **transport);
 /* Parcels that may be sent now without going over `parallel`. */
 uint32_t flk_transport_room(const flk_transport_t *transport);
 
-/* Starts a try; needs room. The transport keeps the parcel until its reply; one always comes within timeout_ms and a little. */
+/* Starts a try; needs room. The transport keeps the parcel until its reply; one always comes within timeout_ms and a
+ * little. */
 void flk_transport_send(flk_transport_t *transport, flk_parcel_t *parcel);
 
 /* Does what can be done, waiting up to timeout_ms for replies or for one of `fds` to be readable; calls on_reply.

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTP by libcurl's multi interface: one handle a parcel under way, connections kept alive between them.
  *   send -> a free handle posts the JSON -> turn: curl works, then waits -> the answer is read -> on_reply.
- * A 200 or 202 is believed only when its body is a verdict on this very PCS: a proxy's own "200 OK" must not settle a
- * record. No answer (refused, reset, timed out, a name that does not resolve) and a certificate that does not verify
- * are tried later: the record is not at fault. Redirects are not followed: a POST must not wander. */
+ * A 200 or 202 is believed only when its body is a verdict on this very PCS, a refusal only when it is a gateway's
+ * problem: a proxy's page must neither settle nor bury a record. A try without an answer (connection refused, reset,
+ * timed out, unknown name, untrusted certificate) is repeated: the record is not at fault. Redirects are not
+ * followed. */
 #include "agent/send/transport.h"
 
 #include <curl/curl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/address.h"
 
@@ -114,20 +116,33 @@ static uint32_t reasons_of(const json_t *answer) {
     return reasons;
 }
 
-/* Reads a 200 or 202; false: it is no verdict on this PCS. */
+/* Reads a 200 or 202; false: it is no verdict on this PCS. Other implementations of the contract leave `pcs_id` out. */
 static bool read_verdict(const post_t *post, const json_t *answer, flk_reply_t *reply) {
-    const char *pcs_id = json_string_value(json_object_get(answer, "pcs_id"));
+    const json_t *pcs_id = json_object_get(answer, "pcs_id");
     const json_t *accepted = json_object_get(answer, "accepted");
-    if (pcs_id == NULL || strcmp(pcs_id, post->parcel->pcs.id) != 0 || !json_is_boolean(accepted) ||
-        json_is_true(accepted) != (reply->status == FLK_STATUS_ACCEPTED)) {
+    bool this_pcs =
+        pcs_id == NULL || (json_is_string(pcs_id) && strcmp(json_string_value(pcs_id), post->parcel->pcs.id) == 0);
+    if (!this_pcs || !json_is_boolean(accepted) || json_is_true(accepted) != (reply->status == FLK_STATUS_ACCEPTED)) {
         return false;
     }
     reply->duplicate = json_is_true(json_object_get(answer, "duplicate"));
+    reply->conflict = json_is_true(json_object_get(answer, "conflict"));
     reply->reasons = reasons_of(answer);
     return true;
 }
 
-/* Says what a problem document (RFC 9457) says. */
+/* True for a problem as gateways send it: their media type, their members, their own status. Frameworks that send
+ * problems of their own fill `instance` in; gateways never do. */
+static bool is_ours(const post_t *post, const json_t *answer, unsigned status) {
+    static const char problem_type[] = "application/problem+json";
+    const char *media_type = NULL, *type = json_string_value(json_object_get(answer, "type"));
+    curl_easy_getinfo(post->curl, CURLINFO_CONTENT_TYPE, &media_type);
+    return media_type != NULL && strncasecmp(media_type, problem_type, sizeof problem_type - 1) == 0 && type != NULL &&
+           strcmp(type, "about:blank") == 0 && json_is_string(json_object_get(answer, "title")) &&
+           json_is_string(json_object_get(answer, "detail")) && json_object_get(answer, "instance") == NULL &&
+           json_integer_value(json_object_get(answer, "status")) == (json_int_t)status;
+}
+
 static void say_problem(const json_t *answer, flk_reply_t *reply) {
     const char *detail = json_string_value(json_object_get(answer, "detail"));
     const char *field = json_string_value(json_object_get(answer, "field"));
@@ -135,20 +150,38 @@ static void say_problem(const json_t *answer, flk_reply_t *reply) {
                   detail == NULL ? "" : ": ", detail == NULL ? "" : detail);
 }
 
+/* An answer of a proxy, a login page, a load balancer: people must learn that it is no gateway's. */
+static void say_foreign(const post_t *post, flk_reply_t *reply) {
+    const char *where = NULL, *media_type = NULL;
+    curl_easy_getinfo(post->curl, CURLINFO_REDIRECT_URL, &where);
+    curl_easy_getinfo(post->curl, CURLINFO_CONTENT_TYPE, &media_type);
+    if (where != NULL) {
+        char shown[160];
+        flk_address_show(where, shown, sizeof shown);
+        flk_reply_say(reply, "HTTP %u: a redirect to %s, which is not followed", reply->status, shown);
+    } else {
+        flk_reply_say(reply, "HTTP %u: not an answer of flk (%.60s)", reply->status,
+                      media_type == NULL ? "no media type" : media_type);
+    }
+}
+
 static void read_answer(const post_t *post, flk_reply_t *reply) {
     long status = 0;
     curl_off_t retry_after_s = 0;
     curl_easy_getinfo(post->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(post->curl, CURLINFO_RETRY_AFTER, &retry_after_s);
-    *reply = (flk_reply_t){.status = (unsigned)status, .kind = flk_reply_kind_of((unsigned)status)};
+    json_t *answer = json_loadb(post->answer, post->answer_bytes, JSON_REJECT_DUPLICATES, NULL);
+    bool ours = is_ours(post, answer, (unsigned)status);
+    *reply = (flk_reply_t){.status = (unsigned)status, .kind = flk_reply_kind_of((unsigned)status, ours)};
     retry_after_s = retry_after_s < RETRY_AFTER_S_MAX ? retry_after_s : RETRY_AFTER_S_MAX;
     reply->retry_ms = retry_after_s > 0 ? (uint32_t)retry_after_s * 1000 : 0;
-    json_t *answer = json_loadb(post->answer, post->answer_bytes, JSON_REJECT_DUPLICATES, NULL);
-    if (reply->kind != FLK_REPLY_VERDICT) {
-        say_problem(answer, reply);
-    } else if (!read_verdict(post, answer, reply)) {
+    if (reply->kind == FLK_REPLY_VERDICT && !read_verdict(post, answer, reply)) {
         reply->kind = FLK_REPLY_LATER;
-        flk_reply_say(reply, "HTTP %u whose body is no verdict on this PCS", reply->status);
+        flk_reply_say(reply, "HTTP %u: no verdict on this PCS in the body", reply->status);
+    } else if (reply->kind != FLK_REPLY_VERDICT && ours) {
+        say_problem(answer, reply);
+    } else if (reply->kind != FLK_REPLY_VERDICT) {
+        say_foreign(post, reply);
     }
     json_decref(answer);
 }
@@ -159,7 +192,7 @@ static void finish_post(http_t *http, post_t *post, CURLcode result) {
         read_answer(post, &reply);
     } else {
         reply = (flk_reply_t){.kind = FLK_REPLY_LATER};
-        flk_reply_say(&reply, "%s%s%s", curl_easy_strerror(result), post->fault[0] == '\0' ? "" : ": ", post->fault);
+        flk_reply_say(&reply, "%s", post->fault[0] == '\0' ? curl_easy_strerror(result) : post->fault);
     }
     flk_parcel_t *parcel = post->parcel;
     FLK_ASSERT(curl_multi_remove_handle(http->multi, post->curl) == CURLM_OK);

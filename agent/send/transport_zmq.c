@@ -119,6 +119,7 @@ static bool read_outcome(const flk_message_t *message, const flk_parcel_t *parce
         return false;
     }
     reply->duplicate = (message->frame.flags & FLK_FLAG_DUPLICATE) != 0;
+    reply->conflict = (message->frame.flags & FLK_FLAG_CONFLICT) != 0;
     reply->reasons = record.outcome.reasons;
     return true;
 }
@@ -126,18 +127,17 @@ static bool read_outcome(const flk_message_t *message, const flk_parcel_t *parce
 static void read_verdict(const flk_message_t *message, const flk_parcel_t *parcel, flk_reply_t *reply) {
     flk_problem_t problem;
     zmq_msg_t *body = (zmq_msg_t *)&message->body;
+    bool ours = flk_problem_decode(zmq_msg_data(body), zmq_msg_size(body), &problem, NULL) == FLK_OK;
     reply->status = message->frame.status;
-    reply->kind = flk_reply_kind_of(reply->status);
-    if (reply->kind == FLK_REPLY_VERDICT) {
-        if (!read_outcome(message, parcel, reply)) {
-            reply->kind = FLK_REPLY_LATER;
-            flk_reply_say(reply, "VERDICT %u whose body is no outcome for this PCS", reply->status);
-        }
-    } else if (flk_problem_decode(zmq_msg_data(body), zmq_msg_size(body), &problem, NULL) == FLK_OK) {
+    reply->kind = flk_reply_kind_of(reply->status, ours);
+    if (reply->kind == FLK_REPLY_VERDICT && !read_outcome(message, parcel, reply)) {
+        reply->kind = FLK_REPLY_LATER;
+        flk_reply_say(reply, "VERDICT %u: no outcome for this PCS in the body", reply->status);
+    } else if (reply->kind != FLK_REPLY_VERDICT && ours) {
         flk_reply_say(reply, "VERDICT %u%s%s: %s", reply->status, problem.field[0] == '\0' ? "" : " ", problem.field,
                       problem.detail);
-    } else {
-        flk_reply_say(reply, "VERDICT %u", reply->status);
+    } else if (reply->kind != FLK_REPLY_VERDICT) {
+        flk_reply_say(reply, "VERDICT %u: no problem in the body", reply->status);
     }
 }
 

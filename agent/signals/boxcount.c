@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*   1. Each axis gives every point a cell number, counted from the axis' least cell; its width in bits is known then.
- *   2. The numbers of all axes are packed side by side into one 64-bit key a point. When the next axis does not fit any
- *      more, the keys so far (or that axis) are renamed 0, 1, 2, … in order of appearance: points in one cell keep equal
- *      keys, others keep different ones, so the count stays exact.
+ *   2. The numbers of all axes are packed side by side into one 64-bit key a point. When the next axis no longer
+ *      fits, the keys so far (or that axis) are renamed 0, 1, 2, … in order of appearance: points in one cell keep
+ *      equal keys, others keep different ones, so the count stays exact.
  *   3. Distinct keys are counted in a bitmap when there are few possible ones, else in a hash table. */
 #include "agent/signals/boxcount.h"
 

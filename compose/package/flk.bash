@@ -24,11 +24,13 @@ _flk() {
         doctor) words='gateway broker worker agent' ;;
         healthcheck) words='gateway broker worker' ;;
         store) words='check get stats export import' ;;
-        agent) words='compute submit drain status' ;;
+        agent) words='compute submit drain status dead' ;;
         wal) words='list show verify stats export audit replay' ;;
         dlq) words='list show purge replay' ;;
         *) _flk_files "$current" && return ;;
         esac
+    elif [[ $COMP_CWORD -eq 3 && ${COMP_WORDS[1]} == agent && ${COMP_WORDS[2]} == dead ]]; then
+        words='list show purge resign'
     else
         _flk_files "$current"
         return

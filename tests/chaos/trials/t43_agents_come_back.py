@@ -32,7 +32,7 @@ class AgentsComeBack(Trial):
         endpoint = gateway.zmq if number % 3 == 0 else "http://%s:%d/v1/pcs/submit" % gateway.http
         env = environment({"ENDPOINT": endpoint, "FLK_DATA_DIR": home, "FLK_WAL_SEGMENT_BYTES": 1 << 20, "PCS_SIGN_ALG": "hmac",
                            "PCS_HMAC_KEY": reference.HMAC_KEY})
-        return subprocess.Popen([str(BIN_DIR / "flk-agent"), "submit", "--pcs", "--json", "--quiet", "--tries", "0", str(home / "pcs.ndjson")],
+        return subprocess.Popen([str(BIN_DIR / "flk-agent"), "submit", "--pcs", "--json", "--quiet", str(home / "pcs.ndjson")],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
     def faults(self, run):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The program itself, as people run it: compute, submit, drain and status against scripted doors, killed and started again. */
+/* The program itself, as people run it: compute, submit, drain and status against scripted doors, killed and started
+ * again. */
 #include "common/wal/read.h"
 #include "tests/unit/rig/agent_doors.h"
 #include "tests/unit/rig/agent_parts.h"
@@ -118,6 +119,10 @@ static void check_line(const char *words) {
     ck_assert_msg(strncmp(agent.err_text, "flk-agent: ", 11) == 0 && lines_of(agent.err_text) == 1 &&
                       strstr(agent.err_text, words) != NULL,
                   "%s", agent.err_text);
+}
+
+static void check_said(const char *words) {
+    ck_assert_msg(strstr(agent.err_text, words) != NULL, "%s", agent.err_text);
 }
 
 static json_int_t status_of(const char *member) {
@@ -272,7 +277,8 @@ START_TEST(test_program_dead_letter) {
 }
 END_TEST
 
-/* Killed with kill -9 in the middle: what the door saw had been written to the outbox, and drain delivers what is left. */
+/* Killed with kill -9 in the middle: what the door saw had been written to the outbox, and drain delivers what is
+ * left. */
 START_TEST(test_program_killed) {
     static step_t script[400];
     for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
@@ -347,7 +353,8 @@ START_TEST(test_program_outbox_before_sending) {
 }
 END_TEST
 
-/* SIGTERM stops at once: what has no answer stays pending, the exit status and a line say so, a later run delivers it. */
+/* SIGTERM stops at once: what has no answer stays pending, the exit status and a line say so, a later run delivers
+ * it. */
 START_TEST(test_program_stopped) {
     static step_t silent[64];
     for (size_t i = 0; i < FLK_COUNT_OF(silent); i++) {
@@ -372,15 +379,177 @@ START_TEST(test_program_stopped) {
 }
 END_TEST
 
-/* Nobody listens: after the tries everything is a dead letter, nothing is lost. */
+/* Nobody listens: after the tries of this run everything stays pending, and the summary says why. */
 START_TEST(test_program_nobody_listens) {
     check_run("submit --tries 2 --window 400 " DATA, 3);
-    check_line("5 retries, 5 dead letters, 0 pending");
+    check_said("5 retries, 0 dead letters, 5 pending (Failed to connect");
+    check_said("flk-agent drain");
+    check_status(5, 0);
+    check_run("drain --json --tries 1", 3);
+    json_t *summary = json_loads(agent.out_text, 0, NULL);
+    ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(summary, "pending_reason")), "connect"));
+    ck_assert(json_is_null(json_object_get(summary, "stopped")));
+    json_decref(summary);
+}
+END_TEST
+
+/* Something in between answers for the gateway, with every status: nothing is buried, all is delivered. */
+START_TEST(test_program_proxy_in_between) {
+    static const step_t script[] = {STEP_PROXY_502, STEP_PROXY_404, STEP_PROXY_403, STEP_PROXY_405,
+                                    STEP_PROXY_401, STEP_REDIRECT,  STEP_BARE_400,  STEP_FRAMEWORK_400};
+    open_door(_i, script, FLK_COUNT_OF(script));
+    check_run("submit --window 400 " DATA, 0);
+    check_line("5 PCS answered: 5 accepted, 0 escalated, 0 duplicates; 8 retries, 0 dead letters, 0 pending;");
+    door_close(&door);
+    check_status(0, 0);
+}
+END_TEST
+
+/* ENDPOINT is a gateway's, but no address for PCS: the run stops with one line and status 2, nothing is buried. */
+START_TEST(test_program_wrong_endpoint) {
+    static step_t script[64];
+    for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
+        script[i] = STEP_ELSEWHERE;
+    }
+    open_door(0, script, FLK_COUNT_OF(script));
+    check_run("submit --quiet --window 400 " DATA, 2);
+    check_line("stopped: ENDPOINT http://127.0.0.1:");
+    check_line("is no address for PCS (HTTP 404: there is no such page)");
+    ck_assert_int_eq(status_of("dead"), 0);
+    ck_assert_int_ge(status_of("pending"), 1);
+    door_close(&door);
+}
+END_TEST
+
+/* Signatures that are refused one after the other stop the run: 20 dead letters, the rest waits. Signed anew with the
+ * right key, both are delivered. */
+START_TEST(test_program_bad_key) {
+    static step_t script[400];
+    for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
+        script[i] = STEP_SIGNATURE;
+    }
+    open_door(_i, script, FLK_COUNT_OF(script));
+    check_run("submit --json " SLIDING, 5);
+    check_line("stopped: 20 signatures in a row were refused");
+    json_t *summary = json_loads(agent.out_text, 0, NULL), *reasons = json_object_get(summary, "dead_reasons");
+    const char *reason = _i == 0 ? "HTTP 401 sig: does not verify" : "VERDICT 401 D_hat: must be a number";
+    ck_assert_msg(json_integer_value(json_object_get(reasons, reason)) == 20, "%s", agent.out_text);
+    ck_assert(json_is_string(json_object_get(summary, "stopped")));
+    json_decref(summary);
+    ck_assert_int_eq(status_of("dead"), 20);
+    json_int_t pending = status_of("pending");
+    ck_assert_int_ge(pending, 1);
+    check_run("dead resign", 5); /* with the same key: the same */
+    ck_assert_int_eq(status_of("dead"), 20);
+    door_close(&door);
+
+    setenv("PCS_SIGN_ALG", "hmac", 1);
+    setenv("PCS_HMAC_KEY", "another key of 32 bytes for tests", 1);
+    open_door(_i, NULL, 0);
+    check_run("drain --resign", 0);
+    check_run("dead resign", 0);
+    check_line("20 PCS answered: 20 accepted");
+    unsetenv("PCS_SIGN_ALG");
+    unsetenv("PCS_HMAC_KEY");
+    door_close(&door);
+    ck_assert_uint_eq(door.seen, (size_t)pending + 20);
+    for (size_t i = 0; i < door.seen; i++) {
+        ck_assert(door.log[i].has_sig);
+    }
+    check_status(0, 0);
+}
+END_TEST
+
+/* Refused signatures among others do not stop a run. */
+START_TEST(test_program_some_bad_signatures) {
+    static step_t script[60];
+    for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
+        script[i] = i % 10 == 9 ? STEP_ACCEPT : STEP_SIGNATURE;
+    }
+    open_door(_i, script, FLK_COUNT_OF(script));
+    check_run("submit --parallel 1 " SLIDING, 3);
+    check_status(0, 54);
+    door_close(&door);
+}
+END_TEST
+
+/* Dead letters are listed, shown and purged by id, all or one, and driven again by id. */
+START_TEST(test_program_dead_verbs) {
+    static const step_t script[] = {STEP_REFUSE, STEP_REFUSE, STEP_REFUSE, STEP_REFUSE, STEP_ACCEPT};
+    open_door(0, script, FLK_COUNT_OF(script));
+    check_run("submit --parallel 1 --window 400 " DATA, 3);
+    check_said("4 dead letters (4 HTTP 400 D_hat: must be a number), 0 pending");
+    check_run("dead list", 0);
+    ck_assert_uint_eq(lines_of(agent.out_text), 4);
+    ck_assert_ptr_nonnull(strstr(agent.out_text, "HTTP 400 D_hat: must be a number (try 1)"));
+    check_run("dead list --json", 0);
+    json_t *first = json_loads(agent.out_text, JSON_DISABLE_EOF_CHECK, NULL);
+    char id[65], line[128];
+    snprintf(id, sizeof id, "%s", json_string_value(json_object_get(first, "pcs_id")));
+    json_decref(first);
+    ck_assert_str_eq(id, door.log[0].pcs_id);
+    snprintf(line, sizeof line, "dead show --json %.12s", id);
+    check_run(line, 0);
+    json_t *shown = json_loads(agent.out_text, 0, NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(shown, "pcs"), "pcs_id")), id);
+    json_decref(shown);
+    snprintf(line, sizeof line, "dead purge %s", id);
+    check_run(line, 0);
+    ck_assert_str_eq(agent.out_text, "1 dead letters purged\n");
+    check_run(line, 3);
+    check_line("no dead letter has that id");
+    check_status(0, 3);
+    snprintf(line, sizeof line, "dead resign %.16s", door.log[1].pcs_id);
+    check_run(line, 0);
+    check_run("dead resign 0123456789abcdef", 3);
+    check_status(0, 2);
+    check_run("dead purge --all", 0);
+    check_status(0, 0);
+    door_close(&door);
+}
+END_TEST
+
+/* With a limit on age a PCS that nobody answers becomes a dead letter, whose reason says so. */
+START_TEST(test_program_expired) {
+    setenv("FLK_OUTBOX_MAX_AGE_S", "1", 1);
+    int status = run("submit --window 400 " DATA);
+    unsetenv("FLK_OUTBOX_MAX_AGE_S");
+    ck_assert_int_eq(status, 3);
+    check_line("5 dead letters (5 no answer for 1 s");
     check_status(0, 5);
 }
 END_TEST
 
-/* A disk that is too full to make PCS durable: nothing is sent, one line, status 1; with space again all is delivered. */
+/* A duplicate counts as a duplicate and as nothing else; one with other content is told. */
+START_TEST(test_program_duplicates) {
+    static const step_t script[] = {STEP_ACCEPT, STEP_DUPLICATE, STEP_ESCALATE, STEP_CONFLICT, STEP_DUPLICATE};
+    char line[512], results[128], text[4096] = "";
+    snprintf(results, sizeof results, "%s/results", data_dir);
+    snprintf(line, sizeof line, "submit --json --results %s --window 400 " DATA, results);
+    open_door(_i, script, FLK_COUNT_OF(script));
+    check_run(line, 0);
+    door_close(&door);
+    static const char *const members[] = {"answered", "accepted", "escalated", "duplicates", "conflicts"};
+    static const json_int_t counts[] = {5, 1, 1, 3, 1};
+    json_t *summary = json_loads(agent.out_text, 0, NULL);
+    for (size_t i = 0; i < FLK_COUNT_OF(members); i++) {
+        ck_assert_msg(json_integer_value(json_object_get(summary, members[i])) == counts[i], "%s", agent.out_text);
+    }
+    json_decref(summary);
+    FILE *file = fopen(results, "r");
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    ck_assert_ptr_nonnull(strstr(text, "\"duplicate\":true,\"conflict\":true"));
+    ck_assert_ptr_nonnull(strstr(text, "\"duplicate\":true,\"conflict\":false"));
+    open_door(_i, script + 3, 1);
+    check_run("submit --window 2000 " DATA, 0);
+    check_said("1 PCS answered: 0 accepted, 0 escalated, 1 duplicates (1 with other content than at first)");
+    door_close(&door);
+}
+END_TEST
+
+/* A disk that is too full to make PCS durable: nothing is sent, one line, status 1; with space again all is
+ * delivered. */
 START_TEST(test_program_disk_full) {
     open_door(_i, NULL, 0);
     setenv("FLK_WAL_LOW_WATER_BYTES", "1099511627776", 1);
@@ -475,9 +644,8 @@ START_TEST(test_program_https) {
     uint64_t deadline_ms = flk_mono_ms() + 20000;
     do { /* until the server listens */
         check_run("submit --tries 1 --timeout 1s --window 2000 " DATA, 3);
-        run("status");
-    } while (strstr(agent.out_text, "certificate") == NULL && flk_mono_ms() < deadline_ms);
-    ck_assert_msg(strstr(agent.out_text, "certificate") != NULL, "%s", agent.out_text);
+    } while (strstr(agent.err_text, "certificate") == NULL && flk_mono_ms() < deadline_ms);
+    check_said("certificate");
     ck_assert(!got_post());
     snprintf(line, sizeof line, "submit --cacert %s/cert.pem --tries 1 --timeout 1s --window 2000 " DATA, data_dir);
     check_run(line, 3);
@@ -586,6 +754,19 @@ START_TEST(test_program_usage) {
         {"compute --window", "--window needs a value, LENGTH"},
         {"compute --window 0 x", "--window: '0' is not 1 to 16777216 rows, or a time like 90s"},
         {"compute --window 5y x", "--window: '5y'"},
+        {"compute --window 9007199254740991d x", "--window: '9007199254740991d' is not 1 to"},
+        {"compute --window 20000000 x", "--window: at most 16777216 rows"},
+        {"compute --slide x x", "--slide: 'x' is not 1 to 16777216 rows"},
+        {"compute --scales 1,2 x", "--scales: '1,2' is not 1 to 64 different numbers of at least 2"},
+        {"compute --bins 5000 x", "--bins: '5000' is not 1 to 4096"},
+        {"compute --grid round x", "--grid: 'round' is not unit or absolute"},
+        {"submit --parallel 0 x", "--parallel: '0' is not 1 to 1024"},
+        {"dead", "dead takes list, show, purge or resign"},
+        {"dead bury", "dead takes list, show, purge or resign"},
+        {"dead show xyz", "'xyz' is no ID"},
+        {"dead purge", "dead purge needs an ID, or --all"},
+        {"dead list --all", "--all belongs to dead purge"},
+        {"status --resign", "status does not take --resign"},
         {"compute --window 5 --slide 6 x", "--slide is longer than --window"},
         {"compute --window 5h --slide 6 x", "both be counts or both be times"},
         {"compute --scales 2,2 x", "--scales"},
@@ -627,8 +808,8 @@ END_TEST
 /* --help names every option, setting and exit status; --version the version. */
 START_TEST(test_program_help) {
     check_run("--help", 0);
-    static const char *const words[] = {"--window",    "--on-bad-row WHAT", "ENDPOINT", "PCS_SIGN_ALG",
-                                        "Exit status", "dead-letter queue"};
+    static const char *const words[] = {"--window",     "--on-bad-row WHAT", "ENDPOINT",
+                                        "PCS_SIGN_ALG", "Exit status",       "dead letters"};
     for (size_t i = 0; i < FLK_COUNT_OF(words); i++) {
         ck_assert_msg(strstr(agent.out_text, words[i]) != NULL, "%s", words[i]);
     }
@@ -648,6 +829,13 @@ int main(void) {
     tcase_add_loop_test(tests, test_program_outbox_before_sending, 0, 2);
     tcase_add_loop_test(tests, test_program_stopped, 0, 2);
     tcase_add_test(tests, test_program_nobody_listens);
+    tcase_add_loop_test(tests, test_program_proxy_in_between, 0, 2);
+    tcase_add_test(tests, test_program_wrong_endpoint);
+    tcase_add_loop_test(tests, test_program_bad_key, 0, 2);
+    tcase_add_loop_test(tests, test_program_some_bad_signatures, 0, 2);
+    tcase_add_test(tests, test_program_dead_verbs);
+    tcase_add_test(tests, test_program_expired);
+    tcase_add_loop_test(tests, test_program_duplicates, 0, 2);
     tcase_add_loop_test(tests, test_program_disk_full, 0, 2);
     tcase_add_test(tests, test_program_one_per_directory);
     tcase_add_test(tests, test_program_https);

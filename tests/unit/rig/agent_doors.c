@@ -9,6 +9,7 @@ static step_t door_note(door_t *door, const flk_pcs_t *pcs) {
     door->log[door->seen].at_ms = flk_mono_ms();
     door->log[door->seen].attempt = pcs->attempt;
     door->log[door->seen].outbox_seq = pcs->outbox_seq;
+    door->log[door->seen].has_sig = pcs->sig[0] != '\0';
     door->log[door->seen].step = step;
     door->seen++;
     pthread_mutex_unlock(&door->lock);
@@ -22,9 +23,47 @@ static void door_init(door_t *door, const step_t *script, size_t script_len) {
     pthread_mutex_init(&door->lock, NULL);
 }
 
-static void http_answer(struct mg_connection *connection, int status, const char *headers, const char *body) {
-    mg_printf(connection, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s", status,
+static void http_answer_as(struct mg_connection *connection, int status, const char *media_type, const char *headers,
+                           const char *body) {
+    mg_printf(connection, "HTTP/1.1 %d X\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s\r\n%s", status, media_type,
               strlen(body), headers, body);
+}
+
+static void http_answer(struct mg_connection *connection, int status, const char *headers, const char *body) {
+    http_answer_as(connection, status, "application/json", headers, body);
+}
+
+static void http_problem(struct mg_connection *connection, int status, const char *members) {
+    char body[256];
+    snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"title\":\"X\",%s}", members);
+    http_answer_as(connection, status, "application/problem+json", "", body);
+}
+
+/* Answers that come from something in between. */
+static void http_stranger(struct mg_connection *connection, step_t step) {
+    static const char page[] = "<html><h1>It works!</h1></html>";
+    int status = step == STEP_PROXY_502   ? 502
+                 : step == STEP_PROXY_404 ? 404
+                 : step == STEP_PROXY_405 ? 405
+                 : step == STEP_PROXY_401 ? 401
+                                          : 403;
+    switch (step) {
+    case STEP_REDIRECT:
+        http_answer_as(connection, 302, "text/html", "Location: http://user:secret@192.0.2.1/login\r\n", page);
+        break;
+    case STEP_BARE_400:
+        http_answer(connection, 400, "", "{\"status\":400,\"detail\":\"bad\"}");
+        break;
+    case STEP_FRAMEWORK_400:
+        http_problem(connection, 400, "\"status\":400,\"detail\":\"bad\",\"instance\":\"/v1/pcs/submit\"");
+        break;
+    case STEP_OTHER_STATUS:
+        http_problem(connection, 400, "\"status\":503,\"detail\":\"no worker\"");
+        break;
+    default:
+        http_answer_as(connection, status, "text/html", "", page);
+        break;
+    }
 }
 
 static void http_step(struct mg_connection *connection, step_t step, const char *pcs_id) {
@@ -35,19 +74,37 @@ static void http_step(struct mg_connection *connection, step_t step, const char 
     case STEP_ACCEPT:
     case STEP_ESCALATE:
     case STEP_DUPLICATE:
+    case STEP_CONFLICT:
     case STEP_MIXED_UP:
         snprintf(body, sizeof body,
-                 "{\"accepted\":%s,\"escalated\":%s,\"pcs_id\":\"%s\",\"reasons\":[%s],\"duplicate\":%s}",
+                 "{\"accepted\":%s,\"escalated\":%s,\"pcs_id\":\"%s\",\"reasons\":[%s],\"duplicate\":%s%s}",
                  accepted ? "true" : "false", accepted ? "false" : "true", step == STEP_MIXED_UP ? nobody : pcs_id,
-                 accepted ? "" : "\"degraded\"", step == STEP_DUPLICATE ? "true" : "false");
+                 accepted ? "" : "\"degraded\"", step == STEP_DUPLICATE || step == STEP_CONFLICT ? "true" : "false",
+                 step == STEP_CONFLICT ? ",\"conflict\":true" : "");
         http_answer(connection, accepted ? 200 : 202, "", body);
         break;
+    case STEP_OTHER:
+        http_answer(connection, 200, "", "{\"accepted\":true,\"message\":\"stored\"}");
+        break;
     case STEP_REFUSE:
-        http_answer(connection, 400, "",
-                    "{\"title\":\"Bad Request\",\"field\":\"D_hat\",\"detail\":\"must be a number\"}");
+        http_problem(connection, 400, "\"status\":400,\"field\":\"D_hat\",\"detail\":\"must be a number\"");
         break;
     case STEP_SIGNATURE:
-        http_answer(connection, 401, "", "{\"title\":\"Unauthorized\",\"detail\":\"does not verify\"}");
+        http_problem(connection, 401, "\"status\":401,\"field\":\"sig\",\"detail\":\"does not verify\"");
+        break;
+    case STEP_ELSEWHERE:
+        http_problem(connection, 404, "\"status\":404,\"detail\":\"there is no such page\"");
+        break;
+    case STEP_PROXY_502:
+    case STEP_PROXY_404:
+    case STEP_PROXY_403:
+    case STEP_PROXY_405:
+    case STEP_PROXY_401:
+    case STEP_REDIRECT:
+    case STEP_BARE_400:
+    case STEP_FRAMEWORK_400:
+    case STEP_OTHER_STATUS:
+        http_stranger(connection, step);
         break;
     case STEP_BUSY:
         http_answer(connection, 429, "Retry-After: 1\r\n", "{}");
@@ -125,7 +182,8 @@ static void zmq_verdict(door_t *door, const flk_message_t *message, const flk_pc
     if (step == STEP_MIXED_UP) {
         memset(record.pcs_id, '0', FLK_PCS_ID_HEX);
     }
-    frame.flags = step == STEP_DUPLICATE ? FLK_FLAG_DUPLICATE : 0;
+    frame.flags = step == STEP_DUPLICATE || step == STEP_CONFLICT ? FLK_FLAG_DUPLICATE : 0;
+    frame.flags |= step == STEP_CONFLICT ? FLK_FLAG_CONFLICT : 0;
     size_t body_bytes = step == STEP_FOREIGN ? 0 : flk_outcome_encode(&record, body);
     FLK_ASSERT(flk_link_send_copy(door->router, &message->route, &frame, body, body_bytes) == FLK_OK);
 }
@@ -135,10 +193,24 @@ static void zmq_step(door_t *door, const flk_message_t *message, const flk_pcs_t
     uint8_t body[FLK_PROBLEM_BYTES];
     size_t body_bytes;
     switch (step) {
+    case STEP_PROXY_502:
+    case STEP_PROXY_404:
+    case STEP_PROXY_403:
+    case STEP_PROXY_405:
+    case STEP_PROXY_401:
+    case STEP_REDIRECT:
+    case STEP_BARE_400:
+    case STEP_FRAMEWORK_400:
+    case STEP_OTHER_STATUS:
+        frame.kind = FLK_VERDICT;
+        frame.status = step == STEP_PROXY_404 ? 404 : step == STEP_PROXY_401 ? 401 : 400;
+        FLK_ASSERT(flk_link_send(door->router, &message->route, &frame, NULL) == FLK_OK);
+        break;
     case STEP_REFUSE:
     case STEP_SIGNATURE:
+    case STEP_ELSEWHERE:
         frame.kind = FLK_VERDICT;
-        frame.status = step == STEP_REFUSE ? 400 : 401;
+        frame.status = step == STEP_REFUSE ? 400 : step == STEP_SIGNATURE ? 401 : 404;
         body_bytes = flk_problem_encode(&(flk_problem_t){.field = "D_hat", .detail = "must be a number"}, body);
         FLK_ASSERT(flk_link_send_copy(door->router, &message->route, &frame, body, body_bytes) == FLK_OK);
         break;

@@ -27,8 +27,21 @@ typedef enum step {
     STEP_DOWN,      /* HTTP 503 without Retry-After; UNAVAILABLE with retry_ms 10 */
     STEP_FOREIGN,   /* 200 with a body that is no verdict */
     STEP_MIXED_UP,  /* 200 with a verdict on another PCS */
-    STEP_HANG_UP,   /* HTTP: closes without an answer; ZeroMQ: forgets the peer and what it sent */
-    STEP_SILENT,    /* never answers */
+    STEP_CONFLICT,  /* 200, duplicate of a PCS with other content */
+    STEP_OTHER,     /* 200 without pcs_id, as other implementations answer; ZeroMQ: STEP_ACCEPT */
+    STEP_ELSEWHERE, /* a gateway's 404: no PCS go here */
+    /* answers that are no gateway's; ZeroMQ: a VERDICT of that status without a body */
+    STEP_PROXY_502,
+    STEP_PROXY_404,
+    STEP_PROXY_403,
+    STEP_PROXY_405,
+    STEP_PROXY_401,
+    STEP_REDIRECT,      /* 302 */
+    STEP_BARE_400,      /* JSON, but no problem */
+    STEP_FRAMEWORK_400, /* another framework's problem */
+    STEP_OTHER_STATUS,  /* 400 with the problem of a 503 */
+    STEP_HANG_UP,       /* HTTP: closes without an answer; ZeroMQ: forgets the peer and what it sent */
+    STEP_SILENT,        /* never answers */
 } step_t;
 
 enum { DOOR_SEEN_MAX = 4096, DOOR_CREDIT = 8 };
@@ -43,6 +56,7 @@ typedef struct door {
     struct {
         char pcs_id[FLK_PCS_ID_HEX + 1];
         uint64_t at_ms, attempt, outbox_seq;
+        bool has_sig;
         step_t step;
     } log[DOOR_SEEN_MAX];
     atomic_int at_once, at_once_max;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Both transports and the delivery loop against doors that refuse, throttle, hang up, keep silent or come back: every parcel
- * ends exactly once, as it should. */
+/* Both transports and the delivery loop against doors that refuse, throttle, hang up, keep silent or come back: every
+ * parcel ends exactly once, as it should. */
 #include "tests/unit/rig/agent_doors.h"
 #include "tests/unit/rig/agent_parts.h"
 
@@ -38,7 +38,7 @@ static flk_parcel_t *make_parcel(unsigned number) {
 /* ---- one run of a delivery loop ---- */
 
 typedef struct run {
-    unsigned verdicts, accepted, escalated, duplicates, refused, given_up;
+    unsigned verdicts, accepted, escalated, duplicates, conflicts, refused, misplaced, expired, given_up;
     uint32_t tries_max;
     flk_reply_t last;
     bool done[DOOR_SEEN_MAX];
@@ -52,7 +52,10 @@ static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
     run->accepted += reply->kind == FLK_REPLY_VERDICT && reply->status == 200;
     run->escalated += reply->kind == FLK_REPLY_VERDICT && reply->status == 202;
     run->duplicates += reply->duplicate;
+    run->conflicts += reply->conflict;
     run->refused += reply->kind == FLK_REPLY_REFUSED;
+    run->misplaced += reply->kind == FLK_REPLY_MISPLACED;
+    run->expired += reply->kind == FLK_REPLY_EXPIRED;
     run->given_up += reply->kind == FLK_REPLY_LATER;
     run->tries_max = parcel->tries > run->tries_max ? parcel->tries : run->tries_max;
     run->last = *reply;
@@ -68,7 +71,9 @@ static void deliver(const flk_transport_options_t *options, uint32_t tries, unsi
     char errmsg[FLK_ERRMSG_BYTES];
     flk_delivery_loop_t *loop;
     memset(run, 0, sizeof *run);
-    ck_assert_msg(flk_delivery_loop_new(options, tries, on_done, run, &loop, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_msg(
+        flk_delivery_loop_new(options, (flk_delivery_limits_t){.tries = tries}, on_done, run, &loop, errmsg) == FLK_OK,
+        "%s", errmsg);
     unsigned given = 0;
     uint64_t deadline_ms = flk_mono_ms() + 30000;
     while (given < count || flk_delivery_loop_held(loop) > 0) {
@@ -78,7 +83,7 @@ static void deliver(const flk_transport_options_t *options, uint32_t tries, unsi
         flk_delivery_loop_turn(loop, 100, NULL, 0);
         ck_assert_msg(flk_mono_ms() < deadline_ms, "%zu parcels have no answer", flk_delivery_loop_held(loop));
     }
-    ck_assert_uint_eq(run->verdicts + run->refused + run->given_up, count);
+    ck_assert_uint_eq(run->verdicts + run->refused + run->misplaced + run->expired + run->given_up, count);
     flk_delivery_loop_destroy(&loop);
 }
 
@@ -113,13 +118,16 @@ START_TEST(test_delivery_many) {
 }
 END_TEST
 
-/* Verdicts carry status, reasons and duplicate as the door said. */
+/* Verdicts carry status, reasons, duplicate and conflict as the door said; one without a pcs_id is another
+ * implementation's, and counts. */
 START_TEST(test_delivery_verdicts) {
-    static const step_t script[] = {STEP_ACCEPT, STEP_DUPLICATE, STEP_ESCALATE, STEP_ESCALATE};
-    deliver_to(_i == 0 ? HTTP : ZMQ, script, 4, 1, 4, &door, &run);
-    ck_assert_uint_eq(run.accepted, 2);
+    static const step_t script[] = {STEP_ACCEPT,   STEP_DUPLICATE, STEP_ESCALATE,
+                                    STEP_ESCALATE, STEP_CONFLICT,  STEP_OTHER};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 6, 1, 6, &door, &run);
+    ck_assert_uint_eq(run.accepted, 4);
     ck_assert_uint_eq(run.escalated, 2);
-    ck_assert_uint_eq(run.duplicates, 1);
+    ck_assert_uint_eq(run.duplicates, 2);
+    ck_assert_uint_eq(run.conflicts, 1);
     static const step_t escalate[] = {STEP_ESCALATE};
     deliver_to(_i == 0 ? HTTP : ZMQ, escalate, 1, 1, 1, &door, &run);
     ck_assert_uint_eq(run.last.reasons, 1u << FLK_REASON_DEGRADED);
@@ -138,6 +146,87 @@ START_TEST(test_delivery_refused) {
     deliver_to(_i == 0 ? HTTP : ZMQ, unsigned_, 1, 8, 1, &door, &run);
     ck_assert_uint_eq(run.last.status, 401);
     ck_assert_uint_eq(run.refused, 1);
+}
+END_TEST
+
+/* An answer that is not a gateway's says nothing about the PCS, whatever its status: it waits, and is answered
+ * later. */
+START_TEST(test_delivery_strangers) {
+    static const step_t script[] = {STEP_PROXY_502, STEP_PROXY_404,     STEP_PROXY_403,
+                                    STEP_PROXY_405, STEP_PROXY_401,     STEP_REDIRECT,
+                                    STEP_BARE_400,  STEP_FRAMEWORK_400, STEP_OTHER_STATUS};
+    for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
+        deliver_to(_i == 0 ? HTTP : ZMQ, script + i, 1, 1, 1, &door, &run);
+        ck_assert_msg(run.given_up == 1, "step %zu: %s", i, run.last.text);
+        ck_assert_ptr_null(strstr(run.last.text, "secret"));
+        ck_assert_str_ne(run.last.text, "");
+    }
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, FLK_COUNT_OF(script), 0, 3, &door, &run);
+    ck_assert_uint_eq(run.accepted, 3);
+}
+END_TEST
+
+/* A gateway that has no place for PCS at this address ends the parcel at once: ENDPOINT is wrong. */
+START_TEST(test_delivery_misplaced) {
+    static const step_t script[] = {STEP_ELSEWHERE};
+    deliver_to(_i == 0 ? HTTP : ZMQ, script, 1, 0, 1, &door, &run);
+    ck_assert_uint_eq(run.misplaced, 1);
+    ck_assert_uint_eq(door.seen, 1);
+}
+END_TEST
+
+/* With a limit on age a parcel that is older ends with its next failed try, a younger one waits. */
+START_TEST(test_delivery_expires) {
+    static const step_t down[] = {STEP_DOWN, STEP_DOWN, STEP_DOWN, STEP_DOWN};
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_delivery_loop_t *loop;
+    door_zmq_open(&door, NULL, down, FLK_COUNT_OF(down));
+    flk_transport_options_t options = transport_options(door.endpoint);
+    memset(&run, 0, sizeof run);
+    flk_delivery_limits_t limits = {.age_ms = 60000};
+    ck_assert_int_eq(flk_delivery_loop_new(&options, limits, on_done, &run, &loop, errmsg), FLK_OK);
+    flk_parcel_t *parcels[] = {make_parcel(0), make_parcel(1)};
+    parcels[0]->made_ms = flk_wall_ms() - 61000;
+    parcels[1]->made_ms = flk_wall_ms();
+    flk_delivery_loop_take(loop, parcels[0]);
+    flk_delivery_loop_take(loop, parcels[1]);
+    for (uint64_t deadline_ms = flk_mono_ms() + 20000; flk_delivery_loop_held(loop) > 0;) {
+        flk_delivery_loop_turn(loop, 10, NULL, 0);
+        ck_assert_uint_lt(flk_mono_ms(), deadline_ms);
+    }
+    flk_delivery_loop_destroy(&loop);
+    door_close(&door);
+    ck_assert_uint_eq(run.expired, 1);
+    ck_assert_uint_eq(run.accepted, 1);
+}
+END_TEST
+
+/* Parcels that nobody answers do not hold up those behind them, and do not grow without bound. */
+START_TEST(test_delivery_stubborn) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_delivery_loop_t *loop;
+    flk_transport_options_t options = transport_options("http://127.0.0.1:9/v1/pcs/submit");
+    memset(&run, 0, sizeof run);
+    ck_assert_int_eq(flk_delivery_loop_new(&options, (flk_delivery_limits_t){0}, on_done, &run, &loop, errmsg), FLK_OK);
+    size_t given = 0, first_full = 0;
+    for (uint64_t deadline_ms = flk_mono_ms() + 60000; flk_mono_ms() < deadline_ms && given < 2048;) {
+        while (flk_delivery_loop_wants(loop) && given < 2048) {
+            flk_parcel_t *parcel = make_parcel((unsigned)given++);
+            parcel->tries = FLK_STUBBORN_TRIES - 1; /* its next failure is the one that counts */
+            parcel->ready = true;
+            flk_delivery_loop_take(loop, parcel);
+        }
+        first_full = first_full == 0 ? given : first_full;
+        flk_delivery_loop_turn(loop, 10, NULL, 0);
+        if (given >= FLK_STUBBORN_MAX && !flk_delivery_loop_wants(loop)) {
+            break;
+        }
+    }
+    ck_assert_uint_le(first_full, 4 * options.parallel + 64);
+    ck_assert_uint_ge(given, FLK_STUBBORN_MAX);
+    ck_assert_uint_le(given, FLK_STUBBORN_MAX + first_full);
+    ck_assert_str_ne(flk_delivery_loop_why(loop), "");
+    flk_delivery_loop_destroy(&loop);
 }
 END_TEST
 
@@ -213,7 +302,8 @@ START_TEST(test_http_parallel) {
 }
 END_TEST
 
-/* The gateway restarts with other memory and the same address: what it had not answered is sent again under the same id. */
+/* The gateway restarts with other memory and the same address: what it had not answered is sent again under the same
+ * id. */
 START_TEST(test_zmq_gateway_restarts) {
     static const step_t silent[] = {STEP_SILENT, STEP_SILENT, STEP_SILENT, STEP_SILENT};
     char errmsg[FLK_ERRMSG_BYTES], endpoint[64];
@@ -224,7 +314,8 @@ START_TEST(test_zmq_gateway_restarts) {
     options.timeout_ms = 20000;
     options.heartbeat_ms = 100;
     memset(&run, 0, sizeof run);
-    ck_assert_int_eq(flk_delivery_loop_new(&options, 1, on_done, &run, &loop, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_delivery_loop_new(&options, (flk_delivery_limits_t){.tries = 1}, on_done, &run, &loop, errmsg),
+                     FLK_OK);
     for (unsigned i = 0; i < 4; i++) {
         flk_delivery_loop_take(loop, make_parcel(i));
     }
@@ -261,7 +352,8 @@ START_TEST(test_zmq_credit) {
     flk_transport_options_t options = transport_options(door.endpoint);
     options.parallel = 32;
     memset(&run, 0, sizeof run);
-    ck_assert_int_eq(flk_delivery_loop_new(&options, 1, on_done, &run, &loop, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_delivery_loop_new(&options, (flk_delivery_limits_t){.tries = 1}, on_done, &run, &loop, errmsg),
+                     FLK_OK);
     for (unsigned i = 0; i < 32; i++) {
         flk_delivery_loop_take(loop, make_parcel(i));
     }
@@ -279,30 +371,37 @@ END_TEST
 
 /* An end point that cannot be is refused at once, with its name. */
 START_TEST(test_delivery_wrong_endpoint) {
-    static const char *const wrong[] = {"ftp://x", "127.0.0.1:8080",       "",
-                                        "http://", "tcp://192.0.2.1:5550", "http://[::1"};
+    static const char *const wrong[] = {"ftp://x",          "127.0.0.1:8080",         "",
+                                        "http://",          "tcp://192.0.2.1:5550",   "http://[::1",
+                                        "ftp://u:hidden@x", "http://u:hidden@h:port/"};
     for (size_t i = 0; i < FLK_COUNT_OF(wrong); i++) {
         char errmsg[FLK_ERRMSG_BYTES] = "";
         flk_delivery_loop_t *loop = NULL;
         flk_transport_options_t options = transport_options(wrong[i]);
-        ck_assert_msg(flk_delivery_loop_new(&options, 1, on_done, NULL, &loop, errmsg) == FLK_E_CONFIG, "%s", wrong[i]);
-        ck_assert_msg(strstr(errmsg, "ENDPOINT") != NULL, "%s", errmsg);
+        ck_assert_msg(flk_delivery_loop_new(&options, (flk_delivery_limits_t){.tries = 1}, on_done, NULL, &loop,
+                                            errmsg) == FLK_E_CONFIG,
+                      "%s", wrong[i]);
+        ck_assert_msg(strstr(errmsg, "ENDPOINT") != NULL && strstr(errmsg, "hidden") == NULL, "%s", errmsg);
     }
 }
 END_TEST
 
-/* The statuses of openapi.yaml and their like: answered, refused for ever, or to be tried later. */
+/* Each status: answered, refused for ever, a wrong address, or to be tried later. Only a gateway's own answer ends a
+ * PCS. */
 START_TEST(test_reply_kinds) {
     static const struct {
         unsigned status;
         flk_reply_kind_t kind;
-    } cases[] = {{200, FLK_REPLY_VERDICT}, {202, FLK_REPLY_VERDICT}, {400, FLK_REPLY_REFUSED}, {401, FLK_REPLY_REFUSED},
-                 {404, FLK_REPLY_REFUSED}, {405, FLK_REPLY_REFUSED}, {413, FLK_REPLY_REFUSED}, {415, FLK_REPLY_REFUSED},
-                 {301, FLK_REPLY_REFUSED}, {408, FLK_REPLY_LATER},   {425, FLK_REPLY_LATER},   {429, FLK_REPLY_LATER},
-                 {500, FLK_REPLY_LATER},   {502, FLK_REPLY_LATER},   {503, FLK_REPLY_LATER},   {504, FLK_REPLY_LATER},
-                 {204, FLK_REPLY_LATER},   {0, FLK_REPLY_LATER}};
+    } cases[] = {
+        {200, FLK_REPLY_VERDICT}, {202, FLK_REPLY_VERDICT},   {400, FLK_REPLY_REFUSED},   {401, FLK_REPLY_REFUSED},
+        {413, FLK_REPLY_REFUSED}, {404, FLK_REPLY_MISPLACED}, {405, FLK_REPLY_MISPLACED}, {415, FLK_REPLY_LATER},
+        {301, FLK_REPLY_LATER},   {403, FLK_REPLY_LATER},     {408, FLK_REPLY_LATER},     {425, FLK_REPLY_LATER},
+        {429, FLK_REPLY_LATER},   {500, FLK_REPLY_LATER},     {502, FLK_REPLY_LATER},     {503, FLK_REPLY_LATER},
+        {504, FLK_REPLY_LATER},   {204, FLK_REPLY_LATER},     {0, FLK_REPLY_LATER}};
     for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
-        ck_assert_msg(flk_reply_kind_of(cases[i].status) == cases[i].kind, "%u", cases[i].status);
+        flk_reply_kind_t stranger = cases[i].kind == FLK_REPLY_VERDICT ? FLK_REPLY_VERDICT : FLK_REPLY_LATER;
+        ck_assert_msg(flk_reply_kind_of(cases[i].status, true) == cases[i].kind, "%u", cases[i].status);
+        ck_assert_msg(flk_reply_kind_of(cases[i].status, false) == stranger, "%u", cases[i].status);
     }
 }
 END_TEST
@@ -334,6 +433,10 @@ int main(void) {
     tcase_add_loop_test(tests, test_delivery_many, 0, 2);
     tcase_add_loop_test(tests, test_delivery_verdicts, 0, 2);
     tcase_add_loop_test(tests, test_delivery_refused, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_strangers, 0, 2);
+    tcase_add_loop_test(tests, test_delivery_misplaced, 0, 2);
+    tcase_add_test(tests, test_delivery_expires);
+    tcase_add_test(tests, test_delivery_stubborn);
     tcase_add_loop_test(tests, test_delivery_busy, 0, 2);
     tcase_add_loop_test(tests, test_delivery_passing_trouble, 0, 2);
     tcase_add_loop_test(tests, test_delivery_last_try, 0, 2);

@@ -88,7 +88,8 @@ static uint64_t count_slowly(const flk_points_t *points, flk_grid_t grid, uint64
     return distinct;
 }
 
-/* Any points, dimensions, scale and grid: as many cells as comparing every pair finds; one counter serves all windows. */
+/* Any points, dimensions, scale and grid: as many cells as comparing every pair finds; one counter serves all
+ * windows. */
 START_TEST(test_boxcount_equals_brute_force) {
     static const uint64_t scales[] = {1, 2, 3, 4, 8, 10, 16, 32, 1000, 1 << 20, UINT64_C(1) << 33};
     uint64_t random = agent_seed();
@@ -269,7 +270,8 @@ START_TEST(test_compress_equals_one_call) {
 }
 END_TEST
 
-/* A worked value: Python's zlib.compress(level 6) makes 1305 bytes of these 5064. No rows give 1, no more than 1 ever. */
+/* A worked value: Python's zlib.compress(level 6) makes 1305 bytes of these 5064. No rows give 1, no more than 1
+ * ever. */
 START_TEST(test_compress_worked_values) {
     flk_compress_t *compress = flk_compress_new();
     flk_compress_begin(compress);
