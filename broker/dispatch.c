@@ -157,13 +157,8 @@ void flk_dispatch_unqueue(flk_broker_t *broker, flk_delivery_t *delivery) {
 }
 
 static void log_dead_letter(const flk_delivery_t *delivery) {
-    char id[2 * FLK_ID_BYTES + 1];
-    for (int i = 0; i < FLK_ID_BYTES; i++) {
-        static const char digits[] = "0123456789abcdef";
-        id[2 * i] = digits[delivery->id.bytes[i] >> 4];
-        id[2 * i + 1] = digits[delivery->id.bytes[i] & 15];
-    }
-    id[2 * FLK_ID_BYTES] = '\0';
+    char id[FLK_ID_TEXT_BYTES];
+    flk_id_print(&delivery->id, id);
     flk_log(FLK_LOG_WARN, "dead_letter", FLK_S("submission", id), FLK_U("attempts", delivery->attempt),
             FLK_U("workers_lost", delivery->losses));
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Gateways: HELLO is answered by WELCOME with credit; SUBMIT goes behind what its gateway submitted before; its answer goes back over
- * the route that it, or its last repetition, came from.
+/* Gateways: HELLO is answered by WELCOME with credit. A SUBMIT waits behind what its gateway submitted before. Its answer goes back
+ * over the route that it, or its last repetition, came from.
  *
- * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway lost
- * sight of it, and only the way back changes. A gateway that is gone keeps what it submitted in its log; what is queued for it
- * here still runs for 60 heartbeats, since its repetition will find the outcome in the store. One that never introduced itself, or
- * did so to an earlier broker, is served all the same and told by PONG to do it. */
+ * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway lost sight
+ * of it, and only the way back changes. Under the id of a held submission another body, or the same body from a second gateway
+ * while the first lives, is BUSY too, and an error in the log: two gateways run on copies of one log. A gateway that is gone keeps
+ * its submissions in its log; those that are queued here still run for 60 heartbeats, and their repetition finds the outcome in
+ * the store. A gateway that never introduced itself, or did so to an earlier broker, is served all the same; PONG asks it to
+ * do it. */
 #include "broker/frontend.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/dispatch.h"
 #include "broker/wire.h"
@@ -72,6 +75,44 @@ static void move(flk_broker_t *broker, flk_delivery_t *delivery, flk_gateway_pee
     }
 }
 
+/* Logged with both gateways: an id names one record of one log, so a log was copied, or its numbers were. */
+static void refuse_id(flk_broker_t *broker, const flk_delivery_t *delivery, const flk_gateway_peer_t *gateway,
+                      const char *why) {
+    char id[FLK_ID_TEXT_BYTES];
+    flk_id_print(&delivery->id, id);
+    flk_log(FLK_LOG_ERROR, "submission_id_in_use", FLK_S("submission", id), FLK_S("why", why),
+            FLK_S("held_for", delivery->gateway->peer.name), FLK_S("refused", gateway->peer.name));
+    flk_counter_add(broker->metrics.ids_in_use, 1);
+    refuse_submission(broker, why);
+}
+
+static bool same_body(const flk_delivery_t *delivery, zmq_msg_t *body) {
+    size_t body_bytes = zmq_msg_size(body);
+    return zmq_msg_size(&delivery->body) == body_bytes &&
+           memcmp(zmq_msg_data((zmq_msg_t *)&delivery->body), zmq_msg_data(body), body_bytes) == 0;
+}
+
+/* Whether a delivery's gateway is another one than `gateway` and lives. A gateway that was restarted has a new instance and sends
+ * the same ids again; its old connection is gone by then, or silent. */
+static bool held_by_another(flk_broker_t *broker, const flk_delivery_t *delivery, const flk_gateway_peer_t *gateway) {
+    flk_gateway_peer_t *holder = delivery->gateway;
+    return holder != gateway && holder->gone_ms == 0 && flk_peer_introduced(&holder->peer) &&
+           flk_peer_introduced(&gateway->peer) && !flk_id_equal(&holder->peer.instance, &gateway->peer.instance) &&
+           flk_wire_lives(broker, broker->frontend, &holder->peer);
+}
+
+/* A submission that is held already. */
+static void resubmit(flk_broker_t *broker, flk_delivery_t *delivery, flk_gateway_peer_t *gateway) {
+    if (!same_body(delivery, &broker->message.body)) {
+        refuse_id(broker, delivery, gateway, "the id is another submission's");
+    } else if (held_by_another(broker, delivery, gateway)) {
+        refuse_id(broker, delivery, gateway, "another gateway uses this log's ids");
+    } else {
+        move(broker, delivery, gateway);
+        flk_counter_add(broker->metrics.resubmitted, 1);
+    }
+}
+
 static void on_submit(flk_broker_t *broker) {
     const flk_id_t *id = &broker->message.frame.id;
     if (zmq_msg_size(&broker->message.body) == 0) {
@@ -85,8 +126,7 @@ static void on_submit(flk_broker_t *broker) {
     }
     flk_delivery_t *delivery = flk_deliveries_find(&broker->deliveries, id);
     if (delivery != NULL) {
-        move(broker, delivery, gateway);
-        flk_counter_add(broker->metrics.resubmitted, 1);
+        resubmit(broker, delivery, gateway);
         return;
     }
     switch (flk_deliveries_add(&broker->deliveries, id, gateway, &broker->message.body, broker->now_ms, &delivery)) {

@@ -10,6 +10,7 @@
 #define FLK_BROKER_COUNTERS(X)                                                                                         \
     X(submitted, "flk_broker_submitted_total", "Submissions taken into the queue")                                     \
     X(resubmitted, "flk_broker_resubmitted_total", "Submissions that were in the queue or in hand already")            \
+    X(ids_in_use, "flk_broker_ids_in_use_total", "Submissions refused: their id is another body's or gateway's")       \
     X(busy, "flk_broker_busy_total", "Submissions refused because the queue was full")                                 \
     X(delivered, "flk_broker_delivered_total", "Deliveries handed to workers")                                         \
     X(verdicts, "flk_broker_verdicts_total", "Deliveries settled by a worker's verdict")                               \

@@ -39,6 +39,12 @@ void flk_wire_heard(flk_broker_t *broker, flk_peer_t *peer) {
     peer->heard_ms = peer->own_ms = broker->now_ms;
 }
 
+bool flk_wire_lives(flk_broker_t *broker, void *socket, flk_peer_t *peer) {
+    enum { PERIODS = 2 };
+    return broker->now_ms - peer->heard_ms <= (uint64_t)broker->heartbeat_ms * PERIODS &&
+           flk_wire_say(broker, socket, &peer->route, (flk_frame_t){.kind = FLK_PING});
+}
+
 const char *flk_wire_why_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer) {
     uint64_t silent_ms = broker->now_ms - peer->heard_ms;
     if (silent_ms > (uint64_t)broker->heartbeat_ms * FLK_BROKER_MISSES) {

@@ -18,6 +18,9 @@ void flk_wire_heard(flk_broker_t *broker, flk_peer_t *peer);
  * are missed. */
 const char *flk_wire_why_lost(flk_broker_t *broker, void *socket, flk_peer_t *peer, bool owes_answer);
 
+/* Whether the peer was heard within the last two heartbeats and its route still leads somewhere: it is sent a PING. */
+bool flk_wire_lives(flk_broker_t *broker, void *socket, flk_peer_t *peer);
+
 /* Sends a delivery's answer to its gateway and fills in the submission's id. `body` may be NULL; it is moved when sent. */
 void flk_wire_answer(flk_broker_t *broker, const flk_delivery_t *delivery, flk_frame_t frame, zmq_msg_t *body);
 /* Takes a gateway, whose route leads nowhere any more, off the table. Frees it with its last delivery. */

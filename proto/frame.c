@@ -61,6 +61,15 @@ void flk_id_random(flk_id_t *id) {
     flk_put_be64(id->bytes + 8, flk_random_u64());
 }
 
+void flk_id_print(const flk_id_t *id, char out[FLK_ID_TEXT_BYTES]) {
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < FLK_ID_BYTES; i++) {
+        out[2 * i] = digits[id->bytes[i] >> 4];
+        out[2 * i + 1] = digits[id->bytes[i] & 15];
+    }
+    out[2 * FLK_ID_BYTES] = '\0';
+}
+
 bool flk_id_equal(const flk_id_t *a, const flk_id_t *b) {
     return memcmp(a->bytes, b->bytes, FLK_ID_BYTES) == 0;
 }

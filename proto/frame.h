@@ -26,6 +26,8 @@ void flk_id_from_lsn(uint64_t log_id, uint64_t lsn, flk_id_t *id);
 bool flk_id_to_lsn(const flk_id_t *id, uint64_t log_id, uint64_t *lsn); /* false: another log's */
 void flk_id_random(flk_id_t *id);
 bool flk_id_equal(const flk_id_t *a, const flk_id_t *b);
+enum { FLK_ID_TEXT_BYTES = 2 * FLK_ID_BYTES + 1 };
+void flk_id_print(const flk_id_t *id, char out[FLK_ID_TEXT_BYTES]); /* lowercase hex */
 
 /* What a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up to 32 here. */
 typedef struct flk_route {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the broker does while all goes well, or goes wrong in a way that its peers can be told of. */
+#include <unistd.h>
+
 #include "tests/unit/rig/broker_rig.h"
 #include "tests/unit/rig/suite.h"
 
@@ -93,7 +95,7 @@ END_TEST
 
 /* What is submitted again over another connection while it waits takes its turn among what came over that one. */
 START_TEST(test_broker_moves_what_is_submitted_again) {
-    peer_t before = gateway_open(), after = gateway_open();
+    peer_t before = gateway_open(), after = gateway_open_again(&before);
     for (uint64_t i = 0; i < 3; i++) {
         submit(&before, i);
     }
@@ -246,7 +248,7 @@ END_TEST
 /* A submission that is sent again while it waits, or while a worker has it, is not worked on twice; the answer goes to where it
  * was sent from last. */
 START_TEST(test_broker_does_not_queue_a_submission_twice) {
-    peer_t before = gateway_open(), after = gateway_open();
+    peer_t before = gateway_open(), after = gateway_open_again(&before);
     submit(&before, 1);
     submit(&before, 2);
     ck_assert(peer_ping(&before, NULL));
@@ -268,6 +270,66 @@ START_TEST(test_broker_does_not_queue_a_submission_twice) {
     ck_assert_uint_eq(rig_counter("flk_broker_resubmitted_total"), 2);
     peer_kill(&before);
     peer_kill(&after);
+    peer_kill(&worker);
+}
+END_TEST
+
+/* Waits for the BUSY of one submission. */
+static void expect_busy(peer_t *gateway, uint64_t number, const char *reason) {
+    const flk_frame_t *busy = peer_expect(gateway, FLK_BUSY);
+    flk_id_t id = submission(number);
+    ck_assert(flk_id_equal(&busy->id, &id));
+    ck_assert_str_eq(busy->name, reason);
+    ck_assert_uint_gt(busy->retry_ms, 0);
+}
+
+/* Another body under the id of a submission that is held is refused, from whichever gateway it comes; the first is answered. */
+START_TEST(test_broker_refuses_another_body_under_an_id) {
+    static const char reason[] = "the id is another submission's";
+    peer_t gateway = gateway_open(), twin = gateway_open();
+    submit(&gateway, 1);
+    submit_body(&gateway, 1, "another body");
+    expect_busy(&gateway, 1, reason);
+    submit_body(&twin, 1, "body 2"); /* as long as the first */
+    expect_busy(&twin, 1, reason);
+    peer_t worker = worker_open(10);
+    flk_frame_t work = expect_work(&worker, 1, 1);
+    ck_assert_uint_eq(zmq_msg_size(&worker.message.body), strlen("body 1"));
+    submit_body(&twin, 1, "while it is in hand");
+    expect_busy(&twin, 1, reason);
+    answer(&worker, &work);
+    expect_verdict(&gateway, 1);
+    ck_assert_uint_eq(rig_counter("flk_broker_ids_in_use_total"), 3);
+    ck_assert_uint_eq(rig_counter("flk_broker_resubmitted_total"), 0);
+    peer_kill(&gateway);
+    peer_kill(&twin);
+    peer_kill(&worker);
+}
+END_TEST
+
+/* A second gateway that sends the same ids is refused while the first lives, even with the same body; once the first is gone, it
+ * was a restart, and the second gets the answer. */
+START_TEST(test_broker_refuses_a_second_gateway_with_the_same_ids) {
+    peer_t gateway = gateway_open(), twin = gateway_open();
+    submit(&gateway, 1);
+    ck_assert(peer_ping(&gateway, NULL));
+    submit(&twin, 1);
+    expect_busy(&twin, 1, "another gateway uses this log's ids");
+    peer_kill(&gateway);
+    uint64_t deadline_ms = flk_mono_ms() + RIG_DEADLINE_MS;
+    while (rig_counter("flk_broker_resubmitted_total") == 0) {
+        ck_assert_uint_lt(flk_mono_ms(), deadline_ms);
+        submit(&twin, 1);
+        usleep(20000);
+    }
+    peer_t worker = worker_open(1);
+    flk_frame_t work = expect_work(&worker, 1, 1);
+    answer(&worker, &work);
+    do {
+        ck_assert(peer_next_of_work(&twin, RIG_DEADLINE_MS));
+    } while (twin.message.frame.kind == FLK_BUSY);
+    ck_assert_int_eq(twin.message.frame.kind, FLK_VERDICT);
+    peer_kill(&twin);
     peer_kill(&worker);
 }
 END_TEST
@@ -394,6 +456,8 @@ int main(void) {
     tcase_add_test(tc, test_broker_hands_out_in_order);
     tcase_add_test(tc, test_broker_is_fair_to_gateways);
     tcase_add_test(tc, test_broker_moves_what_is_submitted_again);
+    tcase_add_test(tc, test_broker_refuses_another_body_under_an_id);
+    tcase_add_test(tc, test_broker_refuses_a_second_gateway_with_the_same_ids);
     tcase_add_test(tc, test_broker_never_exceeds_credit);
     tcase_add_test(tc, test_broker_prefers_who_may_hold_more);
     tcase_add_test(tc, test_broker_spreads_work);

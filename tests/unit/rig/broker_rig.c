@@ -163,6 +163,18 @@ peer_t gateway_open(void) {
     return peer;
 }
 
+peer_t gateway_open_again(const peer_t *gateway) {
+    peer_t peer = peer_open(flk_broker_frontend(rig.broker));
+    peer.instance = gateway->instance;
+    peer_say(&peer, (flk_frame_t){.kind = FLK_HELLO, .name = "gateway"});
+    peer_expect(&peer, FLK_WELCOME);
+    return peer;
+}
+
+void submit_body(peer_t *gateway, uint64_t number, const char *body) {
+    peer_send(gateway, &(flk_frame_t){.kind = FLK_SUBMIT, .id = submission(number)}, body);
+}
+
 void worker_ready(peer_t *peer, uint32_t credit) {
     peer_say(peer, (flk_frame_t){.kind = FLK_READY, .credit = credit, .name = "worker"});
 }
@@ -183,7 +195,7 @@ flk_id_t submission(uint64_t number) {
 void submit(peer_t *gateway, uint64_t number) {
     char body[32];
     snprintf(body, sizeof body, "body %llu", (unsigned long long)number);
-    peer_send(gateway, &(flk_frame_t){.kind = FLK_SUBMIT, .id = submission(number)}, body);
+    submit_body(gateway, number, body);
 }
 
 flk_frame_t expect_work(peer_t *worker, uint64_t number, uint32_t attempt) {

@@ -79,6 +79,12 @@ bool peer_ping(peer_t *peer, size_t *work);
 
 peer_t gateway_open(void);
 
+/* The same gateway over another connection. */
+peer_t gateway_open_again(const peer_t *gateway);
+
+/* A SUBMIT with any body. */
+void submit_body(peer_t *gateway, uint64_t number, const char *body);
+
 void worker_ready(peer_t *peer, uint32_t credit);
 
 peer_t worker_open(uint32_t credit);
