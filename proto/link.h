@@ -14,7 +14,7 @@ typedef struct flk_zap flk_zap_t; /* see proto/zap.h */
 
 /* A ROUTER bound to `endpoint`, or a DEALER connected to it: MANDATORY (ROUTER), IMMEDIATE (DEALER), ZMTP heartbeats,
  * keep-alive, reconnect back-off, MAXMSGSIZE, high-water marks that only a peer outside the protocol reaches (credit bounds what
- * is under way), LINGER bounded. Errors: FLK_E_CONFIG with endpoint and reason. */
+ * is under way), LINGER bounded. Errors, with endpoint and reason: FLK_E_CONFIG; FLK_E_LOCKED, another process listens there. */
 
 /* Over TCP, when the handler's process has a key, with CURVE: who is let in is what `zap` says for `role`. NULL: no key. */
 FLK_MUST_CHECK flk_err_t flk_link_bind(void *context, const char *endpoint, flk_zap_t *zap, flk_role_t role,

@@ -440,7 +440,7 @@ START_TEST(test_broker_names_the_endpoint_in_use) {
                                     .bytes_max = 1,
                                     .metrics = rig.metrics};
     flk_broker_t *second;
-    ck_assert_int_eq(flk_broker_new(&options, &second, errmsg), FLK_E_CONFIG);
+    ck_assert_int_eq(flk_broker_new(&options, &second, errmsg), FLK_E_LOCKED);
     ck_assert_ptr_null(second);
     ck_assert_msg(strstr(errmsg, options.backend) != NULL, "%s", errmsg);
 }
