@@ -230,6 +230,24 @@ static void put_ft(msgpack_packer *packer, const flk_pcs_t *pcs) {
     }
 }
 
+static void put_prints(msgpack_packer *packer, const flk_pcs_t *pcs) {
+    static const char *const names[FLK_CLAIMS] = {[FLK_CLAIM_D_HAT] = "D_hat",
+                                                  [FLK_CLAIM_BUDGET] = "budget",
+                                                  [FLK_CLAIM_COH_STAR] = "coh_star",
+                                                  [FLK_CLAIM_R] = "r"};
+    uint32_t len = 0;
+    for (int i = 0; i < FLK_CLAIMS; i++) {
+        len += pcs->prints[i][0] != '\0';
+    }
+    flk_mp_put_text(packer, "prints");
+    msgpack_pack_map(packer, len);
+    for (int i = 0; i < FLK_CLAIMS; i++) {
+        if (pcs->prints[i][0] != '\0') {
+            put_text(packer, names[i], pcs->prints[i]);
+        }
+    }
+}
+
 size_t flk_pcs_to_msgpack(const flk_pcs_t *pcs, void *out) {
     enum { REQUIRED = 13 };
     bool has_sig = pcs->sig[0] != '\0', has_sent_at = pcs->sent_at[0] != '\0', has_v_star = pcs->v_star_len > 0;
@@ -237,7 +255,7 @@ size_t flk_pcs_to_msgpack(const flk_pcs_t *pcs, void *out) {
     msgpack_packer packer;
     msgpack_packer_init(&packer, &buffer, flk_mp_write);
     msgpack_pack_map(&packer, (size_t)REQUIRED + has_sig + pcs->has_attempt + has_sent_at + pcs->has_seed + has_v_star +
-                                  pcs->has_ft);
+                                  pcs->has_ft + pcs->has_prints);
     put_text(&packer, "pcs_id", pcs->id);
     put_text(&packer, "schema", FLK_PCS_SCHEMA);
     put_text(&packer, "version", pcs->version);
@@ -268,6 +286,9 @@ size_t flk_pcs_to_msgpack(const flk_pcs_t *pcs, void *out) {
     }
     if (pcs->has_ft) {
         put_ft(&packer, pcs);
+    }
+    if (pcs->has_prints) {
+        put_prints(&packer, pcs);
     }
     return (size_t)(buffer.at - (uint8_t *)out);
 }

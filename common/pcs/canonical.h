@@ -16,6 +16,9 @@ enum {
 /* Writes the canonical bytes of a PCS and a NUL. Returns their number without the NUL. */
 size_t flk_canonical(const flk_pcs_t *pcs, flk_print_t print, char out[FLK_CANONICAL_BYTES]);
 
+/* The same with the claims as pcs->prints has them, in the Python print where it has none. */
+size_t flk_canonical_as_sent(const flk_pcs_t *pcs, char out[FLK_CANONICAL_BYTES]);
+
 /* SHA-256 of the canonical bytes. */
 void flk_canonical_digest(const flk_pcs_t *pcs, flk_print_t print, uint8_t digest[FLK_DIGEST_BYTES]);
 

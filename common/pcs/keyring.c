@@ -121,6 +121,18 @@ typedef struct prints {
     const uint8_t *digest; /* of the Python print */
 } prints_t;
 
+/* The claims in the sender's own print. */
+static bool try_as_sent(const search_t *search, const flk_pcs_t *pcs, bool payload) {
+    char text[FLK_CANONICAL_BYTES];
+    uint8_t digest[FLK_DIGEST_BYTES];
+    size_t text_bytes = flk_canonical_as_sent(pcs, text);
+    if (payload) {
+        return try_keys(search, text, text_bytes, true);
+    }
+    flk_sha256(text, text_bytes, digest);
+    return try_keys(search, digest, sizeof digest, false);
+}
+
 static bool try_prints(const search_t *search, const flk_pcs_t *pcs, prints_t *prints) {
     if (try_keys(search, prints->digest, FLK_DIGEST_BYTES, false)) {
         return true;
@@ -134,10 +146,14 @@ static bool try_prints(const search_t *search, const flk_pcs_t *pcs, prints_t *p
             return true;
         }
     }
+    if (pcs->has_prints && try_as_sent(search, pcs, false)) {
+        return true;
+    }
     if (!search->keyring->accept_payload || search->alg != FLK_SIGN_HMAC) {
         return false;
     }
-    return try_keys(search, prints->python, prints->python_bytes, true) ||
+    return (pcs->has_prints && try_as_sent(search, pcs, true)) ||
+           try_keys(search, prints->python, prints->python_bytes, true) ||
            (!same && try_keys(search, prints->es, prints->es_bytes, true));
 }
 

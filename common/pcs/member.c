@@ -132,6 +132,15 @@ static bool take_text(flk_member_t member, const flk_pcs_value_t *value, flk_pcs
         }
         copy_text(pcs->merkle_root, value);
         return true;
+    case FLK_M_PRINT_D_HAT:
+    case FLK_M_PRINT_BUDGET:
+    case FLK_M_PRINT_COH_STAR:
+    case FLK_M_PRINT_R:
+        if (text_bytes > FLK_PCS_PRINT_MAX || !flk_text_is_number(text, text_bytes)) {
+            return flk_member_refuse(fault, field, "must be a JSON number of at most %d bytes", FLK_PCS_PRINT_MAX);
+        }
+        copy_text(pcs->prints[member - FLK_M_PRINT_D_HAT], value);
+        return true;
     case FLK_M_SIG:
         if (text_bytes > FLK_PCS_SIG_MAX) {
             return flk_member_refuse(fault, field, "must be at most %d bytes", FLK_PCS_SIG_MAX);

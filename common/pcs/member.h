@@ -15,6 +15,7 @@ typedef enum flk_place {
     FLK_PLACE_V_STAR,
     FLK_PLACE_FT,
     FLK_PLACE_FALLBACKS,
+    FLK_PLACE_PRINTS,
     FLK_PLACE_SKIPPED, /* below an unknown member */
 } flk_place_t;
 
@@ -58,7 +59,13 @@ typedef enum flk_member_kind {
     X(FLK_M_FALLBACKS, "ft.fallbacks", "fallbacks", FLK_PLACE_FT, FLK_MEMBER_ARRAY, false, fallbacks,                  \
       FLK_PLACE_FALLBACKS)                                                                                             \
     X(FLK_M_CLOCK_SKEW, "ft.clock_skew_ms", "clock_skew_ms", FLK_PLACE_FT, FLK_MEMBER_SKEW, false, clock_skew_ms,      \
-      FLK_PLACE_ROOT)
+      FLK_PLACE_ROOT)                                                                                                  \
+    X(FLK_M_PRINTS, "prints", "prints", FLK_PLACE_PCS, FLK_MEMBER_MAP, false, has_prints, FLK_PLACE_PRINTS)            \
+    X(FLK_M_PRINT_D_HAT, "prints.D_hat", "D_hat", FLK_PLACE_PRINTS, FLK_MEMBER_TEXT, false, prints, FLK_PLACE_ROOT)    \
+    X(FLK_M_PRINT_BUDGET, "prints.budget", "budget", FLK_PLACE_PRINTS, FLK_MEMBER_TEXT, false, prints, FLK_PLACE_ROOT) \
+    X(FLK_M_PRINT_COH_STAR, "prints.coh_star", "coh_star", FLK_PLACE_PRINTS, FLK_MEMBER_TEXT, false, prints,           \
+      FLK_PLACE_ROOT)                                                                                                  \
+    X(FLK_M_PRINT_R, "prints.r", "r", FLK_PLACE_PRINTS, FLK_MEMBER_TEXT, false, prints, FLK_PLACE_ROOT)
 
 typedef enum flk_member {
 #define FLK_MEMBER_ID(id, ...) id,

@@ -20,6 +20,7 @@ enum {
     FLK_PCS_SHARD_MAX = 128,  /* bytes */
     FLK_PCS_MERKLE_MAX = 128, /* hex digits */
     FLK_PCS_SIG_MAX = 128,    /* base64 characters */
+    FLK_PCS_PRINT_MAX = 24,   /* bytes of a claim's print */
     FLK_PCS_VERSION_MAX = 32,
     FLK_PCS_SENT_AT_MAX = 40,
     FLK_PCS_SCALES_MAX = 64,
@@ -43,6 +44,9 @@ typedef struct flk_pcs_count {
     uint64_t cells; /* non-empty cells at that scale */
 } flk_pcs_count_t;
 
+/* The four numbers that are signed. */
+typedef enum flk_claim { FLK_CLAIM_D_HAT, FLK_CLAIM_BUDGET, FLK_CLAIM_COH_STAR, FLK_CLAIM_R, FLK_CLAIMS } flk_claim_t;
+
 typedef struct flk_pcs {
     char id[FLK_PCS_ID_HEX + 1]; /* lowercase hex, checked against merkle_root|epoch|shard_id */
     uint8_t id_raw[FLK_PCS_ID_BYTES];
@@ -52,6 +56,10 @@ typedef struct flk_pcs {
     char sig[FLK_PCS_SIG_MAX + 1]; /* "" when absent */
     uint64_t epoch;
     double d_hat, coh_star, r, budget;
+    /* How the claims are printed in the signed bytes, when neither the Python nor the ECMAScript print fits all of them; "" for
+     * one of which nothing was said. Each reads as its claim, rounded to 9 decimals. */
+    bool has_prints;
+    char prints[FLK_CLAIMS][FLK_PCS_PRINT_MAX + 1];
     flk_regime_t regime;
     uint32_t scales_len, counts_len;
     uint64_t scales[FLK_PCS_SCALES_MAX];

@@ -31,6 +31,12 @@ static char *put_unsigned(char *at, const char *name, uint64_t value) {
     return at + flk_integer_print(value, at);
 }
 
+/* A claim as its sender printed it, where that matters: its signature covers that print. */
+static char *put_claim(char *at, const char *name, double value, const char *print) {
+    at = put(at, name);
+    return print[0] != '\0' ? put(at, print) : at + flk_number_print(value, FLK_PRINT_PYTHON, at);
+}
+
 static char *put_real(char *at, const char *name, double value) {
     at = put(at, name);
     return at + flk_number_print(value, FLK_PRINT_PYTHON, at);
@@ -114,12 +120,12 @@ static char *put_pcs(char *at, const flk_pcs_t *pcs) {
     at = pcs->has_seed ? put_unsigned(at, ",\"seed\":", pcs->seed) : at;
     at = put_scales(at, pcs);
     at = put_counts(at, pcs);
-    at = put_real(at, ",\"coh_star\":", pcs->coh_star);
+    at = put_claim(at, ",\"coh_star\":", pcs->coh_star, pcs->prints[FLK_CLAIM_COH_STAR]);
     at = put_v_star(at, pcs);
-    at = put_real(at, ",\"D_hat\":", pcs->d_hat);
-    at = put_real(at, ",\"r\":", pcs->r);
+    at = put_claim(at, ",\"D_hat\":", pcs->d_hat, pcs->prints[FLK_CLAIM_D_HAT]);
+    at = put_claim(at, ",\"r\":", pcs->r, pcs->prints[FLK_CLAIM_R]);
     at = put_string(at, ",\"regime\":", flk_regime_name(pcs->regime));
-    at = put_real(at, ",\"budget\":", pcs->budget);
+    at = put_claim(at, ",\"budget\":", pcs->budget, pcs->prints[FLK_CLAIM_BUDGET]);
     at = put_string(at, ",\"merkle_root\":", pcs->merkle_root);
     at = pcs->sig[0] != '\0' ? put_string(at, ",\"sig\":", pcs->sig) : at;
     at = put_ft(at, pcs);

@@ -11,6 +11,7 @@
  * members of one map are counted, in skipped parts too, and two keys are compared by a 64-bit hash. A sender that
  * makes two keys with one hash gets its own PCS refused and nothing else. Keys of known members and of N_j need no hash. */
 #include "common/pcs/member.h"
+#include "common/pcs/print_kind.h"
 #include "common/pcs/text.h"
 
 #include <inttypes.h>
@@ -36,7 +37,8 @@ struct flk_pcs_reader {
     bool closed;   /* the root map has ended */
     uint32_t depth, values_len;
     uint32_t seen, given; /* bit 1 << flk_member_t; given: and not null */
-    uint64_t key_scale;   /* of the current member of N_j */
+    flk_written_t written[FLK_CLAIMS];
+    uint64_t key_scale; /* of the current member of N_j */
     frame_t frames[FLK_PCS_DEPTH_MAX];
     uint64_t key_hashes[FLK_PCS_DEPTH_MAX][FLK_PCS_MEMBERS_MAX];
     double v_star[FLK_PCS_V_STAR_MAX];
@@ -58,6 +60,7 @@ void flk_pcs_reader_begin(flk_pcs_reader_t *reader, flk_pcs_t *pcs, flk_pcs_faul
     reader->fault = fault;
     reader->err = FLK_OK;
     reader->closed = false;
+    memset(reader->written, 0, sizeof reader->written);
     reader->depth = reader->values_len = reader->seen = reader->given = 0;
 }
 
@@ -173,7 +176,7 @@ static flk_err_t take_key(flk_pcs_reader_t *reader, const flk_pcs_value_t *key) 
         }
         return scale_is_new(reader->pcs, reader->key_scale) ? FLK_OK : refuse_twice(reader);
     }
-    if (frame->place == FLK_PLACE_PCS || frame->place == FLK_PLACE_FT) {
+    if (frame->place == FLK_PLACE_PCS || frame->place == FLK_PLACE_FT || frame->place == FLK_PLACE_PRINTS) {
         frame->member = flk_member_find(frame->place, key->text, key->text_bytes, frame->next);
         frame->next = frame->member + 1;
     }
@@ -190,6 +193,13 @@ static flk_err_t skip_value(flk_pcs_reader_t *reader, flk_pcs_event_t event) {
     return opens(event) ? open_frame(reader, event, FLK_PLACE_SKIPPED) : FLK_OK;
 }
 
+static flk_claim_t claim_of(flk_member_t member) {
+    return member == FLK_M_D_HAT      ? FLK_CLAIM_D_HAT
+           : member == FLK_M_BUDGET   ? FLK_CLAIM_BUDGET
+           : member == FLK_M_COH_STAR ? FLK_CLAIM_COH_STAR
+                                      : FLK_CLAIM_R;
+}
+
 static flk_err_t take_member(flk_pcs_reader_t *reader, flk_member_t member, flk_pcs_event_t event,
                              const flk_pcs_value_t *value) {
     reader->seen |= 1u << member;
@@ -199,6 +209,9 @@ static flk_err_t take_member(flk_pcs_reader_t *reader, flk_member_t member, flk_
     reader->given |= 1u << member;
     if (!flk_member_take(member, event, value, reader->pcs, reader->fault)) {
         return fail(reader, FLK_E_INVALID);
+    }
+    if (flk_members[member].kind == FLK_MEMBER_REAL) {
+        reader->written[claim_of(member)] = (flk_written_t){value->text, value->text == NULL ? 0 : value->text_bytes};
     }
     return opens(event) ? open_frame(reader, event, flk_members[member].inner) : FLK_OK;
 }
@@ -223,6 +236,7 @@ static flk_err_t take_value(flk_pcs_reader_t *reader, flk_pcs_event_t event, con
     switch (frame->place) {
     case FLK_PLACE_PCS:
     case FLK_PLACE_FT:
+    case FLK_PLACE_PRINTS:
         return frame->member == FLK_M_UNKNOWN ? skip_value(reader, event)
                                               : take_member(reader, frame->member, event, value);
     case FLK_PLACE_SCALES:
@@ -260,6 +274,20 @@ flk_err_t flk_pcs_reader_event(flk_pcs_reader_t *reader, flk_pcs_event_t event, 
     return err;
 }
 
+/* Prints that the sender names, or else those that it used. */
+static bool take_prints(flk_pcs_reader_t *reader) {
+    flk_pcs_t *pcs = reader->pcs;
+    flk_claim_t wrong;
+    if ((reader->given & (1u << FLK_M_PRINTS)) == 0) {
+        flk_prints_keep(pcs, reader->written);
+        return true;
+    }
+    pcs->has_prints = true;
+    return flk_prints_agree(pcs, &wrong) ||
+           flk_member_refuse(reader->fault, flk_members[FLK_M_PRINT_D_HAT + wrong].name,
+                             "must be that number, rounded to 9 decimals");
+}
+
 flk_err_t flk_pcs_reader_finish(flk_pcs_reader_t *reader) {
     if (reader->err != FLK_OK) {
         return reader->err;
@@ -278,6 +306,9 @@ flk_err_t flk_pcs_reader_finish(flk_pcs_reader_t *reader) {
     flk_pcs_set_id(pcs);
     if (memcmp(id, pcs->id, sizeof id) != 0) {
         return refuse(reader, "pcs_id", "must be the SHA-256 of merkle_root|epoch|shard_id");
+    }
+    if (!take_prints(reader)) {
+        return fail(reader, FLK_E_INVALID);
     }
     pcs->has_attempt = (reader->given & (1u << FLK_M_ATTEMPT)) != 0;
     pcs->has_seed = (reader->given & (1u << FLK_M_SEED)) != 0;

@@ -212,3 +212,29 @@ bool flk_text_is_integer(const char *text, size_t text_bytes, uint64_t *value) {
     }
     return *value <= FLK_PCS_INTEGER_MAX;
 }
+
+/* At least one digit; NULL when there is none. */
+static const char *skip_digits(const char *at, const char *end) {
+    const char *first = at;
+    while (at < end && *at >= '0' && *at <= '9') {
+        at++;
+    }
+    return at == first ? NULL : at;
+}
+
+bool flk_text_is_number(const char *text, size_t text_bytes) {
+    const char *end = text + text_bytes, *at = text + (text_bytes > 0 && *text == '-'), *whole = at;
+    at = skip_digits(at, end);
+    if (at == NULL || (*whole == '0' && at > whole + 1)) {
+        return false;
+    }
+    if (at < end && *at == '.') {
+        at = skip_digits(at + 1, end);
+    }
+    if (at != NULL && at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        at += at < end && (*at == '+' || *at == '-');
+        at = skip_digits(at, end);
+    }
+    return at == end;
+}

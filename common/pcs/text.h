@@ -25,6 +25,9 @@ FLK_MUST_CHECK bool flk_text_is_version(const char *text, size_t text_bytes, uin
  * FLK_PCS_SENT_AT_MAX bytes. */
 FLK_MUST_CHECK bool flk_text_is_rfc3339(const char *text, size_t text_bytes);
 
+/* A number as JSON has it (RFC 8259, section 6). */
+FLK_MUST_CHECK bool flk_text_is_number(const char *text, size_t text_bytes);
+
 /* A decimal integer without sign and leading zeros, at most FLK_PCS_INTEGER_MAX. */
 FLK_MUST_CHECK bool flk_text_is_integer(const char *text, size_t text_bytes, uint64_t *value);
 
