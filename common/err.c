@@ -3,30 +3,15 @@
 
 #include <errno.h>
 
-static const struct {
-    const char *name, *text;
-    flk_err_class_t class;
-} errors[] = {
-#define FLK_ERR_ROW(code, class, text) [code] = {#code, text, class},
+static const char *const texts[] = {
+#define FLK_ERR_ROW(code, text) [code] = text,
     FLK_ERRORS(FLK_ERR_ROW)
 #undef FLK_ERR_ROW
 };
 
-static size_t index_of(flk_err_t err) {
-    FLK_ASSERT((size_t)err < FLK_COUNT_OF(errors));
-    return (size_t)err;
-}
-
 const char *flk_err_text(flk_err_t err) {
-    return errors[index_of(err)].text;
-}
-
-const char *flk_err_name(flk_err_t err) {
-    return errors[index_of(err)].name;
-}
-
-flk_err_class_t flk_err_class(flk_err_t err) {
-    return errors[index_of(err)].class;
+    FLK_ASSERT((size_t)err < FLK_COUNT_OF(texts));
+    return texts[err];
 }
 
 flk_err_t flk_err_of_listen(int code) {

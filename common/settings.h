@@ -18,6 +18,8 @@ typedef enum flk_program {
     FLK_PROGRAM_REPLAY = 32,
 } flk_program_t;
 
+enum { FLK_PROGRAMS_ALL = 63 }; /* one bit each */
+
 typedef enum flk_setting_id {
 #define FLK_SETTING_ID(id, ...) FLK_SET_##id,
     FLK_SETTINGS(FLK_SETTING_ID)

@@ -74,7 +74,7 @@ static flk_err_t make_socket(void *context, int type, const char *endpoint, cons
     *socket = zmq_socket(context, type);
     if (*socket == NULL) {
         flk_errmsg(errmsg, "cannot make a socket for %s: %s", endpoint, zmq_strerror(errno));
-        return FLK_E_CONFIG;
+        return FLK_E_NOMEM;
     }
     set_options(*socket, type, endpoint);
     return FLK_OK;

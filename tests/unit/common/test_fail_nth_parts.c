@@ -19,7 +19,7 @@ static void fail_each(attempt_fn *attempt, fail_kind_t kind, flk_err_t expected,
         fail_arm(kind, ++n, 1);
         flk_err_t err = attempt();
         hits = fail_disarm();
-        ck_assert_msg(err == FLK_OK || (hits > 0 && err == expected), "%s %u: %s", what, n, flk_err_name(err));
+        ck_assert_msg(err == FLK_OK || (hits > 0 && err == expected), "%s %u: %s", what, n, flk_err_text(err));
     }
     printf("%s: %u calls failed in turn\n", what, n - 1);
     ck_assert_uint_ge(n - 1, calls_min);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/program.h"
+#include "common/settings_row.h"
 #include "tests/unit/rig/suite.h"
 
 static flk_settings_t *settings;
@@ -69,8 +70,9 @@ END_TEST
 
 /* Every default in the table passes its own check, for every program. */
 START_TEST(test_settings_defaults_are_valid) {
-    for (unsigned program = 1; program <= FLK_PROGRAM_FLK; program *= 2) {
+    for (unsigned program = 1; (program & FLK_PROGRAMS_ALL) != 0; program *= 2) {
         load((flk_program_t)program);
+        ck_assert_str_eq(flk_program_name(flk_settings_program(settings)), flk_program_name((flk_program_t)program));
         flk_settings_destroy(&settings);
     }
 }
@@ -182,6 +184,7 @@ START_TEST(test_settings_samples_for_developers) {
     setenv("METRICS_USER", "ops", 1);
     setenv("METRICS_PASS", "supersecret", 1);
     load(FLK_PROGRAM_WORKER);
+    ck_assert_str_eq(flk_settings_str(settings, FLK_SET_HMAC_KEY), "change-me");
 }
 END_TEST
 
@@ -204,6 +207,7 @@ START_TEST(test_settings_of_other_programs) {
     setenv("FLK_WORKER_THREADS", "not a number", 1);
     setenv("FLK_POLICY_FILE", "/nonexistent", 1);
     load(FLK_PROGRAM_BROKER);
+    ck_assert_str_eq(flk_settings_str(settings, FLK_SET_FRONTENDS), "tcp://127.0.0.1:5555");
 }
 END_TEST
 

@@ -146,7 +146,7 @@ static void check_rule(const char *door, const char *body, const char *field, fl
         ck_assert_msg(err == FLK_OK, "%s: %s: %s in %s", door, fault->field, fault->reason, body);
         return;
     }
-    ck_assert_msg(err == FLK_E_INVALID, "%s: %s for %s", door, flk_err_name(err), body);
+    ck_assert_msg(err == FLK_E_INVALID, "%s: %s for %s", door, flk_err_text(err), body);
     ck_assert_msg(strcmp(fault->field, field) == 0 && fault->reason[0] != '\0', "%s: field '%s' (%s), not '%s', for %s",
                   door, fault->field, fault->reason, field, body);
 }

@@ -27,7 +27,7 @@ void vectors_read_pcs(const json_t *value, flk_pcs_t *pcs) {
     ck_assert_ptr_nonnull(text);
     flk_pcs_fault_t fault;
     flk_err_t err = flk_pcs_from_json(text, strlen(text), pcs, &fault);
-    ck_assert_msg(err == FLK_OK, "%s: %s: %s", flk_err_name(err), fault.field, fault.reason);
+    ck_assert_msg(err == FLK_OK, "%s: %s: %s", flk_err_text(err), fault.field, fault.reason);
     free(text);
 }
 

@@ -84,14 +84,14 @@ static flk_err_t read_text(const char *body, flk_pcs_fault_t *fault) {
 static void expect_valid(const char *body) {
     flk_pcs_fault_t fault;
     flk_err_t err = read_text(body, &fault);
-    ck_assert_msg(err == FLK_OK, "%s: %s: %s in %.300s", flk_err_name(err), fault.field, fault.reason, body);
+    ck_assert_msg(err == FLK_OK, "%s: %s: %s in %.300s", flk_err_text(err), fault.field, fault.reason, body);
 }
 
 /* `reason_part` NULL: any reason. */
 static void expect_fault(const char *body, const char *field, const char *reason_part) {
     flk_pcs_fault_t fault;
     flk_err_t err = read_text(body, &fault);
-    ck_assert_msg(err == FLK_E_INVALID, "%s for %.300s", flk_err_name(err), body);
+    ck_assert_msg(err == FLK_E_INVALID, "%s for %.300s", flk_err_text(err), body);
     ck_assert_msg(strcmp(fault.field, field) == 0, "field '%s' (%s), not '%s', for %.300s", fault.field, fault.reason,
                   field, body);
     ck_assert_msg(fault.reason[0] != '\0' && (reason_part == NULL || strstr(fault.reason, reason_part) != NULL),
@@ -424,7 +424,7 @@ static void expect_bytes(const char *body, size_t body_bytes, flk_err_t expected
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;
     flk_err_t err = flk_pcs_from_json(body, body_bytes, &pcs, &fault);
-    ck_assert_msg(err == expected, "%s: %s", flk_err_name(err), fault.reason);
+    ck_assert_msg(err == expected, "%s: %s", flk_err_text(err), fault.reason);
     ck_assert_msg(strstr(fault.reason, reason_part) != NULL, "'%s'", fault.reason);
     if (err == FLK_OK) {
         flk_pcs_fini(&pcs);
@@ -764,7 +764,7 @@ START_TEST(test_pcs_json_every_allocation_fails) {
             flk_pcs_fini(&pcs);
             break;
         }
-        ck_assert_msg(err == FLK_E_NOMEM, "allocation %ld: %s: %s", allowed, flk_err_name(err), fault.reason);
+        ck_assert_msg(err == FLK_E_NOMEM, "allocation %ld: %s: %s", allowed, flk_err_text(err), fault.reason);
     }
     ck_assert_int_eq(allowed, 3); /* what yajl needs, the reader, v_star */
 }
