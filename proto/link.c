@@ -40,7 +40,7 @@ static void set(void *socket, int option, int value) {
     FLK_ASSERT(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
 }
 
-static void set_options(void *socket, int type, const char *endpoint) {
+static void set_options(void *socket, int type, const char *address) {
     set(socket, ZMQ_LINGER, LINGER_MS);
     set(socket, ZMQ_SNDHWM, SEND_MESSAGES_MAX);
     set(socket, ZMQ_RCVHWM, RECV_MESSAGES_MAX);
@@ -50,7 +50,7 @@ static void set_options(void *socket, int type, const char *endpoint) {
     set(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set(socket, ZMQ_TCP_KEEPALIVE, 1);
     set(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
-    set(socket, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
+    set(socket, ZMQ_IPV6, strchr(address, '[') != NULL);
     int64_t message_bytes_max = FLK_LINK_MESSAGE_BYTES_MAX;
     FLK_ASSERT(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_bytes_max, sizeof message_bytes_max) == 0);
     if (type == ZMQ_ROUTER) {
@@ -64,8 +64,8 @@ static void set_options(void *socket, int type, const char *endpoint) {
     }
 }
 
-static flk_err_t make_socket(void *context, int type, const char *endpoint, const flk_security_t *security,
-                             void **socket, char *errmsg) {
+static flk_err_t make_socket(void *context, int type, const char *endpoint, const char *address,
+                             const flk_security_t *security, void **socket, char *errmsg) {
     *socket = NULL;
     flk_err_t err = flk_security_check(security, endpoint, errmsg);
     if (err != FLK_OK) {
@@ -76,7 +76,7 @@ static flk_err_t make_socket(void *context, int type, const char *endpoint, cons
         flk_errmsg(errmsg, "cannot make a socket for %s: %s", endpoint, zmq_strerror(errno));
         return FLK_E_NOMEM;
     }
-    set_options(*socket, type, endpoint);
+    set_options(*socket, type, address);
     return FLK_OK;
 }
 
@@ -93,7 +93,7 @@ static flk_err_t attached(int result, const char *step, const char *endpoint, vo
 flk_err_t flk_link_bind(void *context, const char *endpoint, flk_zap_t *zap, flk_role_t role, void **socket,
                         char *errmsg) {
     const flk_security_t *security = flk_zap_security(zap);
-    flk_err_t err = make_socket(context, ZMQ_ROUTER, endpoint, security, socket, errmsg);
+    flk_err_t err = make_socket(context, ZMQ_ROUTER, endpoint, endpoint, security, socket, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -106,7 +106,12 @@ flk_err_t flk_link_bind(void *context, const char *endpoint, flk_zap_t *zap, flk
 
 flk_err_t flk_link_connect(void *context, const char *endpoint, const flk_security_t *security, flk_server_t *server,
                            void **socket, char *errmsg) {
-    flk_err_t err = make_socket(context, ZMQ_DEALER, endpoint, security, socket, errmsg);
+    return flk_link_connect_at(context, endpoint, endpoint, security, server, socket, errmsg);
+}
+
+flk_err_t flk_link_connect_at(void *context, const char *endpoint, const char *address, const flk_security_t *security,
+                              flk_server_t *server, void **socket, char *errmsg) {
+    flk_err_t err = make_socket(context, ZMQ_DEALER, endpoint, address, security, socket, errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -118,7 +123,7 @@ flk_err_t flk_link_connect(void *context, const char *endpoint, const flk_securi
             return err;
         }
     }
-    return attached(zmq_connect(*socket, endpoint), "connect to", endpoint, socket, errmsg);
+    return attached(zmq_connect(*socket, address), "connect to", endpoint, socket, errmsg);
 }
 
 void flk_link_close(void **socket) {

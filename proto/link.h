@@ -28,6 +28,10 @@ typedef struct flk_server {
 /* FLK_E_UNAVAILABLE: no server is trusted, for now. */
 FLK_MUST_CHECK flk_err_t flk_link_connect(void *context, const char *endpoint, const flk_security_t *security,
                                           flk_server_t *server, void **socket, char *errmsg);
+/* The same by `address`, an endpoint that the name in `endpoint` stands for; the rules are those of `endpoint`. */
+FLK_MUST_CHECK flk_err_t flk_link_connect_at(void *context, const char *endpoint, const char *address,
+                                             const flk_security_t *security, flk_server_t *server, void **socket,
+                                             char *errmsg);
 void flk_link_close(void **socket);
 
 typedef struct flk_message {

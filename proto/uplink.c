@@ -1,9 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/uplink.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
+
+/* Makes the socket, to the endpoint or to the next address of its name. FLK_E_AGAIN: the name is being looked up. */
+static flk_err_t dial(flk_uplink_t *uplink, uint64_t now_ms, char *errmsg) {
+    if (uplink->host[0] == '\0') {
+        return flk_link_connect(uplink->context, uplink->endpoint, uplink->security, &uplink->server, &uplink->socket,
+                                errmsg);
+    }
+    flk_err_t err = flk_security_check(uplink->security, uplink->endpoint, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    flk_addresses_t addresses;
+    err = flk_resolve(uplink->host, now_ms, &addresses, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    char address[sizeof uplink->endpoint + FLK_ADDRESS_BYTES];
+    strcpy(uplink->address, addresses.text[uplink->address_turn % addresses.len]);
+    snprintf(address, sizeof address, "tcp://%s:%s", uplink->address, uplink->port);
+    return flk_link_connect_at(uplink->context, uplink->endpoint, address, uplink->security, &uplink->server,
+                               &uplink->socket, errmsg);
+}
 
 flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint, const flk_security_t *security,
                           const flk_frame_t *greeting, uint32_t heartbeat_ms, uint64_t now_ms, char *errmsg) {
@@ -19,9 +42,13 @@ flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpo
         return FLK_E_CONFIG;
     }
     strcpy(uplink->endpoint, endpoint);
+    if (!flk_resolve_is_name(uplink->endpoint, uplink->host, &uplink->port)) {
+        uplink->host[0] = '\0';
+    }
     /* Connecting does not wait for the other side, so a wrong endpoint is found here and now. */
-    flk_err_t err = flk_link_connect(context, uplink->endpoint, security, &uplink->server, &uplink->socket, errmsg);
-    return err == FLK_E_UNAVAILABLE ? FLK_OK : err; /* some server may be trusted later */
+    flk_err_t err = dial(uplink, now_ms, errmsg);
+    return err == FLK_E_UNAVAILABLE || err == FLK_E_AGAIN ? FLK_OK
+                                                          : err; /* some server may be trusted, or found, later */
 }
 
 static bool say(flk_uplink_t *uplink, const flk_frame_t *frame) {
@@ -78,10 +105,13 @@ static flk_uplink_event_t tick_down(flk_uplink_t *uplink, uint64_t now_ms) {
     }
     if (uplink->socket == NULL) {
         char errmsg[FLK_ERRMSG_BYTES];
-        if (flk_link_connect(uplink->context, uplink->endpoint, uplink->security, &uplink->server, &uplink->socket,
-                             errmsg) != FLK_OK) {
+        flk_err_t err = dial(uplink, now_ms, errmsg);
+        if (err == FLK_E_AGAIN) {
+            return FLK_UPLINK_NOTHING; /* the next tick asks again */
+        }
+        if (err != FLK_OK) {
             complain(uplink, errmsg);
-            flk_uplink_drop(uplink, now_ms); /* nobody to trust, out of sockets or memory: passing */
+            flk_uplink_drop(uplink, now_ms); /* no such name, nobody to trust, out of sockets or memory: passing */
             return FLK_UPLINK_NOTHING;
         }
     }
@@ -99,7 +129,27 @@ static uint64_t patience_ms(const flk_uplink_t *uplink) {
     return uplink->spoke_ms != 0 || handshake_ms > longest_ms ? longest_ms : handshake_ms;
 }
 
+/* Whether the name stands for other addresses than the one that is dialled in vain, or for more of them. Asking looks it up anew. */
+static bool is_elsewhere(const flk_uplink_t *uplink, uint64_t now_ms) {
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_addresses_t addresses;
+    if (uplink->host[0] == '\0' || flk_resolve(uplink->host, now_ms, &addresses, errmsg) != FLK_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < addresses.len; i++) {
+        if (strcmp(addresses.text[i], uplink->address) == 0) {
+            return addresses.len > 1 && now_ms - uplink->heard_ms > FLK_UPLINK_TRY_MS_MAX / addresses.len;
+        }
+    }
+    return true;
+}
+
 static flk_uplink_event_t tick_greeting(flk_uplink_t *uplink, uint64_t now_ms) {
+    if (is_elsewhere(uplink, now_ms)) {
+        uplink->address_turn++;
+        flk_uplink_drop(uplink, now_ms);
+        return FLK_UPLINK_NOTHING;
+    }
     if (uplink->server.key[0] != '\0' && now_ms - uplink->heard_ms > patience_ms(uplink)) {
         complain(uplink,
                  "no welcome: nothing listens there, its key is none that FLK_CURVE_DIR trusts, or ours is not in its "

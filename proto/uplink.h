@@ -12,11 +12,15 @@
  * a link on which nothing is heard for half a second, then longer, is made anew with the next trusted key: that is how a server's new key
  * is found, and how a key of ours that was entered late takes effect. A server that is not trusted any more is left.
  *
+ * A name is looked up beside the loop (proto/resolve.h) before each connect. A link whose name now stands for other addresses, or that
+ * finds nothing at one of several, is made anew with the next one. While no name server answers, the addresses of before serve.
+ *
  * Each arrival in UP is a new acquaintance: the other side may have lost all it held, so the owner sends again. */
 #ifndef FLK_PROTO_UPLINK_H
 #define FLK_PROTO_UPLINK_H
 
 #include "proto/link.h"
+#include "proto/resolve.h"
 
 enum {
     FLK_BROKERS_MAX = 16, /* that one gateway or worker connects to */
@@ -32,6 +36,10 @@ typedef enum flk_uplink_state { FLK_UPLINK_DOWN, FLK_UPLINK_GREETING, FLK_UPLINK
 typedef struct flk_uplink {
     void *context;
     char endpoint[128];
+    char host[FLK_HOST_BYTES];       /* of the endpoint, when it is a name; else "" */
+    const char *port;                /* … and its port, in `endpoint` */
+    char address[FLK_ADDRESS_BYTES]; /* that this socket dials, of a name */
+    size_t address_turn;             /* which of the name's addresses: counted round and round */
     const flk_security_t *security;
     flk_server_t server;  /* that this socket trusts, or tries */
     flk_frame_t greeting; /* HELLO or READY, said at every acquaintance */
