@@ -33,6 +33,7 @@ static flk_err_t err_from_errno(int code) {
         return FLK_OK;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: /* the limit of the process for a file */
         return FLK_E_NO_SPACE;
     case ENOENT:
         return FLK_E_NOT_FOUND;
@@ -257,16 +258,27 @@ flk_err_t flk_io_mkdirs(const char *dir, char *errmsg) {
     return make_dir(path, dir, errmsg);
 }
 
-flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
-    struct statvfs status;
+static flk_err_t space_of(const char *dir, struct statvfs *status, char *errmsg) {
     int code = injected(FLK_IO_FREE_BYTES, dir);
-    if (code == 0 && statvfs(dir, &status) != 0) {
+    *status = (struct statvfs){0};
+    if (code == 0 && statvfs(dir, status) != 0) {
         code = errno;
     }
-    if (code == 0) {
-        *bytes = (uint64_t)status.f_bavail * status.f_frsize;
-    }
-    return result("ask for the free space of", dir, code, errmsg);
+    return result("ask for the space of", dir, code, errmsg);
+}
+
+flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
+    struct statvfs status;
+    flk_err_t err = space_of(dir, &status, errmsg);
+    *bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    return err;
+}
+
+flk_err_t flk_io_disk_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
+    struct statvfs status;
+    flk_err_t err = space_of(dir, &status, errmsg);
+    *bytes = (uint64_t)status.f_blocks * status.f_frsize;
+    return err;
 }
 
 static flk_err_t write_new_file(const char *path, const void *data, size_t data_bytes, char *errmsg) {

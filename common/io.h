@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every system call that touches the disk, and the one place where tests inject its faults.
- * All return FLK_OK, FLK_E_NO_SPACE (ENOSPC, EDQUOT), FLK_E_NOT_FOUND, FLK_E_EXISTS, FLK_E_NOMEM or FLK_E_IO,
+ * All return FLK_OK, FLK_E_NO_SPACE (ENOSPC, EDQUOT, EFBIG), FLK_E_NOT_FOUND, FLK_E_EXISTS, FLK_E_NOMEM or FLK_E_IO,
  * with path and strerror in errmsg (may be NULL). Short reads and writes and EINTR are handled here. */
 #ifndef FLK_COMMON_IO_H
 #define FLK_COMMON_IO_H
@@ -52,8 +52,9 @@ FLK_MUST_CHECK flk_err_t flk_io_unlink(const char *path, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_close(int fd, const char *path, char *errmsg);
 /* mkdir -p with mode 0700. */
 FLK_MUST_CHECK flk_err_t flk_io_mkdirs(const char *dir, char *errmsg);
-/* Bytes that an unprivileged writer may still use on dir's file system. */
+/* Bytes that an unprivileged writer may still use on dir's file system, and how many that has in all. */
 FLK_MUST_CHECK flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg);
+FLK_MUST_CHECK flk_err_t flk_io_disk_bytes(const char *dir, uint64_t *bytes, char *errmsg);
 /* Writes a whole small file: temporary name, sync, rename, directory sync. */
 FLK_MUST_CHECK flk_err_t flk_io_replace(const char *path, const void *data, size_t data_bytes, char *errmsg);
 /* Reads a whole file of at most bytes_max; NUL-terminated. Follows links and reads pipes too: mounted secrets are

@@ -173,8 +173,14 @@ static bool parse_uint(const char *text, uint64_t *value) {
 }
 
 static flk_err_t check_uint(const flk_setting_row_t *row, const char *value, uint64_t *parsed, char *errmsg) {
+    static const char word[] = "auto|";
+    const bool has_word = strncmp(row->limits, word, sizeof word - 1) == 0;
     unsigned long long min, max;
-    FLK_ASSERT(sscanf(row->limits, "%llu..%llu", &min, &max) == 2);
+    FLK_ASSERT(sscanf(row->limits + (has_word ? sizeof word - 1 : 0), "%llu..%llu", &min, &max) == 2);
+    if (has_word && strcmp(value, "auto") == 0) {
+        *parsed = FLK_SETTING_AUTO;
+        return FLK_OK;
+    }
     if (!parse_uint(value, parsed) || *parsed < min || *parsed > max) {
         flk_errmsg(errmsg, "%s: '%.64s' is not a whole number in %s (%s)", row->name, value, row->limits, row->unit);
         return FLK_E_CONFIG;

@@ -27,6 +27,8 @@ typedef enum flk_setting_id {
         FLK_SETTINGS_COUNT
 } flk_setting_id_t;
 
+#define FLK_SETTING_AUTO UINT64_MAX /* the value of a number that says auto */
+
 typedef struct flk_settings flk_settings_t; /* Opaque; immutable once loaded. */
 
 /* Reads the environment for one program and checks every value. Errors: FLK_E_CONFIG with one line that names the
@@ -37,7 +39,7 @@ void flk_settings_destroy(flk_settings_t **settings);
 
 /* Values in the table's type; asking in another type, or for another program's setting, is a bug. */
 const char *flk_settings_str(const flk_settings_t *settings, flk_setting_id_t id); /* never NULL; "" when unset */
-uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id);   /* in the table's unit */
+uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id);   /* in the table's unit, or AUTO */
 bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id);
 
 /* Paths of the NAME_FILE variables that this program's settings are read from, up to paths_max of them; they live as

@@ -38,7 +38,8 @@ void flk_settings_print_json(FILE *out) {
 static json_t *value_to_json(const flk_settings_t *settings, flk_setting_id_t id) {
     const flk_setting_row_t *row = &flk_setting_rows[id];
     if (row->type == FLK_SETTING_UINT) {
-        return json_integer((json_int_t)flk_settings_uint(settings, id));
+        const uint64_t value = flk_settings_uint(settings, id);
+        return value == FLK_SETTING_AUTO ? json_string("auto") : json_integer((json_int_t)value);
     }
     if (row->type == FLK_SETTING_BOOL) {
         return json_boolean(flk_settings_bool(settings, id));

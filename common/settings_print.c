@@ -53,6 +53,14 @@ void flk_settings_print(flk_program_t program, FILE *out) {
     }
 }
 
+static void print_uint(FILE *out, uint64_t value) {
+    if (value == FLK_SETTING_AUTO) {
+        fprintf(out, "auto\n");
+    } else {
+        fprintf(out, "%llu\n", (unsigned long long)value);
+    }
+}
+
 void flk_settings_print_effective(const flk_settings_t *settings, FILE *out) {
     flk_program_t program = flk_settings_program(settings);
     for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
@@ -62,7 +70,7 @@ void flk_settings_print_effective(const flk_settings_t *settings, FILE *out) {
         }
         fprintf(out, "%s=", row->name);
         if (row->type == FLK_SETTING_UINT) {
-            fprintf(out, "%llu\n", (unsigned long long)flk_settings_uint(settings, (flk_setting_id_t)i));
+            print_uint(out, flk_settings_uint(settings, (flk_setting_id_t)i));
         } else if (row->type == FLK_SETTING_BOOL) {
             fprintf(out, "%d\n", flk_settings_bool(settings, (flk_setting_id_t)i));
         } else {

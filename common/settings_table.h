@@ -5,7 +5,7 @@
 
 /* G gateway, B broker, W worker, A agent, R replay, F flk; types STR, UINT, BOOL, ENUM (values in `limits`,
  * separated by |), SECRET (a STR that is masked). id, name, type, programs, default, unit, limits (UINT:
- * "min..max"), help */
+ * "min..max" or "auto|min..max"), help */
 #define FLK_SETTINGS(X)                                                                                                \
     X(HTTP_LISTEN, "FLK_HTTP_LISTEN", STR, G | F, "127.0.0.1:8080", "host:port", "",                                   \
       "HTTP door, with /metrics, /healthz and /readyz")                                                                \
@@ -44,10 +44,10 @@
       "age at which a log segment is closed")                                                                          \
     X(WAL_RETENTION_S, "FLK_WAL_RETENTION_S", UINT, G | A, "1209600", "s", "0..315360000",                             \
       "how long settled segments are kept")                                                                            \
-    X(WAL_RETAINED_BYTES, "FLK_WAL_RETAINED_BYTES", UINT, G | A, "0", "bytes", "0..1099511627776",                     \
-      "cap on settled segments, oldest go first; 0 is none")                                                           \
+    X(WAL_RETAINED_BYTES, "FLK_WAL_RETAINED_BYTES", UINT, G | A, "auto", "bytes", "auto|0..1099511627776",             \
+      "cap on settled segments, oldest go first; auto is a quarter of the disk, 0 is none")                            \
     X(WAL_LOW_WATER_BYTES, "FLK_WAL_LOW_WATER_BYTES", UINT, G | A, "67108864", "bytes", "0..1099511627776",            \
-      "refuse new work when less is free on the log's disk")                                                           \
+      "below so much free space settled segments go, oldest first, then new work is refused")                          \
     X(QUEUE_COUNT_MAX, "FLK_QUEUE_COUNT_MAX", UINT, B, "1000000", "deliveries", "1..100000000",                        \
       "queue limit by count; over it BUSY")                                                                            \
     X(QUEUE_BYTES_MAX, "FLK_QUEUE_BYTES_MAX", UINT, B, "536870912", "bytes", "65536..1099511627776",                   \

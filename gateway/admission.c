@@ -39,6 +39,8 @@ flk_err_t flk_admission_admit(flk_gateway_t *gateway, size_t body_bytes, flk_ans
         flk_admission_refuse(gateway, 429, "more submissions than TOKEN_RATE allows; send again later", retry_ms,
                              answer);
         return FLK_E_FULL;
+    } else if (flk_wal_fault(gateway->inbox) == FLK_E_NO_SPACE) {
+        why = "the disk of the inbox log is full; nothing was accepted";
     } else if (!flk_wal_healthy(gateway->inbox)) {
         why = "the inbox log cannot make records durable now; nothing was accepted";
     } else if (!take_place(gateway, body_bytes)) {

@@ -32,6 +32,8 @@ static flk_err_t log_dir(const flk_settings_t *settings, const char *name, char 
     return FLK_OK;
 }
 
+_Static_assert(FLK_SETTING_AUTO == FLK_WAL_RETAINED_AUTO, "FLK_WAL_RETAINED_BYTES is handed on as it is");
+
 static flk_err_t open_logs(flk_gateway_t *gateway, char *errmsg) {
     const flk_settings_t *settings = gateway->settings;
     char dir[4096];
@@ -116,6 +118,8 @@ bool flk_gateway_ready(void *arg, char *why) {
     flk_gateway_t *gateway = arg;
     if (atomic_load(&gateway->draining)) {
         flk_errmsg(why, "draining");
+    } else if (flk_wal_fault(gateway->inbox) == FLK_E_NO_SPACE) {
+        flk_errmsg(why, "the disk of the inbox log has less than FLK_WAL_LOW_WATER_BYTES free");
     } else if (!flk_wal_healthy(gateway->inbox)) {
         flk_errmsg(why, "the inbox log cannot make records durable");
     } else if (!flk_relay_linked(gateway->relay)) {

@@ -58,6 +58,7 @@
 #define FLK_GATEWAY_READ_COUNTERS(X)                                                                                   \
     X(recovered, "flk_wal_recovered_total", "Un-acked records found at start.")                                        \
     X(records, "flk_wal_records_total", "Records appended.")                                                           \
+    X(given_up, "flk_wal_given_up_bytes_total", "Settled segments removed before their time, for want of space.")      \
     X(sync_failures, "flk_wal_failures_total", "Failed writes and syncs.")
 
 typedef struct flk_gateway_metrics {

@@ -79,6 +79,10 @@ flk_err_t flk_wal_checkpoint_store(flk_wal_t *wal, char *errmsg) {
     char path[FLK_WAL_PATH_BYTES];
     flk_wal_path(wal->config.dir, "checkpoint", path);
     flk_err_t err = flk_io_replace(path, words, count * sizeof *words, errmsg);
+    for (size_t i = 0; err == FLK_OK && i < wal->shared.segments.len; i++) {
+        flk_wal_segment_t *segment = wal->shared.segments.at[i];
+        segment->noted = segment->sealed && segment->unsettled == 0;
+    }
     free(words);
     return err;
 }

@@ -161,6 +161,9 @@ static void drop_acks(flk_wal_t *wal, size_t count) {
         flk_wal_segment_t *target = flk_wal_segments_find(&wal->shared.segments, ack->lsn);
         if (target != NULL) {
             target->unsettled--;
+            if (ack->mark.status == FLK_WAL_STATUS_REFUSED) {
+                flk_wal_segment_refuse(target, ack->lsn);
+            }
         }
         wal->writer.pending_acks.first = ack->next;
         free(ack);

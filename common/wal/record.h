@@ -13,9 +13,12 @@ typedef struct flk_wal_record {
     const void *body; /* kept until the next call on the cursor, or until the visit returns */
 } flk_wal_record_t;
 
-/* How a record ended, kept by its ack for audit. Status and flags are the caller's own. */
+/* The status of records that were refused: a settled segment that holds many of them is compacted, and their bodies go. */
+enum { FLK_WAL_STATUS_REFUSED = 401 };
+
+/* How a record ended, kept by its ack for audit. Flags and detail are the caller's own. */
 typedef struct flk_wal_mark {
-    uint16_t status; /* HTTP status class of the answer; never 0 */
+    uint16_t status; /* HTTP status of the answer; never 0 */
     uint16_t flags;
     uint32_t detail;
 } flk_wal_mark_t;

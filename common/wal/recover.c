@@ -19,7 +19,7 @@
 
 static void rewrite_segment(flk_wal_t *wal, flk_wal_segment_t *segment) {
     flk_wal_rewrite_t *rewrite;
-    flk_err_t err = flk_wal_rewrite_new(wal, segment, false, &rewrite, NULL);
+    flk_err_t err = flk_wal_rewrite_new(wal, segment, FLK_WAL_REWRITE_ALL, &rewrite, NULL);
     for (err = err == FLK_OK ? FLK_E_AGAIN : err; err == FLK_E_AGAIN;) {
         err = flk_wal_rewrite_step(rewrite, NULL);
     }
@@ -82,7 +82,7 @@ static void repair(flk_wal_recovery_t *recovery) {
             cut_tail(recovery, candidate);
         }
         recovery->wal->shared.stats.recovered += segment->unacked;
-        if (segment->unsettled == 0) {
+        if (segment->unsettled == 0 && segment->refused == NULL) {
             flk_wal_recover_settle(segment);
         }
     }

@@ -40,6 +40,9 @@ static void apply_ack(flk_wal_recovery_t *recovery, flk_wal_segment_t *from, con
     flk_wal_segment_t *target = flk_wal_segments_find(&recovery->wal->shared.segments, lsn);
     if (target != NULL && flk_wal_segment_ack(target, lsn)) {
         target->unsettled--;
+        if (mark.status == FLK_WAL_STATUS_REFUSED) {
+            flk_wal_segment_refuse(target, lsn);
+        }
     }
 }
 
@@ -232,10 +235,11 @@ static flk_err_t add_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *
 }
 
 void flk_wal_recover_settle(flk_wal_segment_t *segment) {
-    void *to_free[2];
+    void *to_free[3];
     flk_wal_segment_settle(segment, to_free);
-    free(to_free[0]);
-    free(to_free[1]);
+    for (size_t i = 0; i < FLK_COUNT_OF(to_free); i++) {
+        free(to_free[i]);
+    }
 }
 
 static flk_err_t load_settled(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate, char *errmsg) {
@@ -245,6 +249,7 @@ static flk_err_t load_settled(flk_wal_recovery_t *recovery, flk_wal_candidate_t 
         segment->end_lsn = candidate->file.row->end_lsn;
         segment->bytes = segment->file_bytes = candidate->file.row->bytes;
         segment->last_ms = candidate->file.row->last_ms;
+        segment->noted = true;
         segment->acks_lsn_min = candidate->file.row->acks_lsn_min;
         segment->acks_lsn_max = candidate->file.row->acks_lsn_max;
         flk_wal_recover_settle(segment);

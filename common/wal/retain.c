@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Once a second and at the end, by the writer:
  * 1. Seal the active segment if it is too old.
- * 2. Drop the bits of segments that settled.
+ * 2. Drop the bits of segments that settled. One that is full of refused records is compacted before.
  * 3. Write the checkpoint if it changed.
- * 4. Remove settled segments, oldest first, that are older than the retention or above the cap.
+ * 4. Remove settled segments, oldest first, that are older than the retention or above the cap. When space is wanted
+ *    (flk_wal_give_up), age and cap do not matter.
  *
  * Acks lie behind the records that they settle, so a segment may go only when no older one holds a settled record
  * that would come back to life without it. An older one that does, because one record in it is stuck, is compacted:
  * rewritten with its live records alone, under the same number and LSNs, a step at a time between the groups. So a
  * stuck record holds its own bytes, not the disk. A failure of any step leaves it for the next second.
- * The checkpoint comes before the removal and names the settled segments, so a start does not miss their files. */
+ * A segment goes only after a checkpoint noted that it settled, so a start does not miss its file.
+ *
+ * Age. A clock that was ahead stamps segments with times to come. So a segment is as old as the oldest time of itself
+ * and all that follow it, and none is younger than now: one such segment holds up neither itself nor those behind. */
 #include <stdlib.h>
 
 #include "common/io.h"
@@ -22,20 +26,33 @@
 
 enum { COMPACT_BYTES_PER_UPKEEP = 1 << 20 }; /* or a slow drain of old segments would rewrite them all the time */
 
+/* Why segments may go. */
+typedef struct dues {
+    uint64_t settled_bytes, cap_bytes; /* in settled segments; the most of it, 0: no cap */
+    uint64_t wanted_bytes;             /* to be made free whatever their age */
+    uint64_t removed_bytes;
+} dues_t;
+
 static void settle(flk_wal_t *wal, flk_wal_segment_t *segment) {
-    void *to_free[2];
+    void *to_free[3];
     pthread_mutex_lock(&wal->shared.lock);
     flk_wal_segment_settle(segment, to_free);
     pthread_mutex_unlock(&wal->shared.lock);
-    free(to_free[0]);
-    free(to_free[1]);
+    for (size_t i = 0; i < FLK_COUNT_OF(to_free); i++) {
+        free(to_free[i]);
+    }
     wal->writer.checkpoint_due = true;
 }
 
-static void begin_compaction(flk_wal_t *wal, flk_wal_segment_t *segment, uint64_t now_ms) {
+static void begin_compaction(flk_wal_t *wal, flk_wal_segment_t *segment, flk_wal_rewrite_kind_t kind, uint64_t now_ms) {
     wal->writer.compact_mono_ms = now_ms + FLK_WAL_UPKEEP_MS * (segment->bytes / COMPACT_BYTES_PER_UPKEEP);
     wal->writer.compact_records = segment->unsettled;
-    (void)!flk_wal_rewrite_new(wal, segment, true, &wal->writer.compaction, NULL);
+    (void)!flk_wal_rewrite_new(wal, segment, kind, &wal->writer.compaction, NULL);
+}
+
+static void forget_refused(flk_wal_segment_t *segment) {
+    free(segment->refused);
+    segment->refused = NULL;
 }
 
 void flk_wal_upkeep_compact(flk_wal_t *wal) {
@@ -43,16 +60,19 @@ void flk_wal_upkeep_compact(flk_wal_t *wal) {
         return;
     }
     flk_err_t err = flk_wal_rewrite_step(wal->writer.compaction, NULL);
+    if (err == FLK_E_AGAIN) {
+        return;
+    }
+    flk_wal_segment_t *segment =
+        flk_wal_segments_numbered(&wal->shared.segments, flk_wal_rewrite_segment(wal->writer.compaction)->number);
     if (err == FLK_OK) {
-        flk_wal_segment_t *segment =
-            flk_wal_segments_numbered(&wal->shared.segments, flk_wal_rewrite_segment(wal->writer.compaction)->number);
-        segment->records =
-            wal->writer.compact_records; /* settled since then: it is compacted again before their acks go */
+        segment->records = wal->writer.compact_records; /* settled since then: compacted again before their acks go */
         wal->writer.checkpoint_due = true;
     }
-    if (err != FLK_E_AGAIN) {
-        flk_wal_rewrite_destroy(&wal->writer.compaction);
+    if (segment->unsettled == 0) {
+        forget_refused(segment); /* one attempt: it settles as it is now */
     }
+    flk_wal_rewrite_destroy(&wal->writer.compaction);
 }
 
 /* Its last records settled meanwhile: there is nothing to keep. */
@@ -62,12 +82,24 @@ static void end_compaction_of(flk_wal_t *wal, const flk_wal_segment_t *segment) 
     }
 }
 
-static uint64_t settle_all(flk_wal_t *wal) {
+/* True while a settled segment waits for the compaction that drops its refused records. */
+static bool drops_refused(flk_wal_t *wal, flk_wal_segment_t *segment, uint64_t now_ms) {
+    if (segment->refused == NULL) {
+        return false;
+    }
+    if (wal->writer.compaction == NULL && now_ms >= wal->writer.compact_mono_ms) {
+        begin_compaction(wal, segment, FLK_WAL_REWRITE_REFUSED, now_ms);
+    }
+    return true;
+}
+
+/* `hurry`: space is short, so nothing is compacted first. Returns the bytes in settled segments. */
+static uint64_t settle_all(flk_wal_t *wal, bool hurry, uint64_t now_ms) {
     uint64_t settled_bytes = 0;
     for (size_t i = 0; i < wal->shared.segments.len; i++) {
         flk_wal_segment_t *segment = wal->shared.segments.at[i];
         if (segment->sealed && segment->unsettled == 0) {
-            if (segment->acked != NULL) {
+            if (segment->acked != NULL && (hurry || !drops_refused(wal, segment, now_ms))) {
                 end_compaction_of(wal, segment);
                 settle(wal, segment);
             }
@@ -85,21 +117,30 @@ static void seal_if_old(flk_wal_t *wal, uint64_t now_ms) {
     }
 }
 
-static bool is_due(const flk_wal_t *wal, const flk_wal_segment_t *segment, uint64_t settled_bytes) {
-    const flk_wal_options_t *options = &wal->config.options;
-    bool over_cap = options->retained_bytes_max > 0 && settled_bytes > options->retained_bytes_max;
-    return over_cap || flk_wall_ms() - segment->last_ms > (int64_t)options->retention_ms;
+static int64_t age_ms(const flk_wal_t *wal, size_t index) {
+    const int64_t now_ms = flk_wall_ms();
+    int64_t time_ms = now_ms;
+    for (size_t i = index; i < wal->shared.segments.len; i++) {
+        const int64_t last_ms = wal->shared.segments.at[i]->last_ms;
+        time_ms = last_ms < time_ms ? last_ms : time_ms;
+    }
+    return now_ms - time_ms;
+}
+
+static bool is_retired(const flk_wal_t *wal, size_t index, const dues_t *dues) {
+    bool over_cap = dues->cap_bytes > 0 && dues->settled_bytes > dues->cap_bytes;
+    return over_cap || age_ms(wal, index) > (int64_t)wal->config.options.retention_ms;
 }
 
 /* Makes every segment before `index` independent of the acks in later ones. FLK_E_AGAIN: not all of them yet. */
-static flk_err_t release_older(flk_wal_t *wal, size_t index, uint64_t now_ms) {
+static flk_err_t release_older(flk_wal_t *wal, size_t index, bool hurry, uint64_t now_ms) {
     for (size_t i = 0; i < index; i++) {
         flk_wal_segment_t *segment = wal->shared.segments.at[i];
         if (segment->records == segment->unsettled) {
             continue;
         }
-        if (wal->writer.compaction == NULL && now_ms >= wal->writer.compact_mono_ms) {
-            begin_compaction(wal, segment, now_ms);
+        if (wal->writer.compaction == NULL && (hurry || now_ms >= wal->writer.compact_mono_ms)) {
+            begin_compaction(wal, segment, FLK_WAL_REWRITE_LIVE, now_ms);
         }
         return FLK_E_AGAIN;
     }
@@ -121,23 +162,34 @@ static flk_err_t remove_at(flk_wal_t *wal, size_t index) {
     return FLK_OK;
 }
 
-static void remove_due(flk_wal_t *wal, uint64_t settled_bytes, uint64_t now_ms) {
-    bool removed = false;
+/* True if the segment went. */
+static bool remove_one(flk_wal_t *wal, size_t index, dues_t *dues, uint64_t now_ms) {
+    const flk_wal_segment_t *segment = wal->shared.segments.at[index];
+    const bool retired = is_retired(wal, index, dues), given_up = dues->removed_bytes < dues->wanted_bytes;
+    const uint64_t bytes = segment->file_bytes;
+    if ((!retired && !given_up) || !segment->noted || release_older(wal, index, given_up, now_ms) != FLK_OK ||
+        remove_at(wal, index) != FLK_OK) {
+        return false;
+    }
+    dues->settled_bytes -= bytes;
+    dues->removed_bytes += bytes;
+    if (!retired) {
+        pthread_mutex_lock(&wal->shared.lock);
+        wal->shared.stats.given_up_bytes += bytes;
+        pthread_mutex_unlock(&wal->shared.lock);
+    }
+    return true;
+}
+
+static void remove_due(flk_wal_t *wal, dues_t *dues, uint64_t now_ms) {
     for (size_t i = 0; i < wal->shared.segments.len;) {
-        const flk_wal_segment_t *segment = wal->shared.segments.at[i];
-        uint64_t bytes = segment->file_bytes;
-        if (segment->acked != NULL) {
+        if (wal->shared.segments.at[i]->acked != NULL) {
             i++; /* not settled: it stays, and those behind it need not wait */
-            continue;
-        }
-        if (!is_due(wal, segment, settled_bytes) || release_older(wal, i, now_ms) != FLK_OK ||
-            remove_at(wal, i) != FLK_OK) {
+        } else if (!remove_one(wal, i, dues, now_ms)) {
             break;
         }
-        settled_bytes -= bytes;
-        removed = true;
     }
-    if (removed) {
+    if (dues->removed_bytes > 0) {
         wal->writer.checkpoint_due = true;
         (void)!flk_io_sync_dir(wal->config.dir, NULL); /* else they come back, settled, and go again */
     }
@@ -149,13 +201,33 @@ static void keep_checkpoint(flk_wal_t *wal) {
     }
 }
 
-void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms) {
-    seal_if_old(wal, now_ms);
-    uint64_t settled_bytes = settle_all(wal);
-    keep_checkpoint(wal);
-    if (!wal->writer.checkpoint_due) { /* it names what is settled: a missing file will be no surprise */
-        remove_due(wal, settled_bytes, now_ms);
+/* A quarter of the file system, unless the options say how much. */
+static uint64_t cap_of(const flk_wal_config_t *config) {
+    uint64_t disk_bytes, cap_bytes = config->options.retained_bytes_max;
+    if (cap_bytes == FLK_WAL_RETAINED_AUTO) {
+        flk_err_t err = flk_io_disk_bytes(config->dir, &disk_bytes, NULL);
+        cap_bytes = err == FLK_OK ? disk_bytes / 4 : 0;
     }
+    return cap_bytes;
+}
+
+void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms) {
+    dues_t dues = {.cap_bytes = cap_of(&wal->config)};
+    seal_if_old(wal, now_ms);
+    dues.settled_bytes = settle_all(wal, false, now_ms);
+    if (dues.cap_bytes > 0 && dues.settled_bytes > dues.cap_bytes) {
+        dues.settled_bytes = settle_all(wal, true, now_ms);
+    }
+    keep_checkpoint(wal);
+    remove_due(wal, &dues, now_ms);
+}
+
+bool flk_wal_give_up(flk_wal_t *wal) {
+    const uint64_t now_ms = flk_mono_ms();
+    dues_t dues = {.wanted_bytes = 1, .settled_bytes = settle_all(wal, true, now_ms)};
+    keep_checkpoint(wal);
+    remove_due(wal, &dues, now_ms);
+    return dues.removed_bytes > 0;
 }
 
 void flk_wal_upkeep_reserve(flk_wal_t *wal) {

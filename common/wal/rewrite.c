@@ -13,12 +13,18 @@
 #include "common/wal/rewrite.h"
 #include "common/wal/scan.h"
 
-enum { COPY_BUFFER_BYTES = 256 << 10, STEP_BYTES = 1 << 20 };
+enum {
+    COPY_BUFFER_BYTES = 256 << 10,
+    STEP_BYTES = 1 << 20,
+    WORTH_PARTS = 4, /* a quarter of the file is worth writing the rest anew */
+};
 
 struct flk_wal_rewrite {
     flk_wal_t *wal;
     flk_wal_segment_t *segment;
-    bool live_only;
+    flk_wal_rewrite_kind_t kind;
+    bool measured; /* REFUSED: it is worth it */
+    uint64_t refused_bytes;
     flk_wal_header_t header;
     flk_wal_scan_t scan;       /* of the old file */
     flk_wal_segment_t *shadow; /* what the new file holds, as a segment of its own */
@@ -74,14 +80,52 @@ static flk_err_t copy_item(flk_wal_rewrite_t *rewrite, const flk_wal_found_t *fo
     return err != FLK_OK ? err : put(rewrite, zeros, (size_t)found->bytes - bytes, errmsg);
 }
 
-static bool wanted(const flk_wal_rewrite_t *rewrite, uint64_t lsn) {
-    if (!rewrite->live_only) {
-        return true;
-    }
+static bool is_live(const flk_wal_rewrite_t *rewrite, uint64_t lsn) {
     pthread_mutex_lock(&rewrite->wal->shared.lock);
     bool live = flk_wal_segment_unacked(rewrite->segment, lsn);
     pthread_mutex_unlock(&rewrite->wal->shared.lock);
     return live;
+}
+
+static bool is_refused(const flk_wal_rewrite_t *rewrite, const flk_wal_item_header_t *item) {
+    return item->type == FLK_WAL_ITEM_RECORD && flk_wal_segment_refused(rewrite->segment, item->lsn);
+}
+
+static bool wanted(const flk_wal_rewrite_t *rewrite, const flk_wal_item_header_t *item) {
+    switch (rewrite->kind) {
+    case FLK_WAL_REWRITE_LIVE:
+        return is_live(rewrite, item->lsn);
+    case FLK_WAL_REWRITE_REFUSED:
+        return !is_refused(rewrite, item);
+    case FLK_WAL_REWRITE_ALL:
+        break;
+    }
+    return true;
+}
+
+static void begin_reading(flk_wal_rewrite_t *rewrite) {
+    flk_wal_scan_rewind(&rewrite->scan);
+    rewrite->scan.last_lsn = rewrite->segment->first_lsn - 1;
+    rewrite->scan.lsn_max = rewrite->segment->end_lsn - 1;
+}
+
+/* Sums up what the refused records take. FLK_E_AGAIN: there are more items, or it is worth it. */
+static flk_err_t measure_some(flk_wal_rewrite_t *rewrite, char *errmsg) {
+    const uint64_t stop_offset = rewrite->scan.offset + STEP_BYTES;
+    flk_wal_found_t found;
+    while (rewrite->scan.offset < stop_offset) {
+        flk_err_t err = flk_wal_scan_next(&rewrite->scan, &found, errmsg);
+        if (err == FLK_E_NOT_FOUND) {
+            rewrite->measured = true;
+            begin_reading(rewrite);
+            return rewrite->refused_bytes * WORTH_PARTS < rewrite->segment->bytes ? FLK_E_EXISTS : FLK_E_AGAIN;
+        }
+        if (err != FLK_OK) {
+            return err;
+        }
+        rewrite->refused_bytes += is_refused(rewrite, &found.header) ? found.bytes : 0;
+    }
+    return FLK_E_AGAIN;
 }
 
 /* FLK_E_AGAIN: there are more items. */
@@ -93,7 +137,7 @@ static flk_err_t copy_some(flk_wal_rewrite_t *rewrite, char *errmsg) {
         if (err == FLK_E_NOT_FOUND) {
             return flush(rewrite, errmsg);
         }
-        if (err == FLK_OK && wanted(rewrite, found.header.lsn)) {
+        if (err == FLK_OK && wanted(rewrite, &found.header)) {
             err = copy_item(rewrite, &found, errmsg);
         }
         if (err != FLK_OK) {
@@ -140,6 +184,9 @@ static flk_err_t finish(flk_wal_rewrite_t *rewrite, char *errmsg) {
 }
 
 flk_err_t flk_wal_rewrite_step(flk_wal_rewrite_t *rewrite, char *errmsg) {
+    if (rewrite->kind == FLK_WAL_REWRITE_REFUSED && !rewrite->measured) {
+        return measure_some(rewrite, errmsg);
+    }
     flk_err_t err = copy_some(rewrite, errmsg);
     return err == FLK_OK ? finish(rewrite, errmsg) : err;
 }
@@ -159,8 +206,7 @@ static flk_err_t open_files(flk_wal_rewrite_t *rewrite, char *errmsg) {
         return err;
     }
     rewrite->scan.limit = segment->bytes;
-    rewrite->scan.last_lsn = segment->first_lsn - 1;
-    rewrite->scan.lsn_max = segment->end_lsn - 1;
+    begin_reading(rewrite);
     rewrite->written = FLK_WAL_SEGMENT_HEADER_BYTES;
     err = flk_wal_file_temporary(&rewrite->wal->config, FLK_WAL_REWRITE_NAME, rewrite->path, &rewrite->fd, errmsg);
     if (err != FLK_OK) {
@@ -170,8 +216,8 @@ static flk_err_t open_files(flk_wal_rewrite_t *rewrite, char *errmsg) {
     return err;
 }
 
-flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, bool live_only, flk_wal_rewrite_t **rewrite,
-                              char *errmsg) {
+flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, flk_wal_rewrite_kind_t kind,
+                              flk_wal_rewrite_t **rewrite, char *errmsg) {
     flk_wal_rewrite_t *mine = calloc(1, sizeof *mine);
     *rewrite = mine;
     if (mine == NULL) {
@@ -180,7 +226,7 @@ flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, bool l
     }
     mine->wal = wal;
     mine->segment = segment;
-    mine->live_only = live_only;
+    mine->kind = kind;
     mine->fd = -1;
     mine->header = (flk_wal_header_t){
         .log_id = wal->config.id,

@@ -9,12 +9,18 @@
 
 typedef struct flk_wal_rewrite flk_wal_rewrite_t; /* Opaque; fields are commented in rewrite.c. */
 
-/* Begins one: with `live_only` the records that are not acked are kept, else every valid item. Caller frees with
- * flk_wal_rewrite_destroy, which leaves the old file in place unless the rewrite has ended. */
-FLK_MUST_CHECK flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, bool live_only,
+typedef enum flk_wal_rewrite_kind {
+    FLK_WAL_REWRITE_ALL,     /* keeps every valid item */
+    FLK_WAL_REWRITE_LIVE,    /* keeps records that are not acked */
+    FLK_WAL_REWRITE_REFUSED, /* keeps all but the refused records, if these take a good part of the file */
+} flk_wal_rewrite_kind_t;
+
+/* Begins one. Caller frees with flk_wal_rewrite_destroy, which leaves the old file in place unless the rewrite has
+ * ended. */
+FLK_MUST_CHECK flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, flk_wal_rewrite_kind_t kind,
                                              flk_wal_rewrite_t **rewrite, char *errmsg);
 /* Copies some more and syncs it: a few milliseconds of disk time. FLK_E_AGAIN: there is more to do. FLK_OK: the new
- * file is the segment's. */
+ * file is the segment's. FLK_E_EXISTS: the old one is as good. */
 FLK_MUST_CHECK flk_err_t flk_wal_rewrite_step(flk_wal_rewrite_t *rewrite, char *errmsg);
 const flk_wal_segment_t *flk_wal_rewrite_segment(const flk_wal_rewrite_t *rewrite);
 void flk_wal_rewrite_destroy(flk_wal_rewrite_t **rewrite); /* NULL is allowed */

@@ -39,6 +39,7 @@ flk_wal_segment_t *flk_wal_segment_new(uint64_t number, uint64_t first_lsn, uint
 void flk_wal_segment_destroy(flk_wal_segment_t **segment) {
     if (*segment != NULL) {
         free((*segment)->acked);
+        free((*segment)->refused);
         free((*segment)->waypoints);
         free(*segment);
         *segment = NULL;
@@ -108,6 +109,26 @@ void flk_wal_segment_add(flk_wal_segment_t *segment, const flk_wal_item_header_t
     segment->last_ms = item->time_ms;
 }
 
+void flk_wal_segment_refuse(flk_wal_segment_t *segment, uint64_t lsn) {
+    if (segment->acked == NULL || lsn < segment->first_lsn || lsn >= segment->end_lsn) {
+        return;
+    }
+    if (segment->refused == NULL) { /* as many bits as are there now: a later number is of no use, and is not noted */
+        segment->refused_capacity = segment->acked_capacity;
+        segment->refused = calloc(segment->refused_capacity / WORD_BITS, sizeof *segment->refused);
+    }
+    uint64_t bit = lsn - segment->first_lsn;
+    if (segment->refused != NULL && bit < segment->refused_capacity) {
+        segment->refused[bit / WORD_BITS] |= UINT64_C(1) << bit % WORD_BITS;
+    }
+}
+
+bool flk_wal_segment_refused(const flk_wal_segment_t *segment, uint64_t lsn) {
+    uint64_t bit = lsn - segment->first_lsn;
+    return segment->refused != NULL && lsn >= segment->first_lsn && bit < segment->refused_capacity &&
+           (segment->refused[bit / WORD_BITS] >> bit % WORD_BITS & 1) != 0;
+}
+
 bool flk_wal_segment_unacked(const flk_wal_segment_t *segment, uint64_t lsn) {
     if (segment->acked == NULL || lsn < segment->first_lsn || lsn >= segment->end_lsn) {
         return false;
@@ -152,12 +173,14 @@ flk_wal_waypoint_t flk_wal_segment_oldest(flk_wal_segment_t *segment) {
     return from;
 }
 
-void flk_wal_segment_settle(flk_wal_segment_t *segment, void *to_free[2]) {
+void flk_wal_segment_settle(flk_wal_segment_t *segment, void *to_free[3]) {
     FLK_ASSERT(segment->unacked == 0 && segment->unsettled == 0 && segment->sealed);
     to_free[0] = segment->acked;
     to_free[1] = segment->waypoints;
+    to_free[2] = segment->refused;
     segment->acked = NULL;
     segment->waypoints = NULL;
+    segment->refused = NULL;
     segment->waypoints_len = 0;
 }
 

@@ -32,6 +32,9 @@ typedef struct flk_wal_segment {
     flk_wal_waypoint_t *waypoints;       /* NULL: settled */
     size_t waypoints_len;
     unsigned waypoints_halved; /* how often the table was thinned out */
+    uint64_t refused_capacity; /* bits */
+    uint64_t *refused;         /* bits as in `acked`: records that need not be kept. NULL: none; the writer's */
+    bool noted;                /* a durable checkpoint says that it settled: its file may go; the writer's */
     uint32_t generation;       /* changes when the file is replaced */
 } flk_wal_segment_t;
 
@@ -48,10 +51,13 @@ void flk_wal_segment_skip_to(flk_wal_segment_t *segment, uint64_t end_lsn);
 bool flk_wal_segment_unacked(const flk_wal_segment_t *segment, uint64_t lsn);
 /* Marks a record as acked; false if it is unknown or was acked before. */
 bool flk_wal_segment_ack(flk_wal_segment_t *segment, uint64_t lsn);
+/* Notes that the settled record under `lsn` need not be kept. Without memory it is kept all the same. */
+void flk_wal_segment_refuse(flk_wal_segment_t *segment, uint64_t lsn);
+bool flk_wal_segment_refused(const flk_wal_segment_t *segment, uint64_t lsn);
 /* Where to read for the oldest un-acked record, and its time or a little before; `unacked` must not be 0. */
 flk_wal_waypoint_t flk_wal_segment_oldest(flk_wal_segment_t *segment);
 /* Nothing of the segment will be delivered again: hands out its bits and waypoints, for free() outside of the lock. */
-void flk_wal_segment_settle(flk_wal_segment_t *segment, void *to_free[2]);
+void flk_wal_segment_settle(flk_wal_segment_t *segment, void *to_free[3]);
 
 /* The segments in order of number and first LSN. */
 typedef struct flk_wal_segments {

@@ -47,7 +47,7 @@ typedef struct flk_wal_config {
 typedef struct flk_wal_shared {
     _Atomic(flk_wal_entry_t *) incoming; /* stack of appended entries, newest on top */
     atomic_bool sleeping;                /* the writer waits for `wake` */
-    atomic_bool healthy;
+    atomic_int fault;                    /* flk_err_t: why no entry is taken now */
 
     pthread_mutex_t lock; /* never held over a system call or the copy of a body; guards down to the next mutex */
     pthread_cond_t wake;  /* work for the writer */
@@ -87,7 +87,10 @@ typedef struct flk_wal_writer {
     flk_err_t failure; /* FLK_OK, or why nothing can be made durable now */
     uint64_t retry_mono_ms, retry_wait_ms;
     bool space_low, has_reserve;
-    uint64_t space_checked_ms;
+    bool pressed;       /* settled segments are being given up */
+    bool given_in_vain; /* a segment was given up and none could be made all the same: no more of that */
+    uint64_t space_checked_ms, vain_until_ms; /* giving up rests until then */
+    uint64_t told_mono_ms[2];                 /* when log_low was said last, of each kind */
 
     bool checkpoint_due;
     uint64_t upkeep_mono_ms;            /* when it is due */

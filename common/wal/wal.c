@@ -143,8 +143,8 @@ uint64_t flk_wal_id(const flk_wal_t *wal) {
     return wal->config.id;
 }
 
-bool flk_wal_healthy(const flk_wal_t *wal) {
-    return atomic_load(&wal->shared.healthy);
+flk_err_t flk_wal_fault(const flk_wal_t *wal) {
+    return (flk_err_t)atomic_load(&wal->shared.fault);
 }
 
 void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry) {

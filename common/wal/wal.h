@@ -2,7 +2,7 @@
 /* Write-ahead log: append-only segments, group commit, acks in the same log. The gateway's inbox, its dead-letter
  * queue and the agent's outbox are each one of these.
  *
- * Threads: append, ack, stats and healthy may be called from any thread and never block on the disk. One thread of
+ * Threads: append, ack, stats and fault may be called from any thread and never block on the disk. One thread of
  * the log's own ("the writer") does all writing and syncing and calls `on_commit`. Un-acked records are read with
  * cursor.h, a directory without its owner with read.h.
  *
@@ -32,13 +32,16 @@ typedef struct flk_wal_entry {
  * the callee from here on. Must not block and must not call flk_wal_close. */
 typedef void flk_wal_commit_fn(void *arg, flk_wal_entry_t *group);
 
+/* As retained_bytes_max: a quarter of the file system. */
+#define FLK_WAL_RETAINED_AUTO UINT64_MAX
+
 typedef struct flk_wal_options {
     const char *dir;             /* made if missing, 0700; borrowed until return */
     uint64_t segment_bytes_max;  /* rotate at this size; 0 = 64 MiB */
     uint64_t segment_age_ms;     /* rotate at this age; 0 = 1 h */
     uint64_t retention_ms;       /* settled segments go when older; 0 = 14 days */
-    uint64_t retained_bytes_max; /* or sooner, oldest first, above this many bytes in settled segments; 0 = no cap */
-    uint64_t low_water_bytes;    /* refuse appends (FLK_E_NO_SPACE) when less than this is free; 0 = 64 MiB */
+    uint64_t retained_bytes_max; /* or sooner, oldest first, above so many bytes in settled segments; 0 = no cap */
+    uint64_t low_water_bytes;    /* less free than this: settled segments go, then appends fail; 0 = 64 MiB */
     uint32_t body_bytes_max;     /* larger entries are a bug of the caller; 0 = 2 MiB */
     flk_wal_commit_fn *on_commit;
     void *on_commit_arg;
@@ -73,8 +76,12 @@ bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark);
 /* Waits until every ack given so far is written and synced. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg);
 
-/* False while the log cannot make records durable (write or sync failed, disk full). It tries again by itself. */
-bool flk_wal_healthy(const flk_wal_t *wal);
+/* FLK_OK, or why the log cannot make records durable now; it tries again by itself. FLK_E_NO_SPACE: the disk is full, or
+ * less than the low-water mark is free and no settled segment is left to give up. FLK_E_IO: a write or sync failed. */
+flk_err_t flk_wal_fault(const flk_wal_t *wal);
+static inline bool flk_wal_healthy(const flk_wal_t *wal) {
+    return flk_wal_fault(wal) == FLK_OK;
+}
 
 typedef struct flk_wal_stats {
     uint64_t next_lsn;
@@ -82,6 +89,7 @@ typedef struct flk_wal_stats {
     uint64_t unacked;                                              /* durable records without an ack */
     uint64_t segments, bytes;                                      /* on disk now, quarantined ones not counted */
     uint64_t sync_failures, write_failures;
+    uint64_t given_up_bytes;    /* in settled segments that went before their time, because space was short */
     uint64_t torn_bytes;        /* cut from the tail at open */
     uint64_t damaged_records;   /* places that failed their check or could not be read at open; the rest was salvaged */
     uint64_t quarantined;       /* segments set aside as *.damaged at open */

@@ -246,7 +246,7 @@ void *flk_wal_writer_run(void *arg) {
         }
         if (wal->writer.compaction != NULL && now_ms >= wal->writer.compact_step_ms) {
             flk_wal_upkeep_compact(wal);
-            wal->writer.compact_step_ms = flk_mono_ms() + FLK_WAL_COMPACT_MS;
+            wal->writer.compact_step_ms = flk_mono_ms() + (wal->writer.pressed ? 0 : FLK_WAL_COMPACT_MS);
         }
         bool written = wal->writer.pending_acks.len == 0 || wal->writer.failure != FLK_OK;
         if (turn.stopping && wal->writer.backlog == NULL && atomic_load(&wal->shared.incoming) == NULL && written) {

@@ -75,7 +75,8 @@ def settings_table(flk):
 def setting_schema(limits):
     numbers = re.search(r"(\d+)\.\.(\d+)$", limits)
     if numbers:
-        return number(int(numbers[1]), int(numbers[2]))
+        in_range = number(int(numbers[1]), int(numbers[2]))
+        return {"anyOf": [in_range, {"const": "auto"}]} if limits.split(", ")[-1].startswith("auto|") else in_range
     if limits == "0|1":
         return {"enum": [0, 1]}
     if re.fullmatch(r"\w+(\|\w+)+", limits):

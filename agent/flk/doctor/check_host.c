@@ -106,8 +106,8 @@ static void check_space(const char *dir, uint64_t low_water, flk_findings_t *fin
                               : FLK_FINDING_OK,
                      none || little ? "give the log more room, or lower FLK_WAL_RETENTION_S or FLK_WAL_RETAINED_BYTES"
                                     : "",
-                     "%.160s has %s free; new work is refused below %s (FLK_WAL_LOW_WATER_BYTES)", dir,
-                     flk_style_bytes((double)bytes, free_text), flk_style_bytes((double)low_water, low_text));
+                     "%.160s has %s free; below %s (FLK_WAL_LOW_WATER_BYTES) settled segments go, then work is refused",
+                     dir, flk_style_bytes((double)bytes, free_text), flk_style_bytes((double)low_water, low_text));
 }
 
 void flk_check_disk(const flk_patient_t *patient, flk_findings_t *findings) {
