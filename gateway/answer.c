@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/http/http.h"
+#include "common/http/answer.h"
 
 /* ---- making one ---- */
 

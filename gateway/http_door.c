@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* civetweb serves each connection with a thread of its own. A request: check method, type and framing, read the body
- * within its limit, let it in (or 429, 503), parse it (or 400), hand it to the log; that is all that its thread does.
- * The relay prints the answer and sends it, so that the thread need not be woken for that (common/http/exchange.h).
+/* Each connection has a thread. A request: check type and framing, read the body within its limit, let it in (or 429,
+ * 503), parse it (or 400), hand it to the log; that is all that its thread does. The relay prints the answer and sends
+ * it, so that the thread need not be woken for that (common/http/exchange.h).
  *
  * A body that does not come in time or in full is refused and the connection closed; nothing is kept. Should the relay
  * or the log be stuck, the server's watch answers 503 a little after the deadline. */
 #include "gateway/http_door.h"
 
-#include <civetweb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +14,12 @@
 
 #include "common/address.h"
 #include "common/http/admin.h"
-#include "common/http/http.h"
+#include "common/http/server.h"
+#include "common/listen.h"
 #include "common/log.h"
 #include "gateway/admission.h"
 #include "gateway/answer.h"
 #include "gateway/ingest.h"
-#include "gateway/slow_body.h"
 
 enum {
     BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
@@ -29,11 +28,11 @@ enum {
     QUEUE = 2048,           /* connections that wait for a thread: slow ones in front of them are cut within a second */
     BODY_GRACE_MS = 2000,   /* until a body has begun to come; from then on it must come at BODY_BYTES_PER_MS */
     BODY_PRESSED_MS = 1500, /* less of that while others wait for a thread */
-    BODY_BYTES_PER_MS = 128, /* 1 Mbit/s: 1 MiB just fits the deadline */
-    SLACK_MS = 500,          /* the relay answers at the deadline; this is for when it cannot */
-    RETRY_MS = 1000,         /* told to clients where nobody knows better */
+    BODY_BYTES_PER_MS = 128,  /* 1 Mbit/s: 1 MiB just fits the deadline */
+    SLACK_MS = 500,           /* the relay answers at the deadline; this is for when it cannot */
+    RETRY_MS = 1000,          /* told to clients where nobody knows better */
+    WRITE_TIMEOUT_MS = 10000, /* for a client that does not read a page */
     READ_STEP = 16384,
-    LATER = 200, /* for civetweb, which only logs it: answered, or going to be */
 };
 
 static const char path[] = "/v1/pcs/submit";
@@ -43,10 +42,8 @@ static const char too_large[] = "the body may have at most 1048576 bytes";
 
 struct flk_http_door {
     flk_gateway_t *gateway;
-    struct mg_context *context;
-    unsigned port;
+    flk_http_server_t *server;
     flk_admin_t *admin;
-    flk_slow_body_t *slow_body;
 };
 
 /* ---- answering ---- */
@@ -75,19 +72,16 @@ static void send_later(flk_http_exchange_t *exchange, const flk_answer_t *answer
     flk_http_exchange_answer(exchange, &printed);
 }
 
-/* A request that is no submission: its body was not read, or not in full. What follows on the connection may be the
- * rest of it, so it is closed. */
-static int refuse(struct mg_connection *connection, const flk_http_door_t *door, uint16_t status, const char *detail,
-                  const char *allow) {
+/* A request that is no submission. Where its body was not read in full, the connection is closed. */
+static void refuse(flk_http_request_t *request, const flk_http_door_t *door, uint16_t status, const char *detail) {
     flk_answer_t answer;
     flk_counter_add(door->gateway->metrics.http_refused, 1);
     flk_answer_init_problem(&answer, status, "", detail, RETRY_MS);
     char text[FLK_ANSWER_BYTES];
     flk_http_answer_t printed = print(&answer, text);
-    printed.allow = allow;
+    printed.accept_encoding = status == 415 ? "identity" : NULL;
     printed.close = true;
-    flk_http_send(connection, &printed);
-    return status;
+    flk_http_send(request, &printed);
 }
 
 /* ---- reading the body ---- */
@@ -96,12 +90,6 @@ typedef struct body {
     char *text; /* heap */
     size_t bytes;
 } body_t;
-
-/* Who watches over the reading. */
-typedef struct slow {
-    flk_slow_body_t *watch;
-    flk_body_slot_t *slot;
-} slow_t;
 
 /* A chunked body grows by doubling. */
 static bool make_room(body_t *body, size_t *room) {
@@ -117,29 +105,20 @@ static bool make_room(body_t *body, size_t *room) {
     return true;
 }
 
-/* `announced` < 0: chunked. FLK_E_TOO_LARGE, FLK_E_CLOSED (cut off, malformed, or too slow), FLK_E_NOMEM; body->text is
- * the caller's to free in any case. */
-static flk_err_t read_body(struct mg_connection *connection, long long announced, const slow_t *slow, body_t *body) {
-    bool chunked = announced < 0;
-    size_t room = chunked ? READ_STEP : (size_t)announced + 1;
+/* FLK_E_TOO_LARGE, FLK_E_NOMEM, and those of flk_http_request_body; body->text is the caller's to free in any case. */
+static flk_err_t read_body(flk_http_request_t *request, body_t *body) {
+    const flk_http_head_t *head = flk_http_request_head(request);
+    size_t room = head->chunked ? READ_STEP : (size_t)head->length + 2;
     *body = (body_t){.text = malloc(room)};
-    if (body->text == NULL) {
-        return FLK_E_NOMEM;
-    }
-    while (chunked || body->bytes < (size_t)announced) {
-        if (!make_room(body, &room)) {
+    for (size_t got = 1; got > 0;) {
+        if (body->text == NULL || !make_room(body, &room)) {
             return FLK_E_NOMEM;
         }
-        size_t wanted = room - body->bytes - 1, allowed = FLK_PCS_BODY_BYTES_MAX + 1 - body->bytes;
-        int got = mg_read(connection, body->text + body->bytes, wanted < allowed ? wanted : allowed);
-        if (got == 0 && chunked) {
-            break;
+        flk_err_t err = flk_http_request_body(request, body->text + body->bytes, room - body->bytes - 1, &got);
+        if (err != FLK_OK) {
+            return err;
         }
-        if (got <= 0) {
-            return FLK_E_CLOSED;
-        }
-        body->bytes += (size_t)got;
-        flk_slow_body_progress(slow->watch, slow->slot, body->bytes);
+        body->bytes += got;
         if (body->bytes > FLK_PCS_BODY_BYTES_MAX) {
             return FLK_E_TOO_LARGE;
         }
@@ -155,7 +134,19 @@ static bool is_json(const char *type) {
     if (type == NULL || strncasecmp(type, json, len) != 0) {
         return false;
     }
-    return type[len] == '\0' || type[len] == ';' || type[len] == ' ';
+    size_t blanks = strspn(type + len, " \t");
+    return type[len + blanks] == '\0' || type[len + blanks] == ';';
+}
+
+/* A body that is coded in some way would be stored and signed as it is. */
+static bool is_identity(const flk_http_head_t *head) {
+    for (unsigned i = 0; i < head->fields_len; i++) {
+        if (strcasecmp(head->fields[i].name, "Content-Encoding") == 0 &&
+            strcasecmp(head->fields[i].value, "identity") != 0 && head->fields[i].value[0] != '\0') {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- one submission ---- */
@@ -213,130 +204,115 @@ static void submit(flk_gateway_t *gateway, flk_http_exchange_t *exchange, body_t
     flk_ingest_start(gateway, submission, NULL);
 }
 
-/* An HTTP/1.0 client cannot have meant it (RFC 9110, section 10.1.1). */
-static bool expects_continue(struct mg_connection *connection, const struct mg_request_info *request) {
-    const char *expect = mg_get_header(connection, "Expect");
-    return expect != NULL && strcasecmp(expect, "100-continue") == 0 && strcmp(request->http_version, "1.0") != 0;
-}
-
-static int read_and_submit(struct mg_connection *connection, flk_http_door_t *door, uint64_t began_ns) {
-    const struct mg_request_info *request = mg_get_request_info(connection);
-    body_t body;
-    slow_t slow = {door->slow_body, flk_slow_body_begin(door->slow_body, request->remote_addr, request->remote_port)};
-    flk_err_t err = read_body(connection, request->content_length, &slow, &body);
-    flk_slow_body_end(slow.slot);
-    flk_http_exchange_t *exchange = err == FLK_OK ? flk_http_exchange_open(connection) : NULL;
-    if (exchange != NULL) {
-        submit(door->gateway, exchange, &body, began_ns);
-        flk_http_exchange_leave(exchange, connection);
-        return LATER;
-    }
-    free(body.text);
+static void refuse_body(flk_http_request_t *request, const flk_http_door_t *door, flk_err_t err) {
     switch (err) {
     case FLK_OK:
-        return refuse(connection, door, 503, "too many requests at once", NULL);
+        refuse(request, door, 503, "too many requests at once");
+        break;
     case FLK_E_TOO_LARGE:
-        return refuse(connection, door, 413, too_large, NULL);
+        refuse(request, door, 413, too_large);
+        break;
     case FLK_E_NOMEM:
-        return refuse(connection, door, 503, "out of memory", NULL);
+        refuse(request, door, 503, "out of memory");
+        break;
+    case FLK_E_TIMEOUT:
+        refuse(request, door, 408, "the body came too slowly");
+        break;
+    case FLK_E_INVALID:
+        refuse(request, door, 400, "the chunks of the body are malformed");
+        break;
     default:
-        return refuse(connection, door, 400, "the body did not come in full in time", NULL);
+        refuse(request, door, 400, "the connection ended before the body did");
+        break;
     }
 }
 
-static int on_submit(struct mg_connection *connection, void *arg) {
+static void read_and_submit(flk_http_request_t *request, flk_http_door_t *door, uint64_t began_ns) {
+    body_t body;
+    flk_err_t err = read_body(request, &body);
+    flk_http_exchange_t *exchange = err == FLK_OK ? flk_http_request_detach(request) : NULL;
+    if (exchange != NULL) {
+        submit(door->gateway, exchange, &body, began_ns);
+        return;
+    }
+    free(body.text);
+    refuse_body(request, door, err);
+}
+
+static void on_submit(flk_http_request_t *request, void *arg) {
     flk_http_door_t *door = arg;
-    const struct mg_request_info *request = mg_get_request_info(connection);
+    const flk_http_head_t *head = flk_http_request_head(request);
     uint64_t began_ns = flk_mono_ns();
-    if (strcmp(request->local_uri, path) != 0) { /* civetweb also gives us what lies below our path */
-        return refuse(connection, door, 404, no_such_page, NULL);
+    if (!is_json(flk_http_head_field(head, "Content-Type"))) {
+        refuse(request, door, 415, "the media type must be application/json");
+    } else if (!is_identity(head)) {
+        refuse(request, door, 415, "the body must not be encoded");
+    } else if (!head->has_length) {
+        refuse(request, door, 411, "Content-Length or chunks must tell the length of the body");
+    } else if (head->length > FLK_PCS_BODY_BYTES_MAX) {
+        refuse(request, door, 413, too_large);
+    } else {
+        read_and_submit(request, door, began_ns);
     }
-    if (strcmp(request->request_method, "POST") != 0) {
-        return refuse(connection, door, 405, "PCS are submitted by POST", "POST");
-    }
-    if (!is_json(mg_get_header(connection, "Content-Type"))) {
-        return refuse(connection, door, 415, "the media type must be application/json", NULL);
-    }
-    if (request->content_length > FLK_PCS_BODY_BYTES_MAX) {
-        return refuse(connection, door, 413, too_large, NULL);
-    }
-    if (expects_continue(connection, request)) {
-        mg_printf(connection, "HTTP/1.1 100 Continue\r\n\r\n");
-    }
-    return read_and_submit(connection, door, began_ns);
-}
-
-static int on_other(struct mg_connection *connection, void *arg) {
-    return refuse(connection, arg, 404, no_such_page, NULL);
 }
 
 /* ---- start and stop ---- */
 
 static void warn_beyond_loopback(const flk_settings_t *settings) {
-    const char *listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
-    bool loopback =
-        strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]", 5) == 0 || strncmp(listen, "localhost:", 10) == 0;
-    if (!loopback && !flk_settings_bool(settings, FLK_SET_HTTP_BEHIND_PROXY)) {
-        char shown[128];
-        flk_address_show(listen, shown, sizeof shown);
+    const char *text = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
+    flk_listen_t listen;
+    bool beyond = flk_listen_parse(text, &listen, NULL) == FLK_OK && !flk_listen_is_loopback(&listen);
+    if (beyond && !flk_settings_bool(settings, FLK_SET_HTTP_BEHIND_PROXY)) {
+        char shown[FLK_LISTEN_TEXT_BYTES];
+        flk_address_show(text, shown, sizeof shown);
         flk_log(FLK_LOG_WARN, "http_without_tls", FLK_S("listen", shown),
                 FLK_S("do", "put a proxy that ends TLS in front and set FLK_HTTP_BEHIND_PROXY=1"));
     }
 }
 
-static bool is_pressed(const void *context) {
-    return flk_http_is_pressed(context);
+static flk_err_t start_admin(flk_http_door_t *door) {
+    flk_gateway_t *gateway = door->gateway;
+    const flk_admin_options_t options = {.metrics = gateway->registry,
+                                         .ready = flk_gateway_ready,
+                                         .ready_arg = gateway,
+                                         .user = flk_settings_str(gateway->settings, FLK_SET_METRICS_USER),
+                                         .pass = flk_settings_str(gateway->settings, FLK_SET_METRICS_PASS)};
+    return flk_admin_new(&options, &door->admin);
 }
 
-static flk_err_t attach(struct mg_context *context, void *arg) {
-    flk_http_door_t *door = arg;
+static flk_err_t start_server(flk_http_door_t *door, char *errmsg) {
     const flk_settings_t *settings = door->gateway->settings;
-    struct mg_server_port bound = {0};
-    (void)!mg_get_server_ports(context, 1, &bound);
-    const flk_slow_body_options_t slow = {.bodies_max = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS),
-                                          .port = bound.port,
-                                          .deadline_ms = BODY_DEADLINE_MS,
-                                          .grace_ms = BODY_GRACE_MS,
-                                          .pressed_ms = BODY_PRESSED_MS,
-                                          .bytes_per_ms = BODY_BYTES_PER_MS,
-                                          .pressed = is_pressed,
-                                          .arg = context};
-    flk_err_t err = flk_slow_body_start(&slow, &door->slow_body, NULL);
-    if (err != FLK_OK) {
-        return err;
-    }
-    mg_set_request_handler(context, path, on_submit, door);
-    mg_set_request_handler(context, "**", on_other, door);
-    err = flk_admin_attach(context,
-                           &(flk_admin_options_t){.metrics = door->gateway->registry,
-                                                  .ready = flk_gateway_ready,
-                                                  .ready_arg = door->gateway,
-                                                  .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
-                                                  .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS)},
-                           &door->admin);
-    if (err != FLK_OK) {
-        flk_slow_body_relax(door->slow_body); /* the context ends now */
-    }
-    return err;
+    flk_http_route_t routes[FLK_ADMIN_ROUTES + 1];
+    flk_admin_routes(door->admin, routes);
+    routes[FLK_ADMIN_ROUTES] = (flk_http_route_t){path, "POST", on_submit, door};
+    const flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
+                                        .threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS),
+                                        .spare_threads = SPARE_THREADS,
+                                        .queue = QUEUE,
+                                        .per_address_max =
+                                            (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_PER_ADDRESS),
+                                        .write_timeout_ms = WRITE_TIMEOUT_MS,
+                                        .keep_alive_ms = IDLE_MS,
+                                        .body_deadline_ms = BODY_DEADLINE_MS,
+                                        .body_grace_ms = BODY_GRACE_MS,
+                                        .body_pressed_ms = BODY_PRESSED_MS,
+                                        .body_bytes_per_ms = BODY_BYTES_PER_MS,
+                                        .routes = routes,
+                                        .routes_len = FLK_COUNT_OF(routes),
+                                        .not_found = no_such_page,
+                                        .metrics = door->gateway->registry,
+                                        .refused = door->gateway->metrics.http_refused};
+    return flk_http_start(&options, &door->server, errmsg);
 }
 
 flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg) {
-    const flk_settings_t *settings = gateway->settings;
     flk_http_door_t *mine = flk_start_alloc(sizeof *mine);
     mine->gateway = gateway;
-    warn_beyond_loopback(settings);
-    unsigned threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS);
-    flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
-                                  .threads = threads,
-                                  .spare_threads = SPARE_THREADS,
-                                  .queue = QUEUE,
-                                  .per_address_max = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_PER_ADDRESS),
-                                  .metrics = gateway->registry,
-                                  .request_timeout_ms = BODY_DEADLINE_MS,
-                                  .keep_alive_ms = IDLE_MS,
-                                  .attach = attach,
-                                  .attach_arg = mine};
-    flk_err_t err = flk_http_start(&options, &mine->context, &mine->port, errmsg);
+    warn_beyond_loopback(gateway->settings);
+    flk_err_t err = start_admin(mine);
+    if (err == FLK_OK) {
+        err = start_server(mine, errmsg);
+    }
     if (err != FLK_OK) {
         flk_errmsg_prefix(errmsg, "FLK_HTTP_LISTEN");
         flk_http_door_stop(&mine);
@@ -346,7 +322,7 @@ flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, ch
 }
 
 unsigned flk_http_door_port(const flk_http_door_t *door) {
-    return door->port;
+    return flk_http_port(door->server);
 }
 
 void flk_http_door_stop(flk_http_door_t **door) {
@@ -355,9 +331,7 @@ void flk_http_door_stop(flk_http_door_t **door) {
     if (mine == NULL) {
         return;
     }
-    flk_slow_body_relax(mine->slow_body);
-    flk_http_stop(&mine->context);
-    flk_slow_body_stop(&mine->slow_body);
+    flk_http_stop(&mine->server);
     flk_admin_stop(&mine->admin);
     free(mine);
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The pages that every daemon has: /healthz, /readyz, /metrics. On a listener of their own (broker, worker) or added
- * to a civetweb context that exists (gateway). */
+/* The pages that every daemon has: /healthz, /health, /readyz, /metrics. They have a server of their own (broker,
+ * worker) or are routes of another one (gateway). */
 #ifndef FLK_COMMON_HTTP_ADMIN_H
 #define FLK_COMMON_HTTP_ADMIN_H
 
 #include "common/err.h"
-#include "common/http/http.h"
+#include "common/http/server.h"
 #include "common/metrics.h"
-
-struct mg_context;
 
 typedef struct flk_admin flk_admin_t; /* Opaque. */
 
@@ -22,13 +20,17 @@ typedef struct flk_admin_options {
     const char *user, *pass; /* Basic Auth for /metrics; both "" = open. Compared in constant time. Copied. */
 } flk_admin_options_t;
 
-/* Listens on "host:port" (port 0 picks a free one, see flk_admin_port). "off" gives FLK_OK and NULL. Errors:
- * FLK_E_CONFIG with "cannot listen on HOST:PORT: …" in errmsg. Caller frees with flk_admin_stop. */
+/* Starts a server with the pages; "off" gives FLK_OK and NULL. Errors: FLK_E_CONFIG "cannot listen on HOST:PORT: …".
+ * Caller frees with flk_admin_stop. */
 FLK_MUST_CHECK flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options, flk_admin_t **admin,
                                          char *errmsg);
-/* Adds the pages to `context`; stop it before flk_admin_stop. Errors: FLK_E_NOMEM. */
-FLK_MUST_CHECK flk_err_t flk_admin_attach(struct mg_context *context, const flk_admin_options_t *options,
-                                          flk_admin_t **admin);
+
+/* For a server that has routes of its own: the pages, to be copied into its options. Stop that server before
+ * flk_admin_stop. Errors: FLK_E_NOMEM. */
+enum { FLK_ADMIN_ROUTES = 4 };
+FLK_MUST_CHECK flk_err_t flk_admin_new(const flk_admin_options_t *options, flk_admin_t **admin);
+void flk_admin_routes(flk_admin_t *admin, flk_http_route_t routes[FLK_ADMIN_ROUTES]);
+
 void flk_admin_stop(flk_admin_t **admin);
 unsigned flk_admin_port(const flk_admin_t *admin);
 

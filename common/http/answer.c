@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers. A client that is gone makes a write fail, which nobody needs to know: the record's life does not depend on it. */
-#include "common/http/http.h"
+#include "common/http/answer.h"
 
-#include <civetweb.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/escape.h"
-#include "common/http/exchange.h"
 #include "common/number.h"
 
 enum { HEAD_BYTES = FLK_HTTP_HEAD_BYTES };
@@ -91,7 +88,7 @@ static const char *print_date(void) {
     return date;
 }
 
-static size_t print_head(char head[HEAD_BYTES], const flk_http_answer_t *answer) {
+size_t flk_http_print_head(const flk_http_answer_t *answer, char head[HEAD_BYTES]) {
     size_t len = append_number(head, append(head, 0, "HTTP/1.1 "), (size_t)answer->status);
     len = append_header(head, len, " ", flk_http_status_text(answer->status));
     len = append_header(head, len, "Date: ", print_date());
@@ -107,6 +104,9 @@ static size_t print_head(char head[HEAD_BYTES], const flk_http_answer_t *answer)
     if (answer->authenticate != NULL) {
         len = append_header(head, len, "WWW-Authenticate: ", answer->authenticate);
     }
+    if (answer->accept_encoding != NULL) {
+        len = append_header(head, len, "Accept-Encoding: ", answer->accept_encoding);
+    }
     if (answer->close) {
         len = append_header(head, len, "Connection: ", "close");
     }
@@ -115,27 +115,9 @@ static size_t print_head(char head[HEAD_BYTES], const flk_http_answer_t *answer)
 
 size_t flk_http_print(const flk_http_answer_t *answer, char message[FLK_HTTP_MESSAGE_BYTES]) {
     FLK_ASSERT(answer->body_bytes <= FLK_HTTP_SMALL_BODY_BYTES);
-    size_t len = print_head(message, answer);
+    size_t len = flk_http_print_head(answer, message);
     memcpy(message + len, answer->body, answer->body_bytes);
     return len + answer->body_bytes;
-}
-
-static bool is_head(const struct mg_connection *connection) {
-    const struct mg_request_info *request = mg_get_request_info(connection);
-    return request != NULL && request->request_method != NULL && strcmp(request->request_method, "HEAD") == 0;
-}
-
-void flk_http_send(struct mg_connection *connection, const flk_http_answer_t *answer) {
-    if (answer->close) {
-        mg_disable_keep_alive(connection);
-    }
-    char message[FLK_HTTP_MESSAGE_BYTES];
-    bool whole = answer->body_bytes <= FLK_HTTP_SMALL_BODY_BYTES && !is_head(connection);
-    size_t len = whole ? flk_http_print(answer, message) : print_head(message, answer);
-    mg_write(connection, message, len);
-    if (!whole && !is_head(connection)) {
-        mg_write(connection, answer->body, answer->body_bytes);
-    }
 }
 
 /* Appends `text` escaped, always leaving `reserve` bytes. */
@@ -171,15 +153,4 @@ size_t flk_http_problem(char *out, size_t out_bytes, int status, const char *tit
     len = append_literal(out, len, "\"}");
     out[len] = '\0';
     return len;
-}
-
-void flk_http_send_problem(struct mg_connection *connection, const flk_http_answer_t *answer, const char *detail,
-                           const char *field) {
-    char body[FLK_HTTP_PROBLEM_BYTES];
-    flk_http_answer_t problem = *answer;
-    problem.content_type = flk_http_problem_type;
-    problem.body = body;
-    problem.body_bytes =
-        flk_http_problem(body, sizeof body, answer->status, flk_http_status_text(answer->status), detail, field);
-    flk_http_send(connection, &problem);
 }

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* 1. begin: the thread that read the request opens the exchange; parted, it goes back to civetweb.
- * 2. answer: whoever has the answer prints it, and sends it if parted, with one send that does not block.
- * 3. All of it went out: closed. Not parted: its thread sends it, in leave.
+/* 1. begin: the thread that read the request opens the exchange and reads on.
+ * 2. answer: the thread that has the answer prints it and sends it, with one send that does not block.
+ * 3. All of it went out: closed.
  *
  * What may go wrong, and what is done:
- *   the client reads too slowly   what the socket did not take is kept; tick sends it once there is room, and ends the connection
- *                                 after a while. Nobody else waits for it
- *   the client is gone            the answer is dropped, the thread sees the end of the connection by itself
+ *   the client reads too slowly   what the socket did not take is kept; tick sends it once there is room, and ends
+ *                                 the connection after a while. No other client waits for it
+ *   the client is gone            the answer is dropped; the connection's thread sees the end of the connection by
+ *                                 itself
  *   nobody answers                tick does, with a 503, at the limit that the handler set
  *   out of memory for a rest      the connection is ended: half an answer must not be taken for one */
 #include "common/http/exchange.h"
 #include "common/thread.h"
 
-#include <civetweb.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { READER_MS_MAX = 10000 }; /* as long as civetweb waits for who does not read */
+enum { READER_MS_MAX = 10000 }; /* as long as civetweb waits for a client that does not read */
 
 void flk_http_exchange_init(flk_http_exchange_t *exchange, flk_http_answered_fn *answered) {
     *exchange = (flk_http_exchange_t){.fd = -1, .answered = answered};
@@ -32,20 +32,14 @@ void flk_http_exchange_fini(flk_http_exchange_t *exchange) {
     pthread_mutex_destroy(&exchange->lock);
 }
 
-void flk_http_exchange_socket(flk_http_exchange_t *exchange, int fd) {
+void flk_http_exchange_begin(flk_http_exchange_t *exchange, int fd, bool close) {
     pthread_mutex_lock(&exchange->lock);
-    exchange->fd = fd;
-    pthread_mutex_unlock(&exchange->lock);
-}
-
-bool flk_http_exchange_begin(flk_http_exchange_t *exchange) {
-    pthread_mutex_lock(&exchange->lock);
-    FLK_ASSERT(exchange->state == FLK_EXCHANGE_CLOSED);
+    FLK_ASSERT(exchange->state == FLK_EXCHANGE_CLOSED && fd >= 0);
     exchange->state = FLK_EXCHANGE_OPEN;
+    exchange->fd = fd;
+    exchange->close = close;
     exchange->overdue = NULL;
-    bool parted = exchange->parted = exchange->fd >= 0;
     pthread_mutex_unlock(&exchange->lock);
-    return parted;
 }
 
 void flk_http_exchange_limit(flk_http_exchange_t *exchange, uint64_t until_ms, const char *why,
@@ -77,11 +71,11 @@ static size_t send_some(int fd, const char *data, size_t bytes) {
     return sent >= 0 ? (size_t)sent : errno == EAGAIN || errno == EWOULDBLOCK ? 0 : bytes;
 }
 
-static void end(flk_http_exchange_t *exchange) {
+static void close_exchange(flk_http_exchange_t *exchange) {
     free(exchange->rest);
     exchange->rest = NULL;
     exchange->state = FLK_EXCHANGE_CLOSED;
-    exchange->answered(exchange, exchange->parted);
+    exchange->answered(exchange);
     pthread_cond_signal(&exchange->over); /* no system call while nobody waits */
 }
 
@@ -96,20 +90,18 @@ static bool keep_rest(flk_http_exchange_t *exchange, const char *data, size_t by
 
 static void take_answer(flk_http_exchange_t *exchange, const flk_http_answer_t *answer) {
     char message[FLK_HTTP_MESSAGE_BYTES];
-    size_t bytes = flk_http_print(answer, message);
-    size_t sent = exchange->parted ? send_some(exchange->fd, message, bytes) : 0;
+    flk_http_answer_t mine = *answer;
+    mine.close = exchange->close;
+    size_t bytes = flk_http_print(&mine, message);
+    size_t sent = send_some(exchange->fd, message, bytes);
     exchange->overdue = NULL;
     exchange->state = FLK_EXCHANGE_ANSWERED;
     exchange->until_ms = flk_mono_ms() + READER_MS_MAX;
-    if (!exchange->parted) {
-        (void)!keep_rest(exchange, message, bytes); /* without one its thread ends the connection */
-        exchange->answered(exchange, false);
-        pthread_cond_signal(&exchange->over);
-    } else if (sent == bytes) {
-        end(exchange);
+    if (sent == bytes) {
+        close_exchange(exchange);
     } else if (!keep_rest(exchange, message + sent, bytes - sent)) {
         shutdown(exchange->fd, SHUT_RDWR);
-        end(exchange);
+        close_exchange(exchange);
     }
 }
 
@@ -119,28 +111,6 @@ void flk_http_exchange_answer(flk_http_exchange_t *exchange, const flk_http_answ
     FLK_ASSERT(exchange->state == FLK_EXCHANGE_OPEN);
     take_answer(exchange, answer);
     pthread_mutex_unlock(&exchange->lock);
-}
-
-void flk_http_exchange_leave(flk_http_exchange_t *exchange, struct mg_connection *connection) {
-    pthread_mutex_lock(&exchange->lock);
-    if (exchange->parted) { /* stays as it is until this thread begins the next one */
-        pthread_mutex_unlock(&exchange->lock);
-        return;
-    }
-    while (exchange->state != FLK_EXCHANGE_ANSWERED) {
-        pthread_cond_wait(&exchange->over, &exchange->lock);
-    }
-    char *rest = exchange->rest;
-    size_t bytes = exchange->rest_bytes;
-    exchange->rest = NULL;
-    exchange->state = FLK_EXCHANGE_CLOSED;
-    pthread_mutex_unlock(&exchange->lock);
-    if (rest == NULL) {
-        mg_disable_keep_alive(connection);
-    } else {
-        mg_write(connection, rest, bytes);
-    }
-    free(rest);
 }
 
 /* ---- now and then ---- */
@@ -163,20 +133,21 @@ static bool send_rest(flk_http_exchange_t *exchange, uint64_t now_ms) {
         shutdown(exchange->fd, SHUT_RDWR);
     }
     if (in_vain || exchange->rest_bytes == 0) {
-        end(exchange);
+        close_exchange(exchange);
     }
     return in_vain;
 }
 
-bool flk_http_exchange_tick(flk_http_exchange_t *exchange, uint64_t now_ms) {
+flk_http_exchange_news_t flk_http_exchange_tick(flk_http_exchange_t *exchange, uint64_t now_ms) {
     bool in_vain = false;
     pthread_mutex_lock(&exchange->lock);
     if (exchange->state == FLK_EXCHANGE_OPEN && exchange->overdue != NULL && now_ms >= exchange->until_ms &&
         exchange->overdue(exchange->arg)) {
         answer_overdue(exchange);
-    } else if (exchange->state == FLK_EXCHANGE_ANSWERED && exchange->parted) {
+    } else if (exchange->state == FLK_EXCHANGE_ANSWERED) {
         in_vain = send_rest(exchange, now_ms);
     }
+    bool closed = exchange->state == FLK_EXCHANGE_CLOSED;
     pthread_mutex_unlock(&exchange->lock);
-    return in_vain;
+    return in_vain ? FLK_EXCHANGE_IN_VAIN : closed ? FLK_EXCHANGE_NONE : FLK_EXCHANGE_PENDING;
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection's request whose answer another thread has. What a handler does with it is in http.h; here is what the server does.
+/* One connection's request whose answer another thread has.
  *
  *     CLOSED ──begin──▶ OPEN ──answer──▶ ANSWERED ──▶ CLOSED
  *                        └──────all of it went out at once──▲
  *
- * A connection whose socket is known is *parted* from the thread that read the request: that goes back to civetweb and waits for the
- * next request, and whoever has the answer sends it. So a request costs one sleep of its thread, not two. As long as the socket is
- * not known the thread waits in flk_http_exchange_leave and sends the answer itself.
+ * An exchange is *detached* from the thread that read the request: that thread goes back and reads the next request,
+ * and the thread that has the answer sends it. So a request costs one sleep of its connection's thread, not two.
  *
- * At most one is open on a connection, so answers keep the order of requests: before the thread looks at the next one, writes
- * anything or closes the socket it waits in flk_http_exchange_await. For that long, too, the descriptor stays this connection's. */
+ * At most one exchange is open on a connection, so answers keep the order of requests: before the connection's thread
+ * acts on the next request, writes anything or closes the socket, it waits in flk_http_exchange_await. Until then the
+ * descriptor stays this connection's. */
 #ifndef FLK_COMMON_HTTP_EXCHANGE_H
 #define FLK_COMMON_HTTP_EXCHANGE_H
 
 #include <pthread.h>
 
-#include "common/http/http.h"
+#include "common/http/answer.h"
 
 typedef enum flk_http_exchange_state {
     FLK_EXCHANGE_CLOSED,
@@ -23,19 +23,24 @@ typedef enum flk_http_exchange_state {
     FLK_EXCHANGE_ANSWERED
 } flk_http_exchange_state_t;
 
-/* A request was answered, `parted` or not: its place among those that are taken up is free. Called with the lock held. */
-typedef void flk_http_answered_fn(flk_http_exchange_t *exchange, bool parted);
+typedef struct flk_http_exchange flk_http_exchange_t;
+
+/* The request is answered: its place among those that are taken up is free. Called with the lock held. */
+typedef void flk_http_answered_fn(flk_http_exchange_t *exchange);
+
+/* Whether the server shall answer, since nobody else will. Must not block. */
+typedef bool flk_http_overdue_fn(void *arg);
 
 struct flk_http_exchange {
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t over;  /* the state is not what its thread waits for to end */
+    pthread_cond_t over;  /* the state is CLOSED */
     flk_http_exchange_state_t state;
-    int fd; /* -1: not known */
-    bool parted;
+    int fd;     /* of the connection, while the state is not CLOSED */
+    bool close; /* the answer is the connection's last */
     flk_http_answered_fn *answered;
-    char *rest; /* ANSWERED: what is still to be sent; heap */
+    char *rest; /* ANSWERED: the bytes that the socket did not take yet; heap */
     size_t rest_bytes;
-    uint64_t until_ms; /* OPEN: overdue; ANSWERED: no more patience with who does not read */
+    uint64_t until_ms; /* OPEN: overdue; ANSWERED: end of patience with a client that does not read */
     const char *why;
     flk_http_overdue_fn *overdue; /* NULL: never */
     void *arg;
@@ -45,20 +50,29 @@ struct flk_http_exchange {
 void flk_http_exchange_init(flk_http_exchange_t *exchange, flk_http_answered_fn *answered);
 void flk_http_exchange_fini(flk_http_exchange_t *exchange);
 
-/* The connection's socket; -1 when there is none (any more). Must not be given for another connection's: bytes would go there. */
-void flk_http_exchange_socket(flk_http_exchange_t *exchange, int fd);
-/* Opens it. True: parted. Its own thread. */
-FLK_MUST_CHECK bool flk_http_exchange_begin(flk_http_exchange_t *exchange);
-/* Sleeps until it is closed. Its own thread; not long: an answer comes by its limit. */
-void flk_http_exchange_await(flk_http_exchange_t *exchange);
-/* Now and then: answers what is overdue, sends what did not go out at once. True: the client did not take its answer in time, and its
- * connection was ended. Never blocks. */
-FLK_MUST_CHECK bool flk_http_exchange_tick(flk_http_exchange_t *exchange, uint64_t now_ms);
+/* Opens it on the connection's own socket. The connection's thread. */
+void flk_http_exchange_begin(flk_http_exchange_t *exchange, int fd, bool close);
 
-/* ---- http.c ---- */
-/* A whole answer as it goes over the wire; body_bytes <= FLK_HTTP_SMALL_BODY_BYTES. Returns its bytes. */
-enum { FLK_HTTP_HEAD_BYTES = 768, FLK_HTTP_SMALL_BODY_BYTES = 4096 };
-enum { FLK_HTTP_MESSAGE_BYTES = FLK_HTTP_HEAD_BYTES + FLK_HTTP_SMALL_BODY_BYTES };
-size_t flk_http_print(const flk_http_answer_t *answer, char message[FLK_HTTP_MESSAGE_BYTES]);
+/* If unanswered at `until_ms` (monotonic), calls `overdue` every 100 ms or so. On true the server sends a 503 with
+ * `why` (kept), and the caller must not answer. `overdue` is never called after flk_http_exchange_answer has
+ * returned. */
+void flk_http_exchange_limit(flk_http_exchange_t *exchange, uint64_t until_ms, const char *why,
+                             flk_http_overdue_fn *overdue, void *arg);
+
+/* Prints and sends the answer; its body has at most FLK_HTTP_SMALL_BODY_BYTES, and `close` is the exchange's to
+ * decide. Any thread, exactly once; never blocks. The exchange must not be touched afterwards. */
+void flk_http_exchange_answer(flk_http_exchange_t *exchange, const flk_http_answer_t *answer);
+
+/* Sleeps until it is CLOSED. The connection's thread; not long: an answer comes by its limit. */
+void flk_http_exchange_await(flk_http_exchange_t *exchange);
+
+typedef enum flk_http_exchange_news {
+    FLK_EXCHANGE_NONE,    /* it is closed */
+    FLK_EXCHANGE_PENDING, /* not yet */
+    FLK_EXCHANGE_IN_VAIN  /* the client did not take its answer in time, and its connection was ended */
+} flk_http_exchange_news_t;
+
+/* The watch: answers what is overdue, sends what did not go out at once. Never blocks. */
+FLK_MUST_CHECK flk_http_exchange_news_t flk_http_exchange_tick(flk_http_exchange_t *exchange, uint64_t now_ms);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <check.h>
-#include <civetweb.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -130,6 +129,14 @@ START_TEST(test_admin_metrics_open) {
 }
 END_TEST
 
+/* /health says OK to whoever asks the way of the playbook. */
+START_TEST(test_admin_health) {
+    start("", "");
+    ck_assert_int_eq(ask("GET", "/health", ""), 200);
+    ck_assert_str_eq(body(), "OK");
+}
+END_TEST
+
 /* HEAD announces the length and sends no body. */
 START_TEST(test_admin_head) {
     start("", "");
@@ -181,7 +188,7 @@ START_TEST(test_admin_refuses) {
 }
 END_TEST
 
-/* What civetweb refuses by itself looks like our refusals and does not repeat the request. */
+/* A refused request is not repeated in the answer. */
 START_TEST(test_admin_malformed_request) {
     start("", "");
     ck_assert_int_eq(talk_to(flk_admin_port(admin), "alice@example.com\r\n\r\n"), 400);
@@ -197,7 +204,7 @@ START_TEST(test_admin_cannot_listen) {
     snprintf(taken, sizeof taken, "127.0.0.1:%u", flk_admin_port(admin));
     flk_admin_t *second = NULL;
     flk_admin_options_t made = options("", "");
-    ck_assert_int_eq(flk_admin_start(taken, &made, &second, errmsg), FLK_E_CONFIG);
+    ck_assert_int_eq(flk_admin_start(taken, &made, &second, errmsg), FLK_E_LOCKED);
     snprintf(line, sizeof line, "cannot listen on %s: Address already in use", taken);
     ck_assert_str_eq(errmsg, line);
     ck_assert_ptr_null(second);
@@ -214,32 +221,41 @@ START_TEST(test_admin_off) {
 }
 END_TEST
 
-/* The pages can be added to a server that has pages of its own. */
-START_TEST(test_admin_attach) {
-    struct mg_context *context;
-    unsigned port;
-    flk_http_options_t http = {.listen = "127.0.0.1:0", .threads = 2, .queue = 4, .request_timeout_ms = 5000};
-    ck_assert_msg(flk_http_start(&http, &context, &port, errmsg) == FLK_OK, "%s", errmsg);
+/* The pages can be routes of a server that has routes of its own, beside a second server of the same process. */
+START_TEST(test_admin_routes) {
+    flk_http_server_t *server;
+    flk_http_route_t routes[FLK_ADMIN_ROUTES];
+    flk_admin_t *pages;
     flk_admin_options_t made = options("", "");
-    ck_assert_int_eq(flk_admin_attach(context, &made, &admin), FLK_OK);
-    ck_assert_int_eq(talk_to(port, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
-    flk_http_stop(&context);
-    ck_assert_ptr_null(context);
+    start("", "");
+    ck_assert_int_eq(flk_admin_new(&made, &pages), FLK_OK);
+    flk_admin_routes(pages, routes);
+    flk_http_options_t http = {.listen = "127.0.0.1:0",
+                               .threads = 2,
+                               .queue = 4,
+                               .write_timeout_ms = 5000,
+                               .routes = routes,
+                               .routes_len = FLK_ADMIN_ROUTES};
+    ck_assert_msg(flk_http_start(&http, &server, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_int_eq(talk_to(flk_http_port(server), "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+    flk_http_stop(&server);
+    ck_assert_ptr_null(server);
+    flk_admin_stop(&pages);
+    ck_assert_int_eq(ask("GET", "/readyz", ""), 200); /* the other one did not stop */
 }
 END_TEST
 
 static atomic_bool entered, stopping;
 
-static int on_slow(struct mg_connection *connection, void *arg) {
+static void on_slow(flk_http_request_t *request, void *arg) {
     (void)arg;
     atomic_store(&entered, true);
     while (!atomic_load(&stopping)) {
         usleep(1000);
     }
     usleep(50000); /* the stop is under way for certain, whatever else runs */
-    flk_http_send(connection,
+    flk_http_send(request,
                   &(flk_http_answer_t){.status = 200, .content_type = "text/plain", .body = "late", .body_bytes = 4});
-    return 200;
 }
 
 static void *ask_slow(void *arg) {
@@ -250,12 +266,17 @@ static void *ask_slow(void *arg) {
 
 /* Stopping waits for the request that runs, and its answer arrives. */
 START_TEST(test_http_stop_waits_for_requests) {
-    struct mg_context *context;
-    unsigned port;
-    flk_http_options_t http = {
-        .listen = "127.0.0.1:0", .threads = 2, .queue = 4, .request_timeout_ms = 5000, .keep_alive_ms = 5000};
-    ck_assert_msg(flk_http_start(&http, &context, &port, errmsg) == FLK_OK, "%s", errmsg);
-    mg_set_request_handler(context, "/slow", on_slow, NULL);
+    flk_http_server_t *server;
+    const flk_http_route_t slow = {"/slow", "GET", on_slow, NULL};
+    flk_http_options_t http = {.listen = "127.0.0.1:0",
+                               .threads = 2,
+                               .queue = 4,
+                               .write_timeout_ms = 5000,
+                               .keep_alive_ms = 5000,
+                               .routes = &slow,
+                               .routes_len = 1};
+    ck_assert_msg(flk_http_start(&http, &server, errmsg) == FLK_OK, "%s", errmsg);
+    unsigned port = flk_http_port(server);
     atomic_store(&entered, false);
     atomic_store(&stopping, false);
     pthread_t thread;
@@ -264,7 +285,7 @@ START_TEST(test_http_stop_waits_for_requests) {
         usleep(1000);
     }
     atomic_store(&stopping, true);
-    flk_http_stop(&context);
+    flk_http_stop(&server);
     void *answered;
     pthread_join(thread, &answered);
     ck_assert_ptr_nonnull(answered);
@@ -341,13 +362,14 @@ int main(void) {
     tcase_add_test(tests, test_admin_healthz);
     tcase_add_test(tests, test_admin_readyz);
     tcase_add_test(tests, test_admin_metrics_open);
+    tcase_add_test(tests, test_admin_health);
     tcase_add_test(tests, test_admin_head);
     tcase_add_test(tests, test_admin_metrics_auth);
     tcase_add_test(tests, test_admin_refuses);
     tcase_add_test(tests, test_admin_malformed_request);
     tcase_add_test(tests, test_admin_cannot_listen);
     tcase_add_test(tests, test_admin_off);
-    tcase_add_test(tests, test_admin_attach);
+    tcase_add_test(tests, test_admin_routes);
     tcase_add_test(tests, test_http_stop_waits_for_requests);
     tcase_add_test(tests, test_admin_many_clients);
     tcase_add_test(tests, test_http_problem);

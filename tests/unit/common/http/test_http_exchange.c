@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An exchange on a socket pair, as the server and a handler use it: what goes out at once, what later, and what never. */
+/* An exchange on a socket pair, as the server and a handler use it: what goes out at once, what later, and what
+ * never. */
 #include "common/http/exchange.h"
 
 #include <errno.h>
@@ -12,15 +13,14 @@ enum { BODY_BYTES = 1000, FILL_MAX = 10000 };
 
 static flk_http_exchange_t exchange;
 static int ours, theirs;
-static unsigned ended, parted_ended; /* how often `answered` was called */
+static unsigned ended; /* how often `answered` was called */
 static char body[BODY_BYTES];
 static const flk_http_answer_t answer = {
     .status = 200, .content_type = "text/plain", .body = body, .body_bytes = BODY_BYTES};
 
-static void on_answered(flk_http_exchange_t *of, bool parted) {
+static void on_answered(flk_http_exchange_t *of) {
     ck_assert_ptr_eq(of, &exchange);
     ended++;
-    parted_ended += parted;
 }
 
 static void setup(void) {
@@ -30,7 +30,7 @@ static void setup(void) {
     ours = pair[0];
     theirs = pair[1];
     setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &small, sizeof small); /* as small as it gets */
-    ended = parted_ended = 0;
+    ended = 0;
     flk_http_exchange_init(&exchange, on_answered);
 }
 
@@ -40,9 +40,12 @@ static void teardown(void) {
     close(theirs);
 }
 
-static void begin_parted(void) {
-    flk_http_exchange_socket(&exchange, ours);
-    ck_assert(flk_http_exchange_begin(&exchange));
+static void begin(void) {
+    flk_http_exchange_begin(&exchange, ours, false);
+}
+
+static flk_http_exchange_news_t tick(uint64_t now_ms) {
+    return flk_http_exchange_tick(&exchange, now_ms);
 }
 
 /* Leaves no room in the socket. */
@@ -68,17 +71,17 @@ static bool has_more(void) {
     return poll(&item, 1, 0) > 0;
 }
 
-/* Parted, an answer is out and the exchange closed when the call returns; the next one follows it. */
+/* An answer is out and the exchange closed when the call returns; the next one follows it. */
 START_TEST(test_exchange_at_once) {
     for (unsigned i = 1; i <= 3; i++) {
-        begin_parted();
+        begin();
         flk_http_exchange_answer(&exchange, &answer);
-        ck_assert_uint_eq(parted_ended, i);
+        ck_assert_uint_eq(ended, i);
         flk_http_exchange_await(&exchange);
         ck_assert_int_eq(talk_read(theirs), 200);
         ck_assert_uint_eq(strlen(strstr(talk_answer, "\r\n\r\n") + 4), BODY_BYTES);
     }
-    ck_assert(!flk_http_exchange_tick(&exchange, UINT64_MAX));
+    ck_assert_int_eq(tick(UINT64_MAX), FLK_EXCHANGE_NONE);
     ck_assert(!has_more());
 }
 END_TEST
@@ -89,48 +92,57 @@ static void *await_it(void *arg) {
     return NULL;
 }
 
-/* Who does not read holds up nobody but its own connection, and gets its answer whole once it reads. */
+/* A client that does not read holds up its own connection only, and gets its answer whole once it reads. */
 START_TEST(test_exchange_slow_reader) {
     bool woken = false;
     pthread_t thread;
-    begin_parted();
+    begin();
     size_t filled = fill();
     flk_http_exchange_answer(&exchange, &answer);
     ck_assert_uint_eq(ended, 0);
     ck_assert_int_eq(pthread_create(&thread, NULL, await_it, &woken), 0);
-    ck_assert(!flk_http_exchange_tick(&exchange, flk_mono_ms()));
+    ck_assert_int_eq(tick(flk_mono_ms()), FLK_EXCHANGE_PENDING);
     ck_assert(!__atomic_load_n(&woken, __ATOMIC_SEQ_CST));
     drop(filled);
-    ck_assert(!flk_http_exchange_tick(&exchange, flk_mono_ms()));
+    ck_assert_int_eq(tick(flk_mono_ms()), FLK_EXCHANGE_NONE);
     ck_assert_int_eq(talk_read(theirs), 200);
     ck_assert_uint_eq(strlen(strstr(talk_answer, "\r\n\r\n") + 4), BODY_BYTES);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
-    ck_assert_uint_eq(parted_ended, 1);
+    ck_assert_uint_eq(ended, 1);
     ck_assert(!has_more());
 }
 END_TEST
 
-/* Who never reads has its connection ended, and its thread is let go. */
+/* A client that never reads has its connection ended, and its thread is let go. */
 START_TEST(test_exchange_never_reads) {
     char byte;
-    begin_parted();
+    begin();
     size_t filled = fill();
     flk_http_exchange_answer(&exchange, &answer);
-    ck_assert(!flk_http_exchange_tick(&exchange, flk_mono_ms() + 5000));
-    ck_assert(flk_http_exchange_tick(&exchange, flk_mono_ms() + 20000));
+    ck_assert_int_eq(tick(flk_mono_ms() + 5000), FLK_EXCHANGE_PENDING);
+    ck_assert_int_eq(tick(flk_mono_ms() + 20000), FLK_EXCHANGE_IN_VAIN);
     flk_http_exchange_await(&exchange);
-    ck_assert_uint_eq(parted_ended, 1);
+    ck_assert_uint_eq(ended, 1);
     drop(filled);
     ck_assert_int_eq(recv(theirs, &byte, 1, 0), 0);
 }
 END_TEST
 
+/* The last answer of a connection says so. */
+START_TEST(test_exchange_closes) {
+    flk_http_exchange_begin(&exchange, ours, true);
+    flk_http_exchange_answer(&exchange, &answer);
+    ck_assert_int_eq(talk_read(theirs), 200);
+    ck_assert(talk_has("\r\nConnection: close\r\n"));
+}
+END_TEST
+
 /* A client that is gone costs nothing: the exchange closes, no signal comes. */
 START_TEST(test_exchange_client_gone) {
-    begin_parted();
+    begin();
     shutdown(theirs, SHUT_RDWR);
     flk_http_exchange_answer(&exchange, &answer);
-    ck_assert_uint_eq(parted_ended, 1);
+    ck_assert_uint_eq(ended, 1);
 }
 END_TEST
 
@@ -143,25 +155,26 @@ static bool on_overdue(void *arg) {
     return says_yes;
 }
 
-/* An exchange over its limit is answered 503 when nobody else will; before that, and when somebody will, it is left alone. */
+/* An exchange over its limit is answered 503 when no thread else will; before that, and when one will, it is left
+ * alone. */
 START_TEST(test_exchange_overdue) {
     asked = 0;
     says_yes = false;
-    begin_parted();
+    begin();
     flk_http_exchange_limit(&exchange, 1000, "because", on_overdue, &asked);
-    ck_assert(!flk_http_exchange_tick(&exchange, 999));
+    ck_assert_int_eq(tick(999), FLK_EXCHANGE_PENDING);
     ck_assert_uint_eq(asked, 0);
-    ck_assert(!flk_http_exchange_tick(&exchange, 1000));
+    ck_assert_int_eq(tick(1000), FLK_EXCHANGE_PENDING);
     ck_assert_uint_eq(asked, 1);
     ck_assert(!has_more());
     says_yes = true;
-    ck_assert(!flk_http_exchange_tick(&exchange, 1001));
+    ck_assert_int_eq(tick(1001), FLK_EXCHANGE_NONE);
     ck_assert_int_eq(talk_read(theirs), 503);
     ck_assert(talk_has("because") && talk_has("\r\nRetry-After: 1\r\n"));
-    ck_assert(!flk_http_exchange_tick(&exchange, 1002));
+    ck_assert_int_eq(tick(1002), FLK_EXCHANGE_NONE);
     ck_assert_uint_eq(asked, 2);
-    begin_parted(); /* the limit was that one's */
-    ck_assert(!flk_http_exchange_tick(&exchange, UINT64_MAX));
+    begin(); /* the limit was that one's */
+    ck_assert_int_eq(tick(UINT64_MAX), FLK_EXCHANGE_PENDING);
     flk_http_exchange_answer(&exchange, &answer);
     ck_assert_uint_eq(asked, 2);
 }
@@ -175,6 +188,7 @@ int main(void) {
     tcase_add_test(tcase, test_exchange_at_once);
     tcase_add_test(tcase, test_exchange_slow_reader);
     tcase_add_test(tcase, test_exchange_never_reads);
+    tcase_add_test(tcase, test_exchange_closes);
     tcase_add_test(tcase, test_exchange_client_gone);
     tcase_add_test(tcase, test_exchange_overdue);
     suite_add_tcase(suite, tcase);
