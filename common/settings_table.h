@@ -38,6 +38,10 @@
       "bodies of submissions admitted at once; over it 503")                                                           \
     X(TOKEN_RATE, "TOKEN_RATE", UINT, G, "0", "submissions/s", "0..10000000",                                          \
       "token bucket over both doors; 0 is unlimited")                                                                  \
+    X(UNSETTLED_AGE_S, "FLK_UNSETTLED_AGE_S", UINT, G, "86400", "s", "0..315360000",                                   \
+      "age at which a record without a verdict may become a dead letter")                                              \
+    X(UNSETTLED_TRIES, "FLK_UNSETTLED_TRIES", UINT, G, "20", "tries", "1..1000000",                                    \
+      "tries in vain, at that age and while others have verdicts, after which it does")                                \
     X(WAL_SEGMENT_BYTES, "FLK_WAL_SEGMENT_BYTES", UINT, G | A, "67108864", "bytes", "65536..1073741824",               \
       "size at which a log segment is closed")                                                                         \
     X(WAL_SEGMENT_AGE_S, "FLK_WAL_SEGMENT_AGE_S", UINT, G | A, "3600", "s", "1..604800",                               \

@@ -88,6 +88,18 @@ static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t
     return submission;
 }
 
+/* No verdict for now: the record is driven again, unless that was tried often enough. Only the re-drive counts: a client that waits
+ * is told to come back. `unfit`: there was one, but it does not fit. */
+static void put_off(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why, bool unfit) {
+    const flk_wal_entry_t *entry = &submission->entry;
+    if (submission->door == FLK_DOOR_LOG &&
+        flk_tries_failed(&relay->tries, entry->lsn, entry->time_ms, unfit, relay->now_ms)) {
+        flk_dlq_put_begin(relay, submission, FLK_DEAD_LETTER_UNSETTLED);
+    } else {
+        flk_settle_defer(relay, submission, retry_ms, why);
+    }
+}
+
 /* A verdict that is not taken: the record stays un-acked and gets another one. Logged once a second for each broker. */
 static void refuse_verdict(flk_relay_t *relay, broker_t *broker, uint64_t lsn, flk_submission_t *submission,
                            const char *why) {
@@ -102,13 +114,13 @@ static void refuse_verdict(flk_relay_t *relay, broker_t *broker, uint64_t lsn, f
     }
     flk_redrive_trouble(relay, FLK_RETRY_MS);
     if (submission != NULL) {
-        flk_settle_defer(relay, submission, 0, "the verdict did not fit; the record is kept and verified again");
+        put_off(relay, submission, 0, "the verdict did not fit; the record is kept and verified again", true);
     }
 }
 
 static void take_dead_letter(flk_relay_t *relay, flk_submission_t *submission) {
     if (submission != NULL) {
-        flk_dlq_put_begin(relay, submission);
+        flk_dlq_put_begin(relay, submission, FLK_DEAD_LETTER_LOST);
     } else {
         flk_counter_add(relay->gateway->metrics.stale_verdicts, 1);
     }
@@ -154,7 +166,11 @@ static void take_trouble(flk_relay_t *relay, const flk_frame_t *frame) {
         return;
     }
     flk_redrive_trouble(relay, retry_ms);
-    flk_settle_defer(relay, submission, retry_ms, frame->name);
+    if (frame->kind == FLK_BUSY) {
+        flk_settle_defer(relay, submission, retry_ms, frame->name); /* it was not tried */
+    } else {
+        put_off(relay, submission, retry_ms, frame->name, false);
+    }
 }
 
 static void take_message(flk_relay_t *relay, broker_t *broker, flk_message_t *message) {

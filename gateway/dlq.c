@@ -121,7 +121,7 @@ void flk_dlq_append(flk_dlq_t *dlq, flk_submission_t *submission) {
     letter->submission = submission;
     letter->entry.body = zmq_msg_data(&submission->pcs);
     letter->entry.body_bytes = (uint32_t)zmq_msg_size(&submission->pcs);
-    letter->entry.kind = FLK_BODY_MSGPACK;
+    letter->entry.kind = (uint8_t)submission->dead_letter;
     flk_wal_append(dlq->wal, &letter->entry);
 }
 

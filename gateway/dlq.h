@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The gateway's dead-letter queue: PCS that took three workers with them while alone. A log of its own in DATA_DIR/dlq, and
+/* The gateway's dead-letter queue: PCS that took three workers with them while alone, or for which no verdict ever fits. A log of its own in DATA_DIR/dlq, and
  * the set of their contents in memory: the queue answers for these and for no other of the same pcs_id. The relay thread owns it; only `stored` is called from the log's writer. */
 #ifndef FLK_GATEWAY_DLQ_H
 #define FLK_GATEWAY_DLQ_H
@@ -24,7 +24,7 @@ FLK_MUST_CHECK bool flk_dlq_contains(const flk_dlq_t *dlq, const flk_submission_
                                      flk_pcs_reader_t *reader);
 size_t flk_dlq_len(const flk_dlq_t *dlq); /* any thread */
 
-/* Puts a submission into the log and keeps it until `stored` is called, which happens in any case, at once for FLK_E_NOMEM. */
+/* Puts a submission into the log, as of the kind `dead_letter`, and keeps it until `stored` is called, which happens in any case, at once for FLK_E_NOMEM. */
 void flk_dlq_append(flk_dlq_t *dlq, flk_submission_t *submission);
 /* A dead letter is on disk: from now on flk_dlq_contains says yes. Out of memory: workers answer for the content again until the
  * next start. */

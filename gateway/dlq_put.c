@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A broker gave a PCS up: it took its workers with it. The submission stays in the in-flight table, so that the re-drive
+/* A PCS is given up: by a broker, since it took its workers with it, or here, since no verdict ever fits. The submission stays in the in-flight table, so that the re-drive
  * does not hand it to workers again, until the dead-letter log has it; then its record is acked and its client told.
  *
  * The dead-letter log fails: the client is told 503 and the put is tried again each second. A crash before the ack leaves the
@@ -16,9 +16,13 @@ static void put(flk_relay_t *relay, flk_submission_t *submission) {
     flk_dlq_append(relay->gateway->dlq, submission);
 }
 
-void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission) {
+void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission, flk_dead_letter_t why) {
+    const bool lost = why == FLK_DEAD_LETTER_LOST;
     flk_log(FLK_LOG_ERROR, "dead_letter", FLK_U("lsn", submission->entry.lsn),
-            FLK_S("do", "the PCS took its workers with it; see the worker's log, then re-drive it"));
+            FLK_S("reason", lost ? "workers_lost" : "unsettled"),
+            FLK_S("do", lost ? "the PCS took its workers with it; see the worker's log, then re-drive it"
+                             : "the PCS never got a verdict that fits; see the workers' logs, then re-drive it"));
+    submission->dead_letter = why;
     if (flk_dlq_contains(relay->gateway->dlq, submission, relay->reader)) {
         flk_settle_dead_letter(relay, submission, FLK_FLAG_DUPLICATE | FLK_FLAG_DEAD_LETTER);
         return;
@@ -46,7 +50,9 @@ void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission) {
         return;
     }
     flk_dlq_remember(relay->gateway->dlq, submission, relay->reader);
-    flk_counter_add(relay->gateway->metrics.dead_letters, 1);
+    const flk_gateway_metrics_t *metrics = &relay->gateway->metrics;
+    const bool lost = submission->dead_letter == FLK_DEAD_LETTER_LOST;
+    flk_counter_add(lost ? metrics->dead_letters : metrics->dead_letters_unsettled, 1);
     flk_settle_dead_letter(relay, submission, FLK_FLAG_DEAD_LETTER);
 }
 

@@ -5,8 +5,9 @@
 
 #include "gateway/relay.h"
 
-void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission); /* a broker gave it up; takes it */
-void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission);   /* back from the dead-letter log */
-void flk_dlq_put_tick(flk_relay_t *relay);                                /* each second: tries failed ones again */
+/* A submission is given up. Takes it. */
+void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission, flk_dead_letter_t why);
+void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission); /* back from the dead-letter log */
+void flk_dlq_put_tick(flk_relay_t *relay);                              /* each second: tries failed ones again */
 
 #endif

@@ -151,14 +151,13 @@ static bool is_identity(const flk_http_head_t *head) {
 
 /* ---- one submission ---- */
 
-static void observe(const flk_submission_t *submission) {
-    double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
-    flk_histogram_observe(submission->gateway->metrics.request_seconds_http, seconds);
+static void observe(const flk_submission_t *submission, uint16_t status) {
+    flk_gateway_metrics_answered(&submission->gateway->metrics, FLK_DOOR_HTTP, status, submission->began_ns);
 }
 
 /* The relay's thread. */
 static void tell(flk_submission_t *submission, flk_answer_t *answer) {
-    observe(submission);
+    observe(submission, answer->status);
     send_later(submission->client, answer);
     flk_submission_unref(&submission);
 }
@@ -172,7 +171,7 @@ static bool give_up(void *arg) {
     }
     atomic_fetch_sub_explicit(&gateway->awaited, 1, memory_order_relaxed);
     flk_counter_add(gateway->metrics.timeouts, 1);
-    observe(submission);
+    observe(submission, 503);
     flk_submission_unref(&submission);
     return true;
 }

@@ -4,8 +4,14 @@
 #ifndef FLK_GATEWAY_INBOX_FORMAT_H
 #define FLK_GATEWAY_INBOX_FORMAT_H
 
-/* The kind of a record in the inbox: how its body is encoded. The dead-letter log's bodies are msgpack. */
+/* The kind of a record in the inbox: how its body is encoded. */
 typedef enum flk_body_kind { FLK_BODY_JSON = 1, FLK_BODY_MSGPACK = 2 } flk_body_kind_t;
+
+/* The kind of a record in the dead-letter log, whose bodies are all msgpack: why it is there. */
+typedef enum flk_dead_letter {
+    FLK_DEAD_LETTER_LOST = 2,      /* it took its workers with it */
+    FLK_DEAD_LETTER_UNSETTLED = 3, /* no verdict was ever taken for it, while others had theirs */
+} flk_dead_letter_t;
 
 /* The status in the ack of a dead letter that left the queue. No client is answered so. */
 typedef enum flk_dlq_status { FLK_DLQ_REPLAYED = 303, FLK_DLQ_PURGED = 410 } flk_dlq_status_t;

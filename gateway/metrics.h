@@ -4,6 +4,7 @@
 #define FLK_GATEWAY_METRICS_H
 
 #include "common/metrics.h"
+#include "gateway/submission.h"
 
 /* Each submission that a door observes is counted in `ingest`, and ends in exactly one of
  *   throttled, refused            it never had a record, or lost it with the log
@@ -15,7 +16,8 @@
  * where `recovered` are the un-acked records of the life before. The other counters are events, and one submission may have
  * many: a timeout, then unavailable at each re-drive. A request that is no submission (405, 413 by its length, an incomplete
  * body) is in flk_http_refused_total only. */
-#define FLK_REJECTED_HELP "Submissions refused for good, by status."
+#define FLK_REJECTED_HELP     "Submissions refused for good, by status."
+#define FLK_DEAD_LETTERS_HELP "Submissions put into the dead-letter queue, by reason."
 #define FLK_GATEWAY_COUNTERS(X)                                                                                        \
     X(ingest, "flk_ingest_total", NULL, "Submissions observed at both doors.")                                         \
     X(accepted, "flk_accepted", NULL, "First verdicts 200.")                                                           \
@@ -31,7 +33,8 @@
       "Submissions put off because a part behind the log was unavailable.")                                            \
     X(timeouts, "flk_timeouts_total", NULL, "Submissions without a verdict in time (503).")                            \
     X(redriven, "flk_redriven_total", NULL, "Un-acked records submitted again from the log.")                          \
-    X(dead_letters, "flk_dead_letters_total", NULL, "Submissions put into the dead-letter queue.")                     \
+    X(dead_letters, "flk_dead_letters_total", "reason=\"workers_lost\"", FLK_DEAD_LETTERS_HELP)                        \
+    X(dead_letters_unsettled, "flk_dead_letters_total", "reason=\"unsettled\"", FLK_DEAD_LETTERS_HELP)                 \
     X(stale_verdicts, "flk_stale_verdicts_total", NULL,                                                                \
       "Answers to submissions that were settled before, or that are not ours.")                                        \
     X(http_refused, "flk_http_refused_total", NULL,                                                                    \
@@ -61,17 +64,26 @@
     X(given_up, "flk_wal_given_up_bytes_total", "Settled segments removed before their time, for want of space.")      \
     X(sync_failures, "flk_wal_failures_total", "Failed writes and syncs.")
 
+/* The label `code` of flk_request_seconds: the statuses of answers to submissions, and one for any other. */
+#define FLK_GATEWAY_CODES(X)                                                                                           \
+    X(200, "200") X(202, "202") X(400, "400") X(401, "401") X(413, "413") X(429, "429") X(503, "503") X(0, "other")
+enum { FLK_DOORS_WITH_CLIENTS = 2, FLK_CODES = 8 };
+
 typedef struct flk_gateway_metrics {
 #define FLK_METRICS_COUNTER(field, name, labels, help) flk_counter_t *field;
     FLK_GATEWAY_COUNTERS(FLK_METRICS_COUNTER)
 #undef FLK_METRICS_COUNTER
     flk_gauge_t *unreadable; /* records that the last pass of the re-drive could not read */
-    flk_histogram_t *request_seconds_http, *request_seconds_zmq;
+    flk_histogram_t *request_seconds[FLK_DOORS_WITH_CLIENTS][FLK_CODES]; /* by _answered alone */
     flk_histogram_t *wal_sync_seconds, *wal_group_size;
 } flk_gateway_metrics_t;
 
 struct flk_gateway;
 /* Registers all of them; the registry keeps `gateway` until it goes. */
 void flk_gateway_metrics_register(struct flk_gateway *gateway);
+
+/* A submission that came through `door`, `began_ns` ago by the monotonic clock, is answered. Any thread. */
+void flk_gateway_metrics_answered(const flk_gateway_metrics_t *metrics, flk_door_t door, uint16_t status,
+                                  uint64_t began_ns);
 
 #endif

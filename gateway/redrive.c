@@ -135,6 +135,11 @@ static void pass_over(flk_redrive_t *redrive, const char *why) {
     }
 }
 
+/* A dead letter's kind comes from an flk-replay that knows no reasons: its body is msgpack. */
+static bool is_known(uint8_t kind) {
+    return kind == FLK_BODY_JSON || kind == FLK_BODY_MSGPACK || kind == FLK_DEAD_LETTER_UNSETTLED;
+}
+
 static flk_err_t copy_json(flk_submission_t *submission, const flk_wal_record_t *record) {
     char *json = malloc(record->body_bytes + 1);
     if (json == NULL) {
@@ -189,7 +194,7 @@ static bool step(flk_relay_t *relay, size_t *bytes) {
     if (err != FLK_OK || record.lsn > redrive->horizon) {
         return false;
     }
-    if (record.kind != FLK_BODY_JSON && record.kind != FLK_BODY_MSGPACK) {
+    if (!is_known(record.kind)) {
         pass_over(redrive, "a record of a kind that this version does not know");
         return true;
     }

@@ -8,6 +8,7 @@
  *   no broker, no worker, no verdict in time    503 at the deadline; the record goes on and is acked by a late verdict
  *   a broker lost                               what it had is sent to another, or to the same one when it is back
  *   UNAVAILABLE, BUSY                           503; the record stays un-acked and is driven again, with back-off
+ *   no verdict that fits, ever                  a dead letter after FLK_UNSETTLED_TRIES, at FLK_UNSETTLED_AGE_S
  *   dead letter                                 into its own log first, then acked and answered 202
  *   the log hangs                               the HTTP door answers 503 by itself, the relay answers agents; what the
  *                                               log took goes on once it is back
@@ -143,6 +144,8 @@ flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char
         return FLK_E_NOMEM;
     }
     mine->now_ms = flk_mono_ms();
+    flk_tries_init(&mine->tries, (uint32_t)flk_settings_uint(gateway->settings, FLK_SET_UNSETTLED_TRIES),
+                   flk_settings_uint(gateway->settings, FLK_SET_UNSETTLED_AGE_S) * 1000, mine->now_ms);
     flk_err_t err = flk_zap_start(mine->context, gateway->security, gateway->registry, &mine->zap, errmsg);
     if (err == FLK_OK) {
         err = flk_zmq_door_init(mine, errmsg);

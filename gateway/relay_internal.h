@@ -5,7 +5,7 @@
  *   redrive.c, ingest.c, dlq_put.c      un-acked records from the log; submissions into the log; dead letters into theirs
  *   arrive.c                            a submission comes from the log: refused, or pending
  *   settle.c                            how submissions end: acked, counted, answered, let go
- *   admission.c, arrivals.c, inflight.c, dlq.c, submission.c */
+ *   admission.c, arrivals.c, inflight.c, tries.c, dlq.c, submission.c, answer.c */
 #ifndef FLK_GATEWAY_RELAY_INTERNAL_H
 #define FLK_GATEWAY_RELAY_INTERNAL_H
 
@@ -15,6 +15,7 @@
 #include "common/wal/cursor.h"
 #include "gateway/gateway.h"
 #include "gateway/inflight.h"
+#include "gateway/tries.h"
 #include "proto/zap.h"
 
 enum {
@@ -42,6 +43,7 @@ struct flk_relay {
     flk_list_t watched;    /* by age: a client waits; agents' by deadline, the HTTP door watches its own too */
     flk_list_t detached; /* by age: in the table, but no client waits any more: the first to go when places are short */
     flk_list_t driven;   /* by age: in the table, from the log */
+    flk_tries_t tries;   /* of those that find no verdict */
 
     /* The parts' own; fields are commented in their .c. */
     struct flk_brokers *brokers;

@@ -35,6 +35,7 @@ static bool ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
     flk_wal_mark_t mark = {
         .status = answer->status, .flags = (uint16_t)answer->flags, .detail = answer->outcome.outcome.reasons};
     bool settled = flk_wal_ack(relay->gateway->inbox, lsn, mark);
+    flk_tries_settled(&relay->tries, lsn);
     if (settled) {
         count(&relay->gateway->metrics, answer);
     }

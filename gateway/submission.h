@@ -63,6 +63,7 @@ struct flk_submission {
     struct flk_submission *hash_next;  /* in-flight table, by LSN */
     flk_node_t by_state;               /* PENDING; SENT: what that broker has; DEAD: to be tried again */
     flk_node_t by_age;                 /* watched, detached or driven; see relay_internal.h */
+    flk_dead_letter_t dead_letter;     /* DEAD: why */
     flk_err_t dlq_err;                 /* DEAD: whether its log holds it */
     uint64_t dlq_lsn;                  /* replayed from the dead-letter log: its record there; else 0 */
 };

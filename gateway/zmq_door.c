@@ -80,8 +80,7 @@ static void answer_agent(flk_relay_t *relay, const flk_route_t *route, const flk
 /* flk_tell_fn: sends the answer to the agent and gives its credit back. */
 static void tell(flk_submission_t *submission, flk_answer_t *answer) {
     flk_relay_t *relay = submission->client;
-    double seconds = (double)(flk_mono_ns() - submission->began_ns) * 1e-9;
-    flk_histogram_observe(relay->gateway->metrics.request_seconds_zmq, seconds);
+    flk_gateway_metrics_answered(&relay->gateway->metrics, FLK_DOOR_ZMQ, answer->status, submission->began_ns);
     if (!flk_agents_give(relay->door->agents, &submission->route)) {
         flk_counter_add(relay->gateway->metrics.unroutable, 1);
         return;
@@ -136,11 +135,8 @@ static void submit(flk_relay_t *relay, flk_message_t *message) {
     } else if (let_in(relay, message, &submission, &answer) != FLK_OK) {
         flk_agents_give(relay->door->agents, &message->route);
         answer_agent(relay, &message->route, &message->frame.id, &answer);
-    } else {
-        if (flk_ingest_start(relay->gateway, submission,
-                             relay->reader)) { /* it cannot come back before this thread looks */
-            flk_list_push(&relay->watched, &submission->by_age);
-        }
+    } else if (flk_ingest_start(relay->gateway, submission, relay->reader)) {
+        flk_list_push(&relay->watched, &submission->by_age); /* it cannot have come back: this thread takes arrivals */
     }
 }
 

@@ -74,8 +74,8 @@ static bool take_match(void *arg, const flk_journal_record_t *record) {
     }
     if (removal->err == FLK_OK && removal->inbox != NULL) {
         uint64_t lsn;
-        removal->err =
-            flk_wal_append_wait(removal->inbox, record->kind, record->body, record->body_bytes, &lsn, removal->errmsg);
+        removal->err = flk_wal_append_wait(removal->inbox, FLK_BODY_MSGPACK, record->body, record->body_bytes, &lsn,
+                                           removal->errmsg);
     }
     if (removal->err == FLK_OK && removal->queue != NULL) {
         flk_wal_mark_t mark = {.status = removal->inbox != NULL ? FLK_DLQ_REPLAYED : FLK_DLQ_PURGED};

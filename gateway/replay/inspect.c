@@ -96,7 +96,8 @@ static bool count_one(void *arg, const flk_journal_record_t *record) {
     stats->records++;
     stats->unacked += !record->acked;
     stats->body_bytes += record->body_bytes;
-    stats->kinds[record->kind <= FLK_BODY_MSGPACK ? record->kind : 0]++;
+    const uint8_t kind = record->kind == FLK_DEAD_LETTER_UNSETTLED ? FLK_BODY_MSGPACK : record->kind;
+    stats->kinds[kind <= FLK_BODY_MSGPACK ? kind : 0]++;
     if (record->acked) {
         stats->statuses[record->mark.status < STATUSES ? record->mark.status : 0]++;
         stats->duplicates += (record->mark.flags & FLK_FLAG_DUPLICATE) != 0;

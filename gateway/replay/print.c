@@ -72,7 +72,8 @@ void flk_print_string_json(const char *text) {
 }
 
 static const char *kind_name(uint8_t kind) {
-    return kind == FLK_BODY_JSON ? "json" : kind == FLK_BODY_MSGPACK ? "msgpack" : "unknown";
+    const bool msgpack = kind == FLK_BODY_MSGPACK || kind == FLK_DEAD_LETTER_UNSETTLED;
+    return kind == FLK_BODY_JSON ? "json" : msgpack ? "msgpack" : "unknown";
 }
 
 static const char *status_text(const flk_journal_record_t *record, char out[16]) {
@@ -157,6 +158,9 @@ flk_err_t flk_print_json(const flk_journal_record_t *record, bool body) {
     flk_print_string_json(record->segment);
     printf(",\"offset\":%llu,\"kind\":\"%s\",\"body_bytes\":%u", (unsigned long long)record->offset,
            kind_name(record->kind), record->body_bytes);
+    if (record->kind == FLK_DEAD_LETTER_UNSETTLED) {
+        fputs(",\"dead_letter\":\"unsettled\"", stdout);
+    }
     print_ack_json(record);
     if (record->pcs != NULL) {
         printf(",\"pcs_id\":\"%s\",\"shard_id\":\"%s\"", record->pcs->id, record->pcs->shard_id);
@@ -195,7 +199,9 @@ flk_err_t flk_print_page(const flk_journal_record_t *record) {
                                      ? "not recorded"
                                      : flk_print_reasons(record->mark.detail, words));
     } else {
-        puts("answered  not yet");
+        puts(record->kind == FLK_DEAD_LETTER_UNSETTLED
+                 ? "answered  not yet; a dead letter, since no verdict ever fitted"
+                 : "answered  not yet");
     }
     if (record->pcs == NULL) {
         printf("body      no valid PCS: %s%s%s\n\n", record->fault.field, record->fault.field[0] != '\0' ? " " : "",

@@ -33,6 +33,41 @@ START_TEST(test_relay_verdicts) {
 }
 END_TEST
 
+static uint64_t answers_counted(const char *door, unsigned code) {
+    char *text, pattern[96];
+    size_t text_bytes;
+    ck_assert_int_eq(flk_metrics_render(rig.gateway.registry, &text, &text_bytes), FLK_OK);
+    snprintf(pattern, sizeof pattern, "\nflk_request_seconds_count{door=\"%s\",code=\"%u\"} ", door, code);
+    const char *at = strstr(text, pattern);
+    ck_assert_msg(at != NULL, "no %s", pattern);
+    uint64_t count = strtoull(at + strlen(pattern), NULL, 10);
+    free(text);
+    return count;
+}
+
+/* Latencies are told apart by the status of the answer: at the ZeroMQ door here. */
+START_TEST(test_relay_latency_by_status) {
+    static const unsigned statuses[] = {200, 202, 400, 401, 413};
+    agent_t agent;
+    played_t *broker = rig_start_met(CREDIT);
+    agent_open(&agent);
+    for (unsigned i = 0; i < FLK_COUNT_OF(statuses); i++) {
+        agent_submit(&agent, i);
+        played_verdict(broker, played_submit(broker), statuses[i], 0);
+        agent_expect(&agent, FLK_VERDICT);
+    }
+    agent_submit(&agent, 9);
+    played_trouble(broker, FLK_UNAVAILABLE, played_submit(broker), 1);
+    agent_expect(&agent, FLK_UNAVAILABLE);
+    for (unsigned i = 0; i < FLK_COUNT_OF(statuses); i++) {
+        ck_assert_uint_eq(answers_counted("zmq", statuses[i]), 1);
+    }
+    ck_assert_uint_eq(answers_counted("zmq", 503), 1);
+    ck_assert_uint_eq(answers_counted("zmq", 429), 0);
+    agent_close(&agent);
+}
+END_TEST
+
 /* What is no PCS reaches neither the log nor a broker: 400 with the field, or 413, at both doors. */
 START_TEST(test_relay_malformed) {
     static const char text[] = "{\"schema\":1}";
@@ -440,6 +475,7 @@ int main(void) {
     tcase_set_timeout(tcase, 120);
     tcase_add_checked_fixture(tcase, rig_setup, rig_teardown);
     tcase_add_test(tcase, test_relay_verdicts);
+    tcase_add_test(tcase, test_relay_latency_by_status);
     tcase_add_test(tcase, test_relay_malformed);
     tcase_add_test(tcase, test_relay_deadline);
     tcase_add_test(tcase, test_relay_client_gave_up);
