@@ -9,7 +9,6 @@
  * stored after all is found when the record comes again, under its own submission. */
 #include "worker/batch.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -135,16 +134,6 @@ static flk_err_t decide(flk_batch_t *batch, const flk_policy_t *policy, flk_stor
     return err;
 }
 
-/* A line a second at most: a damaged store may have many. */
-static void note_replaced(const flk_job_t *job) {
-    static _Atomic uint64_t next_ms; /* of the process */
-    uint64_t now_ms = flk_mono_ms(), at_ms = atomic_load(&next_ms);
-    if (now_ms >= at_ms && atomic_compare_exchange_strong(&next_ms, &at_ms, now_ms + 1000)) {
-        flk_log(FLK_LOG_WARN, "outcome_replaced", FLK_S("pcs_id", job->outcome.pcs_id),
-                FLK_S("reason", "the store had bytes for this id that are no outcome; it was verified anew"));
-    }
-}
-
 static void count_job(const flk_worker_metrics_t *m, const flk_rules_t *rules, const flk_job_t *job) {
     if (job->decoded) {
         flk_key_metrics_count(&m->keys, rules->keyring, rules->verified, &job->signature, job->item.key);
@@ -162,7 +151,8 @@ static void count_job(const flk_worker_metrics_t *m, const flk_rules_t *rules, c
     }
     if (job->replaced) {
         flk_counter_add(m->replaced, 1);
-        note_replaced(job);
+        flk_log(FLK_LOG_WARN, "outcome_replaced", FLK_S("pcs_id", job->outcome.pcs_id),
+                FLK_S("reason", "the store had bytes for this id that are no outcome; it was verified anew"));
     }
 }
 

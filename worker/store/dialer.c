@@ -4,7 +4,10 @@
  * Failures: an attempt that fails is tried again after a back-off that doubles from 50 ms to 2 s, of which a random half is
  * left out, so that the threads of a cluster do not come back as one. A connection that is dropped soon after it was made
  * counts as a failed attempt: a server that takes connections and refuses work does not make a busy loop. The resolver
- * may hold an attempt for longer than its time: _destroy then leaves it to the thread, which frees what is left. */
+ * may hold an attempt for longer than its time: _destroy then leaves it to the thread, which frees what is left.
+ *
+ * Servers and what lies between close connections that are idle. Such a one is seen before its next use; when the close
+ * and the use cross, the caller drops it as CLOSED and may do its work again on the next. */
 #include "worker/store/dialer.h"
 
 #include <pthread.h>
@@ -34,7 +37,9 @@ struct flk_dialer {
     bool orphan; /* and has gone: the thread frees the dialer */
     pthread_t thread;
     void *connection;     /* while UP */
+    void *dropped;        /* for the thread to hang up; NULL: none */
     uint64_t up_since_ms; /* while UP */
+    uint64_t uses;        /* while UP: how often _get gave it */
     uint64_t backoff_ms;  /* the next one; 0: dial at once */
     uint64_t failures;    /* attempts in a row */
     flk_err_t err;        /* of the last attempt; FLK_OK before the first one after a loss */
@@ -99,6 +104,7 @@ static void wait_backoff(flk_dialer_t *dialer) {
 static void note_up(flk_dialer_t *dialer, void *connection) {
     dialer->connection = connection;
     dialer->up_since_ms = flk_mono_ms();
+    dialer->uses = 0;
     dialer->state = UP;
     flk_store_metrics_add(&dialer->metrics, dialer->metrics.dials_ok, 1);
     flk_store_metrics_move(&dialer->metrics, dialer->metrics.connected, 1);
@@ -126,7 +132,7 @@ static void attempt(flk_dialer_t *dialer) {
     flk_err_t err = dialer->ops->dial(dialer->arg, dialer->timeout_ms, &connection, &fault, errmsg);
     pthread_mutex_lock(&dialer->mutex);
     if (err == FLK_OK && dialer->stop) {
-        dialer->ops->hang_up(connection);
+        dialer->ops->hang_up(connection, 0); /* idle */
     } else if (err == FLK_OK) {
         note_up(dialer, connection);
     } else if (!dialer->stop) {
@@ -135,9 +141,21 @@ static void attempt(flk_dialer_t *dialer) {
     pthread_cond_broadcast(&dialer->change);
 }
 
+/* Called and returns with the mutex held; hangs up without it. */
+static void hang_up_dropped(flk_dialer_t *dialer) {
+    void *dropped = dialer->dropped;
+    dialer->dropped = NULL;
+    if (dropped != NULL) {
+        pthread_mutex_unlock(&dialer->mutex);
+        dialer->ops->hang_up(dropped, dialer->timeout_ms);
+        pthread_mutex_lock(&dialer->mutex);
+    }
+}
+
 static void *dialer_main(void *arg) {
     flk_dialer_t *dialer = arg;
     pthread_mutex_lock(&dialer->mutex);
+    hang_up_dropped(dialer);
     while (!dialer->stop && dialer->state != UP) {
         wait_backoff(dialer);
         if (!dialer->stop) {
@@ -178,10 +196,38 @@ static void start_thread(flk_dialer_t *dialer) {
     dialer->fault = FLK_FAULT_NO_MEMORY;
 }
 
-static void hang_up(flk_dialer_t *dialer) {
-    dialer->ops->hang_up(dialer->connection);
+static void take_down(flk_dialer_t *dialer) {
     dialer->connection = NULL;
     flk_store_metrics_move(&dialer->metrics, dialer->metrics.connected, -1);
+}
+
+/* The connection goes to the thread, which hangs it up and makes another one. */
+static void replace(flk_dialer_t *dialer, bool at_once, flk_store_fault_t fault, const char *why) {
+    void *dropped = dialer->connection;
+    take_down(dialer);
+    dialer->err = at_once ? FLK_OK : FLK_E_UNAVAILABLE;
+    if (at_once) {
+        dialer->backoff_ms = 0;
+    } else {
+        dialer->fault = fault;
+        snprintf(dialer->errmsg, sizeof dialer->errmsg, "%s", why);
+    }
+    join_thread(dialer); /* of this connection; it has ended, and would take `dropped` no more */
+    dialer->dropped = dropped;
+    start_thread(dialer);
+    if (!dialer->thread_runs) {
+        dialer->dropped = NULL;
+        dialer->ops->hang_up(dropped, 0);
+    }
+}
+
+static void replace_if_closed(flk_dialer_t *dialer) {
+    if (dialer->state != UP || dialer->ops->is_closed == NULL || !dialer->ops->is_closed(dialer->connection)) {
+        return;
+    }
+    flk_log(FLK_LOG_INFO, "store_connection_closed", FLK_S("store", dialer->store), FLK_S("server", dialer->server),
+            FLK_S("reason", "the server closed it while it was idle"));
+    replace(dialer, dialer->uses > 0, FLK_FAULT_UNAVAILABLE, "the server closes connections as soon as they are made");
 }
 
 flk_err_t flk_dialer_get(flk_dialer_t *dialer, const flk_store_metrics_t *metrics, uint64_t deadline_ms,
@@ -191,6 +237,7 @@ flk_err_t flk_dialer_get(flk_dialer_t *dialer, const flk_store_metrics_t *metric
         dialer->metrics = *metrics;
         flk_store_metrics_move(&dialer->metrics, dialer->metrics.wanted, 1);
     }
+    replace_if_closed(dialer);
     if (dialer->state == IDLE) {
         dialer->err = FLK_OK;
         start_thread(dialer);
@@ -200,6 +247,7 @@ flk_err_t flk_dialer_get(flk_dialer_t *dialer, const flk_store_metrics_t *metric
     flk_err_t err = FLK_OK;
     if (dialer->state == UP) {
         *connection = dialer->connection;
+        dialer->uses++;
     } else if (dialer->err != FLK_OK) {
         err = dialer->err;
         *fault = dialer->fault;
@@ -213,21 +261,14 @@ flk_err_t flk_dialer_get(flk_dialer_t *dialer, const flk_store_metrics_t *metric
     return err;
 }
 
-void flk_dialer_drop(flk_dialer_t *dialer, flk_store_fault_t fault, const char *why) {
+void flk_dialer_drop(flk_dialer_t *dialer, flk_dialer_cause_t cause, flk_store_fault_t fault, const char *why) {
     pthread_mutex_lock(&dialer->mutex);
     FLK_ASSERT(dialer->state == UP);
-    hang_up(dialer);
-    flk_log(FLK_LOG_WARN, "store_connection_lost", FLK_S("store", dialer->store), FLK_S("server", dialer->server),
-            FLK_S("error", why));
-    if (flk_mono_ms() - dialer->up_since_ms >= LASTED_MS) {
-        dialer->backoff_ms = 0;
-        dialer->err = FLK_OK;
-    } else {
-        dialer->err = FLK_E_UNAVAILABLE;
-        dialer->fault = fault;
-        snprintf(dialer->errmsg, sizeof dialer->errmsg, "%s", why);
-    }
-    start_thread(dialer);
+    bool lasted = flk_mono_ms() - dialer->up_since_ms >= LASTED_MS;
+    bool served = cause == FLK_DIALER_CLOSED && dialer->uses > 1;
+    flk_log(served ? FLK_LOG_INFO : FLK_LOG_WARN, "store_connection_lost", FLK_S("store", dialer->store),
+            FLK_S("server", dialer->server), FLK_S("error", why));
+    replace(dialer, lasted || served, fault, why);
     pthread_mutex_unlock(&dialer->mutex);
 }
 
@@ -241,7 +282,8 @@ void flk_dialer_destroy(flk_dialer_t **owned, uint64_t wait_ms) {
     dialer->stop = true;
     pthread_cond_broadcast(&dialer->change);
     if (dialer->state == UP) {
-        hang_up(dialer);
+        dialer->ops->hang_up(dialer->connection, 0); /* idle */
+        take_down(dialer);
     }
     flk_store_metrics_move(&dialer->metrics, dialer->metrics.wanted, -1);
     uint64_t until_ms = flk_mono_ms() + wait_ms;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/redis_rig.h"
 
-static redisContext *redis_rig_connect(const redis_rig_t *rig) {
+redisContext *redis_rig_connect(const redis_rig_t *rig) {
     redisContext *context = redisConnectWithTimeout("127.0.0.1", (int)rig->port, (struct timeval){.tv_sec = 10});
     ck_assert_ptr_nonnull(context);
     return context;

@@ -14,6 +14,9 @@ typedef struct redis_rig {
     const char *extra[12]; /* further options, ended by NULL */
 } redis_rig_t;
 
+/* A connection of the test's own. Caller frees with redisFree. */
+redisContext *redis_rig_connect(const redis_rig_t *rig);
+
 /* Starts it, on the port that it had before if any. */
 void redis_rig_spawn(redis_rig_t *rig, const char *parent);
 

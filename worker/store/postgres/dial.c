@@ -8,6 +8,7 @@
  * or a hash, would be kept while it grows. */
 #include "worker/store/postgres/dial.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@
 #include "worker/store/postgres/error.h"
 #include "worker/store/postgres/exchange.h"
 #include "worker/store/postgres/schema.h"
+#include "worker/store/postgres/session.h"
 
-enum { PARAMS_MAX = 64 };
+enum { PARAMS_MAX = 64, READS_MAX = 8 };
 #define VALUE_BYTES_MAX "1024"
 _Static_assert(FLK_STORE_VALUE_BYTES_MAX == 1024, "as in VALUE_BYTES_MAX");
 
@@ -187,7 +189,7 @@ flk_err_t flk_pg_connect(const flk_pg_target_t *target, uint64_t timeout_ms, uin
     if (err != FLK_OK) {
         *fault = x.fault;
         flk_errmsg_prefix(errmsg, target->name);
-        PQfinish(pg);
+        flk_pg_session_end(pg, timeout_ms);
         return err;
     }
     *out = pg;
@@ -257,7 +259,7 @@ static flk_err_t pg_dial(void *arg, uint64_t timeout_ms, void **out, flk_store_f
     flk_pg_exchange_t x = {.pg = pg, .deadline_ms = flk_mono_ms() + timeout_ms, .errmsg = errmsg};
     err = make_ready(&x, target);
     if (err != FLK_OK) {
-        PQfinish(pg);
+        flk_pg_session_end(pg, timeout_ms);
         *fault = x.fault;
         flk_errmsg_prefix(errmsg, target->name);
         return err == FLK_E_CONFIG ? FLK_E_UNAVAILABLE : err; /* a schema may be put right while we run */
@@ -266,8 +268,22 @@ static flk_err_t pg_dial(void *arg, uint64_t timeout_ms, void **out, flk_store_f
     return FLK_OK;
 }
 
-static void pg_hang_up(void *connection) {
-    PQfinish(connection);
+static void pg_hang_up(void *connection, uint64_t timeout_ms) {
+    flk_pg_session_end(connection, timeout_ms);
 }
 
-const flk_dialer_ops_t flk_pg_dial_ops = {.dial = pg_dial, .hang_up = pg_hang_up, .free_arg = flk_pg_target_release};
+/* A session that the server ends says why, and hangs up; other things that it says unasked are taken in. */
+static bool pg_is_closed(void *connection) {
+    struct pollfd polled = {.fd = PQsocket(connection), .events = POLLIN};
+    for (int reads = 0; reads < READS_MAX && polled.fd >= 0 && poll(&polled, 1, 0) > 0; reads++) {
+        if (PQconsumeInput(connection) == 0) {
+            return true;
+        }
+        (void)PQisBusy(connection); /* reads what came */
+        polled.fd = PQsocket(connection);
+    }
+    return PQstatus(connection) != CONNECTION_OK;
+}
+
+const flk_dialer_ops_t flk_pg_dial_ops = {
+    .dial = pg_dial, .hang_up = pg_hang_up, .is_closed = pg_is_closed, .free_arg = flk_pg_target_release};

@@ -20,7 +20,8 @@ const char *flk_pg_target_name(const flk_pg_target_t *target); /* "db1,db2/flk",
 
 /* Connects, to a server that takes writes, and sets the session up; statements run for statement_timeout_ms at most.
  * Blocks for about timeout_ms for each host of the list, and for that in the session. Non-blocking afterwards, not in
- * pipeline mode. Errors: FLK_E_UNAVAILABLE, FLK_E_NOMEM; fault says more. Caller frees with PQfinish. */
+ * pipeline mode. Errors: FLK_E_UNAVAILABLE, FLK_E_NOMEM; fault says more. Caller frees with
+ * flk_pg_session_end. */
 FLK_MUST_CHECK flk_err_t flk_pg_connect(const flk_pg_target_t *target, uint64_t timeout_ms,
                                         uint64_t statement_timeout_ms, PGconn **pg, flk_store_fault_t *fault,
                                         char *errmsg);

@@ -132,8 +132,9 @@ flk_err_t flk_pg_pipeline(flk_pg_exchange_t *x, flk_pg_call_t *calls, size_t cal
     for (size_t i = 0; i < calls_len; i++) {
         calls[i].result = NULL;
     }
-    x->lasting = false;
+    x->lasting = x->untouched = false;
     if (!send_calls(x, calls, calls_len)) {
+        x->untouched = true;
         return broken(x);
     }
     flk_err_t err = FLK_OK;
@@ -141,6 +142,8 @@ flk_err_t flk_pg_pipeline(flk_pg_exchange_t *x, flk_pg_call_t *calls, size_t cal
         err = take_result(x, &calls[i], err);
     }
     if (x->lasting) {
+        bool answered = calls[0].result != NULL && !is_error(calls[0].result);
+        x->untouched = !answered && x->fault == FLK_FAULT_UNAVAILABLE;
         return err;
     }
     PGresult *sync;

@@ -12,7 +12,8 @@ typedef struct flk_pg_exchange {
     PGconn *pg;
     uint64_t deadline_ms; /* of flk_mono_ms */
     flk_store_fault_t fault;
-    bool lasting; /* after an error: the connection is not usable any more */
+    bool lasting;   /* after an error: the connection is not usable any more */
+    bool untouched; /* after a lasting one of a pipeline: the server had ended the session before it did any of it */
     char *errmsg;
 } flk_pg_exchange_t;
 

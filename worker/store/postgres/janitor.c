@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/thread.h"
 #include "worker/store/postgres/exchange.h"
+#include "worker/store/postgres/session.h"
 
 enum { SLEEP_MIN_MS = 100, SLEEP_MAX_MS = 60000, GENERATIONS = 8, CALL_MS = 60000, STEPS_MAX = 64 };
 
@@ -73,7 +74,7 @@ static flk_err_t maintain(flk_pg_janitor_t *janitor, char *errmsg) {
                     FLK_S("store", "postgres"), FLK_S("server", flk_pg_target_name(janitor->target)));
         }
     }
-    PQfinish(pg);
+    flk_pg_session_end(pg, janitor->connect_timeout_ms);
     return err;
 }
 

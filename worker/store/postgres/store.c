@@ -12,7 +12,14 @@
  * Failures: any error fails the batch, within the store timeout; the server gives a statement up at the same time. After
  * an error it is unknown what was committed, above all when the connection breaks at COMMIT: first write wins, so asking
  * again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts; otherwise the
- * transaction is rolled back and the connection stays. A key that expires between INSERT and SELECT is put again. */
+ * transaction is rolled back and the connection stays. A session that the server ended while it was idle, or before it did
+ * anything of a pipeline, fails no batch: the pipeline is sent once more in a new one. A key that expires between INSERT and
+ * SELECT is put again.
+ *
+ * A server that waits for a standby (synchronous_standby_names) has committed on its own disk by then. The put is
+ * UNAVAILABLE at the store timeout and its session is ended (postgres/session.h), so that none piles up; but from then on a
+ * lookup finds the outcome, and it is answered, although no standby has it. Should the server be lost before one has, the
+ * id is verified anew: as with any server that lost what it had. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +30,7 @@
 #include "worker/store/postgres/exchange.h"
 #include "worker/store/postgres/janitor.h"
 #include "worker/store/postgres/schema.h"
+#include "worker/store/postgres/session.h"
 #include "worker/store/store.h"
 
 enum { PUT_ROUNDS = 4, MIGRATE_MS = 60000 };
@@ -50,14 +58,16 @@ static void roll_back(struct postgres_store *store, PGconn *pg, flk_store_fault_
         flk_store_metrics_add(&store->base.metrics, store->base.metrics.round_trips, 1);
     }
     if (err != FLK_OK) {
-        flk_dialer_drop(store->dialer, fault, why);
+        flk_dialer_drop(store->dialer, FLK_DIALER_FAILED, fault, why);
     }
 }
 
-/* Caller clears the calls' results with flk_pg_clear, also after an error. */
-static flk_err_t exchange(struct postgres_store *store, flk_pg_call_t *calls, size_t calls_len, char *errmsg) {
+/* *repeat: nothing of the calls was done, and they may be sent on another connection. */
+static flk_err_t try_exchange(struct postgres_store *store, flk_pg_call_t *calls, size_t calls_len, bool *repeat,
+                              char *errmsg) {
     void *pg;
     char why[FLK_ERRMSG_BYTES] = "";
+    *repeat = false;
     flk_err_t err =
         flk_dialer_get(store->dialer, &store->base.metrics, store->deadline_ms, &pg, &store->base.fault, errmsg);
     if (err != FLK_OK) {
@@ -73,9 +83,24 @@ static flk_err_t exchange(struct postgres_store *store, flk_pg_call_t *calls, si
     flk_errmsg_prefix(why, flk_pg_target_name(store->target));
     flk_errmsg(errmsg, "%s", why);
     if (x.lasting) {
-        flk_dialer_drop(store->dialer, x.fault, why);
+        *repeat = x.untouched && flk_mono_ms() < store->deadline_ms;
+        flk_dialer_drop(store->dialer, x.untouched ? FLK_DIALER_CLOSED : FLK_DIALER_FAILED, x.fault, why);
     } else {
         roll_back(store, pg, x.fault, why);
+    }
+    return err;
+}
+
+/* Caller clears the calls' results with flk_pg_clear, also after an error. */
+static flk_err_t exchange(struct postgres_store *store, flk_pg_call_t *calls, size_t calls_len, char *errmsg) {
+    bool repeat;
+    for (size_t i = 0; i < calls_len; i++) {
+        calls[i].result = NULL;
+    }
+    flk_err_t err = try_exchange(store, calls, calls_len, &repeat, errmsg);
+    if (repeat) {
+        flk_pg_clear(calls, calls_len);
+        err = try_exchange(store, calls, calls_len, &repeat, errmsg);
     }
     return err;
 }
@@ -346,7 +371,7 @@ flk_err_t flk_store_postgres_migrate(const flk_store_options_t *options, char to
     err = flk_pg_connect(target, MIGRATE_MS, MIGRATE_MS, &x.pg, &fault, errmsg);
     if (err == FLK_OK) {
         err = flk_pg_schema_migrate(&x, &from);
-        PQfinish(x.pg);
+        flk_pg_session_end(x.pg, MIGRATE_MS);
     }
     if (err == FLK_OK) {
         snprintf(told, FLK_STORE_TOLD_BYTES, "schema flk in %s: version %d%s", flk_pg_target_name(target),

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "worker/store/redis/error.h"
 #include "worker/store/redis/tls.h"
@@ -237,8 +238,18 @@ static flk_err_t redis_dial(void *arg, uint64_t timeout_ms, void **out, flk_stor
     return FLK_OK;
 }
 
-static void redis_hang_up(void *arg) {
+/* A server that hung up has said so; bytes that nobody asked for may be TLS's own. */
+static bool redis_is_closed(void *arg) {
+    const flk_redis_connection_t *connection = arg;
+    char byte;
+    ssize_t got = recv(connection->context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* Redis goes on with no command whose client has left for longer than the command takes. */
+static void redis_hang_up(void *arg, uint64_t timeout_ms) {
     flk_redis_connection_t *connection = arg;
+    (void)timeout_ms;
     redisFree(connection->context);
     free(connection);
 }
@@ -249,4 +260,4 @@ static void redis_free_target(void *target) {
 }
 
 const flk_dialer_ops_t flk_redis_dial_ops = {
-    .dial = redis_dial, .hang_up = redis_hang_up, .free_arg = redis_free_target};
+    .dial = redis_dial, .hang_up = redis_hang_up, .is_closed = redis_is_closed, .free_arg = redis_free_target};

@@ -29,6 +29,7 @@ void flk_redis_roundtrip_begin(flk_redis_roundtrip_t *trip, flk_redis_link_t *li
 }
 
 static void fail(flk_redis_roundtrip_t *trip, flk_err_t err, flk_store_fault_t fault, const char *errmsg) {
+    trip->failures++;
     if (trip->err == FLK_OK) {
         trip->err = err;
         trip->fault = fault;
@@ -36,20 +37,23 @@ static void fail(flk_redis_roundtrip_t *trip, flk_err_t err, flk_store_fault_t f
     }
 }
 
-static void give_up(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, flk_err_t err, flk_store_fault_t fault,
-                    const char *errmsg) {
+static void give_up(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, flk_dialer_cause_t cause, flk_err_t err,
+                    flk_store_fault_t fault, const char *errmsg) {
     fail(trip, err, fault, errmsg);
+    trip->closes += cause == FLK_DIALER_CLOSED;
     link->connection = NULL;
     link->tags_len = link->tags_answered = 0;
-    flk_dialer_drop(link->dialer, fault, errmsg);
+    flk_dialer_drop(link->dialer, cause, fault, errmsg);
 }
 
 static void give_up_broken(flk_redis_roundtrip_t *trip, flk_redis_link_t *link) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_errmsg(errmsg, "%s: %s", link->shard->name, link->connection->context->errstr);
-    bool memory = link->connection->context->err == REDIS_ERR_OOM;
-    give_up(trip, link, memory ? FLK_E_NOMEM : FLK_E_UNAVAILABLE, memory ? FLK_FAULT_NO_MEMORY : FLK_FAULT_UNAVAILABLE,
-            errmsg);
+    int context_err = link->connection->context->err;
+    bool memory = context_err == REDIS_ERR_OOM;
+    bool closed = link->tags_answered == 0 && (context_err == REDIS_ERR_EOF || context_err == REDIS_ERR_IO);
+    give_up(trip, link, closed ? FLK_DIALER_CLOSED : FLK_DIALER_FAILED, memory ? FLK_E_NOMEM : FLK_E_UNAVAILABLE,
+            memory ? FLK_FAULT_NO_MEMORY : FLK_FAULT_UNAVAILABLE, errmsg);
 }
 
 /* ---- collecting ---- */
@@ -165,7 +169,7 @@ static void give_up_late(flk_redis_roundtrip_t *trip) {
         if (owed(&trip->links[i]) > 0) {
             char errmsg[FLK_ERRMSG_BYTES];
             flk_errmsg(errmsg, "%s: no answer within the store timeout", trip->links[i].shard->name);
-            give_up(trip, &trip->links[i], FLK_E_UNAVAILABLE, FLK_FAULT_TIMEOUT, errmsg);
+            give_up(trip, &trip->links[i], FLK_DIALER_FAILED, FLK_E_UNAVAILABLE, FLK_FAULT_TIMEOUT, errmsg);
         }
     }
 }
@@ -204,6 +208,10 @@ static bool exchange(flk_redis_roundtrip_t *trip, bool *unwritten) {
     return true;
 }
 
+bool flk_redis_roundtrip_may_repeat(const flk_redis_roundtrip_t *trip) {
+    return trip->failures > 0 && trip->failures == trip->closes && flk_mono_ms() < trip->deadline_ms;
+}
+
 flk_err_t flk_redis_roundtrip_end(flk_redis_roundtrip_t *trip) {
     bool unwritten[2 * FLK_REDIS_SHARDS_MAX];
     for (size_t i = 0; i < trip->links_len; i++) {
@@ -218,7 +226,7 @@ flk_err_t flk_redis_roundtrip_end(flk_redis_roundtrip_t *trip) {
             char errmsg[FLK_ERRMSG_BYTES];
             flk_errmsg(errmsg, "%s", trip->err != FLK_OK ? trip->errmsg : "its outcomes are gone");
             link->connection = NULL;
-            flk_dialer_drop(link->dialer, trip->fault, errmsg);
+            flk_dialer_drop(link->dialer, FLK_DIALER_FAILED, trip->fault, errmsg);
         }
         link->connection = NULL;
         link->distrusted = false;

@@ -28,7 +28,8 @@ typedef struct flk_redis_roundtrip {
     const flk_store_metrics_t *metrics;
     flk_redis_reply_fn *on_reply;
     void *arg;
-    flk_err_t err; /* first error; later ones are not kept */
+    flk_err_t err;             /* first error; later ones are not kept */
+    unsigned failures, closes; /* closes: those of a server that had hung up before it answered anything */
     flk_store_fault_t fault;
     char *errmsg;
 } flk_redis_roundtrip_t;
@@ -44,6 +45,9 @@ void flk_redis_roundtrip_use(flk_redis_roundtrip_t *trip, flk_redis_link_t *link
 /* Adds a command for a link that is in use. An error is kept in the round trip. */
 void flk_redis_roundtrip_add(flk_redis_roundtrip_t *trip, flk_redis_link_t *link, uint32_t tag, int argc,
                              const char **argv, const size_t *argv_bytes);
+
+/* After an error: nothing but closes went wrong, so the commands may be sent again, on new connections. */
+bool flk_redis_roundtrip_may_repeat(const flk_redis_roundtrip_t *trip);
 
 /* Sends, and waits for every reply. On an error some replies may have come and some not; connections that owe replies
  * are given up. Errors: FLK_E_UNAVAILABLE, FLK_E_NOMEM, FLK_E_CORRUPT, with trip->fault. */

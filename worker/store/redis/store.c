@@ -16,7 +16,8 @@
  * former shard only does the second step as well.
  *
  * Failures: any error fails the batch, within the store timeout (redis/roundtrip.h), and the connection is made anew behind
- * the batches (dialer.h). A SET that was sent may be carried out although its batch failed; first write wins, so asking
+ * the batches (dialer.h). A connection that the server closed while it was idle, or before it answered anything, fails
+ * no batch: the round trip is done once more on a new one. A SET that was sent may be carried out although its batch failed; first write wins, so asking
  * again is right. A key that expires between SET and GET is put again. A server that was emptied is noticed at the next
  * lookup, warned of and counted: what it kept is then verified anew. A server that crashes with appendfsync everysec
  * forgets the outcomes of its last second or two, with the same effect. */
@@ -121,24 +122,35 @@ typedef flk_redis_link_t *pick_fn(const struct redis_store *store, size_t i);
 
 typedef void add_fn(struct redis_store *store, flk_redis_roundtrip_t *trip, flk_redis_link_t *link, size_t i);
 
-static flk_err_t run_roundtrip(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_reply_fn *on_reply,
-                               char *errmsg) {
-    flk_redis_roundtrip_t trip;
-    flk_redis_roundtrip_begin(&trip, store->cluster.links, store->cluster.links_len, store->deadline_ms,
-                              &store->base.metrics, on_reply, store, errmsg);
+static flk_err_t try_roundtrip(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_roundtrip_t *trip) {
     for (size_t i = 0; i < store->items_len; i++) {
         flk_redis_link_t *link = pick(store, i);
         if (link != NULL) {
-            flk_redis_roundtrip_use(&trip, link);
+            flk_redis_roundtrip_use(trip, link);
         }
     }
-    for (size_t i = 0; i < store->items_len && trip.err == FLK_OK; i++) {
+    for (size_t i = 0; i < store->items_len && trip->err == FLK_OK; i++) {
         flk_redis_link_t *link = pick(store, i);
         if (link != NULL) {
-            add(store, &trip, link, i);
+            add(store, trip, link, i);
         }
     }
-    flk_err_t err = flk_redis_roundtrip_end(&trip);
+    return flk_redis_roundtrip_end(trip);
+}
+
+/* Replies that came from other servers stay taken when it is done again: what they settled is not picked any more. */
+static flk_err_t run_roundtrip(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_reply_fn *on_reply,
+                               char *errmsg) {
+    flk_redis_roundtrip_t trip;
+    flk_err_t err = FLK_OK;
+    for (int tries = 0; tries < 2; tries++) {
+        flk_redis_roundtrip_begin(&trip, store->cluster.links, store->cluster.links_len, store->deadline_ms,
+                                  &store->base.metrics, on_reply, store, errmsg);
+        err = try_roundtrip(store, pick, add, &trip);
+        if (!flk_redis_roundtrip_may_repeat(&trip)) {
+            break;
+        }
+    }
     store->base.fault = trip.fault;
     return err;
 }
@@ -298,19 +310,31 @@ static flk_err_t on_health(void *arg, flk_redis_link_t *link, uint32_t tag, cons
     return reply->type == REDIS_REPLY_STATUS ? FLK_OK : senseless(errmsg);
 }
 
+static flk_err_t try_health(struct redis_store *store, flk_redis_roundtrip_t *trip) {
+    for (size_t i = 0; i < store->cluster.links_len; i++) {
+        flk_redis_roundtrip_use(trip, &store->cluster.links[i]);
+    }
+    for (size_t i = 0; i < store->cluster.links_len; i++) {
+        flk_redis_roundtrip_add(trip, &store->cluster.links[i], 0, 5,
+                                (const char *[]){"SET", "flk:health", "1", "PX", "10000"}, NULL);
+    }
+    return flk_redis_roundtrip_end(trip);
+}
+
 static flk_err_t redis_health(flk_store_t *base, char *errmsg) {
     struct redis_store *store = (struct redis_store *)base;
     flk_redis_roundtrip_t trip;
-    flk_redis_roundtrip_begin(&trip, store->cluster.links, store->cluster.links_len, flk_mono_ms() + base->timeout_ms,
-                              &base->metrics, on_health, NULL, errmsg);
-    for (size_t i = 0; i < store->cluster.links_len; i++) {
-        flk_redis_roundtrip_use(&trip, &store->cluster.links[i]);
+    flk_err_t err = FLK_OK;
+    uint64_t deadline_ms = flk_mono_ms() + base->timeout_ms;
+    for (int tries = 0; tries < 2; tries++) {
+        flk_redis_roundtrip_begin(&trip, store->cluster.links, store->cluster.links_len, deadline_ms, &base->metrics,
+                                  on_health, NULL, errmsg);
+        err = try_health(store, &trip);
+        if (!flk_redis_roundtrip_may_repeat(&trip)) {
+            break;
+        }
     }
-    for (size_t i = 0; i < store->cluster.links_len; i++) {
-        flk_redis_roundtrip_add(&trip, &store->cluster.links[i], 0, 5,
-                                (const char *[]){"SET", "flk:health", "1", "PX", "10000"}, NULL);
-    }
-    return flk_redis_roundtrip_end(&trip);
+    return err;
 }
 
 static flk_err_t redis_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {

@@ -342,6 +342,71 @@ START_TEST(test_pg_backend_terminated) {
 }
 END_TEST
 
+static long long sessions(void) {
+    return pg_rig_number(&rig, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flk-worker'");
+}
+
+static void set_server(const char *sql) {
+    pg_rig_do(&rig, sql);
+    pg_rig_do(&rig, "SELECT pg_reload_conf()");
+}
+
+/* While commits wait for a standby that is not there, puts are UNAVAILABLE, and none leaves a session behind at the server.
+ * What it committed by itself is found from then on. Once nobody waits for a standby, puts work. */
+START_TEST(test_pg_commits_wait_for_a_standby) {
+    flk_store_t *store = open_ready();
+    flk_store_item_t item;
+    set_server("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    uint64_t until_ms = flk_mono_ms() + 8000, n = 0;
+    long long most = 0;
+    while (flk_mono_ms() < until_ms) {
+        if (try_put(store, ++n, "alone") == FLK_OK) {
+            ck_assert_uint_lt(n, 100); /* the setting arrives */
+        }
+        long long now = sessions();
+        most = now > most ? now : most;
+        poll(NULL, 0, 20);
+    }
+    ck_assert_int_le(most, 3); /* ours, one that ends, the janitor's */
+    ck_assert_uint_ge(figure("flk_store_errors_total{kind=\"timeout\"}"), 3);
+    uint64_t found = 0;
+    for (uint64_t i = 1; i <= n; i++) {
+        wait_until(try_lookup(store, i) == FLK_OK);
+        found += lookup_one(store, i, &item);
+    }
+    ck_assert_uint_ge(found, 3);
+    set_server("ALTER SYSTEM RESET synchronous_standby_names");
+    wait_until(try_put(store, n + 1, "x") == FLK_OK);
+    wait_until(sessions() <= 2);
+    flk_store_close(&store);
+}
+END_TEST
+
+/* A session that the server ended while it was idle, by an administrator or by a timeout, costs no call: each finds a new one,
+ * however often that happens. */
+START_TEST(test_pg_idle_session_ended) {
+    flk_store_t *store = open_ready();
+    for (uint64_t n = 0; n < 9; n++) {
+        if (n == 6) {
+            set_server("ALTER SYSTEM SET idle_session_timeout = 200"); /* counts from a session's next statement */
+        }
+        ck_assert_msg(try_put(store, n, "x") == FLK_OK, "%llu: %s", (unsigned long long)n, errmsg);
+        if (n < 6) {
+            pg_rig_do(&rig, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                            " WHERE application_name = 'flk-worker'");
+        }
+        if (n % 2 == 0 || n >= 6) {
+            wait_until(sessions() == 0); /* else the close and the use may cross */
+        }
+        flk_err_t err = n % 3 == 0 ? try_lookup(store, n) : flk_store_health(store, errmsg);
+        ck_assert_msg(err == FLK_OK, "%llu: %s", (unsigned long long)n, errmsg);
+    }
+    set_server("ALTER SYSTEM RESET idle_session_timeout");
+    ck_assert_uint_eq(figure("flk_store_errors_total{kind=\"unavailable\"}"), 0);
+    flk_store_close(&store);
+}
+END_TEST
+
 /* A server that runs out of disk refuses puts with its reason; with space again it takes them, on the same connection. */
 START_TEST(test_pg_disk_full) {
     flk_store_t *store = open_ready();
@@ -556,6 +621,8 @@ int main(void) {
         test_pg_server_stands_still,
         test_pg_waits_for_a_lock,
         test_pg_backend_terminated,
+        test_pg_commits_wait_for_a_standby,
+        test_pg_idle_session_ended,
         test_pg_disk_full,
         test_pg_read_only,
         test_pg_wrong_password,

@@ -160,6 +160,58 @@ START_TEST(test_redis_server_stands_still) {
 }
 END_TEST
 
+/* Connections that the server has, the asking one too. */
+static long long clients(void) {
+    redisContext *context = redis_rig_connect(&rigs[0]);
+    redisReply *reply = redisCommand(context, "INFO clients");
+    const char *at = strstr(reply->str, "connected_clients:");
+    ck_assert_ptr_nonnull(at);
+    long long number = strtoll(at + strlen("connected_clients:"), NULL, 10);
+    freeReplyObject(reply);
+    redisFree(context);
+    return number;
+}
+
+/* A connection that the server closed while it was idle, by its `timeout` or by an administrator, costs no call. */
+START_TEST(test_redis_idle_closed) {
+    flk_store_t *store = open_hasty(address_one);
+    wait_until(try_put(store, 1, "x") == FLK_OK);
+    uint64_t unavailable = figure("flk_store_errors_total{kind=\"unavailable\"}");
+    (void)redis_rig_do(&rigs[0], "CONFIG SET timeout 1");
+    for (uint64_t n = 0; n < 12; n++) {
+        ck_assert_msg(try_put(store, 100 + n, "x") == FLK_OK, "%llu: %s", (unsigned long long)n, errmsg);
+        if (n % 6 == 0) {
+            wait_until(clients() == 1); /* that asks */
+        } else {
+            (void)redis_rig_do(&rigs[0], "CLIENT KILL TYPE normal SKIPME yes");
+        }
+        flk_err_t err = n % 2 == 0 ? try_lookup(store, 1) : flk_store_health(store, errmsg);
+        ck_assert_msg(err == FLK_OK, "%llu: %s", (unsigned long long)n, errmsg);
+    }
+    (void)redis_rig_do(&rigs[0], "CONFIG SET timeout 0");
+    ck_assert_uint_eq(figure("flk_store_errors_total{kind=\"unavailable\"}"), unavailable);
+    flk_store_close(&store);
+}
+END_TEST
+
+/* However long a server stands still, it finds few connections of ours when it goes on, and soon one. */
+START_TEST(test_redis_stall_leaves_no_connections) {
+    flk_store_t *store = open_hasty(address_one);
+    wait_until(try_put(store, 1, "x") == FLK_OK);
+    redis_rig_signal(&rigs[0], SIGSTOP);
+    uint64_t until_ms = flk_mono_ms() + 4000;
+    while (flk_mono_ms() < until_ms) {
+        ck_unavailable(try_lookup(store, 1), TIMEOUT_MS);
+        poll(NULL, 0, 20);
+    }
+    redis_rig_signal(&rigs[0], SIGCONT);
+    ck_assert_int_le(clients(), 12);
+    wait_until(try_lookup(store, 1) == FLK_OK);
+    wait_until(clients() == 2);
+    flk_store_close(&store);
+}
+END_TEST
+
 /* A server that stands still while a batch is put: the outcome is unknown, and asking again finds one. */
 START_TEST(test_redis_unknown_put) {
     flk_store_t *store = open_hasty(address_one);
@@ -557,6 +609,8 @@ int main(void) {
         test_redis_strange_value,
         test_redis_starts_without_a_server,
         test_redis_server_stands_still,
+        test_redis_idle_closed,
+        test_redis_stall_leaves_no_connections,
         test_redis_unknown_put,
         test_redis_shard_away,
         test_redis_restarted_empty,
