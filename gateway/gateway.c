@@ -44,6 +44,7 @@ static flk_err_t open_logs(flk_gateway_t *gateway, char *errmsg) {
         .retention_ms = flk_settings_uint(settings, FLK_SET_WAL_RETENTION_S) * 1000,
         .retained_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_RETAINED_BYTES),
         .low_water_bytes = flk_settings_uint(settings, FLK_SET_WAL_LOW_WATER_BYTES),
+        .stop_asked = flk_program_stop_asked,
         .on_commit = flk_ingest_committed,
         .on_commit_arg = gateway,
     };

@@ -19,6 +19,7 @@ static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
     flk_gateway_t gateway;
     flk_http_door_t *door = NULL;
     flk_err_t err = flk_gateway_start(&gateway, settings, errmsg);
+    bool stopped = err == FLK_E_CLOSED && flk_program_stop_asked(); /* while a long log was read */
     if (err == FLK_OK) {
         err = flk_http_door_start(&gateway, &door, errmsg);
     }
@@ -32,7 +33,7 @@ static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
     }
     flk_http_door_stop(&door);
     flk_gateway_stop(&gateway);
-    return err;
+    return stopped ? FLK_OK : err;
 }
 
 int main(int argc, char **argv) {

@@ -9,8 +9,8 @@
 
 enum {
     FLK_HOST_BYTES = 256,
-    FLK_ADDRESSES_MAX = 8,    /* of one name that are kept */
-    FLK_ADDRESS_BYTES = 64,   /* "192.0.2.1", "[2001:db8::1]" */
+    FLK_ADDRESSES_MAX = 8,       /* of one name that are kept */
+    FLK_ADDRESS_BYTES = 64,      /* "192.0.2.1", "[2001:db8::1]" */
     FLK_RESOLVE_AGAIN_MS = 1000, /* how long an answer, or the lack of one, is not asked for again */
 };
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/program.h"
 #include "common/wal/cursor.h"
 
 enum { DEAD_SEGMENT_BYTES_MAX = 4 << 20, STATUS_PURGED = 410 };
@@ -72,6 +73,7 @@ static flk_err_t open_log(const flk_settings_t *settings, const char *name, flk_
                                  .segment_age_ms = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_AGE_S) * 1000,
                                  .retention_ms = flk_settings_uint(settings, FLK_SET_WAL_RETENTION_S) * 1000,
                                  .retained_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_RETAINED_BYTES),
+                                 .stop_asked = flk_program_stop_asked,
                                  .low_water_bytes = flk_settings_uint(settings, FLK_SET_WAL_LOW_WATER_BYTES),
                                  .on_commit = owner == NULL ? NULL : committed,
                                  .on_commit_arg = owner};

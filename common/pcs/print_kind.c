@@ -37,7 +37,8 @@ static size_t digits_at(const char *at, const char *end) {
 static unsigned kind_of_scientific(const char *mantissa, const char *exponent, const char *end) {
     size_t whole = digits_at(mantissa, exponent);
     bool point = mantissa + whole < exponent;
-    if (exponent - mantissa > DIGITS_EXACT || whole != 1 || *mantissa == '0' || (point && exponent[-1] == '0') || *exponent != 'e' || exponent[1] != '-') {
+    if (exponent - mantissa > DIGITS_EXACT || whole != 1 || *mantissa == '0' || (point && exponent[-1] == '0') ||
+        *exponent != 'e' || exponent[1] != '-') {
         return 0;
     }
     if (end - exponent == 4 && exponent[2] == '0' && exponent[3] >= '5') {

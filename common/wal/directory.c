@@ -2,8 +2,8 @@
 /* 1. Note what the checkpoint knows; list the directory; load the checkpoint again.
  * 2. Read the headers. If anything does not fit the checkpoint (name and number differ, a header is bad, a segment is
  *    missing), believe only the headers, all of them.
- * 3. Put the segments in order of number and mark the strangers: of another log, a second one with the same number, one
- *    whose LSNs go backwards.
+ * 3. Put the segments in order of number and mark the strangers: an entry that is no file or larger than any segment,
+ *    one of another log, a second one with the same number, one whose LSNs go backwards.
  *
  * The log may be live. A file that vanishes between listing and reading was removed by the retention, which notes it in
  * the checkpoint before. So a row of the second checkpoint whose file was not listed is a segment that is really gone,
@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/io.h"
 
@@ -34,6 +35,15 @@ static bool is_segment_name(const char *name, flk_wal_file_t *file) {
     bool is_one = flk_wal_file_number(canonical, &file->name_number) && (len == stem || file->quarantined);
     file->number = file->name_number;
     return is_one;
+}
+
+/* A FIFO would stop an open for ever, a device or a sparse file of a terabyte a read. */
+static bool is_odd(DIR *stream, const char *name) {
+    struct stat status;
+    if (fstatat(dirfd(stream), name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        return false; /* removed meanwhile */
+    }
+    return !S_ISREG(status.st_mode) || (uint64_t)status.st_size > FLK_WAL_SEGMENT_BYTES_MAX;
 }
 
 static flk_err_t add_file(flk_wal_directory_t *directory, const flk_wal_file_t *file, char *errmsg) {
@@ -65,6 +75,8 @@ static flk_err_t list_files(flk_wal_directory_t *directory, char *errmsg) {
         if (strcmp(entry->d_name, "reserve") == 0) {
             directory->has_reserve = true;
         } else if (is_segment_name(entry->d_name, &file)) {
+            file.odd = is_odd(stream, entry->d_name);
+            errno = 0;
             err = add_file(directory, &file, errmsg);
         }
     }
@@ -123,6 +135,9 @@ static flk_err_t read_headers(flk_wal_directory_t *directory, bool believe_check
     }
     for (size_t i = 0; i < directory->len; i++) {
         flk_wal_file_t *file = &directory->files[i];
+        if (file->odd) {
+            continue;
+        }
         file->row = flk_wal_directory_row(directory, file->number);
         if (believe_checkpoint && !file->quarantined && file->row != NULL && file->row->unsettled == 0) {
             trust_row(directory, file);
@@ -150,6 +165,9 @@ static int compare_files(const void *a_arg, const void *b_arg) {
     }
     if (a->number != b->number) {
         return a->number < b->number ? -1 : 1;
+    }
+    if (a->odd != b->odd) {
+        return a->odd ? 1 : -1;
     }
     if (a->header_ok != b->header_ok) {
         return a->header_ok ? -1 : 1;
@@ -199,7 +217,7 @@ typedef struct lineage {
 } lineage_t;
 
 static bool belongs(const flk_wal_directory_t *directory, lineage_t *lineage, const flk_wal_file_t *file) {
-    if (file->number == 0 || file->number == lineage->number) {
+    if (file->odd || file->number == 0 || file->number == lineage->number) {
         return false;
     }
     if (file->header_ok) {

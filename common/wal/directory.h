@@ -13,7 +13,8 @@ typedef struct flk_wal_file {
     bool quarantined; /* *.damaged */
     bool header_ok, misnamed;
     bool later_format; /* a whole header of a format that this program does not know; counts as a bad one */
-    bool stranger;     /* of another log, a second copy, or no segment at all: a start sets it aside */
+    bool odd;          /* no regular file, or larger than any segment: it is never opened, and stays where it is */
+    bool stranger;     /* odd, of another log, or a second copy: a start sets all but the odd ones aside */
     uint64_t number;   /* of the header, or of the name when the header is bad */
     uint64_t name_number;
     flk_wal_header_t header;

@@ -66,8 +66,13 @@ static void remove_segment(flk_wal_recovery_t *recovery, flk_wal_segment_t *segm
     flk_wal_segment_destroy(&segment);
 }
 
-static void repair(flk_wal_recovery_t *recovery) {
+static flk_err_t repair(flk_wal_recovery_t *recovery, char *errmsg) {
+    bool (*stop_asked)(void) = recovery->wal->config.options.stop_asked;
     for (size_t i = 0; i < recovery->len; i++) {
+        if (stop_asked != NULL && stop_asked()) {
+            flk_errmsg(errmsg, "the recovery of %s was stopped by a signal", recovery->wal->config.dir);
+            return FLK_E_CLOSED;
+        }
         flk_wal_candidate_t *candidate = &recovery->candidates[i];
         flk_wal_segment_t *segment = candidate->segment;
         if (segment == NULL || segment->acked == NULL) {
@@ -86,6 +91,7 @@ static void repair(flk_wal_recovery_t *recovery) {
             flk_wal_recover_settle(segment);
         }
     }
+    return FLK_OK;
 }
 
 /* Of a rewrite that a crash cut short; it may be as large as a segment. */
@@ -98,12 +104,15 @@ static void remove_leftover(const flk_wal_t *wal) {
 flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
     flk_wal_recovery_t recovery = {.wal = wal};
     flk_wal_scan_init(&recovery.scan);
+    recovery.scan.stop_asked = wal->config.options.stop_asked;
     flk_err_t err = flk_wal_recover_files(&recovery, errmsg);
     if (err == FLK_OK) {
         err = flk_wal_recover_items(&recovery, errmsg);
     }
     if (err == FLK_OK) {
-        repair(&recovery);
+        err = repair(&recovery, errmsg);
+    }
+    if (err == FLK_OK) {
         wal->writer.durable_lsn = recovery.accounted_lsn;
         /* LSNs that the torn bytes may have held are not given out again */
         wal->writer.next_lsn = recovery.accounted_lsn + 1 + wal->shared.stats.torn_bytes / FLK_WAL_ITEM_HEADER_BYTES;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* 1. Load the directory: files in order, strangers marked (directory.c).
- * 2. Set each stranger aside as *.damaged.
+ * 2. Set each stranger aside as *.damaged. An odd entry is told and stays: its name is not used.
  * 3. Give the segments that are missing a place too, so that their LSNs are accounted for. */
 #include <stdlib.h>
 
 #include "common/io.h"
+#include "common/log.h"
 #include "common/wal/file.h"
 #include "common/wal/recover.h"
+
+enum { STRANGER_REACH = 1 << 20 };
 
 flk_err_t flk_wal_recover_nomem(const flk_wal_recovery_t *recovery, char *errmsg) {
     flk_errmsg(errmsg, "cannot recover the log %s: out of memory", recovery->wal->config.dir);
@@ -36,16 +39,40 @@ static flk_err_t check_formats(const flk_wal_recovery_t *recovery, char *errmsg)
     return FLK_OK;
 }
 
+/* A new segment takes no name that is in use, unless that is so far away that no segment comes there. */
+static void pass_number(flk_wal_writer_t *writer, const flk_wal_file_t *file, uint64_t reach) {
+    for (int name = 0; name < 2; name++) {
+        const uint64_t number = name == 0 ? file->number : file->name_number;
+        if (number >= writer->next_number && number - writer->next_number < reach) {
+            writer->next_number = number + 1;
+        }
+    }
+}
+
+static void take_stranger(flk_wal_recovery_t *recovery, flk_wal_candidate_t *candidate) {
+    pass_number(&recovery->wal->writer, &candidate->file, STRANGER_REACH);
+    if (candidate->file.odd) {
+        flk_log(FLK_LOG_WARN, "log_stranger", FLK_S("log", recovery->wal->config.dir),
+                FLK_S("name", candidate->file.name));
+        recovery->wal->shared.stats.strangers++;
+    } else {
+        flk_wal_recover_set_aside(recovery, candidate);
+    }
+}
+
 static void take_files(flk_wal_recovery_t *recovery) {
-    flk_wal_writer_t *writer = &recovery->wal->writer;
     for (size_t i = 0; i < recovery->directory.len && !recovery->directory.files[i].quarantined; i++) {
         const flk_wal_file_t *file = &recovery->directory.files[i];
         flk_wal_candidate_t candidate = {.file = *file, .on_disk = true};
-        writer->next_number = file->number >= writer->next_number ? file->number + 1 : writer->next_number;
-        if (file->stranger) {
-            flk_wal_recover_set_aside(recovery, &candidate);
-        } else {
+        if (!file->stranger) {
+            pass_number(&recovery->wal->writer, file, file->header_ok ? UINT64_MAX : STRANGER_REACH);
             recovery->candidates[recovery->len++] = candidate;
+        }
+    }
+    for (size_t i = 0; i < recovery->directory.len && !recovery->directory.files[i].quarantined; i++) {
+        flk_wal_candidate_t candidate = {.file = recovery->directory.files[i], .on_disk = true};
+        if (candidate.file.stranger) {
+            take_stranger(recovery, &candidate);
         }
     }
 }

@@ -100,6 +100,10 @@ static flk_err_t look(flk_wal_scan_t *scan, uint64_t offset, size_t want, const 
     want = want < left ? want : (size_t)left;
     bool inside = offset >= scan->buffer_offset && offset + want <= scan->buffer_offset + scan->buffer_bytes;
     if (!inside) {
+        if (scan->stop_asked != NULL && scan->stop_asked()) {
+            flk_errmsg(errmsg, "the reading of %s was stopped by a signal", scan->path);
+            return FLK_E_CLOSED;
+        }
         size_t fetch = want < BUFFER_BYTES ? BUFFER_BYTES : want;
         fetch = fetch < left ? fetch : (size_t)left;
         if (fetch > scan->buffer_capacity) {

@@ -10,10 +10,11 @@ typedef struct flk_wal_scan {
     int fd; /* -1: none open */
     char path[FLK_WAL_PATH_BYTES];
     uint64_t salt;
-    uint64_t offset;   /* where the next item should be */
-    uint64_t limit;    /* nothing is read from here on */
-    uint64_t last_lsn; /* items must be above it */
-    uint64_t lsn_max;  /* and not above this one; the caller narrows both to the segment's */
+    uint64_t offset;          /* where the next item should be */
+    uint64_t limit;           /* nothing is read from here on */
+    uint64_t last_lsn;        /* items must be above it */
+    uint64_t lsn_max;         /* and not above this one; the caller narrows both to the segment's */
+    bool (*stop_asked)(void); /* NULL: never; asked before each read */
     uint8_t *buffer;
     size_t buffer_capacity, buffer_bytes;
     uint64_t buffer_offset;                  /* of buffer[0] in the file */
@@ -34,7 +35,7 @@ FLK_MUST_CHECK flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *pat
 /* Back to the first item of the open file. */
 void flk_wal_scan_rewind(flk_wal_scan_t *scan);
 /* The next valid item at or behind `offset`, over whatever cannot be read. FLK_E_NOT_FOUND: none before `limit`.
- * FLK_E_NOMEM. */
+ * FLK_E_NOMEM, FLK_E_CLOSED (a stop was asked for). */
 FLK_MUST_CHECK flk_err_t flk_wal_scan_next(flk_wal_scan_t *scan, flk_wal_found_t *found, char *errmsg);
 void flk_wal_scan_close(flk_wal_scan_t *scan); /* keeps the buffer */
 void flk_wal_scan_fini(flk_wal_scan_t *scan);

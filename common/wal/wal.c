@@ -28,6 +28,7 @@ static void fill_options(flk_wal_t *wal, const flk_wal_options_t *options) {
     own->low_water_bytes = own->low_water_bytes != 0 ? own->low_water_bytes : 64u << 20;
     own->body_bytes_max = own->body_bytes_max != 0 ? own->body_bytes_max : 2u << 20;
     FLK_ASSERT(own->body_bytes_max <= FLK_WAL_BODY_BYTES_MAX);
+    FLK_ASSERT(own->segment_bytes_max <= FLK_WAL_SEGMENT_BYTES_MAX / 2);
     if (own->segment_bytes_max < SEGMENT_BYTES_MIN) {
         own->segment_bytes_max = SEGMENT_BYTES_MIN;
     }

@@ -43,6 +43,7 @@ typedef struct flk_wal_options {
     uint64_t retained_bytes_max; /* or sooner, oldest first, above so many bytes in settled segments; 0 = no cap */
     uint64_t low_water_bytes;    /* less free than this: settled segments go, then appends fail; 0 = 64 MiB */
     uint32_t body_bytes_max;     /* larger entries are a bug of the caller; 0 = 2 MiB */
+    bool (*stop_asked)(void);    /* NULL, or ends an open that takes long; asked by the caller of open */
     flk_wal_commit_fn *on_commit;
     void *on_commit_arg;
 } flk_wal_options_t;
@@ -50,7 +51,7 @@ typedef struct flk_wal_options {
 /* Opens or creates the log and recovers it: torn tail cut, damage in the middle salvaged and quarantined, un-acked
  * records counted. Then starts the writer. Blocks while it reads the segments that still hold un-acked records.
  * Errors: FLK_E_LOCKED (another process has it), FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM, FLK_E_CONFIG (path too long,
- * or a segment of a later format); damage is no error, see flk_wal_stats. A log that can be read but not written (disk
+ * or a segment of a later format), FLK_E_CLOSED (stop_asked); damage is no error, see flk_wal_stats. A log that can be read but not written (disk
  * full) opens, unhealthy: its records can be delivered and acked. Caller frees with flk_wal_close. */
 FLK_MUST_CHECK flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_t **wal, char *errmsg);
 
@@ -93,6 +94,7 @@ typedef struct flk_wal_stats {
     uint64_t torn_bytes;        /* cut from the tail at open */
     uint64_t damaged_records;   /* places that failed their check or could not be read at open; the rest was salvaged */
     uint64_t quarantined;       /* segments set aside as *.damaged at open */
+    uint64_t strangers;         /* entries with a segment's name that are none: told and left alone */
     uint64_t oldest_unacked_ms; /* age of the oldest un-acked record; 0 without one */
     uint64_t recovered;         /* un-acked records found at open */
 } flk_wal_stats_t;
