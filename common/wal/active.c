@@ -93,6 +93,7 @@ flk_err_t flk_wal_active_open(flk_wal_t *wal, uint64_t item_bytes, bool acks_onl
         .first_lsn = wal->writer.next_lsn,
         .durable_lsn = wal->writer.durable_lsn,
         .created_ms = (uint64_t)flk_wall_ms(),
+        .name_id = wal->config.number,
     };
     flk_wal_segment_t *segment = flk_wal_segment_new(header.number, header.first_lsn, file_bytes / ITEM_BYTES_MIN);
     if (segment == NULL) {
@@ -105,6 +106,7 @@ flk_err_t flk_wal_active_open(flk_wal_t *wal, uint64_t item_bytes, bool acks_onl
     }
     flk_wal_file_name(segment->number, segment->name);
     segment->durable_lsn = header.durable_lsn;
+    segment->name_id = header.name_id;
     segment->last_ms = (int64_t)header.created_ms;
     segment->file_bytes = file_bytes;
     err = list_segment(wal, segment);

@@ -122,7 +122,7 @@ static flk_err_t read_header(const flk_wal_directory_t *directory, flk_wal_file_
 
 static void trust_row(const flk_wal_directory_t *directory, flk_wal_file_t *file) {
     file->header_ok = true;
-    file->header.log_id = directory->checkpoint.log_id;
+    file->header.log_id = file->header.name_id = directory->checkpoint.log_id;
     file->header.first_lsn = file->row->first_lsn;
 }
 
@@ -276,6 +276,10 @@ void flk_wal_directory_fini(flk_wal_directory_t *directory) {
 
 uint64_t flk_wal_directory_log_id(const flk_wal_directory_t *directory, const flk_wal_file_t *file) {
     return file->header_ok ? file->header.log_id : directory->log_id;
+}
+
+uint64_t flk_wal_directory_name_id(const flk_wal_directory_t *directory, const flk_wal_file_t *file) {
+    return file->header_ok ? file->header.name_id : directory->log_id;
 }
 
 const flk_wal_row_t *flk_wal_directory_row(const flk_wal_directory_t *directory, uint64_t number) {

@@ -41,6 +41,8 @@ void flk_wal_directory_fini(flk_wal_directory_t *directory);
 
 /* Which log a file's items belong to: a segment without a header belongs to the log that the others belong to. */
 uint64_t flk_wal_directory_log_id(const flk_wal_directory_t *directory, const flk_wal_file_t *file);
+/* The number that named its records when it was made. */
+uint64_t flk_wal_directory_name_id(const flk_wal_directory_t *directory, const flk_wal_file_t *file);
 const flk_wal_row_t *flk_wal_directory_row(const flk_wal_directory_t *directory, uint64_t number);
 /* The next segment of the log behind files[index], or NULL. */
 const flk_wal_file_t *flk_wal_directory_next(const flk_wal_directory_t *directory, size_t index);

@@ -12,7 +12,7 @@
  *   48  8  made, ms since the Unix epoch
  *   56  8  sparse: end LSN of the original; else 0
  *   64  8  sparse: number of items; else 0
- *   72  8  zero
+ *   72  8  number that named its records when it was made; 0 in old segments: the log id
  *   80  8  XXH3-64 of bytes 0..79, seed 0
  *
  * Item, 40 bytes + body + 0..7 zero bytes:
@@ -62,6 +62,7 @@ void flk_wal_header_encode(const flk_wal_header_t *header, uint8_t out[FLK_WAL_S
     flk_put_le64(out + 48, header->created_ms);
     flk_put_le64(out + 56, header->end_lsn);
     flk_put_le64(out + 64, header->items);
+    flk_put_le64(out + 72, header->name_id);
     flk_put_le64(out + HEADER_SUM_OFFSET, XXH3_64bits(out, HEADER_SUM_OFFSET));
 }
 
@@ -80,10 +81,12 @@ bool flk_wal_header_decode(const uint8_t in[FLK_WAL_SEGMENT_HEADER_BYTES], flk_w
         .sparse = (flk_get_le32(in + 12) & FLAG_SPARSE) != 0,
         .end_lsn = flk_get_le64(in + 56),
         .items = flk_get_le64(in + 64),
+        .name_id = flk_get_le64(in + 72),
     };
     bool in_range = read.number <= FLK_WAL_NUMBER_MAX && read.first_lsn <= FLK_WAL_NUMBER_MAX &&
                     read.durable_lsn <= FLK_WAL_NUMBER_MAX;
     bool spans = read.end_lsn >= read.first_lsn && read.end_lsn - read.first_lsn <= FLK_WAL_SEGMENT_LSNS_MAX;
+    read.name_id = read.name_id == 0 ? read.log_id : read.name_id;
     if (read.number == 0 || read.first_lsn == 0 || !in_range || (read.sparse && !spans)) {
         return false;
     }

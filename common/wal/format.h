@@ -26,6 +26,7 @@ typedef struct flk_wal_header {
     bool sparse;      /* rewritten: holds `items` items with gaps between their LSNs, all of them synced */
     uint64_t end_lsn; /* sparse: one behind the last item of the original */
     uint64_t items;   /* sparse */
+    uint64_t name_id; /* flk_wal_id when the segment was made */
 } flk_wal_header_t;
 
 typedef struct flk_wal_item_header {

@@ -45,13 +45,13 @@ static void visit_found(reader_t *reader, const flk_wal_file_t *file, const flk_
         item.record.body = found->body;
         item.record.body_bytes = found->header.body_bytes;
     }
-    visit(reader, file->name, flk_wal_directory_log_id(&reader->directory, file), &item);
+    visit(reader, file->name, flk_wal_directory_name_id(&reader->directory, file), &item);
 }
 
 static void visit_place(reader_t *reader, const flk_wal_file_t *file, flk_wal_item_type_t type, uint64_t offset,
                         uint64_t bytes) {
     flk_wal_item_t item = {.type = type, .offset = offset, .bytes = bytes};
-    visit(reader, file->name, flk_wal_directory_log_id(&reader->directory, file), &item);
+    visit(reader, file->name, flk_wal_directory_name_id(&reader->directory, file), &item);
 }
 
 static void visit_missing(reader_t *reader, uint64_t number, uint64_t lsn) {

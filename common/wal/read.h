@@ -19,7 +19,7 @@ typedef enum flk_wal_item_type {
 typedef struct flk_wal_item {
     flk_wal_item_type_t type;
     const char *segment;     /* file name, for MISSING the one it should have; kept until the visit returns */
-    uint64_t log_id;         /* flk_wal_id of the log that the segment belongs to */
+    uint64_t log_id;         /* flk_wal_id of the log when the segment was made */
     uint64_t offset;         /* of the item in its segment, bytes */
     uint64_t bytes;          /* its length on disk; for damage and torn tails, how much was passed over */
     flk_wal_record_t record; /* RECORD; for ACK lsn and time_ms of the ack itself; for MISSING the first lsn */

@@ -7,6 +7,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "common/wal/file.h"
+#include "common/wal/identity.h"
 #include "common/wal/recover.h"
 
 enum { STRANGER_REACH = 1 << 20 };
@@ -58,6 +59,16 @@ static void take_stranger(flk_wal_recovery_t *recovery, flk_wal_candidate_t *can
     } else {
         flk_wal_recover_set_aside(recovery, candidate);
     }
+}
+
+/* A start reads no header of a settled segment, so this may be the first number that the log ever had. */
+static uint64_t last_number(const flk_wal_recovery_t *recovery) {
+    uint64_t number = recovery->wal->config.id;
+    for (size_t i = 0; i < recovery->directory.len; i++) {
+        const flk_wal_file_t *file = &recovery->directory.files[i];
+        number = !file->quarantined && !file->stranger && file->header_ok ? file->header.name_id : number;
+    }
+    return number;
 }
 
 static void take_files(flk_wal_recovery_t *recovery) {
@@ -112,6 +123,7 @@ flk_err_t flk_wal_recover_files(flk_wal_recovery_t *recovery, char *errmsg) {
         return flk_wal_recover_nomem(recovery, errmsg);
     }
     wal->config.id = directory->has_log_id ? directory->log_id : flk_random_u64();
+    flk_wal_identity_take(&wal->config, directory->has_log_id, last_number(recovery));
     wal->writer.has_reserve = directory->has_reserve;
     wal->writer.next_number = directory->checkpoint.next_number > 1 ? directory->checkpoint.next_number : 1;
     take_files(recovery);

@@ -227,6 +227,7 @@ static flk_err_t add_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *
     }
     strcpy(segment->name, candidate->file.name);
     segment->durable_lsn = candidate->file.header.durable_lsn;
+    segment->name_id = candidate->file.header.name_id;
     segment->last_ms = (int64_t)candidate->file.header.created_ms;
     segment->sealed = true;
     segments->at[segments->len++] = segment;

@@ -236,6 +236,7 @@ flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, flk_wa
         .created_ms = (uint64_t)flk_wall_ms(),
         .sparse = true,
         .end_lsn = segment->end_lsn,
+        .name_id = segment->name_id,
     };
     flk_wal_scan_init(&mine->scan);
     flk_err_t err = open_files(mine, errmsg);

@@ -16,7 +16,7 @@ typedef struct flk_wal_waypoint {
 typedef struct flk_wal_segment {
     uint64_t number;
     char name[FLK_WAL_NAME_BYTES]; /* of the file; that of `number` unless someone renamed it */
-    uint64_t durable_lsn;          /* of its header */
+    uint64_t durable_lsn, name_id; /* of its header */
     uint64_t first_lsn, end_lsn;   /* durable items are in [first_lsn, end_lsn) */
     uint64_t bytes;                /* durable bytes, header included: where the next item goes */
     uint64_t file_bytes;           /* of the file, preallocated part included */

@@ -39,8 +39,10 @@ typedef struct flk_wal_waiter {
 typedef struct flk_wal_config {
     flk_wal_options_t options; /* defaults filled in; `dir` points at the next field */
     char dir[FLK_WAL_PATH_BYTES - FLK_WAL_NAME_BYTES];
-    uint64_t id;
+    uint64_t id;     /* salt and lineage of the segments, from the log's first day on */
+    uint64_t number; /* names the records, with their LSNs; of this place (identity.h) */
     int lock_fd;
+    bool lock_made; /* there was no lock file */
 } flk_wal_config_t;
 
 /* Any thread's: the atomics as they are, the rest under the lock. */

@@ -37,7 +37,11 @@ static void fill_options(flk_wal_t *wal, const flk_wal_options_t *options) {
 static flk_err_t take_lock(flk_wal_t *wal, char *errmsg) {
     char path[FLK_WAL_PATH_BYTES];
     flk_wal_path(wal->config.dir, "lock", path);
-    flk_err_t err = flk_io_open(path, O_RDWR | O_CREAT, &wal->config.lock_fd, errmsg);
+    flk_err_t err = flk_io_open(path, O_RDWR, &wal->config.lock_fd, errmsg);
+    if (err == FLK_E_NOT_FOUND) {
+        wal->config.lock_made = true;
+        err = flk_io_open(path, O_RDWR | O_CREAT, &wal->config.lock_fd, errmsg);
+    }
     if (err != FLK_OK) {
         wal->config.lock_fd = -1;
         return err;
@@ -141,7 +145,7 @@ void flk_wal_close(flk_wal_t **wal) {
 }
 
 uint64_t flk_wal_id(const flk_wal_t *wal) {
-    return wal->config.id;
+    return wal->config.number;
 }
 
 flk_err_t flk_wal_fault(const flk_wal_t *wal) {

@@ -58,7 +58,8 @@ FLK_MUST_CHECK flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_
 /* Writes and syncs what was appended and acked (calling on_commit), stops the writer, unlocks. NULL is allowed. */
 void flk_wal_close(flk_wal_t **wal);
 
-/* Random number of this log, made with it and kept in every segment: (log id, LSN) names a record for ever. */
+/* Random number of this log in this place: (number, LSN) names a record for ever. A log that was moved or copied draws a
+ * new one, and every record that it holds goes by that (identity.h). */
 uint64_t flk_wal_id(const flk_wal_t *wal);
 
 /* Hands an entry to the writer, which keeps entry and body until on_commit. Every appended entry comes back through

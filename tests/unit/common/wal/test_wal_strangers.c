@@ -135,6 +135,101 @@ START_TEST(test_wal_strangers_do_not_use_up_the_numbers) {
 }
 END_TEST
 
+/* ---- copies ---- */
+
+static void copy_log(const char *to) {
+    char command[256];
+    snprintf(command, sizeof command, "cp -r %s %s", dir, to);
+    ck_assert_int_eq(system(command), 0);
+}
+
+typedef struct names_seen {
+    uint64_t ids[IDS_MAX];
+    size_t len;
+} names_seen_t;
+
+static bool note_name(void *arg, const flk_wal_item_t *item) {
+    names_seen_t *names = arg;
+    if (item->type == FLK_WAL_ITEM_RECORD && item->record.lsn < IDS_MAX) {
+        names->ids[item->record.lsn] = item->log_id;
+    }
+    return true;
+}
+
+/* A copy draws a number of its own, keeps it, and delivers what it brought along; LSNs go on rising. The original keeps
+ * its number, and so does a directory that is only renamed. Tools see which number was whose. */
+START_TEST(test_wal_strangers_copy_draws_a_new_number) {
+    static names_seen_t names;
+    char original[sizeof dir], copy[sizeof dir + 8];
+    uint64_t ids[IDS_MAX];
+    make_log();
+    strcpy(original, dir);
+    snprintf(copy, sizeof copy, "%s-copy", dir);
+    copy_log(copy);
+    flk_wal_t *wal = open_small();
+    const uint64_t first = flk_wal_id(wal), next_lsn = stats_of(wal).next_lsn;
+    append(wal, COUNT + 1);
+    flk_wal_close(&wal);
+
+    ck_assert_uint_lt(strlen(copy), sizeof dir);
+    strcpy(dir, copy);
+    wal = open_small();
+    const uint64_t second = flk_wal_id(wal);
+    ck_assert_uint_ne(second, first);
+    assert_all_there(wal, COUNT);
+    const uint64_t lsn = append(wal, COUNT + 1);
+    ck_assert_uint_ge(lsn, next_lsn);
+    flk_wal_close(&wal);
+    strcat(dir, "2");
+    ck_assert_int_eq(rename(copy, dir), 0);
+    wal = open_small();
+    ck_assert_uint_eq(flk_wal_id(wal), second);
+    assert_all_there(wal, COUNT + 1);
+    ck_assert_uint_eq(unacked_ids(wal, ids, IDS_MAX), COUNT + 1);
+    flk_wal_close(&wal);
+    ck_assert_int_eq(flk_wal_read(dir, note_name, &names, errmsg), FLK_OK);
+    ck_assert_uint_eq(names.ids[1], first);
+    ck_assert_uint_eq(names.ids[lsn], second);
+    teardown();
+
+    strcpy(dir, original);
+    wal = open_small();
+    ck_assert_uint_eq(flk_wal_id(wal), first);
+    flk_wal_close(&wal);
+}
+END_TEST
+
+/* Without its lock file, or with a damaged one, a log takes itself for a copy; with an empty one it is of an older
+ * version and keeps its number. */
+START_TEST(test_wal_strangers_lock_file_tells_the_place) {
+    make_log();
+    flk_wal_t *wal = open_small();
+    uint64_t number = flk_wal_id(wal);
+    flk_wal_close(&wal);
+    store_file("lock", "", 0);
+    for (int round = 0; round < 2; round++) {
+        wal = open_small();
+        ck_assert_uint_eq(flk_wal_id(wal), number);
+        flk_wal_close(&wal);
+    }
+    for (int round = 0; round < 2; round++) {
+        if (round == 0) {
+            ck_assert_int_eq(unlink(path_of("lock")), 0);
+        } else {
+            store_file("lock", "nonsense", 8);
+        }
+        wal = open_small();
+        ck_assert_uint_ne(flk_wal_id(wal), number);
+        number = flk_wal_id(wal);
+        assert_all_there(wal, COUNT);
+        flk_wal_close(&wal);
+        wal = open_small();
+        ck_assert_uint_eq(flk_wal_id(wal), number);
+        flk_wal_close(&wal);
+    }
+}
+END_TEST
+
 /* ---- stop ---- */
 
 static unsigned asked;
@@ -160,6 +255,8 @@ int main(void) {
     TCase *tcase = tcase_create("strangers");
     tcase_add_test(tcase, test_wal_strangers_odd_entries_are_left_alone);
     tcase_add_test(tcase, test_wal_strangers_do_not_use_up_the_numbers);
+    tcase_add_test(tcase, test_wal_strangers_copy_draws_a_new_number);
+    tcase_add_test(tcase, test_wal_strangers_lock_file_tells_the_place);
     tcase_add_test(tcase, test_wal_strangers_start_listens_to_a_stop);
     return run_suite(tcase);
 }
