@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* flk bench: make PCS -> keep a number of them under way at a door -> count answers and their time, until the time or
  * the count is over. Each is tried once, so that what a door puts off shows. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,23 +13,12 @@
 #include "agent/send/report.h"
 #include "common/address.h"
 #include "common/log.h"
+#include "common/options.h"
 
 enum { TURN_MS = 100, SECONDS = 5, SECONDS_MAX = 600, COUNT_MAX = 10000000, PARALLEL = 64, PARALLEL_MAX = 1024 };
 
-static const char usage[] = "Usage: flk bench [--seconds N] [--count N] [--parallel N] [--cacert FILE] [--json]\n\n"
-                            "Loads the door that ENDPOINT names with valid PCS of its own, signed when PCS_SIGN_ALG "
-                            "and a key are set, and tells\n"
-                            "how many were answered and how fast. They are real submissions: the log and the store "
-                            "keep them (shard bench-...).\n\n"
-                            "  --seconds N    how long, 1 to 600 (5)\n"
-                            "  --count N      end after so many PCS, 1 to 10000000\n"
-                            "  --parallel N   under way at once, 1 to 1024 (64)\n"
-                            "  --cacert FILE  CA certificates that https:// is checked against (the system's)\n"
-                            "  --json         one JSON document\n\n"
-                            "Exit codes: 0 every PCS got its verdict, 1 some did not, 2 wrong setting or argument.\n\n";
-
 typedef struct bench {
-    unsigned long seconds, count, parallel;
+    uint64_t seconds, count, parallel;
     const char *ca_file;
     bool json;
     flk_door_t *door;
@@ -40,59 +28,75 @@ typedef struct bench {
     double took_s;
 } bench_t;
 
-static bool parse_number(const char *option, const char *text, unsigned long max, unsigned long *value) {
-    char *end;
-    *value = strtoul(text, &end, 10);
-    bool good = text[0] >= '0' && text[0] <= '9' && *end == '\0' && *value >= 1 && *value <= max;
-    if (!good) {
-        fprintf(stderr, "flk: bench: --%s: '%s' is not a number from 1 to %lu\n", option, text, max);
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(SECONDS, "seconds", "N", "1 to 600", "5", "how long")                                                            \
+    X(COUNT, "count", "N", "1 to 10000000", "", "end after so many PCS")                                               \
+    X(PARALLEL, "parallel", "N", "1 to 1024", "64", "under way at once")                                               \
+    X(CACERT, "cacert", "FILE", "", "the system's", "CA certificates that https:// is checked against")                \
+    X(JSON, "json", NULL, "", "", "one JSON document")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk bench",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk bench [OPTION...]\n\n"
+           "Loads the door that ENDPOINT names with valid PCS of its own, signed when\n"
+           "PCS_SIGN_ALG and a key are set, and tells how many were answered and how fast.\n"
+           "They are real submissions: the log and the store keep them (shard bench-...).\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nExit codes: 0 every PCS got its verdict, 1 some did not, 2 wrong setting or\n"
+           "argument.\n\n");
+    flk_settings_print(FLK_PROGRAM_AGENT, stdout);
+}
+
+static bool take_option(void *arg, size_t row, char *value) {
+    bench_t *bench = arg;
+    switch ((enum option_id)row) {
+    case OPTION_SECONDS:
+        return flk_option_uint(value, 1, SECONDS_MAX, &bench->seconds);
+    case OPTION_COUNT:
+        return flk_option_uint(value, 1, COUNT_MAX, &bench->count);
+    case OPTION_PARALLEL:
+        return flk_option_uint(value, 1, PARALLEL_MAX, &bench->parallel);
+    case OPTION_CACERT:
+        bench->ca_file = value;
+        return true;
+    case OPTION_JSON:
+        return bench->json = true;
     }
-    return good;
+    FLK_ASSERT(false); /* every option has a case */
 }
 
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, bench_t *bench) {
-    static const struct option known[] = {{"seconds", required_argument, NULL, 's'},
-                                          {"count", required_argument, NULL, 'n'},
-                                          {"parallel", required_argument, NULL, 'p'},
-                                          {"cacert", required_argument, NULL, 'c'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    char **rest;
+    uint64_t given;
     bench->seconds = SECONDS;
     bench->count = COUNT_MAX;
     bench->parallel = PARALLEL;
-    bool good = true;
-    for (int option; good && (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (option) {
-        case 's':
-            good = parse_number("seconds", optarg, SECONDS_MAX, &bench->seconds);
-            break;
-        case 'n':
-            good = parse_number("count", optarg, COUNT_MAX, &bench->count);
-            break;
-        case 'p':
-            good = parse_number("parallel", optarg, PARALLEL_MAX, &bench->parallel);
-            break;
-        case 'c':
-            bench->ca_file = optarg;
-            break;
-        case 'j':
-            bench->json = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            flk_settings_print(FLK_PROGRAM_AGENT, stdout);
-            return FLK_EXIT_OK;
-        default:
-            return FLK_EXIT_USAGE;
-        }
-    }
-    if (good && optind < argc) {
-        fprintf(stderr, "flk: bench: '%s' is not an option; see flk bench --help\n", argv[optind]);
-        good = false;
-    }
-    return good ? -1 : FLK_EXIT_USAGE;
+    int status = flk_options_parse(&command_line, argc, argv, bench, &given, &rest);
+    return status < 0 && rest[0] != NULL ? flk_options_wrong(&command_line, "'%s' is no option", rest[0]) : status;
 }
 
 static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
@@ -196,7 +200,7 @@ int flk_command_bench(int argc, char **argv) {
         status = run_bench(bench, errmsg);
     }
     if (errmsg[0] != '\0') {
-        fprintf(stderr, "flk: bench: %s\n", errmsg);
+        fprintf(stderr, "flk bench: %s\n", errmsg);
     }
     flk_door_close(&bench->door);
     free(bench);

@@ -21,6 +21,7 @@
 #include "agent/flk/command.h"
 #include "agent/flk/demo_report.h"
 #include "common/io.h"
+#include "common/options.h"
 
 enum {
     WORKERS = 3,
@@ -31,16 +32,6 @@ enum {
     KEY_BYTES = 32,
     DIRS_OPEN_MAX = 16
 };
-
-static const char usage[] =
-    "Usage: flk demo [--json] [--keep] EVENTS.csv\n\n"
-    "Shows the whole of flk on real events (tests/data/earthquakes.csv): a cluster of three worker processes, signed "
-    "PCS\n"
-    "over both doors, a worker killed in the middle, everything sent twice, a report. Ends with 0 when nothing was "
-    "lost\n"
-    "and no answer changed. Takes a few seconds; what it made stays in a directory under $TMPDIR or /tmp.\n\n"
-    "  --json  the report as one JSON document\n"
-    "  --keep  the directory stays also when the demo failed, with every log\n";
 
 /* An agent whose policy is out of step with the cluster's: its PCS are escalated. */
 static const char old_policy[] = "{\"version\": \"old-1\", \"base\": 0.15}\n";
@@ -454,32 +445,86 @@ static void fini(demo_t *demo) {
     free(demo);
 }
 
-int flk_command_demo(int argc, char **argv) {
-    bool json = false, keep = false, known = argc > 1;
-    const char *events = argv[argc - 1];
-    for (int i = 1; i < argc - 1; i++) {
-        bool is_json = strcmp(argv[i], "--json") == 0, is_keep = strcmp(argv[i], "--keep") == 0;
-        known &= is_json || is_keep;
-        json |= is_json;
-        keep |= is_keep;
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(KEEP, "keep", NULL, "", "", "the directory stays also when the demo failed, with every log")                     \
+    X(JSON, "json", NULL, "", "", "the report as one JSON document")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk demo",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk demo [OPTION...] EVENTS.csv\n\n"
+           "Shows the whole of flk on real events (tests/data/earthquakes.csv): a cluster of\n"
+           "three worker processes, signed PCS over both doors, a worker killed in the\n"
+           "middle, everything sent twice, a report. Takes a few seconds; what it made stays\n"
+           "in a directory under $TMPDIR or /tmp.\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nExit codes: 0 nothing was lost and no answer changed, 1 it failed, 2 wrong\n"
+           "argument.\n");
+}
+
+typedef struct demo_options {
+    bool json, keep;
+    const char *events;
+} demo_options_t;
+
+static bool take_option(void *arg, size_t row, char *value) {
+    demo_options_t *options = arg;
+    (void)value;
+    return row == OPTION_KEEP ? (options->keep = true) : (options->json = true);
+}
+
+/* -1 to go on, or the exit status. */
+static int parse(int argc, char **argv, demo_options_t *options) {
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, options, &given, &rest);
+    if (status < 0 && (rest[0] == NULL || rest[1] != NULL)) {
+        return flk_options_wrong(&command_line, "give one file of events");
     }
-    if (!known || events[0] == '-') {
-        bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-        fputs(usage, help ? stdout : stderr);
-        return help ? FLK_EXIT_OK : FLK_EXIT_USAGE;
+    options->events = status < 0 ? rest[0] : NULL;
+    return status;
+}
+
+int flk_command_demo(int argc, char **argv) {
+    demo_options_t options = {0};
+    int status = parse(argc, argv, &options);
+    if (status >= 0) {
+        return status;
     }
     char errmsg[FLK_ERRMSG_BYTES] = "";
     demo_t *demo = flk_start_alloc(sizeof *demo);
     bool good = false;
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    steps = json ? stderr : stdout;
+    steps = options.json ? stderr : stdout;
     fprintf(steps, "\n");
-    if (run_demo(demo, events, errmsg) == FLK_OK) {
-        good = (json ? flk_demo_report_json : flk_demo_report)(&demo->facts, events);
+    if (run_demo(demo, options.events, errmsg) == FLK_OK) {
+        good = (options.json ? flk_demo_report_json : flk_demo_report)(&demo->facts, options.events);
     } else {
-        fprintf(stderr, "flk: demo: %s%s%s%s\n", errmsg, keep ? " (everything it made is in " : "",
-                keep ? demo->facts.dir : "", keep ? ")" : "");
-        discard(demo, keep);
+        fprintf(stderr, "flk demo: %s%s%s%s\n", errmsg, options.keep ? " (everything it made is in " : "",
+                options.keep ? demo->facts.dir : "", options.keep ? ")" : "");
+        discard(demo, options.keep);
     }
     fini(demo);
     curl_global_cleanup();

@@ -5,7 +5,6 @@
  * be told nothing. A program that does not answer within the timeout is not healthy. */
 #include <curl/curl.h>
 #include <dirent.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +15,9 @@
 #include "agent/flk/json_out.h"
 #include "agent/flk/members.h"
 #include "agent/flk/unit.h"
+#include "common/options.h"
 
 enum { TIMEOUT_MS = 2000, TIMEOUT_MS_MAX = 60000 };
-
-static const char usage[] = "Usage: flk healthcheck [--alive] [--timeout MS] [--json] [gateway|broker|worker]\n\n"
-                            "Asks a program that runs here whether it would take work now (/readyz); without a name, "
-                            "every one that runs here.\n"
-                            "Addresses come from the settings that the program itself has, or its unit (--unit); "
-                            "beside flk up\nfrom what that runs.\n\n"
-                            "  --alive       ask only whether it is alive (/healthz)\n"
-                            "  --timeout MS  how long to wait for each answer, 1 to 60000 (2000)\n"
-                            "  --json        one JSON document\n\n"
-                            "Exit codes: 0 healthy, 1 not healthy or nothing runs here, 2 wrong setting or argument.\n";
 
 typedef struct health {
     const char *path;
@@ -37,52 +27,76 @@ typedef struct health {
     json_t *answers;
 } health_t;
 
-static bool parse_timeout(const char *text, unsigned *timeout_ms) {
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    *timeout_ms = (unsigned)value;
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= TIMEOUT_MS_MAX;
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(ALIVE, "alive", NULL, "", "", "ask only whether it is alive (/healthz)")                                         \
+    X(TIMEOUT, "timeout", "MS", "1 to 60000", "2000", "how long to wait for each answer")                              \
+    X(JSON, "json", NULL, "", "", "one JSON document")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk healthcheck",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk healthcheck [OPTION...] [gateway|broker|worker]\n\n"
+           "Asks a program that runs here whether it would take work now (/readyz); without a\n"
+           "name, every one that runs here. Addresses come from the settings that the program\n"
+           "itself has, or its unit (--unit); beside flk up from what that runs.\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nExit codes: 0 healthy, 1 not healthy or nothing runs here, 2 wrong setting or\n"
+           "argument.\n");
+}
+
+static bool take_option(void *arg, size_t row, char *value) {
+    health_t *health = arg;
+    uint64_t number;
+    bool good = true;
+    switch ((enum option_id)row) {
+    case OPTION_ALIVE:
+        health->path = "/healthz";
+        return true;
+    case OPTION_TIMEOUT:
+        good = flk_option_uint(value, 1, TIMEOUT_MS_MAX, &number);
+        health->timeout_ms = (unsigned)number;
+        return good;
+    case OPTION_JSON:
+        return health->json = true;
+    }
+    FLK_ASSERT(false); /* every option has a case */
 }
 
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, health_t *health) {
-    static const struct option known[] = {{"alive", no_argument, NULL, 'a'},
-                                          {"timeout", required_argument, NULL, 't'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    *health = (health_t){.path = "/readyz", .timeout_ms = TIMEOUT_MS, .all_well = true};
-    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (option) {
-        case 'a':
-            health->path = "/healthz";
-            break;
-        case 't':
-            if (!parse_timeout(optarg, &health->timeout_ms)) {
-                fprintf(stderr, "flk: --timeout: '%s' is not a number from 1 to %d\n", optarg, TIMEOUT_MS_MAX);
-                return FLK_EXIT_USAGE;
-            }
-            break;
-        case 'j':
-            health->json = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return FLK_EXIT_OK;
-        default:
-            return FLK_EXIT_USAGE;
-        }
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, health, &given, &rest);
+    if (status >= 0) {
+        return status;
     }
-    if (optind == argc && flk_unit_program()[0] != '\0') {
-        health->wanted = flk_daemon_named(flk_unit_program());
-    }
-    if (optind < argc) {
-        health->wanted = flk_daemon_named(argv[optind]);
-        if (health->wanted == NULL || optind + 1 < argc) {
-            fprintf(stderr, "flk: healthcheck: '%s' is not gateway, broker or worker; see flk healthcheck --help\n",
-                    argv[argc - 1]);
-            return FLK_EXIT_USAGE;
-        }
+    const char *name = rest[0] != NULL ? rest[0] : flk_unit_program();
+    health->wanted = flk_daemon_named(name);
+    if ((name[0] != '\0' && health->wanted == NULL) || (rest[0] != NULL && rest[1] != NULL)) {
+        return flk_options_wrong(&command_line, "'%s' is not gateway, broker or worker",
+                                 health->wanted == NULL ? name : rest[1]);
     }
     return -1;
 }
@@ -172,11 +186,11 @@ static int check(health_t *health) {
     flk_err_t err = local ? ask_cluster(health, cluster, errmsg) : ask_settings(health, errmsg);
     free(cluster);
     if (err != FLK_OK) {
-        fprintf(stderr, "flk: healthcheck: %s\n", errmsg);
+        fprintf(stderr, "flk healthcheck: %s\n", errmsg);
         return FLK_EXIT_USAGE;
     }
     if (json_array_size(health->answers) == 0) {
-        fprintf(stderr, "flk: healthcheck: no flk-gateway, flk-broker or flk-worker runs here\n");
+        fprintf(stderr, "flk healthcheck: no flk-gateway, flk-broker or flk-worker runs here\n");
         health->all_well = false;
     }
     if (health->json) {
@@ -187,7 +201,7 @@ static int check(health_t *health) {
 }
 
 int flk_command_healthcheck(int argc, char **argv) {
-    health_t health;
+    health_t health = {.path = "/readyz", .timeout_ms = TIMEOUT_MS, .all_well = true};
     int status = parse(argc, argv, &health);
     if (status >= 0) {
         return status;

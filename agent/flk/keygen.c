@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* flk keygen: a pair of CURVE keys as files, where the programs look for them. Never prints a secret, never overwrites.
  */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "agent/flk/cluster/keypair.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
+#include "common/options.h"
 #include "common/settings.h"
-
-static const char usage[] =
-    "Usage: flk keygen [--role ROLE] [--dir DIR] [--json] NAME\n\n"
-    "Makes a key pair for the ZeroMQ links of one process, or of all that share it:\n\n"
-    "  DIR/NAME.key        the secret key (mode 0600): what FLK_CURVE_KEY_FILE of that process names\n"
-    "  DIR/ROLES/NAME.pub  the public key: copy it to wherever it is let in; without --role DIR/NAME.pub\n\n"
-    "  --role ROLE  broker, gateway, worker, agent or admin\n"
-    "  --dir DIR    what FLK_CURVE_DIR of the processes names; default that variable's value, else the current\n"
-    "               directory\n"
-    "  --json       the paths and the public key as one JSON document\n\n"
-    "A key that exists is never overwritten. Exit codes: 0 done, 1 failed, 2 wrong argument.\n";
 
 typedef struct keygen {
     const char *dir, *name;
@@ -26,42 +15,77 @@ typedef struct keygen {
     flk_role_t role; /* FLK_ROLE_NONE: not said */
 } keygen_t;
 
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(ROLE, "role", "ROLE", "broker, gateway, worker, agent or admin", "", "what the process is")                      \
+    X(DIR, "dir", "DIR", "", "FLK_CURVE_DIR, else the current directory", "what FLK_CURVE_DIR of the processes names") \
+    X(JSON, "json", NULL, "", "", "the paths and the public key as one JSON document")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk keygen",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk keygen [OPTION...] NAME\n\n"
+           "Makes a key pair for the ZeroMQ links of one process, or of all that share it:\n\n"
+           "  DIR/NAME.key        the secret key (mode 0600): what FLK_CURVE_KEY_FILE of that\n"
+           "                      process names\n"
+           "  DIR/ROLES/NAME.pub  the public key: copy it to wherever it is let in; without\n"
+           "                      --role DIR/NAME.pub\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nA key that exists is never overwritten. Exit codes: 0 done, 1 failed, 2 wrong\n"
+           "argument.\n");
+}
+
+static bool take_option(void *arg, size_t row, char *value) {
+    keygen_t *keygen = arg;
+    switch ((enum option_id)row) {
+    case OPTION_ROLE:
+        return flk_role_parse(value, &keygen->role);
+    case OPTION_DIR:
+        keygen->dir = value;
+        return true;
+    case OPTION_JSON:
+        return keygen->json = true;
+    }
+    FLK_ASSERT(false); /* every option has a case */
+}
+
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, keygen_t *keygen) {
-    static const struct option known[] = {{"role", required_argument, NULL, 'r'},
-                                          {"dir", required_argument, NULL, 'd'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    int option;
-    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        switch (option) {
-        case 'r':
-            if (!flk_role_parse(optarg, &keygen->role)) {
-                fprintf(stderr, "flk: --role: '%s' is not broker, gateway, worker, agent or admin\n", optarg);
-                return FLK_EXIT_USAGE;
-            }
-            break;
-        case 'd':
-            keygen->dir = optarg;
-            break;
-        case 'j':
-            keygen->json = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return FLK_EXIT_OK;
-        default:
-            return FLK_EXIT_USAGE;
-        }
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, keygen, &given, &rest);
+    if (status >= 0) {
+        return status;
     }
-    if (optind + 1 != argc || !flk_curve_name_valid(argv[optind])) {
-        fprintf(stderr, optind + 1 != argc ? "flk: keygen: give one NAME; see flk keygen --help\n"
-                                           : "flk: keygen: a NAME has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a "
-                                             "letter or digit\n");
-        return FLK_EXIT_USAGE;
+    if (rest[0] == NULL || rest[1] != NULL) {
+        return flk_options_wrong(&command_line, "give one NAME");
     }
-    keygen->name = argv[optind];
+    if (!flk_curve_name_valid(rest[0])) {
+        return flk_options_wrong(&command_line,
+                                 "a NAME has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit");
+    }
+    keygen->name = rest[0];
     return -1;
 }
 
@@ -86,7 +110,7 @@ int flk_command_keygen(int argc, char **argv) {
     }
     flk_settings_t *settings;
     if (flk_settings_load(FLK_PROGRAM_FLK, &settings, errmsg) != FLK_OK) {
-        fprintf(stderr, "flk: %s\n", errmsg);
+        fprintf(stderr, "flk keygen: %s\n", errmsg);
         return FLK_EXIT_USAGE;
     }
     if (keygen.dir == NULL) {
@@ -96,7 +120,7 @@ int flk_command_keygen(int argc, char **argv) {
     flk_err_t err = make(&keygen, errmsg);
     flk_settings_destroy(&settings);
     if (err != FLK_OK) {
-        fprintf(stderr, "flk: keygen: %s\n", errmsg);
+        fprintf(stderr, "flk keygen: %s\n", errmsg);
         return FLK_EXIT_FAILED;
     }
     return FLK_EXIT_OK;

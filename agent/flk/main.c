@@ -10,6 +10,7 @@
 #include "agent/flk/json_out.h"
 #include "agent/flk/unit.h"
 #include "common/nearest.h"
+#include "common/options.h"
 #include "common/settings.h"
 
 typedef int command_fn(int argc, char **argv);
@@ -55,30 +56,60 @@ static void print_help(FILE *out) {
           out);
 }
 
-/* The commands without options of their own take --json and nothing else: 1 with it, 0 without, -1 for a mistake. */
-static int only_json(int argc, char **argv) {
-    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-    if (argc > 1 && !json) {
-        fprintf(stderr, "flk: %s: '%s' is not an option: it takes --json\n", argv[0], argv[argc - 1]);
-        return -1;
+/* ---- settings, version, help: --json and nothing else ---- */
+
+static const flk_option_t plain_rows[] = {{"json", NULL, "", "", 0, "one JSON document"}};
+static char plain_title[32]; /* "flk version" */
+static flk_options_t plain = {.title = plain_title, .rows = plain_rows, .rows_len = FLK_COUNT_OF(plain_rows)};
+
+static void print_plain_help(void) {
+    printf("Usage: %s [OPTION...]\n\n", plain_title);
+    for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
+        if (strcmp(commands[i].name, plain_title + strlen("flk ")) == 0) {
+            printf("Does this: %s.\n\n", commands[i].summary);
+        }
     }
-    return json;
+    flk_options_print(&plain, 0, stdout);
+}
+
+static bool take_json(void *arg, size_t row, char *value) {
+    bool *json = arg;
+    (void)row;
+    (void)value;
+    return *json = true;
+}
+
+/* -1 to go on with *json, or the exit status. */
+static int parse_plain(int argc, char **argv, bool *json) {
+    char **rest;
+    uint64_t given;
+    *json = false;
+    snprintf(plain_title, sizeof plain_title, "flk %s", argv[0]);
+    plain.print_help = print_plain_help;
+    plain.take = take_json;
+    int status = flk_options_parse(&plain, argc, argv, json, &given, &rest);
+    return status < 0 && rest[0] != NULL ? flk_options_wrong(&plain, "'%s' is no option", rest[0]) : status;
 }
 
 static int run_command(int argc, char **argv);
 
 /* `flk help COMMAND` is `flk COMMAND --help`. */
 static int command_help(int argc, char **argv) {
-    if (argc == 2 && argv[1][0] != '-') {
+    if (argc == 2 && argv[1][0] != '-' && strcmp(argv[1], "help") != 0) {
         static char option[] = "--help";
         char *words[] = {NULL, argv[1], option, NULL};
         return run_command(2, words + 1);
     }
-    int json = only_json(argc, argv);
-    if (json == 0) {
+    bool json;
+    bool all = argc == 1 || strcmp(argv[1], "help") == 0;
+    int status = all ? -1 : parse_plain(argc, argv, &json);
+    if (status >= 0) {
+        return status;
+    }
+    if (all) {
         print_help(stdout);
         flk_settings_print(FLK_PROGRAM_FLK, stdout);
-    } else if (json > 0) {
+    } else {
         json_t *list = json_array();
         for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {
             json_array_append_new(list,
@@ -86,25 +117,27 @@ static int command_help(int argc, char **argv) {
         }
         flk_json_out(json_pack("{s:o}", "commands", list));
     }
-    return json >= 0 ? FLK_EXIT_OK : FLK_EXIT_USAGE;
+    return FLK_EXIT_OK;
 }
 
 static int command_version(int argc, char **argv) {
-    int json = only_json(argc, argv);
-    if (json == 0) {
-        printf("flk %s\n", FLK_VERSION);
-    } else if (json > 0) {
+    bool json;
+    int status = parse_plain(argc, argv, &json);
+    if (status < 0 && json) {
         flk_json_out(json_pack("{s:s}", "version", FLK_VERSION));
+    } else if (status < 0) {
+        printf("flk %s\n", FLK_VERSION);
     }
-    return json >= 0 ? FLK_EXIT_OK : FLK_EXIT_USAGE;
+    return status < 0 ? FLK_EXIT_OK : status;
 }
 
 static int command_settings(int argc, char **argv) {
-    int json = only_json(argc, argv);
-    if (json >= 0) {
-        (json > 0 ? flk_settings_print_json : flk_settings_print_markdown)(stdout);
+    bool json;
+    int status = parse_plain(argc, argv, &json);
+    if (status < 0) {
+        (json ? flk_settings_print_json : flk_settings_print_markdown)(stdout);
     }
-    return json >= 0 ? FLK_EXIT_OK : FLK_EXIT_USAGE;
+    return status < 0 ? FLK_EXIT_OK : status;
 }
 
 /* Becomes flk-`name`, which calls itself `title`. */

@@ -53,8 +53,8 @@ static bool split_place(const flk_members_place_t *place, const char **scheme, c
     int host_bytes = snprintf(host, HOST_BYTES, "%.*s", (int)(host_len - 2 * in_brackets), at + in_brackets);
     int port_bytes = has_port ? snprintf(port, 8, "%.*s", (int)(len - host_len - 1), colon + 1)
                               : snprintf(port, 8, "%u", **scheme != '\0' ? 443 : place->daemon->port);
-    return host_bytes > 0 && host_bytes < HOST_BYTES && port_bytes > 0 && port_bytes < 6 &&
-           strspn(port, "0123456789") == strlen(port);
+    return (at[0] == '[') == in_brackets && host_bytes > 0 && host_bytes < HOST_BYTES && port_bytes > 0 &&
+           port_bytes < 6 && strspn(port, "0123456789") == strlen(port) && strtoul(port, NULL, 10) <= UINT16_MAX;
 }
 
 static void give_address(flk_cluster_member_t *member, const char *scheme, const char *host, const char *port) {

@@ -2,7 +2,6 @@
 /* flk status: find the processes -> ask each twice, a second apart -> print one screen, or JSON; with --watch again and
  * again. */
 #include <curl/curl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,26 +13,10 @@
 #include "agent/flk/command.h"
 #include "agent/flk/members.h"
 #include "agent/flk/table.h"
+#include "common/options.h"
 #include "common/terminal.h"
 
 enum { BETWEEN_MS = 1000 };
-
-static const char usage[] =
-    "Usage: flk status [--watch] [--json] [--data-dir DIR | --units | --gateway ADDRESS | --broker ADDRESS |\n"
-    "       --worker ADDRESS]...\n\n"
-    "Shows a cluster: every process, the queue, the log, verdicts a second. Without an option that says which:\n"
-    "the one that flk up runs in FLK_DATA_DIR, else the units of this host.\n\n"
-    "  --data-dir DIR     the cluster that flk up runs there\n"
-    "  --units            the units of flk.target, with their environment; root or the group flk may\n"
-    "  --gateway ADDRESS  a gateway's HTTP door: HOST[:PORT] or a URL; a name with several addresses is as many\n"
-    "  --broker ADDRESS   the pages of a broker, the same\n"
-    "  --worker ADDRESS   the pages of a worker, the same\n"
-    "  --watch            again each second, until Ctrl-C\n"
-    "  --json             one JSON document; with --watch one a line\n\n"
-    "Where METRICS_USER and METRICS_PASS are set for the cluster, set them here too. On a terminal the columns that "
-    "do\n"
-    "not fit are left out.\n\n"
-    "Exit codes: 0 all ready, 1 some process is not, 2 wrong setting or argument, or no cluster there.\n\n";
 
 typedef struct status {
     flk_members_t members;
@@ -227,66 +210,88 @@ typedef struct status_options {
     bool json, watch;
 } status_options_t;
 
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(DATA_DIR, "data-dir", "DIR", "", "FLK_DATA_DIR", "the cluster that flk up runs there")                           \
+    X(UNITS, "units", NULL, "", "", "the units that a target of this host wants; root and the group flk may")          \
+    X(GATEWAY, "gateway", "ADDRESS", "", "",                                                                           \
+      "a gateway's HTTP door, HOST[:PORT] or a URL; a name with several addresses is as many")                         \
+    X(BROKER, "broker", "ADDRESS", "", "", "the pages of a broker, alike")                                             \
+    X(WORKER, "worker", "ADDRESS", "", "", "the pages of a worker, alike")                                             \
+    X(WATCH, "watch", NULL, "", "", "again each second, until Ctrl-C")                                                 \
+    X(JSON, "json", NULL, "", "", "one JSON document; with --watch one a line")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk status",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk status [OPTION...]\n\n"
+           "Shows a cluster: every process, the queue, the log, verdicts a second. Without an\n"
+           "option that says which: the one that flk up runs, else the units of this host.\n"
+           "Addresses may be given several times. On a terminal the columns that do not fit\n"
+           "are left out.\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nWhere METRICS_USER and METRICS_PASS are set for the cluster, set them here too.\n"
+           "Exit codes: 0 all ready, 1 some process is not, or no cluster is there, 2 wrong\n"
+           "setting or argument.\n\n");
+    flk_settings_print(FLK_PROGRAM_FLK, stdout);
+}
+
 /* False: too many. */
 static bool add_place(flk_members_options_t *members, const char *program, const char *address) {
     bool fits = members->places_len < FLK_COUNT_OF(members->places);
     if (fits) {
         members->places[members->places_len++] = (flk_members_place_t){flk_daemon_named(program), address};
-    } else {
-        fprintf(stderr, "flk: status: there are more than %zu addresses\n", members->places_len);
     }
     return fits;
 }
 
+static bool take_option(void *arg, size_t row, char *value) {
+    status_options_t *options = arg;
+    switch ((enum option_id)row) {
+    case OPTION_DATA_DIR:
+        options->members.data_dir = value;
+        return true;
+    case OPTION_UNITS:
+        return options->members.units = true;
+    case OPTION_GATEWAY:
+    case OPTION_BROKER:
+    case OPTION_WORKER:
+        return add_place(&options->members, rows[row].name, value);
+    case OPTION_WATCH:
+        return options->watch = true;
+    case OPTION_JSON:
+        return options->json = true;
+    }
+    FLK_ASSERT(false); /* every option has a case */
+}
+
+/* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, status_options_t *options) {
-    static const struct option known[] = {{"json", no_argument, NULL, 'j'},
-                                          {"watch", no_argument, NULL, 'w'},
-                                          {"units", no_argument, NULL, 'u'},
-                                          {"data-dir", required_argument, NULL, 'd'},
-                                          {"gateway", required_argument, NULL, 'G'},
-                                          {"broker", required_argument, NULL, 'B'},
-                                          {"worker", required_argument, NULL, 'W'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    int option;
-    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        switch (option) {
-        case 'j':
-            options->json = true;
-            break;
-        case 'w':
-            options->watch = true;
-            break;
-        case 'u':
-            options->members.units = true;
-            break;
-        case 'd':
-            options->members.data_dir = optarg;
-            break;
-        case 'G':
-        case 'B':
-        case 'W':
-            if (!add_place(&options->members,
-                           option == 'G'   ? "gateway"
-                           : option == 'B' ? "broker"
-                                           : "worker",
-                           optarg)) {
-                return FLK_EXIT_USAGE;
-            }
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            flk_settings_print(FLK_PROGRAM_FLK, stdout);
-            return FLK_EXIT_OK;
-        default:
-            return FLK_EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "flk: status: '%s' is not an option; see flk status --help\n", argv[optind]);
-        return FLK_EXIT_USAGE;
-    }
-    return -1;
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, options, &given, &rest);
+    return status < 0 && rest[0] != NULL ? flk_options_wrong(&command_line, "'%s' is no option", rest[0]) : status;
 }
 
 static void take_all(const status_t *status, flk_member_snapshot_t *snapshots) {
@@ -311,8 +316,9 @@ static void show_once(status_t *status, const status_options_t *options) {
 
 static int show(const status_options_t *options, char *errmsg) {
     status_t *status = flk_start_alloc(sizeof *status);
-    int exit_status = FLK_EXIT_USAGE;
-    if (flk_members_find(&options->members, &status->members, errmsg) == FLK_OK) {
+    flk_err_t err = flk_members_find(&options->members, &status->members, errmsg);
+    int exit_status = flk_exit_status(err);
+    if (err == FLK_OK) {
         errmsg[0] = '\0';
         take_all(status, status->before);
         show_once(status, options);
@@ -337,7 +343,7 @@ int flk_command_status(int argc, char **argv) {
         curl_global_cleanup();
     }
     if (errmsg[0] != '\0') {
-        fprintf(stderr, "flk: status: %s\n", errmsg);
+        fprintf(stderr, "flk status: %s\n", errmsg);
     }
     free(options);
     return status;

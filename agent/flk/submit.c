@@ -4,7 +4,6 @@
  * For people and scripts: nothing is kept on the disk, unlike with `flk agent submit`, whose outbox outlives a crash.
  * What got no answer within its tries is told, and the exit status says so. A line that is no PCS is told with its
  * number and left out; the others go on. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +13,9 @@
 #include "agent/send/report.h"
 #include "agent/source.h"
 #include "common/log.h"
+#include "common/options.h"
 
 enum { TURN_MS = 100, TRIES = 4, PARALLEL = 16, EXIT_UNANSWERED = 3 };
-
-static const char usage[] =
-    "Usage: flk submit [--json] [--cacert FILE] FILE|-\n\n"
-    "Sends the PCS of FILE, one a line, to ENDPOINT and prints the answers as they come. A PCS without a signature is\n"
-    "signed when PCS_SIGN_ALG and a key are set. Each is tried 4 times; for submissions that must outlive this\n"
-    "process use flk agent submit.\n\n"
-    "  --json         one JSON object a PCS\n"
-    "  --cacert FILE  CA certificates that https:// is checked against (the system's)\n\n"
-    "Exit codes: 0 all answered, 1 some line is no PCS or cannot be read, 2 wrong setting or argument, 3 some PCS\n"
-    "was refused or got no answer.\n\n";
 
 typedef struct submit {
     const char *file, *ca_file;
@@ -37,34 +27,68 @@ typedef struct submit {
     int status;
 } submit_t;
 
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(CACERT, "cacert", "FILE", "", "the system's", "CA certificates that https:// is checked against")                \
+    X(JSON, "json", NULL, "", "", "one JSON object a PCS")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk submit",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk submit [OPTION...] FILE|-\n\n"
+           "Sends the PCS of FILE, one a line, to ENDPOINT and prints the answers as they\n"
+           "come. A PCS without a signature is signed when PCS_SIGN_ALG and a key are set.\n"
+           "Each is tried 4 times; for submissions that must outlive this process use\n"
+           "flk agent submit.\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nExit codes: 0 all answered, 1 some line is no PCS or cannot be read, 2 wrong\n"
+           "setting or argument, 3 some PCS was refused or got no answer.\n\n");
+    flk_settings_print(FLK_PROGRAM_AGENT, stdout);
+}
+
+static bool take_option(void *arg, size_t row, char *value) {
+    submit_t *submit = arg;
+    switch ((enum option_id)row) {
+    case OPTION_CACERT:
+        submit->ca_file = value;
+        return true;
+    case OPTION_JSON:
+        return submit->json = true;
+    }
+    FLK_ASSERT(false); /* every option has a case */
+}
+
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, submit_t *submit) {
-    static const struct option known[] = {{"json", no_argument, NULL, 'j'},
-                                          {"cacert", required_argument, NULL, 'c'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        switch (option) {
-        case 'j':
-            submit->json = true;
-            break;
-        case 'c':
-            submit->ca_file = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            flk_settings_print(FLK_PROGRAM_AGENT, stdout);
-            return FLK_EXIT_OK;
-        default:
-            return FLK_EXIT_USAGE;
-        }
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, submit, &given, &rest);
+    if (status < 0 && (rest[0] == NULL || rest[1] != NULL)) {
+        return flk_options_wrong(&command_line, "give one FILE, or - for standard input");
     }
-    if (optind + 1 != argc) {
-        fprintf(stderr, "flk: submit: give one FILE, or - for standard input; see flk submit --help\n");
-        return FLK_EXIT_USAGE;
-    }
-    submit->file = argv[optind];
-    return -1;
+    submit->file = status < 0 ? rest[0] : NULL;
+    return status;
 }
 
 static void say_answer(const flk_parcel_t *parcel, const flk_reply_t *reply) {
@@ -137,7 +161,7 @@ static void fill(submit_t *submit) {
         submit->input_awaited = err == FLK_E_AGAIN;
         submit->input_ended = err != FLK_OK && err != FLK_E_AGAIN;
         if (submit->input_ended && err != FLK_E_NOT_FOUND) {
-            fprintf(stderr, "flk: submit: %s\n", errmsg);
+            fprintf(stderr, "flk submit: %s\n", errmsg);
             submit->status = FLK_EXIT_FAILED;
         }
     }
@@ -193,7 +217,7 @@ int flk_command_submit(int argc, char **argv) {
         status = submit_all(submit, errmsg);
     }
     if (errmsg[0] != '\0') {
-        fprintf(stderr, "flk: submit: %s\n", errmsg);
+        fprintf(stderr, "flk submit: %s\n", errmsg);
     }
     flk_door_close(&submit->door);
     free(submit);

@@ -1,100 +1,104 @@
 /* SPDX-License-Identifier: MIT */
 /* flk up: plan -> start -> say where everything is -> supervise until asked to stop -> stop in order. */
 #include <curl/curl.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "agent/flk/cluster/supervisor.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
-#include "common/log.h"
+#include "common/options.h"
 #include "common/settings.h"
 
 enum { WORKERS_DEFAULT = 2, OFFSET_MAX = 50000 };
 
-static const char usage[] =
-    "Usage: flk up [--workers N] [--data-dir DIR] [--http HOST:PORT] [--ports +N] [--curve] [--json]\n\n"
-    "Starts a broker, N workers (2) and a gateway on this host and supervises them in the foreground: what ends is\n"
-    "started again. Ctrl-C (SIGINT) or SIGTERM stops all in order, a second one at once. SIGHUP without a terminal "
-    "goes on\n"
-    "to all: they reload keys and policy.\n\n"
-    "  --workers N       worker processes, 1 to 64; they share the cores unless FLK_WORKER_THREADS is set\n"
-    "  --data-dir DIR    logs, the inbox log, the store (FLK_DATA_DIR)\n"
-    "  --http HOST:PORT  HTTP door (FLK_HTTP_LISTEN)\n"
-    "  --ports +N        every address that no setting has: its port, and N; for a second cluster on this host\n"
-    "  --curve           every ZeroMQ link encrypted, with keys made once in DIR/keys: one for agents too\n"
-    "  --json            one JSON object a line: when it is ready, when it stops, when it has stopped\n\n"
-    "All programs take their other settings from the environment; see flk-gateway --help and so on.\n"
-    "Exit codes: 0 stopped as asked, 1 failed, also when an address is in use, 2 wrong setting or argument.\n\n";
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X)                                                                                                     \
+    X(WORKERS, "workers", "N", "1 to 64", "2",                                                                         \
+      "worker processes; they share the cores unless FLK_WORKER_THREADS is set")                                       \
+    X(DATA_DIR, "data-dir", "DIR", "", "FLK_DATA_DIR", "logs, the inbox log, the store")                               \
+    X(HTTP, "http", "HOST:PORT", "", "FLK_HTTP_LISTEN", "HTTP door")                                                   \
+    X(PORTS, "ports", "+N", "+1 to +50000", "",                                                                        \
+      "moves each address that no setting has by so many ports, for a second cluster")                                 \
+    X(CURVE, "curve", NULL, "", "",                                                                                    \
+      "every ZeroMQ link is encrypted, with keys made once in DIR/keys: one for agents too")                           \
+    X(JSON, "json", NULL, "", "", "one JSON object a line: when it is ready, when it stops, when it has stopped")
 
-static bool parse_workers(const char *text, unsigned *workers) {
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    *workers = (unsigned)value;
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= FLK_CLUSTER_WORKERS_MAX;
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk up",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk up [OPTION...]\n\n"
+           "Starts a broker, workers and a gateway on this host and supervises them in the\n"
+           "foreground: a process that ends is started again. Ctrl-C (SIGINT) or SIGTERM\n"
+           "stops all in order, a second one at once. SIGHUP without a terminal goes on to\n"
+           "all: they reload keys and policy.\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nAll programs take their other settings from the environment: see flk-gateway\n"
+           "--help and so on.\n"
+           "Exit codes: 0 stopped as asked, 1 failed, also when an address is in use, 2 wrong\n"
+           "setting or argument.\n\n");
+    flk_settings_print(FLK_PROGRAM_FLK, stdout);
 }
 
-static bool parse_offset(const char *text, unsigned *offset) {
-    char *end;
-    text += text[0] == '+';
-    unsigned long value = strtoul(text, &end, 10);
-    *offset = (unsigned)value;
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= OFFSET_MAX;
+typedef struct up {
+    flk_cluster_options_t cluster;
+    bool json;
+} up_t;
+
+static bool take_option(void *arg, size_t row, char *value) {
+    up_t *up = arg;
+    uint64_t number;
+    bool good = true;
+    switch ((enum option_id)row) {
+    case OPTION_WORKERS:
+        good = flk_option_uint(value, 1, FLK_CLUSTER_WORKERS_MAX, &number);
+        up->cluster.workers = (unsigned)number;
+        return good;
+    case OPTION_DATA_DIR:
+        up->cluster.data_dir = value;
+        return true;
+    case OPTION_HTTP:
+        up->cluster.http = value;
+        return true;
+    case OPTION_PORTS:
+        good = flk_option_uint(value + (value[0] == '+'), 1, OFFSET_MAX, &number);
+        up->cluster.ports_offset = (unsigned)number;
+        return good;
+    case OPTION_CURVE:
+        return up->cluster.curve = true;
+    case OPTION_JSON:
+        return up->json = true;
+    }
+    FLK_ASSERT(false); /* every option has a case */
 }
 
 /* -1 to go on, or the exit status. */
-static int parse(int argc, char **argv, flk_cluster_options_t *options, bool *json) {
-    static const struct option known[] = {
-        {"workers", required_argument, NULL, 'w'}, {"data-dir", required_argument, NULL, 'd'},
-        {"http", required_argument, NULL, 'p'},    {"ports", required_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},          {"curve", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},          {0}};
-    *json = false;
-    *options = (flk_cluster_options_t){.workers = WORKERS_DEFAULT};
-    int option;
-    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
-        switch (option) {
-        case 'w':
-            if (!parse_workers(optarg, &options->workers)) {
-                fprintf(stderr, "flk: up: --workers: '%s' is not a number from 1 to %d\n", optarg,
-                        FLK_CLUSTER_WORKERS_MAX);
-                return FLK_EXIT_USAGE;
-            }
-            break;
-        case 'd':
-            options->data_dir = optarg;
-            break;
-        case 'p':
-            options->http = optarg;
-            break;
-        case 'o':
-            if (!parse_offset(optarg, &options->ports_offset)) {
-                fprintf(stderr, "flk: up: --ports: '%s' is not a number from +1 to +%d\n", optarg, OFFSET_MAX);
-                return FLK_EXIT_USAGE;
-            }
-            break;
-        case 'c':
-            options->curve = true;
-            break;
-        case 'j':
-            *json = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            flk_settings_print(FLK_PROGRAM_FLK, stdout);
-            return FLK_EXIT_OK;
-        default:
-            return FLK_EXIT_USAGE;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "flk: up: '%s' is not an option; see flk up --help\n", argv[optind]);
-        return FLK_EXIT_USAGE;
-    }
-    return -1;
+static int parse(int argc, char **argv, up_t *up) {
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, up, &given, &rest);
+    return status < 0 && rest[0] != NULL ? flk_options_wrong(&command_line, "'%s' is no option", rest[0]) : status;
 }
 
 static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
@@ -178,9 +182,8 @@ static void start_log(void) {
 }
 
 int flk_command_up(int argc, char **argv) {
-    flk_cluster_options_t options;
-    bool json;
-    int status = parse(argc, argv, &options, &json);
+    up_t up = {.cluster.workers = WORKERS_DEFAULT};
+    int status = parse(argc, argv, &up);
     if (status >= 0) {
         return status;
     }
@@ -188,10 +191,10 @@ int flk_command_up(int argc, char **argv) {
     flk_cluster_t *cluster;
     start_log();
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    flk_err_t err = flk_cluster_plan(&options, &cluster, errmsg);
-    status = err == FLK_OK ? run_cluster(cluster, json, errmsg) : flk_exit_status(err);
+    flk_err_t err = flk_cluster_plan(&up.cluster, &cluster, errmsg);
+    status = err == FLK_OK ? run_cluster(cluster, up.json, errmsg) : flk_exit_status(err);
     if (errmsg[0] != '\0' && status != FLK_EXIT_OK) {
-        fprintf(stderr, "flk: %s\n", errmsg);
+        fprintf(stderr, "flk up: %s\n", errmsg);
     }
     flk_cluster_destroy(&cluster);
     curl_global_cleanup();

@@ -162,7 +162,7 @@ def test_status(up):
 # Where no cluster runs, status says so.
 def test_status_without_cluster(tmp_path):
     done = run("flk", "status", "--data-dir", tmp_path)
-    assert done.returncode == 2 and "no cluster runs" in done.stderr and len(done.stderr.splitlines()) == 1, done
+    assert done.returncode == 1 and "no cluster runs" in done.stderr and len(done.stderr.splitlines()) == 1, done
 
 
 # Two interrupts at once stop everything, and nothing is said that is no fault.
@@ -173,8 +173,8 @@ def test_up_two_interrupts(up):
     time.sleep(0.05)  # the second one's moment is the test
     up.signal(signal.SIGINT)
     status = up.wait(20)
-    said = [line for line in up.log().splitlines() if line.startswith("flk: ")]
-    assert (status, said) in ((0, []), (1, ["flk: what did not stop was killed"])), up.log_tail()
+    said = [line for line in up.log().splitlines() if line.startswith("flk up: ")]
+    assert (status, said) in ((0, []), (1, ["flk up: what did not stop was killed"])), up.log_tail()
 
 
 # Beside up, healthcheck and doctor ask each of its processes.
@@ -230,8 +230,8 @@ def test_up_with_a_child_that_refuses_its_settings(tmp_path):
     for wrong in {"FLK_POLICY_FILE": "/nonexistent"}, {"PCS_SIGN_ALG": "hmac", "PCS_KEYRING_FILE": key}:
         broken = Up(tmp_path, **wrong)
         done = run("flk", "up", env=broken.env, seconds=60)
-        said = [line for line in done.stderr.splitlines() if line.startswith("flk: ")]
-        assert done.returncode == 2 and len(said) == 1 and re.match(r"flk: worker-\d: (?!flk-worker)", said[0]), done
+        said = [line for line in done.stderr.splitlines() if line.startswith("flk up: ")]
+        assert done.returncode == 2 and len(said) == 1 and re.match(r"flk up: worker-\d: (?!flk-worker)", said[0]), done
         assert str(*[value for name, value in wrong.items() if name.endswith("_FILE")]) in said[0], said
         assert not (broken.data_dir / "cluster.json").exists()
 

@@ -2,7 +2,6 @@
 /* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell what
  * is wrong and what to do. A program whose settings are wrong is left out of the other checks. */
 #include <curl/curl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,16 +11,9 @@
 #include "agent/flk/members.h"
 #include "agent/flk/unit.h"
 #include "common/log.h"
+#include "common/options.h"
 
 enum { TIMEOUT_MS = 2000 };
-
-static const char usage[] =
-    "Usage: flk doctor [--json] [gateway|broker|worker|agent]...\n\n"
-    "Looks at what the named programs need in this environment: settings, keys, CURVE handshakes with their\n"
-    "servers, addresses that answer, clock, disk and store; and says what to do about what is wrong. Without a\n"
-    "name: all, or the one that --unit runs. Give it the environment that the programs have: --unit takes that of\n"
-    "a unit of this host. Beside flk up it asks every process of its cluster.\n\n"
-    "Exit codes: 0 no faults (there may be notes), 1 faults, 2 wrong argument.\n";
 
 typedef struct doctor {
     bool json;
@@ -40,6 +32,50 @@ static const subject_t subjects[] = {
     {"agent", FLK_PROGRAM_AGENT},
 };
 
+/* id, name, argument (NULL: none), limits, default, help */
+#define OPTIONS(X) X(JSON, "json", NULL, "", "", "one JSON document")
+
+enum option_id {
+#define OPTION_ID(id, ...) OPTION_##id,
+    OPTIONS(OPTION_ID)
+#undef OPTION_ID
+};
+
+static const flk_option_t rows[] = {
+#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+    OPTIONS(OPTION_ROW)
+#undef OPTION_ROW
+};
+
+static void print_help(void);
+static bool take_option(void *arg, size_t row, char *value);
+
+static const flk_options_t command_line = {
+    .title = "flk doctor",
+    .rows = rows,
+    .rows_len = FLK_COUNT_OF(rows),
+    .print_help = print_help,
+    .take = take_option,
+};
+
+static void print_help(void) {
+    printf("Usage: flk doctor [OPTION...] [gateway|broker|worker|agent]...\n\n"
+           "Looks at what the named programs need in this environment: settings, keys, CURVE\n"
+           "handshakes with their servers, addresses that answer, clock, disk and store; and\n"
+           "says what to do about what is wrong. Without a name: all, or the one that --unit\n"
+           "runs. Give it the environment that the programs have: --unit takes that of a unit\n"
+           "of this host. Beside flk up it asks every process of its cluster.\n\n");
+    flk_options_print(&command_line, 0, stdout);
+    printf("\nExit codes: 0 no faults (there may be notes), 1 faults, 2 wrong argument.\n");
+}
+
+static bool take_option(void *arg, size_t row, char *value) {
+    doctor_t *doctor = arg;
+    (void)value;
+    return row == OPTION_JSON ? (doctor->json = true) : false;
+}
+
+/* False: there is no such program. */
 static bool add_subject(doctor_t *doctor, const char *name) {
     for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
         if (strcmp(subjects[i].name, name) == 0) {
@@ -47,31 +83,24 @@ static bool add_subject(doctor_t *doctor, const char *name) {
             return true;
         }
     }
-    fprintf(stderr, "flk: doctor: '%s' is not gateway, broker, worker or agent; see flk doctor --help\n", name);
     return false;
 }
 
 /* -1 to go on, or the exit status. */
 static int parse(int argc, char **argv, doctor_t *doctor) {
-    static const struct option known[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-    *doctor = (doctor_t){0};
-    for (int option; (option = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return FLK_EXIT_OK;
-        }
-        if (option != 'j') {
-            return FLK_EXIT_USAGE;
-        }
-        doctor->json = true;
+    char **rest;
+    uint64_t given;
+    int status = flk_options_parse(&command_line, argc, argv, doctor, &given, &rest);
+    if (status >= 0) {
+        return status;
     }
-    for (int i = optind; i < argc; i++) {
-        if (!add_subject(doctor, argv[i])) {
-            return FLK_EXIT_USAGE;
+    char unit[32];
+    snprintf(unit, sizeof unit, "%s", flk_unit_program());
+    char *only[] = {unit, NULL};
+    for (char **name = rest[0] == NULL && unit[0] != '\0' ? only : rest; *name != NULL; name++) {
+        if (!add_subject(doctor, *name)) {
+            return flk_options_wrong(&command_line, "'%s' is not gateway, broker, worker or agent", *name);
         }
-    }
-    if (doctor->programs == 0 && flk_unit_program()[0] != '\0') {
-        return add_subject(doctor, flk_unit_program()) ? -1 : FLK_EXIT_USAGE;
     }
     doctor->programs = doctor->programs != 0 ? doctor->programs : ~0u;
     return -1;
@@ -115,7 +144,7 @@ static void examine(const doctor_t *doctor, flk_findings_t *findings) {
 }
 
 int flk_command_doctor(int argc, char **argv) {
-    doctor_t doctor;
+    doctor_t doctor = {0};
     int status = parse(argc, argv, &doctor);
     if (status >= 0) {
         return status;
