@@ -88,18 +88,6 @@ static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t
     return submission;
 }
 
-/* No verdict for now: the record is driven again, unless that was tried often enough. Only the re-drive counts: a client that waits
- * is told to come back. `unfit`: there was one, but it does not fit. */
-static void put_off(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why, bool unfit) {
-    const flk_wal_entry_t *entry = &submission->entry;
-    if (submission->door == FLK_DOOR_LOG &&
-        flk_tries_failed(&relay->tries, entry->lsn, entry->time_ms, unfit, relay->now_ms)) {
-        flk_dlq_put_begin(relay, submission, FLK_DEAD_LETTER_UNSETTLED);
-    } else {
-        flk_settle_defer(relay, submission, retry_ms, why);
-    }
-}
-
 /* A verdict that is not taken: the record stays un-acked and gets another one. Logged once a second for each broker. */
 static void refuse_verdict(flk_relay_t *relay, broker_t *broker, uint64_t lsn, flk_submission_t *submission,
                            const char *why) {
@@ -114,7 +102,7 @@ static void refuse_verdict(flk_relay_t *relay, broker_t *broker, uint64_t lsn, f
     }
     flk_redrive_trouble(relay, FLK_RETRY_MS);
     if (submission != NULL) {
-        put_off(relay, submission, 0, "the verdict did not fit; the record is kept and verified again", true);
+        flk_dlq_put_off(relay, submission, 0, "the verdict did not fit; the record is kept and verified again", true);
     }
 }
 
@@ -169,7 +157,7 @@ static void take_trouble(flk_relay_t *relay, const flk_frame_t *frame) {
     if (frame->kind == FLK_BUSY) {
         flk_settle_defer(relay, submission, retry_ms, frame->name); /* it was not tried */
     } else {
-        put_off(relay, submission, retry_ms, frame->name, false);
+        flk_dlq_put_off(relay, submission, retry_ms, frame->name, false);
     }
 }
 

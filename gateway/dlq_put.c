@@ -34,6 +34,16 @@ void flk_dlq_put_begin(flk_relay_t *relay, flk_submission_t *submission, flk_dea
     put(relay, submission);
 }
 
+void flk_dlq_put_off(flk_relay_t *relay, flk_submission_t *submission, uint32_t retry_ms, const char *why, bool unfit) {
+    const flk_wal_entry_t *entry = &submission->entry;
+    if (submission->door == FLK_DOOR_LOG && /* a client that waits is told to come back */
+        flk_tries_failed(&relay->tries, entry->lsn, entry->time_ms, unfit, relay->now_ms)) {
+        flk_dlq_put_begin(relay, submission, FLK_DEAD_LETTER_UNSETTLED);
+    } else {
+        flk_settle_defer(relay, submission, retry_ms, why);
+    }
+}
+
 void flk_dlq_put_end(flk_relay_t *relay, flk_submission_t *submission) {
     if (submission->dlq_err != FLK_OK) {
         flk_answer_t answer;

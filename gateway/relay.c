@@ -31,7 +31,7 @@
 #include "gateway/settle.h"
 #include "gateway/zmq_door.h"
 
-enum { TICK_MS = 50, SWEEP_MS = 1000 };
+enum { TICK_MS = 50, SWEEP_MS = 1000, SILENT_TIMEOUTS = 60 }; /* the last: of FLK_REQUEST_TIMEOUT_MS */
 
 static void take_arrival(flk_relay_t *relay, flk_submission_t *submission) {
     if (submission->state == FLK_SUBMISSION_DEAD) {
@@ -86,6 +86,21 @@ static void make_room(flk_relay_t *relay) {
     }
 }
 
+/* Brokers answer everything, or lose their link; one that neither answers nor goes has lost the submission all the same. The
+ * re-drive sends it again: with the same id, so that is harmless where it still waits. */
+static void end_silence(flk_relay_t *relay) {
+    flk_list_t *lists[] = {&relay->detached, &relay->driven};
+    const uint64_t silence_ms = SILENT_TIMEOUTS * relay->gateway->request_timeout_ms;
+    for (size_t i = 0; i < FLK_COUNT_OF(lists); i++) {
+        flk_submission_t *submission;
+        size_t bound = FLK_RELAY_BATCH;
+        while ((submission = flk_by_age(lists[i]->first)) != NULL && bound-- > 0 &&
+               submission->deadline_ms + silence_ms <= relay->now_ms) {
+            flk_dlq_put_off(relay, submission, 0, "no broker answered for it", false);
+        }
+    }
+}
+
 static void poll_sockets(flk_relay_t *relay) {
     zmq_pollitem_t items[FLK_BROKERS_MAX + 2];
     int len = 0;
@@ -119,6 +134,7 @@ static void *run_relay(void *arg) {
             flk_zmq_door_sweep(relay);
             flk_dlq_put_tick(relay);
             flk_dlq_orders_look(relay);
+            end_silence(relay);
         }
         flk_redrive_tick(relay, flk_relay_linked(relay));
         flk_brokers_dispatch(relay);

@@ -116,6 +116,25 @@ START_TEST(test_redrive_backs_off) {
 }
 END_TEST
 
+/* A record whose broker neither answers nor goes is sent again after sixty timeouts, whether its client waited or the log drove it; the
+ * answer to either settles it. */
+START_TEST(test_redrive_silent_broker) {
+    rig_set("FLK_REQUEST_TIMEOUT_MS", 100);
+    inbox_fill(1);
+    played_t *broker = rig_start_met(CREDIT);
+    const uint64_t driven = played_submit(broker);
+    flk_submission_t *client = http_post(7);
+    const uint64_t posted = played_submit(broker);
+    http_wait(client, 503);
+    const uint64_t first = played_submit(broker), second = played_submit(broker);
+    ck_assert((first == driven && second == posted) || (first == posted && second == driven));
+    played_verdict(broker, first, 200, 0);
+    played_verdict(broker, second, 200, 0);
+    RIG_WAIT(rig_unacked() == 0);
+    RIG_WAIT(RIG_COUNT(accepted) == 2);
+}
+END_TEST
+
 /* What is no PCS by the rules of today, and what was logged before it was found to be none, is settled with a 400. */
 START_TEST(test_redrive_malformed) {
     flk_wal_t *wal = inbox_open();
@@ -229,6 +248,7 @@ int main(void) {
     tcase_add_test(tcase, test_redrive_after_restart);
     tcase_add_test(tcase, test_redrive_is_fair);
     tcase_add_test(tcase, test_redrive_backs_off);
+    tcase_add_test(tcase, test_redrive_silent_broker);
     tcase_add_test(tcase, test_redrive_malformed);
     tcase_add_test(tcase, test_redrive_unknown_kind);
     tcase_add_test(tcase, test_redrive_damaged);
