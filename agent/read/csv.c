@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* CSV after RFC 4180, with what people send: LF or CRLF, a byte-order mark, blank lines, spaces around numbers.
+/* CSV after RFC 4180, and as people send it: LF or CRLF, a byte-order mark, blank lines, lines of commas alone, spaces
+ * around numbers.
  *   1. split_record: cuts the next record into cells; asks for more input until its line end is there.
  *   2. The first record is the header; the chosen columns become places in a record.
  *   3. Each further record becomes a row: time first, then the chosen columns.
@@ -132,6 +133,31 @@ static flk_err_t make_room(flk_reader_t *reader, size_t bytes, char *errmsg) {
     return FLK_OK;
 }
 
+/* A line of commas alone, as spreadsheets write it for an empty row. */
+static bool is_blank(const flk_reader_t *reader) {
+    for (size_t i = 0; i < reader->cells_len; i++) {
+        flk_span_t cell = reader->cells[i];
+        flk_text_trim(&cell.text, &cell.bytes);
+        if (cell.bytes > 0) {
+            return false;
+        }
+    }
+    return reader->cells_len > 1;
+}
+
+/* Reads until another line end is at hand: without one there is no use in splitting again. As flk_input_more. */
+static flk_err_t read_line_end(flk_reader_t *reader, char *errmsg) {
+    for (;;) {
+        size_t before, bytes;
+        (void)flk_input_data(reader->input, &before);
+        flk_err_t err = flk_input_more(reader->input, errmsg);
+        const char *data = flk_input_data(reader->input, &bytes);
+        if (err != FLK_OK || memchr(data + before, '\n', bytes - before) != NULL) {
+            return err;
+        }
+    }
+}
+
 /* Cuts the next record into reader->cells, valid until the next call. Blank lines are passed over. *fault is set
  * instead when it is damaged. */
 static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *errmsg) {
@@ -157,14 +183,17 @@ static flk_err_t split_record(flk_reader_t *reader, const char **fault, char *er
             } else {
                 flk_input_consume(reader->input, split.at);
             }
+            if (split.fault == NULL && is_blank(reader)) {
+                continue;
+            }
             return FLK_OK;
         }
         if (last) {
             return FLK_E_NOT_FOUND;
         }
-        err = flk_input_more(reader->input, errmsg);
+        err = read_line_end(reader, errmsg);
         if (err == FLK_E_TOO_LARGE) {
-            *fault = "longer than 1 MiB, or a quote is not closed";
+            *fault = "longer than 1 MiB, or a quote is not closed, or lines end with CR alone";
             flk_input_drop_line(reader->input);
             return FLK_OK;
         }
@@ -183,6 +212,22 @@ static size_t header_find(const flk_reader_t *reader, const char *name) {
     return at;
 }
 
+/* True when the name of column `at` stands further on, too. */
+static bool occurs_again(const flk_reader_t *reader, size_t at) {
+    for (size_t i = at + 1; i < reader->header_len; i++) {
+        if (strcmp(reader->header[i], reader->header[at]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static flk_err_t ambiguous_column(const flk_reader_t *reader, size_t at, char *errmsg) {
+    flk_errmsg(errmsg, "%s: the header has column \"%.64s\" twice: give them different names",
+               flk_input_name(reader->input), reader->header[at]);
+    return FLK_E_CONFIG;
+}
+
 static flk_err_t missing_column(const flk_reader_t *reader, const char *name, char *errmsg) {
     char list[160];
     size_t used = 0;
@@ -199,10 +244,12 @@ static flk_err_t store_header(flk_reader_t *reader, char *errmsg) {
     reader->header = flk_start_alloc(reader->cells_len * sizeof *reader->header);
     for (size_t i = 0; i < reader->cells_len; i++) {
         flk_span_t name = reader->cells[i];
-        if (i == 0 && name.bytes >= 3 && memcmp(name.text, "\xEF\xBB\xBF", 3) == 0) {
-            name = (flk_span_t){name.text + 3, name.bytes - 3};
-        }
         flk_text_trim(&name.text, &name.bytes);
+        if (memchr(name.text, '\0', name.bytes) != NULL || memchr(name.text, '\r', name.bytes) != NULL) {
+            flk_errmsg(errmsg, "%s: header: a NUL or CR inside a name: text is UTF-8, and lines end with LF or CRLF",
+                       flk_input_name(reader->input));
+            return FLK_E_CONFIG;
+        }
         if (name.bytes > FLK_COLUMN_NAME_MAX) {
             flk_errmsg(errmsg, "%s: the name of column %zu has more than %d bytes", flk_input_name(reader->input),
                        i + 1, FLK_COLUMN_NAME_MAX);
@@ -237,10 +284,16 @@ static flk_err_t read_header(flk_reader_t *reader, char *errmsg) {
     if (reader->time_asked && !columns->has_time) {
         return missing_column(reader, columns->time_name, errmsg);
     }
+    if (columns->has_time && occurs_again(reader, reader->time_at)) {
+        return ambiguous_column(reader, reader->time_at, errmsg);
+    }
     for (size_t i = 0; i < columns->len; i++) {
         reader->column_at[i] = header_find(reader, columns->names[i]);
         if (reader->column_at[i] == reader->header_len) {
             return missing_column(reader, columns->names[i], errmsg);
+        }
+        if (occurs_again(reader, reader->column_at[i])) {
+            return ambiguous_column(reader, reader->column_at[i], errmsg);
         }
     }
     reader->columns_done = !reader->choose;
@@ -262,6 +315,9 @@ static flk_err_t choose_columns(flk_reader_t *reader, char *errmsg) {
             flk_errmsg(errmsg, "%s: more than %d columns of numbers: choose some with --columns",
                        flk_input_name(reader->input), FLK_DIMS_MAX);
             return FLK_E_CONFIG;
+        }
+        if (header_find(reader, reader->header[i]) < i) {
+            return ambiguous_column(reader, i, errmsg);
         }
         reader->column_at[columns->len] = i;
         memcpy(columns->names[columns->len++], reader->header[i], sizeof *reader->header);

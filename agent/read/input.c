@@ -22,6 +22,7 @@ struct flk_input {
     uint64_t consumed; /* bytes that have left the buffer */
     uint64_t lines;
     bool at_end;
+    bool begun;    /* the first bytes were looked at; none are at hand before */
     bool dropping; /* inside a line that is passed over */
 };
 
@@ -65,7 +66,7 @@ const char *flk_input_name(const flk_input_t *input) {
 }
 
 const char *flk_input_data(const flk_input_t *input, size_t *data_bytes) {
-    *data_bytes = input->end - input->begin;
+    *data_bytes = input->begun ? input->end - input->begin : 0;
     return input->buffer + input->begin;
 }
 
@@ -87,6 +88,45 @@ void flk_input_drop_line(flk_input_t *input) {
     const char *line_end = memchr(data, '\n', bytes);
     flk_input_consume(input, line_end == NULL ? bytes : (size_t)(line_end - data) + 1);
     input->dropping = line_end == NULL;
+}
+
+/* First bytes that say what a file is. */
+static const struct {
+    const char *bytes;
+    size_t bytes_len;
+    const char *fault; /* NULL: it is text */
+} beginnings[] = {
+    {"\xEF\xBB\xBF", 3, NULL}, /* the byte-order mark of UTF-8 */
+    {"\xFF\xFE", 2, "UTF-16 text: make it UTF-8, by iconv -f UTF-16 -t UTF-8"},
+    {"\xFE\xFF", 2, "UTF-16 text: make it UTF-8, by iconv -f UTF-16 -t UTF-8"},
+    {"\x1F\x8B", 2, "compressed by gzip: give what gzip -dc makes of it"},
+    {"\x28\xB5\x2F\xFD", 4, "compressed by zstd: give what zstd -dc makes of it"},
+    {"PK\x03\x04", 4, "a ZIP file or a spreadsheet: export it as CSV"},
+};
+
+/* Passes over a byte-order mark. FLK_E_AGAIN: too few bytes are there yet. FLK_E_CONFIG: it is no text. */
+static flk_err_t look_at_begin(flk_input_t *input, char *errmsg) {
+    const char *data = input->buffer + input->begin;
+    size_t bytes = input->end - input->begin;
+    for (size_t i = 0; i < FLK_COUNT_OF(beginnings); i++) {
+        size_t len = beginnings[i].bytes_len;
+        if (memcmp(data, beginnings[i].bytes, bytes < len ? bytes : len) != 0) {
+            continue;
+        }
+        if (bytes < len && !input->at_end) {
+            return FLK_E_AGAIN;
+        }
+        if (bytes >= len && beginnings[i].fault != NULL) {
+            flk_errmsg(errmsg, "%s is %s", input->name, beginnings[i].fault);
+            return FLK_E_CONFIG;
+        }
+        if (bytes >= len) {
+            flk_input_consume(input, len);
+            break;
+        }
+    }
+    input->begun = true;
+    return FLK_OK;
 }
 
 /* Makes room behind `end`. */
@@ -136,6 +176,11 @@ flk_err_t flk_input_more(flk_input_t *input, char *errmsg) {
     }
     input->at_end = got == 0;
     input->end += (size_t)got;
+    if (!input->begun) {
+        err = look_at_begin(input, errmsg);
+        bool none = err == FLK_E_AGAIN || (err == FLK_OK && input->begin == input->end);
+        return none ? flk_input_more(input, errmsg) : err;
+    }
     if (input->dropping) {
         flk_input_drop_line(input);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes of a file, a pipe or standard input through one buffer that grows up to the longest row allowed. One thread. */
+/* Bytes of a file, a pipe or standard input through one buffer that grows up to the longest row allowed. A byte-order
+ * mark of UTF-8 is passed over. One thread. */
 #ifndef FLK_AGENT_READ_INPUT_H
 #define FLK_AGENT_READ_INPUT_H
 
@@ -20,7 +21,8 @@ const char *flk_input_name(const flk_input_t *input); /* "standard input" for "-
 const char *flk_input_data(const flk_input_t *input, size_t *data_bytes);
 
 /* Reads more behind the bytes at hand. Never blocks on a pipe. FLK_E_AGAIN: none there now, wait for flk_input_fd.
- * FLK_E_NOT_FOUND: the end. FLK_E_TOO_LARGE: FLK_ROW_BYTES_MAX are at hand. FLK_E_IO, FLK_E_NOMEM. */
+ * FLK_E_NOT_FOUND: the end. FLK_E_TOO_LARGE: FLK_ROW_BYTES_MAX are at hand. FLK_E_CONFIG: the file is
+ * no UTF-8 text, by its first bytes (UTF-16, compressed). FLK_E_IO, FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_input_more(flk_input_t *input, char *errmsg);
 void flk_input_consume(flk_input_t *input, size_t bytes);
 

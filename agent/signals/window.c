@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows are kept sorted by (place or time, input order); each is one block with its numbers and its text.
- *   1. push: a row goes to its place: nearly always the end; a slightly disordered one moves a few others up.
- *   2. next: rows before the next window's start are freed, then its rows are a slice of the array.
+/* Each row is one block with its numbers and its text.
+ *   1. push: a row goes to the end. Rows up to `sorted_len` are sorted by (place or time, input order).
+ *   2. next: once a window is complete the rows behind `sorted_len` are sorted in, so rows in any order cost n log n.
+ *      Rows before the window's start are freed, then its rows are a slice of the array.
  * A row's leaf hash is computed once, however many sliding windows it is in. */
 #include "agent/signals/window.h"
 
@@ -12,10 +13,11 @@
 struct flk_windows {
     flk_window_options_t options;
     flk_window_row_t **rows;
-    size_t rows_len, rows_max;
+    size_t rows_len, rows_max, sorted_len;
     uint64_t pushed; /* rows so far */
     bool started;    /* next_start is known */
     bool at_end;
+    bool advance_due;  /* a window was handed out: next_start moves on with the next row */
     double next_start; /* first place or second of the next window */
     double closed;     /* end of what was handed out, in the same unit */
     double newest;     /* greatest place or time so far */
@@ -35,6 +37,7 @@ static void drop_front(flk_windows_t *windows, size_t count) {
         free(windows->rows[i]);
     }
     windows->rows_len -= count;
+    windows->sorted_len -= count;
     if (count > 0) {
         memmove(windows->rows, windows->rows + count, windows->rows_len * sizeof(flk_window_row_t *));
     }
@@ -44,6 +47,7 @@ void flk_windows_destroy(flk_windows_t **windows) {
     if (*windows == NULL) {
         return;
     }
+    (*windows)->sorted_len = (*windows)->rows_len; /* their order no longer matters */
     drop_front(*windows, (*windows)->rows_len);
     free((*windows)->rows);
     free(*windows);
@@ -55,9 +59,9 @@ static double place_of(const flk_windows_t *windows, const flk_window_row_t *row
     return windows->options.by_time ? row->time_s : (double)row->order;
 }
 
-/* The number of rows that lie before `place`. */
+/* The number of sorted rows that lie before `place`. */
 static size_t rows_before(const flk_windows_t *windows, double place) {
-    size_t low = 0, high = windows->rows_len;
+    size_t low = 0, high = windows->sorted_len;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (place_of(windows, windows->rows[middle]) < place) {
@@ -104,15 +108,35 @@ static flk_window_row_t *copy_row(const flk_windows_t *windows, const flk_row_t 
     return copy;
 }
 
-/* Puts the row behind all that are not later. */
-static void insert_row(flk_windows_t *windows, flk_window_row_t *row) {
+static void append_row(flk_windows_t *windows, flk_window_row_t *row) {
     double place = place_of(windows, row);
-    size_t at = windows->rows_len++;
-    for (; at > 0 && place_of(windows, windows->rows[at - 1]) > place; at--) {
-        windows->rows[at] = windows->rows[at - 1];
-    }
-    windows->rows[at] = row;
+    size_t last = windows->sorted_len;
+    bool in_order = last == windows->rows_len && (last == 0 || place_of(windows, windows->rows[last - 1]) <= place);
+    windows->rows[windows->rows_len++] = row;
+    windows->sorted_len += in_order;
     windows->newest = place > windows->newest ? place : windows->newest;
+}
+
+/* By time, equal times in input order. By count rows come in order. */
+static int compare_rows(const void *left, const void *right) {
+    const flk_window_row_t *a = *(flk_window_row_t *const *)left, *b = *(flk_window_row_t *const *)right;
+    if (a->time_s != b->time_s) {
+        return a->time_s < b->time_s ? -1 : 1;
+    }
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static void sort_rows(flk_windows_t *windows) {
+    if (windows->sorted_len == windows->rows_len) {
+        return;
+    }
+    double least = place_of(windows, windows->rows[windows->sorted_len]);
+    for (size_t i = windows->sorted_len + 1; i < windows->rows_len; i++) {
+        least = fmin(least, place_of(windows, windows->rows[i]));
+    }
+    size_t first = rows_before(windows, least); /* rows up to there stay where they are */
+    qsort(windows->rows + first, windows->rows_len - first, sizeof(flk_window_row_t *), compare_rows);
+    windows->sorted_len = windows->rows_len;
 }
 
 /* The greatest start of a window that is not behind `time_s`. */
@@ -133,7 +157,7 @@ flk_err_t flk_windows_push(flk_windows_t *windows, const flk_row_t *row, double 
         return err == FLK_OK ? FLK_E_NOMEM : err;
     }
     windows->pushed++;
-    insert_row(windows, copy);
+    append_row(windows, copy);
     if (!windows->started) {
         windows->started = true;
         windows->next_start = aligned(windows, row->time_s);
@@ -147,10 +171,15 @@ void flk_windows_end(flk_windows_t *windows) {
 
 /* Frees what no further window holds. After a gap by time the next window starts near the next row. */
 static void advance(flk_windows_t *windows) {
+    if (!windows->advance_due) {
+        return;
+    }
+    sort_rows(windows);
     drop_front(windows, rows_before(windows, windows->next_start));
     if (windows->options.by_time && windows->rows_len > 0) {
         windows->next_start = fmax(windows->next_start, aligned(windows, windows->rows[0]->time_s));
     }
+    windows->advance_due = windows->rows_len == 0;
 }
 
 bool flk_windows_next(flk_windows_t *windows, flk_window_t *window) {
@@ -165,6 +194,7 @@ bool flk_windows_next(flk_windows_t *windows, flk_window_t *window) {
     if (!complete && !rest) {
         return false;
     }
+    sort_rows(windows);
     *window = (flk_window_t){.number = (uint64_t)(windows->options.by_time
                                                       ? windows->next_start
                                                       : windows->next_start / (double)windows->options.slide),
@@ -172,5 +202,6 @@ bool flk_windows_next(flk_windows_t *windows, flk_window_t *window) {
                              .rows = windows->rows};
     windows->next_start += (double)windows->options.slide;
     windows->closed = end;
+    windows->advance_due = true;
     return true;
 }

@@ -94,8 +94,15 @@ def csv():
     events = (DATA / "earthquakes.csv").read_bytes().splitlines(keepends=True)
     for mode in (0, 2, 4, 6):
         yield bytes([mode]) + b"".join(events[:8])
-        yield bytes([mode | 1]) + b'{"a": 1, "b": 2.5, "time": "2026-01-01T00:00:00Z"}\n{"a": null}\n[1]\n'
     yield b'\x02a,b,"c ""d"" e"\r\n1,,"x\ny"\r\n"unclosed'
+    yield b'\x02\xef\xbb\xbf"a",b,a\n,,\n1,2,3\r\n'
+
+
+def ndjson():
+    for mode in range(4):
+        yield bytes([mode]) + b'{"a": 1, "b": 2.5, "time": "2026-01-01T00:00:00Z"}\n{"a": null}\n[1]\n'
+    yield b'\x01\xef\xbb\xbf{"a":1e3,"o":{"p":["}",NaN,18446744073709551615]},"\\u0061":2}'
+    yield b'\x01{"a":-0.0,"s":"\xe9\\ud83d\\ude00"}'
 
 
 def wal():
@@ -127,7 +134,7 @@ def outcome():
 def main(out):
     doors = pcs_json
     for name, seeds in {"pcs_json": pcs_json, "pcs_msgpack": pcs_msgpack, "doors": doors, "frame": frame, "settings": settings,
-                        "policy": policy, "keyring": keyring, "csv": csv, "wal": wal, "outcome": outcome}.items():
+                        "policy": policy, "keyring": keyring, "csv": csv, "ndjson": ndjson, "wal": wal, "outcome": outcome}.items():
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds()):

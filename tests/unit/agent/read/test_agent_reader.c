@@ -169,6 +169,88 @@ START_TEST(test_csv_forms) {
     check_read(".csv", "x\n1\n", &any, "1.0\n");
     check_read(".csv", "x,y\n", &any, "");
     check_read(".csv", "x,y\n1,\"2\"", &any, "1.0,2.0\n");
+    check_read(".csv", "\xEF\xBB\xBF\"x\",\"y\"\n1,2\n", &any, "1.0,2.0\n");
+    check_read(".csv", "\xEF\xBB\xBF\"x\"\n1\n", &x, "1.0\n");
+    check_read(".csv", "\xEF\xBB\xBF", &any, "!empty: a header line with column names is needed\n");
+    check_read(".csv", "x\n\xEF\xBB\xBF\n", &x, "!row 1 (line 2), column x: not a number\n");
+}
+END_TEST
+
+/* Lines of commas alone are blank lines, wherever they stand: spreadsheets write them for empty rows. */
+START_TEST(test_csv_lines_of_commas) {
+    check_read(".csv", ",,\nx,y,n\n1,2,q\n,,\n 3,4,\n , ,\t\r\n\"\",,\n,,", &any, "1.0,2.0\n3.0,4.0\n");
+    flk_reader_options_t x = {.columns = "x"};
+    check_read(".csv", "x,y\n,5\n,,\n,,,\n1,1\n", &x, "\n1.0\n");
+}
+END_TEST
+
+/* A column that is asked for must be there once; others may share a name. */
+START_TEST(test_csv_column_twice) {
+    static const char text[] = "time,x,y,x,time\n1,2,3,4,5\n";
+    flk_reader_options_t x = {.columns = "x", .time_column = "y"}, y = {.columns = "y", .time_column = "y"};
+    check_read(".csv", text, &x, "!the header has column \"x\" twice: give them different names\n");
+    check_read(".csv", text, &y, "3.0,3.0\n");
+    y.time_column = NULL;
+    check_read(".csv", text, &y, "!the header has column \"time\" twice: give them different names\n");
+    check_read(".csv", "x,y,x\n1,2,3\n", &any, "!the header has column \"x\" twice: give them different names\n");
+    check_read(".csv", "n,y,n\nq,2,r\n", &any, "2.0\n");
+}
+END_TEST
+
+static void read_bytes(const char *text, size_t text_bytes, const flk_reader_options_t *options, char out[4096]) {
+    read_all(".csv", text, text_bytes, options, out, 4096);
+}
+
+/* Files that are no UTF-8 text are named for what they are, in either format. */
+START_TEST(test_reader_no_text) {
+    static const struct {
+        const char *bytes, *words;
+        size_t bytes_len;
+    } cases[] = {{"\xFF\xFEx\0,\0y\0\n\0", "UTF-16 text", 10},
+                 {"\xFE\xFF\0x\0,\0y", "UTF-16 text", 8},
+                 {"\x1F\x8B\x08\x00xxxx", "compressed by gzip", 8},
+                 {"\x28\xB5\x2F\xFDxxxx", "compressed by zstd", 8},
+                 {"PK\x03\x04xxxx", "a ZIP file", 8},
+                 {"x\0,\0y\0\n\0", "a NUL", 8},
+                 {"x,y\r1,2\r3,4\r", "CR inside a name", 12},
+                 {"\"x\0\",y\n", "a NUL", 7}};
+    for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
+        char out[4096];
+        read_bytes(cases[i].bytes, cases[i].bytes_len, &any, out);
+        ck_assert_msg(strstr(out, cases[i].words) != NULL && strchr(out, '\n')[1] == '\0', "case %zu: %s", i, out);
+        flk_reader_options_t ndjson = {.format = FLK_FORMAT_NDJSON};
+        read_bytes(cases[i].bytes, cases[i].bytes_len, &ndjson, out);
+        ck_assert_msg(out[0] == '!' && (i > 4 || strstr(out, cases[i].words) != NULL), "case %zu: %s", i, out);
+    }
+}
+END_TEST
+
+/* A pipe that gives a byte at a time: a byte-order mark in pieces, a quoted cell over many lines, all rows in the
+ * end. */
+START_TEST(test_reader_byte_by_byte) {
+    static const char text[] = "\xEF\xBB\xBF\"x\",n\n1,\"a\nb\"\n2,c\n";
+    char path[64], errmsg[FLK_ERRMSG_BYTES], out[64] = "";
+    static flk_row_t row;
+    flk_reader_t *reader;
+    agent_temp_dir(path);
+    strcat(path, "/f");
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    int writer = open(path, O_RDWR);
+    flk_reader_options_t x = {.columns = "x"};
+    ck_assert_int_eq(flk_reader_open(path, &x, &reader, errmsg), FLK_OK);
+    for (size_t i = 0; i < sizeof text - 1; i++) {
+        flk_err_t err;
+        ck_assert_int_eq(write(writer, text + i, 1), 1);
+        while ((err = flk_reader_next(reader, &row, errmsg)) == FLK_OK) {
+            strncat(out, row.text, row.text_bytes);
+        }
+        ck_assert_int_eq(err, FLK_E_AGAIN);
+    }
+    ck_assert_str_eq(out, "1.02.0");
+    close(writer);
+    flk_reader_close(&reader);
+    path[strlen(path) - 2] = '\0';
+    agent_remove_dir(path);
 }
 END_TEST
 
@@ -261,12 +343,81 @@ START_TEST(test_ndjson_bad_rows) {
     flk_reader_options_t x = {.columns = "x", .format = FLK_FORMAT_NDJSON};
     check_read(".csv", "{\"x\":1}\n{\"x\":\"1\"}\n[1]\n{\"x\":9007199254740993}\n{\"x\":true}\n{\"x\":2}\n", &x,
                "1.0\n!row 2 (line 2), column x: not a number\n!row 3 (line 3): not a JSON object\n"
-               "!row 4 (line 4), column x: not a number\n!row 5 (line 5), column x: not a number\n2.0\n");
+               "!row 4 (line 4), column x: an integer beyond 2^53 - 1: it would lose digits\n!row 5 (line 5), column "
+               "x: not a number\n2.0\n");
     char out[4096];
     read_all(".csv", "{\"x\":1\n{\"x\":1,\"x\":2}\n{\"x\":3}", 28, &x, out, sizeof out);
     ck_assert_ptr_nonnull(strstr(out, "!row 1 (line 1): "));
-    ck_assert_ptr_nonnull(strstr(out, "!row 2 (line 2): "));
+    ck_assert_ptr_nonnull(strstr(out, "!row 2 (line 2), column x: occurs twice\n"));
     ck_assert_ptr_nonnull(strstr(out, "\n3.0\n"));
+}
+END_TEST
+
+/* An event is judged by the members that are asked for: numbers of any size, any encoding, words that are no JSON, and
+ * names that occur twice elsewhere do not refuse it. Where they are asked for, they do. */
+START_TEST(test_ndjson_only_what_is_asked) {
+    static const char *const others[] = {"18446744073709551615",
+                                         "-99999999999999999999999999",
+                                         "1e999",
+                                         "NaN",
+                                         "-Infinity",
+                                         "0123",
+                                         "\"caf\xe9\"",
+                                         "\"\\ud800\"",
+                                         "\"\\x\"",
+                                         "\"tab\there\"",
+                                         "[1e999,{\"x\":5,\"y\":[[[]]]},\"]\"]",
+                                         "{\"x\":7,\"x\":8}",
+                                         "\"\\\"}\""};
+    flk_reader_options_t x = {.columns = "x", .format = FLK_FORMAT_NDJSON},
+                         o = {.columns = "o", .format = FLK_FORMAT_NDJSON};
+    for (size_t i = 0; i < FLK_COUNT_OF(others); i++) {
+        char text[256], out[4096];
+        int bytes = snprintf(text, sizeof text, "{\"o\":%s,\"x\":3, \"o\" : %s}\n", others[i], others[i]);
+        read_bytes(text, (size_t)bytes, &x, out);
+        ck_assert_msg(strcmp(out, "3.0\n") == 0, "%s: %s", text, out);
+        bytes = snprintf(text, sizeof text, "{\"o\":%s}\n", others[i]);
+        read_bytes(text, (size_t)bytes, &o, out);
+        ck_assert_msg(strstr(out, "!row 1 (line 1), column o: ") == out, "%s: %s", text, out);
+    }
+    check_read(".csv", "{\"x\":1,\"y\":2,\"x\":3}\n", &x, "!row 1 (line 1), column x: occurs twice\n");
+    check_read(".csv", "\xEF\xBB\xBF{\"x\":1}\r\n{\"x\":2}", &x, "1.0\n2.0\n");
+    check_read(".csv", "{\"\\u0078\":1}\n{\"\\ud83d\\ude00\":1,\"x\":2}\n", &x, "1.0\n2.0\n");
+    flk_reader_options_t all = {.format = FLK_FORMAT_NDJSON};
+    check_read(".csv", "{\"id\":18446744073709551615,\"a\":1,\"s\":\"\xff\",\"b\":2}\n", &all, "1.0,2.0\n");
+}
+END_TEST
+
+/* A line whose structure does not hold is a bad row, whatever was asked for, and says why. */
+START_TEST(test_ndjson_structure) {
+    static const char *const cases[][2] = {{"{", "the object is not closed"},
+                                           {"{\"x\":1", "the object is not closed"},
+                                           {"{\"x\":1,", "the object is not closed"},
+                                           {"{\"x\":1,}", "a name is missing"},
+                                           {"{\"x\" 1}", "a colon is missing"},
+                                           {"{\"x\":}", "a value is missing"},
+                                           {"{\"x\":1 \"y\":2}", "a comma is missing"},
+                                           {"{\"x\":1}}", "text behind the object"},
+                                           {"{\"x\":1}{\"x\":2}", "text behind the object"},
+                                           {"{\"x\":\"1}", "a string is not closed"},
+                                           {"{\"x\":1,\"y\":[1}", "brackets do not match"},
+                                           {"{\"x\":1,\"y\":[1", "a bracket is not closed"},
+                                           {"{\"x\":1,\"y\":[\"", "a string is not closed"},
+                                           {"{x:1}", "a name is missing"},
+                                           {"7", "not a JSON object"},
+                                           {"\"x\"", "not a JSON object"}};
+    flk_reader_options_t x = {.columns = "x", .format = FLK_FORMAT_NDJSON};
+    for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
+        char text[128], expected[128], out[4096];
+        int bytes = snprintf(text, sizeof text, "%s\n", cases[i][0]);
+        snprintf(expected, sizeof expected, "!row 1 (line 1): %s\n", cases[i][1]);
+        read_bytes(text, (size_t)bytes, &x, out);
+        ck_assert_msg(strcmp(out, expected) == 0, "%s: %s", text, out);
+    }
+    char deep[2048] = "{\"x\":1,\"y\":", out[4096];
+    memset(deep + strlen(deep), '[', 1000);
+    read_bytes(deep, strlen(deep), &x, out);
+    ck_assert_str_eq(out, "!row 1 (line 1): nested too deep\n");
 }
 END_TEST
 
@@ -362,6 +513,12 @@ int main(void) {
     tcase_add_test(tests, test_cell_time);
     tcase_add_test(tests, test_csv_forms);
     tcase_add_test(tests, test_csv_columns);
+    tcase_add_test(tests, test_csv_lines_of_commas);
+    tcase_add_test(tests, test_csv_column_twice);
+    tcase_add_test(tests, test_reader_no_text);
+    tcase_add_test(tests, test_reader_byte_by_byte);
+    tcase_add_test(tests, test_ndjson_only_what_is_asked);
+    tcase_add_test(tests, test_ndjson_structure);
     tcase_add_test(tests, test_csv_missing_cells);
     tcase_add_test(tests, test_csv_bad_rows);
     tcase_add_test(tests, test_csv_wrong_header);

@@ -105,6 +105,78 @@ START_TEST(test_window_disorder) {
 }
 END_TEST
 
+static flk_err_t push_at(flk_windows_t *windows, double time_s, size_t number) {
+    flk_row_t row = make_row(time_s, (double)number);
+    double late_s;
+    return flk_windows_push(windows, &row, &late_s);
+}
+
+/* The rows of one window in any order: newest first, shuffled, two streams in turn. Each comes out in time order, equal
+ * times in input order, and a third of a million of them take seconds, not hours. */
+START_TEST(test_window_any_order) {
+    enum { ROWS = 300000 };
+    uint64_t random = agent_seed();
+    flk_window_options_t options = {.by_time = true, .length = 10 * ROWS, .slide = 10 * ROWS, .dims = 1};
+    for (int order = 0; order < 3; order++) {
+        flk_windows_t *windows = flk_windows_new(&options);
+        flk_window_t window;
+        for (size_t i = 0; i < ROWS; i++) {
+            double newest_first = (double)(ROWS - i), shuffled = (double)agent_below(&random, ROWS),
+                   in_turn = (double)(i % 2 == 0 ? i : ROWS - i);
+            double time_s = order == 0 ? newest_first : order == 1 ? shuffled : in_turn;
+            ck_assert_int_eq(push_at(windows, time_s, i), FLK_OK);
+            ck_assert(!flk_windows_next(windows, &window));
+        }
+        flk_windows_end(windows);
+        ck_assert(flk_windows_next(windows, &window));
+        ck_assert_uint_eq(window.rows_len, ROWS);
+        for (size_t i = 1; i < ROWS; i++) {
+            const flk_window_row_t *a = window.rows[i - 1], *b = window.rows[i];
+            ck_assert(a->time_s < b->time_s || (a->time_s == b->time_s && a->order < b->order));
+        }
+        ck_assert(!flk_windows_next(windows, &window));
+        flk_windows_destroy(&windows);
+    }
+}
+END_TEST
+
+/* Sliding windows over rows in some disorder hold what the definition says of the rows that were not late. */
+START_TEST(test_window_disorder_slides) {
+    uint64_t random = agent_seed();
+    for (int round = 0; round < 300; round++) {
+        flk_window_options_t options = {.by_time = true, .length = 1 + agent_below(&random, 12), .dims = 1};
+        options.slide = 1 + agent_below(&random, options.length);
+        flk_windows_t *windows = flk_windows_new(&options);
+        double kept[200];
+        size_t kept_len = 0;
+        for (size_t i = 0; i <= 200; i++) {
+            if (i < 200) {
+                double time_s = (double)(i / 4 + agent_below(&random, 8));
+                flk_err_t err = push_at(windows, time_s, i);
+                ck_assert(err == FLK_OK || err == FLK_E_INVALID);
+                kept[kept_len] = time_s;
+                kept_len += err == FLK_OK;
+            } else {
+                flk_windows_end(windows);
+            }
+            flk_window_t window;
+            while (flk_windows_next(windows, &window)) {
+                double start = (double)window.number, end = start + (double)options.length;
+                size_t inside = 0;
+                for (size_t k = 0; k < kept_len; k++) {
+                    inside += kept[k] >= start && kept[k] < end;
+                }
+                ck_assert_uint_eq(window.rows_len, inside);
+                for (size_t k = 1; k < window.rows_len; k++) {
+                    ck_assert(window.rows[k - 1]->time_s <= window.rows[k]->time_s);
+                }
+            }
+        }
+        flk_windows_destroy(&windows);
+    }
+}
+END_TEST
+
 /* A window is there as soon as the row that completes it, by time the first one at its end, and not before. */
 START_TEST(test_window_completes) {
     static const double times[] = {10, 19, 20, 31};
@@ -352,6 +424,8 @@ int main(void) {
     tcase_add_test(tests, test_window_by_count);
     tcase_add_test(tests, test_window_by_time);
     tcase_add_test(tests, test_window_disorder);
+    tcase_add_test(tests, test_window_any_order);
+    tcase_add_test(tests, test_window_disorder_slides);
     tcase_add_test(tests, test_window_completes);
     tcase_add_test(tests, test_window_equals_reference);
     tcase_add_test(tests, test_builder_worked_pcs);
