@@ -18,7 +18,7 @@ class AgentsComeBack(Trial):
     cluster = dict(workers=2, threads=1)
     limits = dict(gap_s=90, answers=(200, 202, 503))  # the gateway is away on purpose
     rate = 200
-    seconds, short_seconds = 15, 3
+    seconds, short_seconds = 60, 3
 
     def agent(self, run, number):
         """A program of its own with an outbox of its own; every third speaks ZeroMQ."""
@@ -45,7 +45,7 @@ class AgentsComeBack(Trial):
         run.cluster.gateway.wait_ready(30)
         run.said = []
         for agent in agents:
-            out, err = agent.communicate(timeout=180 * SLOW)
+            out, err = agent.communicate(timeout=240 * SLOW)
             run.said.append((agent.returncode, json.loads(out.strip().splitlines()[-1]) if out.strip() else {}, err[-300:]))
 
     def extra(self, run, history, ledger):

@@ -12,7 +12,8 @@ from kit.trial import Trial
 
 PCS = 150
 FAULTS = (("fdatasync error 5 3 1",), ("fdatasync error 5 2 0",), ("fallocate error 28 0 0", "statvfs full 0 0 0"), ("pwritev error 28 2 0",))
-ANSWERED, NOT_ALL = 0, 3  # exit statuses of flk-agent
+ANSWERED, BAD_KEY = 0, 5  # exit statuses of flk-agent
+IN_A_ROW = 20  # refused signatures that stop it
 
 
 class AgentFaults(Trial):
@@ -97,17 +98,17 @@ class AgentFaults(Trial):
             run.wrong.append(f"{path.name}: given again, it ended with {status}: {run.agent.log_tail(3)}")
 
     def refused(self, run):
-        """401 is permanent: dead letters with their reason, that go out again by command, and stay when they are refused again."""
+        """Refused signatures, one after the other, stop it: few dead letters, with their reason, and the rest waits. So again by command."""
         path, before = self.file(run, "refused", sig=WRONG_SIGNATURE), self.rejected(run)
         self.begin(run, "submit", "--pcs", str(path))
         for command in ("submitted", "sent again"):
             ended, status = run.agent.wait(60), self.status(run)
-            if ended != NOT_ALL or status["dead"] != PCS or status["pending"] != 0 or "401" not in str(status):
+            if ended != BAD_KEY or status["dead"] != IN_A_ROW or status["pending"] != PCS - IN_A_ROW or "401" not in str(status):
                 run.wrong.append(f"refused PCS, {command}: ended with {ended}, {status}")
             if command == "submitted":
                 self.begin(run, "drain", "--dead-letters")
-        if self.rejected(run) < before + 2 * PCS:
-            run.wrong.append(f"the gateway refused {self.rejected(run) - before:g} of {2 * PCS}")
+        if self.rejected(run) < before + 2 * IN_A_ROW:
+            run.wrong.append(f"the gateway refused {self.rejected(run) - before:g} of {2 * IN_A_ROW}")
 
     def rejected(self, run):
         return run.cluster.gateway.metrics().total("flk_rejected_total")
@@ -117,10 +118,10 @@ class AgentFaults(Trial):
         run.agent.stopping = True
 
     def extra(self, run, history, ledger):
-        """Every PCS that the agent was given has an outcome, or is a dead letter."""
+        """Every PCS that the agent was given has an outcome, or is a dead letter, or waits behind those."""
         given = {line["id"] for line in history if line["e"] == "send" and line["door"] == "agent" and line["expect"] is not None}
         wrong = run.wrong + [f"{name}: given to the agent, and no outcome" for name in given - set(ledger["store"])]
-        wrong += [f"left over: {run.left}"] if run.left["pending"] or run.left["dead"] != PCS else []
+        wrong += [f"left over: {run.left}"] if run.left["pending"] + run.left["dead"] != PCS or run.left["dead"] != IN_A_ROW else []
         run.extra_figures.update(given=len(given), disk_faults_seen=run.faults_seen)
         return {"agent": verdict(wrong), "hit": verdict([] if run.faults_seen >= 2 else [f"{run.faults_seen} faults were felt"])}
 
