@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Writes one PCS as a line; flushes it when somebody may be waiting at the other end of a pipe. */
+/* Writes one PCS as a line. */
 static bool print_pcs(FILE *out, const flk_source_pcs_t *pcs) {
     return fwrite(pcs->json, 1, pcs->json_bytes, out) == pcs->json_bytes && putc('\n', out) != EOF;
 }
@@ -30,7 +30,7 @@ static flk_err_t print_all(flk_source_t *source, FILE *out, char *errmsg) {
         } else if (err == FLK_OK) {
             bool printed = print_pcs(out, &pcs);
             free(pcs.json);
-            if (!printed && !flk_program_stop_asked()) { /* a stop interrupts a write to a pipe that nobody empties */
+            if (!printed && !flk_program_stop_asked()) { /* a stop interrupts a write to a full pipe */
                 flk_errmsg(errmsg, "cannot write the output: %s", strerror(errno));
                 err = FLK_E_IO;
             }

@@ -5,7 +5,7 @@
 
 #include "agent/source.h"
 
-/* Runs until the input ends or a stop is asked for; one line on stderr tells what went wrong. Returns the exit
+/* Runs until the input ends or a stop is asked for; a failure is told in one line on stderr. Returns the exit
  * status. */
 FLK_MUST_CHECK int flk_compute_run(const flk_agent_options_t *options, const flk_signer_t *signer);
 

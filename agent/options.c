@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One table holds every option: what it takes, the commands that it belongs to, --help. */
+/* One table holds every option: its argument and limits, the commands that it belongs to, its help. */
 #include "agent/options.h"
 
 #include <stdio.h>
@@ -206,7 +206,7 @@ static void set_defaults(flk_agent_options_t *options) {
     options->timeout_ms = 15000;
 }
 
-/* What the parser fills: the options, and what can only be judged when all are there. */
+/* The options, and values that can only be judged when all options are there. */
 typedef struct parse {
     flk_agent_options_t *options;
     bool slide_by_time;
@@ -306,7 +306,7 @@ static bool take_option(void *arg, size_t row, char *value) {
     }
 }
 
-/* What can only be judged when all options are there. */
+/* Judges options that depend on each other. */
 static int check_together(const parse_t *parse) {
     flk_agent_options_t *options = parse->options;
     flk_window_options_t *window = &options->window;

@@ -24,8 +24,8 @@ void flk_progress_init(flk_progress_t *progress, bool quiet);
 void flk_progress_draw(flk_progress_t *progress, const flk_progress_state_t *state);
 void flk_progress_fini(flk_progress_t *progress); /* wipes the line */
 
-/* The line for a terminal of `columns`, after `elapsed_s`: the bar takes the room that the words leave, and what does
- * not fit is cut. */
+/* The line for a terminal of `columns`, after `elapsed_s`: the bar takes the room that the words leave, and the
+ * end is cut if need be. */
 void flk_progress_print(const flk_progress_state_t *state, double elapsed_s, unsigned columns,
                         char line[FLK_PROGRESS_BYTES]);
 

@@ -166,7 +166,7 @@ static flk_err_t next_window(flk_source_t *source, flk_window_t *window, char *e
     while (source->windows == NULL || !flk_windows_next(source->windows, window)) {
         flk_row_t row;
         flk_err_t err = open_file(source, errmsg);
-        if (err == FLK_E_NOT_FOUND) { /* no more files: what is left becomes the last window */
+        if (err == FLK_E_NOT_FOUND) { /* no more files: the rest becomes the last window */
             if (source->windows == NULL) {
                 return FLK_E_NOT_FOUND;
             }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-agent status: what the outbox and the dead-letter queue hold, read beside a running agent without disturbing
- * it. */
+/* flk-agent status: the contents of outbox and dead-letter queue, read beside a running agent without disturbing it. */
 #ifndef FLK_AGENT_STATUS_H
 #define FLK_AGENT_STATUS_H
 

@@ -48,7 +48,7 @@ typedef struct submit {
     int status; /* exit status so far */
 } submit_t;
 
-/* Tells what went wrong; the first one decides the exit status. */
+/* Tells a failure; the first one decides the exit status. */
 static void fail_run(submit_t *submit, int status, const char *what) {
     flk_progress_fini(&submit->progress);
     fprintf(stderr, "flk-agent: %s\n", what);
@@ -233,7 +233,7 @@ static void warn_waiting(submit_t *submit) {
 static void run_submit(submit_t *submit) {
     while (!flk_program_stop_asked() && !submit->stopped) {
         fill_outbox(submit);
-        /* In this order: what the log's writer does after the first question is seen by those below it. */
+        /* In this order: a change by the log's writer after the first question is seen by the questions below it. */
         bool all_synced = submit->source == NULL && flk_outbox_syncing(submit->outbox) == 0;
         check_outbox(submit);
         fill_loop(submit);

@@ -8,7 +8,7 @@
 
 /* Runs until every PCS has its answer or is a dead letter, the tries of this run are spent, or the run is stopped; all
  * that is left stays pending.
- * Returns the exit status; one line on stderr tells what went wrong. */
+ * Returns the exit status; a failure is told in one line on stderr. */
 FLK_MUST_CHECK int flk_submit_run(const flk_agent_options_t *options, const flk_settings_t *settings,
                                   const flk_signer_t *signer);
 

@@ -11,7 +11,8 @@ static void enter_table(flk_relay_t *relay, flk_submission_t *submission) {
     flk_list_push(&relay->pending, &submission->by_state);
     if (submission->door == FLK_DOOR_LOG) {
         flk_submission_drop_json(submission);
-        submission->deadline_ms = relay->now_ms + relay->gateway->request_timeout_ms; /* for no client, but see relay.c */
+        submission->deadline_ms =
+            relay->now_ms + relay->gateway->request_timeout_ms; /* for no client, but see relay.c */
         flk_list_push(&relay->driven, &submission->by_age);
     } else if (atomic_load(&submission->claimed)) {
         flk_settle_detach(relay, submission);

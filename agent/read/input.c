@@ -90,7 +90,7 @@ void flk_input_drop_line(flk_input_t *input) {
     input->dropping = line_end == NULL;
 }
 
-/* First bytes that say what a file is. */
+/* First bytes by which files that are no UTF-8 text are known. */
 static const struct {
     const char *bytes;
     size_t bytes_len;

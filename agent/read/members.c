@@ -136,7 +136,10 @@ bool flk_members_next(flk_members_t *members, flk_member_t *member) {
 /* ---- escapes ---- */
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* Four hexadecimal digits; -1: there are fewer. */
@@ -188,7 +191,9 @@ bool flk_members_unescape(const char *text, size_t text_bytes, char *out, size_t
             char name = i < text_bytes ? text[i++] : '\0';
             const char *known = name == '\0' ? NULL : strchr(names, name);
             size_t read = 0;
-            piece_bytes = known != NULL ? 1 : name == 'u' ? unescape_unicode(text + i, text_bytes - i, piece, &read) : 0;
+            piece_bytes = known != NULL ? 1
+                          : name == 'u' ? unescape_unicode(text + i, text_bytes - i, piece, &read)
+                                        : 0;
             piece[0] = known != NULL ? values[known - names] : piece[0];
             i += read;
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The members of a JSON object, one after the other, without judging values that nobody asks for: numbers of any size,
+/* The members of a JSON object, one after the other, without judging their values: numbers of any size,
  * strings in any encoding, and words like NaN pass by. Only the object's structure must hold. */
 #ifndef FLK_AGENT_READ_MEMBERS_H
 #define FLK_AGENT_READ_MEMBERS_H
@@ -30,7 +30,7 @@ typedef struct flk_member {
  * last call of flk_members_next. */
 void flk_members_init(flk_members_t *members, const char *text, size_t text_bytes);
 
-/* The next member. False: the object ended, and nothing stands behind it, or `fault` says what is wrong. */
+/* The next member. False: the object ended, and nothing stands behind it, or `fault` says why there is none. */
 FLK_MUST_CHECK bool flk_members_next(flk_members_t *members, flk_member_t *member);
 
 /* Resolves the escapes of a name or a string into `out` (NUL-terminated). False: more than out_bytes - 1 bytes, a NUL,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* NDJSON: one JSON object a line; columns are its members by name. An event is judged by the members that are asked
- * for and by its structure: what stands in others is not looked at. A number is read as its text, so it keeps its
+/* NDJSON: one JSON object a line; columns are its members by name. An event is judged by its structure and by the
+ * members that are asked for: the values of others are not looked at. A number is read as its text, so it keeps its
  * digits; integers beyond 2^53 - 1 would lose some, so they are bad cells. A time may be a string. Blank lines are
  * passed over. */
 #include "agent/read/parts.h"
@@ -54,7 +54,7 @@ static bool is_json_number(const char *text, size_t bytes, bool *integer) {
     return i == bytes;
 }
 
-/* NULL when the member is a number; else what is wrong with it. */
+/* NULL when the member is a number; else the fault in words. */
 static const char *number_fault(const flk_member_t *member, flk_cell_t *cell) {
     bool integer;
     if (member->kind != FLK_MEMBER_WORD || !is_json_number(member->value, member->value_bytes, &integer) ||
@@ -108,7 +108,7 @@ static flk_err_t choose_member(flk_reader_t *reader, const flk_member_t *member,
     return FLK_OK;
 }
 
-/* The first object decides on the columns that nobody asked for, the time column too. */
+/* Columns that were not asked for come from the first object, the time column too. */
 static flk_err_t settle_columns(flk_reader_t *reader, const object_t *object, char *errmsg) {
     flk_members_t members;
     flk_member_t member;

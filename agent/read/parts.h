@@ -37,7 +37,8 @@ struct flk_reader {
 void flk_row_begin(flk_row_t *row, uint64_t number);
 void flk_row_add(flk_row_t *row, size_t column, const flk_cell_t *cell); /* NULL = missing */
 
-/* Says "FILE: row 12 (line 13), column depth: what" and returns FLK_E_INVALID. `column` NULL = the row as a whole. */
+/* Writes "FILE: row 12 (line 13), column depth: `what`" and returns FLK_E_INVALID. `column` NULL = the row as a
+ * whole. */
 flk_err_t flk_reader_bad_row(const flk_reader_t *reader, const char *column, const char *what, char *errmsg);
 
 flk_err_t flk_reader_csv_next(flk_reader_t *reader, flk_row_t *row, char *errmsg);

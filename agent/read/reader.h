@@ -30,7 +30,7 @@ void flk_reader_close(flk_reader_t **reader);
  * FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_reader_next(flk_reader_t *reader, flk_row_t *row, char *errmsg);
 
-/* What was chosen; complete after the first FLK_OK of flk_reader_next. */
+/* The chosen columns; complete after the first FLK_OK of flk_reader_next. */
 const flk_columns_t *flk_reader_columns(const flk_reader_t *reader);
 const flk_input_t *flk_reader_input(const flk_reader_t *reader);
 

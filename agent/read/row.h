@@ -2,8 +2,8 @@
 /* One event as the readers give it.
  *
  * Canonical row: the cells' canonical texts (cell.h) joined by ',' without spaces: first the time, when there is a time
- * column, then the chosen columns in their order; nothing between two commas for a missing cell. It is what the Merkle
- * root and r are computed over. Example: time 1517363399.650, columns longitude,latitude,depth_km of
+ * column, then the chosen columns in their order; nothing between two commas for a missing cell. The Merkle root
+ * and r are computed over it. Example: time 1517363399.650, columns longitude,latitude,depth_km of
  * `1517363399.650,-122.197,46.2035,3.28,0.31` give `1517363399.65,-122.197,46.2035,3.28`. */
 #ifndef FLK_AGENT_READ_ROW_H
 #define FLK_AGENT_READ_ROW_H

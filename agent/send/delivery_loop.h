@@ -4,13 +4,13 @@
  *            room at the transport         VERDICT, REFUSED, MISPLACED, EXPIRED, last try
  *   WAITING ───────────────────▶ UNDER WAY ──────────────────────────────────────────────▶ done
  *      ▲      and due                │
- *      └─────────────────────────────┘ LATER: due after what the door asked for plus a random part of the back-off
+ *      └─────────────────────────────┘ LATER: due after the time that the door asks for plus a random part of the back-off
  *
  * Back-off after the n-th try: uniform in [0, min(30 s, 200 ms * 2^(n-1))] ("full jitter"), so that many agents of one
  * gateway do not return together after an outage.
  *
  * Without a limit a parcel is tried for ever. Parcels that were tried FLK_STUBBORN_TRIES times no longer count as
- * held when more are asked for, up to FLK_STUBBORN_MAX of them: a few that nobody answers must not hold up all behind
+ * held when more are asked for, up to FLK_STUBBORN_MAX of them: a few without answers must not hold up all behind
  * them. */
 #ifndef FLK_AGENT_SEND_DELIVERY_LOOP_H
 #define FLK_AGENT_SEND_DELIVERY_LOOP_H
@@ -45,7 +45,8 @@ uint64_t flk_delivery_loop_retries(const flk_delivery_loop_t *loop); /* tries be
 /* Why parcels wait: the text of the last reply when that was LATER, else "". */
 const char *flk_delivery_loop_why(const flk_delivery_loop_t *loop);
 
-/* Starts what is due, then waits as flk_transport_turn does, but not beyond the next due time. Calls on_done. */
+/* Starts parcels that are due, then waits as flk_transport_turn does, but not beyond the next due time. Calls
+ * on_done. */
 void flk_delivery_loop_turn(flk_delivery_loop_t *loop, uint32_t timeout_ms, const int *fds, size_t fds_len);
 
 /* Milliseconds to wait after try number `tries` (from 1): retry_ms, and the random part. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Appends go to the log's writer many at a time and come back in `committed`, on the writer's thread; it counts them
- * down, wakes the owner through an eventfd, and frees them. Reading goes by a cursor over what is durable and un-acked,
+ * down, wakes the owner through an eventfd, and frees them. Reading goes by a cursor over durable, un-acked records,
  * so new PCS and those of an earlier run take one way, and memory does not grow with either. An append that fails is
  * kept as `fault`: the owner stops taking input, because a PCS that is not durable must not be sent. */
 #include "agent/send/outbox.h"
@@ -23,7 +23,7 @@ struct flk_outbox {
     flk_wal_t *pending, *dead;
     flk_wal_t *read; /* one of the two */
     flk_wal_cursor_t *cursor;
-    uint64_t first_new; /* LSN; what is older comes from an earlier run */
+    uint64_t first_new; /* LSN; older records come from an earlier run */
     atomic_size_t syncing;
     atomic_int fault; /* flk_err_t */
     int wake_fd;
@@ -53,7 +53,7 @@ static void committed(void *arg, flk_wal_entry_t *group) {
     uint64_t one = 1;
     ssize_t wrote = write(outbox->wake_fd, &one, sizeof one);
     FLK_ASSERT(wrote == sizeof one || errno == EAGAIN); /* EAGAIN: it is readable anyway */
-    atomic_fetch_sub(&outbox->syncing, count);          /* last: who sees 0 and is not woken has read all */
+    atomic_fetch_sub(&outbox->syncing, count);          /* last: a reader that sees 0 has been woken for all */
 }
 
 /* Segments are allocated whole; dead letters are few. */
@@ -252,7 +252,7 @@ flk_err_t flk_outbox_bury(flk_outbox_t *outbox, const flk_parcel_t *parcel, cons
     flk_err_t err = bury_bytes(outbox, parcel->ready ? FLK_RECORD_READY : FLK_RECORD_COMPUTED, reason, parcel->json,
                                parcel->json_bytes, errmsg);
     if (err == FLK_OK) {
-        /* 408: nobody answered; a mark's status is never 0. */
+        /* 408: no answer came; a mark's status is never 0. */
         flk_wal_ack(outbox->pending, parcel->lsn, (flk_wal_mark_t){.status = status == 0 ? 408 : (uint16_t)status});
     }
     return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the agent has promised to deliver: a log of PCS that are not answered yet (FLK_DATA_DIR/outbox), and one of
- * those that were given up, each with its reason (FLK_DATA_DIR/outbox-dlq). One agent per data directory.
+/* Two logs: PCS that are not answered yet (FLK_DATA_DIR/outbox), and dead letters, refused or too old, each with its
+ * reason (FLK_DATA_DIR/outbox-dlq). One agent per data directory.
  *
  * A record of the outbox is the PCS' JSON; of the dead-letter queue, the reason as one line, '\n', the JSON. Both carry
  * the kind below. A PCS leaves the outbox by an ack: after its verdict, or after its dead letter is durable. Life of a
@@ -37,7 +37,7 @@ void flk_outbox_close(flk_outbox_t **outbox);
 FLK_MUST_CHECK flk_err_t flk_outbox_append(flk_outbox_t *outbox, uint8_t kind, char *json, size_t json_bytes);
 size_t flk_outbox_syncing(const flk_outbox_t *outbox);
 
-/* FLK_OK, or why some append did not become durable. */
+/* FLK_OK, or the error of an append that did not become durable. */
 FLK_MUST_CHECK flk_err_t flk_outbox_fault(const flk_outbox_t *outbox);
 
 /* Readable after appends became durable. flk_outbox_woken reads it empty; true when there were some since the last

@@ -29,9 +29,9 @@ typedef struct flk_parcel {
 FLK_MUST_CHECK flk_err_t flk_parcel_new(const void *json, size_t json_bytes, flk_parcel_t **parcel, char *errmsg);
 void flk_parcel_destroy(flk_parcel_t **parcel);
 
-/* Begins the next try: counts it, and puts right what a computed PCS says about its delivery (none of it is signed):
- * ft.outbox_seq is the LSN of its record; from the second try on attempt and sent_at are of that try. Errors:
- * FLK_E_NOMEM. */
+/* Begins the next try: counts it, and updates the members of a computed PCS about its delivery (none of them is
+ * signed): ft.outbox_seq is the LSN of its record; from the second try on attempt and sent_at are of that try.
+ * Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_parcel_begin_try(flk_parcel_t *parcel);
 
 /* Signs the PCS anew; its JSON is written anew too, without members that PCS do not have. Errors: FLK_E_NOMEM. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What became of the PCS of one run: counts, latencies, the --results file, the summary. Constant memory. One
+/* The results of one run: counts, latencies, the --results file, the summary. Constant memory. One
  * thread. */
 #ifndef FLK_AGENT_SEND_REPORT_H
 #define FLK_AGENT_SEND_REPORT_H

@@ -11,7 +11,7 @@
 
 typedef struct flk_transport flk_transport_t; /* Each transport's own struct begins with it. */
 
-/* Gives a parcel back with what its try came to. Called by flk_transport_turn. May call flk_transport_send. */
+/* Gives a parcel back with the result of its try. Called by flk_transport_turn. May call flk_transport_send. */
 typedef void flk_transport_reply_fn(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply);
 
 typedef struct flk_transport_options {
@@ -26,7 +26,7 @@ typedef struct flk_transport_options {
 } flk_transport_options_t;
 
 /* Errors: FLK_E_CONFIG with ENDPOINT named. Connects when there is something to send. Strings are copied or kept until
- * flk_transport_close, which forgets what is under way without a reply. */
+ * flk_transport_close, which forgets parcels under way without a reply. */
 FLK_MUST_CHECK flk_err_t flk_transport_open(const flk_transport_options_t *options, flk_transport_t **transport,
                                             char *errmsg);
 void flk_transport_close(flk_transport_t **transport);
@@ -38,7 +38,7 @@ uint32_t flk_transport_room(const flk_transport_t *transport);
  * little. */
 void flk_transport_send(flk_transport_t *transport, flk_parcel_t *parcel);
 
-/* Does what can be done, waiting up to timeout_ms for replies or for one of `fds` to be readable; calls on_reply.
+/* Works for one turn, waiting up to timeout_ms for replies or for one of `fds` to be readable; calls on_reply.
  * Returns early on a signal. */
 void flk_transport_turn(flk_transport_t *transport, uint32_t timeout_ms, const int *fds, size_t fds_len);
 

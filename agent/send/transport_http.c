@@ -200,7 +200,7 @@ static void finish_post(http_t *http, post_t *post, CURLcode result) {
     flk_transport_finish(&http->base, parcel, &reply);
 }
 
-/* Lets curl work and finishes what is done; returns the number that was. */
+/* Lets curl work and finishes posts that are done; returns their number. */
 static size_t let_curl_work(http_t *http) {
     int running, left;
     size_t finished = 0;

@@ -2,9 +2,9 @@
 /* The ZeroMQ door: one DEALER, many submissions under way, as many as the gateway gives credit for.
  *   send -> a place in the table -> SUBMIT when the link is up and credit is left -> VERDICT, UNAVAILABLE or BUSY with
  *   the same id -> on_reply.
- * A link that was lost (uplink.h notices) takes all that was sent with it: it is sent again after the next
- * acquaintance. A parcel without an answer for timeout_ms, link or no link, is given back to be tried later; a late
- * answer finds no place and is ignored: the next try gets the stored outcome. */
+ * A lost link (uplink.h notices) takes all that was sent over it along: it is sent again after the next WELCOME. A
+ * parcel without an answer for timeout_ms, link or no link, is given back to be tried later; a late answer finds no
+ * place and is ignored: the next try gets the stored outcome. */
 #include "agent/send/transport.h"
 
 #include <stdlib.h>
@@ -188,7 +188,7 @@ static bool receive_frames(door_t *door, uint64_t now_ms) {
     return any;
 }
 
-/* Gives back what waited too long; returns the milliseconds until the next deadline. */
+/* Gives back parcels that waited too long; returns the milliseconds until the next deadline. */
 static uint64_t expire_places(door_t *door, uint64_t now_ms) {
     uint64_t next_ms = UINT32_MAX;
     for (uint32_t i = 0; i < door->base.options.parallel; i++) {

@@ -65,7 +65,7 @@ static void degrade(flk_pcs_t *pcs, const char *kind, const char *what) {
     text[kind_bytes + i] = '\0';
 }
 
-/* Merkle root, r, and what is missing. */
+/* Merkle root, r, and missing cells. */
 static void summarise_rows(flk_builder_t *builder, const flk_window_t *window, flk_pcs_t *pcs, flk_hash_t *root) {
     flk_merkle_t merkle;
     uint64_t missing = 0;

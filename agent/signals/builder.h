@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a window to a signed PCS. What cannot be computed is flagged, never invented: ft.degraded is then true and
- * ft.fallbacks names the reasons:
+/* From a window to a signed PCS. A value that cannot be computed is flagged, never invented: ft.degraded is then true
+ * and ft.fallbacks names the reasons:
  *   missing:<column>  some row lacks this cell; the row stays in the Merkle root and r, but is no point
  *   missing:time      some row lacks its time (windows by count only)
  *   points:none       no row is a point: N_j 0, D_hat 0, coh_star 0
@@ -23,7 +23,7 @@ typedef struct flk_builder_options {
     size_t scales_len;
     flk_grid_t grid;
     uint32_t directions, bins;
-    bool has_seed;        /* false: the seed is taken from the Merkle root, so nobody can choose directions that suit */
+    bool has_seed;        /* false: the seed is taken from the Merkle root, so directions cannot be chosen to suit */
     uint64_t seed;        /* <= FLK_PCS_INTEGER_MAX */
     uint64_t first_epoch; /* added to a window's number */
     flk_policy_t policy;  /* for the budget */

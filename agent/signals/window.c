@@ -19,7 +19,7 @@ struct flk_windows {
     bool at_end;
     bool advance_due;  /* a window was handed out: next_start moves on with the next row */
     double next_start; /* first place or second of the next window */
-    double closed;     /* end of what was handed out, in the same unit */
+    double closed;     /* end of the last window that was handed out, in the same unit */
     double newest;     /* greatest place or time so far */
 };
 
@@ -169,7 +169,7 @@ void flk_windows_end(flk_windows_t *windows) {
     windows->at_end = true;
 }
 
-/* Frees what no further window holds. After a gap by time the next window starts near the next row. */
+/* Frees rows that no further window holds. After a gap by time the next window starts near the next row. */
 static void advance(flk_windows_t *windows) {
     if (!windows->advance_due) {
         return;

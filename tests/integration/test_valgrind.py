@@ -62,8 +62,8 @@ def test_tools_do_not_leak(tmp_path):
         closed = f"http://127.0.0.1:{free_port()}/v1/pcs/submit"
         runs = [(["flk-agent", "compute", "--window", "20", rows], {}, 0), (submit, {}, 0), (submit, {"ENDPOINT": cluster.gateway.zmq}, 0),
                 ([*submit, "--shard", "other", "--tries", "1"], {"ENDPOINT": closed}, 3), (["flk-agent", "status"], {}, 3),
-                (["flk-agent", "drain", "--dead-letters"], {}, 0), (["flk-agent", "compute", "--columns", "none", rows], {}, 2),
-                (["flk", "version"], {}, 0), (["flk", "--help"], {}, 0)]
+                (["flk-agent", "dead", "list"], {}, 0), (["flk-agent", "drain", "--resign"], {}, 0),
+                (["flk-agent", "compute", "--columns", "none", rows], {}, 2), (["flk", "version"], {}, 0), (["flk", "--help"], {}, 0)]
         for number, (args, extra, status) in enumerate(runs):
             report = tmp_path / f"{number}.valgrind"
             done = subprocess.run([*valgrind(report), BIN_DIR / args[0], *args[1:]], env=environment({**env, **extra}), capture_output=True,

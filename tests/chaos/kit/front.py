@@ -45,8 +45,11 @@ class Front:
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:  # the client is gone
+                    self.close_connection = True
 
             def log_message(self, *_):
                 pass

@@ -7,7 +7,7 @@ from kit.trial import Trial
 
 class AgentsThrottled(Trial):
     name = "T44b"
-    cluster = dict(workers=1, threads=1, gateway_env={"TOKEN_RATE": 2})
+    cluster = dict(workers=1, threads=1, gateway_env={"TOKEN_RATE": 4})
     limits = dict(gap_s=90, answers=(200, 202, 429, 503))
     rate = 1  # the doors are for the agents
     seconds, short_seconds = 60, 5
@@ -17,7 +17,7 @@ class AgentsThrottled(Trial):
         run.recorder.fault("throttle", "gateway-0")
         run.nemesis.count += 1
         doors = {"http": "http://%s:%d/v1/pcs/submit" % gateway.http, "zmq": gateway.zmq}
-        agents = [OutboxAgent(run, f"agent-{door}", endpoint, 8 if run.short else 60) for door, endpoint in doors.items()]
+        agents = [OutboxAgent(run, f"agent-{door}", endpoint, 8 if run.short else 100) for door, endpoint in doors.items()]
         for agent in agents:
             agent.start()
         run.wrong = [line for agent in agents for line in agent.outcome(300)]
