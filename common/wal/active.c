@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The segment that is being written: opened when there is something to write and none is open, sealed when it is full,
- * too old or poisoned. Sealing cuts the file to what is durable, so that what a failed group left behind goes with it;
+ * too old or poisoned. Sealing cuts the file to its durable bytes, so the rest of a failed group goes with it;
  * should the cut fail, the header of the next segment declares it void. A segment without items leaves no trace. */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* File `checkpoint`, replaced as a whole. It is a help, never the truth: it is written after what it says became
- * durable, a missing or damaged one only makes the next start read every segment.
+/* File `checkpoint`, replaced as a whole. It is a help, never the truth: it is written after its contents became
+ * durable, and a missing or damaged one only makes the next start read every segment.
  *
  *    0  8  magic "FLKCKPT\n"
  *    8  4  format version 2
@@ -9,7 +9,7 @@
  *   24  8  next segment number
  *   32  8  next LSN
  *   40  8  durable LSN
- *   48  8  last durable LSN that is in a file: what the retention removed from the end is not to be looked for
+ *   48  8  last durable LSN that is in a file: items that the retention removed from the end are not looked for
  *   56  8  XXH3-64 of everything else, seed 0
  *   64  .  rows of 64 bytes, by segment number: number, first LSN, end LSN, file bytes, time of the last item,
  *          records not settled, lowest and highest LSN that its acks name (lowest > highest: none)

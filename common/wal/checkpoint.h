@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a start needs to know of sealed segments without reading them. */
+/* The facts about sealed segments that a start needs, so that it need not read them. */
 #ifndef FLK_COMMON_WAL_CHECKPOINT_H
 #define FLK_COMMON_WAL_CHECKPOINT_H
 

@@ -207,7 +207,7 @@ static void find_log_id(flk_wal_directory_t *directory) {
     }
     count_votes(directory, false);
     if (!directory->has_log_id) {
-        count_votes(directory, true); /* only for telling what is in them */
+        count_votes(directory, true); /* only for reading them */
     }
 }
 
@@ -272,7 +272,7 @@ void flk_wal_directory_fini(flk_wal_directory_t *directory) {
     free(directory->files);
 }
 
-/* ---- what is where ---- */
+/* ---- questions ---- */
 
 uint64_t flk_wal_directory_log_id(const flk_wal_directory_t *directory, const flk_wal_file_t *file) {
     return file->header_ok ? file->header.log_id : directory->log_id;

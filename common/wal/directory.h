@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The files of a log: listed, claims read from headers and checkpoint, strangers marked. A start and the tools share
- * it and differ only in what they do with the list. One thread; nothing is written. */
+ * it and differ only in the use of the list. One thread; nothing is written. */
 #ifndef FLK_COMMON_WAL_DIRECTORY_H
 #define FLK_COMMON_WAL_DIRECTORY_H
 
@@ -23,7 +23,8 @@ typedef struct flk_wal_file {
 
 typedef struct flk_wal_directory {
     const char *dir;
-    flk_wal_checkpoint_t checkpoint; /* as it was after the listing: what the retention had removed is not in it */
+    flk_wal_checkpoint_t
+        checkpoint; /* as it was after the listing: without the segments that the retention had removed */
     bool has_checkpoint, has_reserve;
     uint64_t known_number, known_lsn; /* segments below, items up to it were there before the listing */
     bool has_log_id;
@@ -33,7 +34,7 @@ typedef struct flk_wal_directory {
 } flk_wal_directory_t;
 
 /* Lists the directory, reads the headers and sorts. `believe_checkpoint`: headers of segments that it calls settled are
- * not read, as long as all the rest fits; so a start is as long as what is not settled.
+ * not read, as long as all the rest fits; so the length of a start depends on the un-settled ones.
  * Errors: FLK_E_NOT_FOUND (no such directory), FLK_E_IO, FLK_E_NOMEM. flk_wal_directory_fini in any case. */
 FLK_MUST_CHECK flk_err_t flk_wal_directory_load(const char *dir, bool believe_checkpoint,
                                                 flk_wal_directory_t *directory, char *errmsg);

@@ -4,7 +4,7 @@
  * Segment header, 88 bytes, once at offset 0:
  *    0  8  magic "FLKWAL\r\n"
  *    8  4  format version
- *   12  4  flags: bit 0 = sparse (rewritten without what was no longer needed)
+ *   12  4  flags: bit 0 = sparse (rewritten without items that were no longer needed)
  *   16  8  log id
  *   24  8  segment number
  *   32  8  first LSN
@@ -28,8 +28,8 @@
  *   40  .  body. Of an ack:  0 8 LSN of the record   8 2 status   10 2 flags   12 4 detail
  *
  * The salt is XXH3-64(log id, segment number): a page of another log or segment never checks, and a segment whose
- * header is lost can still be read. `unsynced` tells at recovery what was promised: an item that is missing is damage
- * if a later one says it had been durable, else the torn end of a group that nobody was told about.
+ * header is lost can still be read. `unsynced` tells at recovery which items were promised: a missing item is damage
+ * if a later one says that it had been durable, else the torn end of a group that was never reported as durable.
  *
  * Rule for change: another layout gets another format version. Magic, version and checksum of the segment header stay
  * where they are, so that a program that does not know a version can tell it from damage and leave the log alone. */

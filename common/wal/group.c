@@ -151,7 +151,7 @@ static void publish_items(flk_wal_t *wal, const flk_wal_group_t *group) {
     wal->shared.acks_durable += group->acks;
 }
 
-/* The acks are durable: what they name is settled. */
+/* The acks are durable: their records are settled. */
 static void drop_acks(flk_wal_t *wal, size_t count) {
     flk_wal_segment_t *active = wal->writer.active;
     for (size_t i = 0; i < count; i++) {

@@ -18,13 +18,13 @@ typedef struct flk_wal_group {
 
 typedef struct flk_wal_frames flk_wal_frames_t; /* headers and iovecs of one group */
 flk_wal_frames_t *flk_wal_frames_new(void);     /* NULL: out of memory. Freed with free(). */
-/* Takes from backlog and pending_acks what one write may hold, at most `bytes_max`, half of it for acks if they need
- * it; the first item always. */
+/* Takes from backlog and pending_acks as much as one write may hold, at most `bytes_max`, half of it for acks if they
+ * need it; the first item always. */
 void flk_wal_group_take(flk_wal_writer_t *writer, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max);
-/* Writes and syncs the group behind what the active segment holds. */
+/* Writes and syncs the group at the end of the active segment. */
 FLK_MUST_CHECK flk_err_t flk_wal_group_write(const flk_wal_config_t *config, flk_wal_writer_t *writer,
                                              flk_wal_group_t *group);
-/* Notes in memory what is durable now; the acks of the group are freed. */
+/* Notes in memory that the group is durable; its acks are freed. */
 void flk_wal_group_publish(flk_wal_t *wal, flk_wal_group_t *group);
 
 #endif

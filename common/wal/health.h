@@ -8,7 +8,7 @@
 
 /* At the start: looks at the space and opens the first segment, or leaves the log unhealthy. */
 void flk_wal_health_init(flk_wal_t *wal);
-/* At each turn: tries again what failed, when that is due or the log is `stopping`, and looks at the space. */
+/* At each turn: tries again after a failure, when that is due or the log is `stopping`, and looks at the space. */
 void flk_wal_health_check(flk_wal_t *wal, bool stopping);
 /* Sees to it that the active segment takes an item of `item_bytes`; the reserve is for acks alone. After an error the
  * log is unhealthy. Errors: FLK_E_NO_SPACE, FLK_E_IO. */

@@ -19,7 +19,7 @@
 #include "common/wal/state.h"
 
 /* Sets config.number from the lock file, which is open and locked, or draws one. `log_there`: there was a log before;
- * `last_number`: that of its last segment. Writes the lock file if it changed; a failure leaves that to the next start. */
+ * `last_number`: that of its last segment. Writes the lock file if it changed; a failure is left to the next start. */
 void flk_wal_identity_take(flk_wal_config_t *config, bool log_there, uint64_t last_number);
 
 #endif

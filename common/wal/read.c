@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* 1. List the segments, then the quarantined ones (directory.c).
- * 2. Go over each twice: once to learn what its items say was durable, once to report items and what lies between.
- * 3. Keep the account of LSNs from one segment to the next: what was promised and is in none of them is missing.
+ * 2. Go over each twice: once to learn up to which LSN its items say that the log was durable, once to report items and
+ *    the gaps between them.
+ * 3. Keep the account of LSNs from one segment to the next: a promised item that is in none of them is missing.
  *
  * Bytes that are no valid item are damage if an item that had been durable is missing there, else torn. Nothing is
  * written and no lock is taken: on a live log the newest group may be seen half-written, and shows as torn. A segment
@@ -63,7 +64,8 @@ static void visit_missing(reader_t *reader, uint64_t number, uint64_t lsn) {
 
 /* ---- one file ---- */
 
-/* What others know of the segment: its items from void_lsn on do not count, those up to durable_lsn were promised. */
+/* The knowledge of others about the segment: its items from void_lsn on do not count, those up to durable_lsn were
+ * promised. */
 typedef struct context {
     uint64_t void_lsn, durable_lsn;
 } context_t;
@@ -200,7 +202,8 @@ static void account_rows(reader_t *reader, uint64_t from, uint64_t to) {
     }
 }
 
-/* What the checkpoint knows of is there, or was removed as settled: all but what was in a file when it was written. */
+/* An item that the checkpoint knows of is there, or was removed as settled. Items up to kept_lsn were in a file when it
+ * was written. */
 static void account_checkpoint(reader_t *reader) {
     const flk_wal_directory_t *directory = &reader->directory;
     if (!reader->stopped && directory->known_lsn > reader->accounted_lsn) {
@@ -240,7 +243,7 @@ static flk_err_t read_segment(reader_t *reader, size_t index, char *errmsg) {
         account(reader, row->end_lsn - 1);
     }
     if (next != NULL && next->header_ok && next->number == file->number + 1) {
-        account(reader, next->header.durable_lsn); /* what lacks of it was reported as damage of this one */
+        account(reader, next->header.durable_lsn); /* items that it lacks were reported as damage of this one */
     }
     return err;
 }

@@ -13,7 +13,7 @@ typedef struct flk_wal_record {
     const void *body; /* kept until the next call on the cursor, or until the visit returns */
 } flk_wal_record_t;
 
-/* The status of records that were refused: a settled segment that holds many of them is compacted, and their bodies go. */
+/* The status of records that were refused. A settled segment that is full of them is compacted: their bodies go. */
 enum { FLK_WAL_STATUS_REFUSED = 401 };
 
 /* How a record ended, kept by its ack for audit. Flags and detail are the caller's own. */

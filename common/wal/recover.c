@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* 1. Find the segments (recover_files.c) and read those that are not settled (recover_items.c).
- * 2. A segment that lacks promised items: keep its file as *.damaged, rewrite the segment from what checks.
- * 3. What is missing of a group that nobody was told about is torn. At the end of a segment it is cut; between other
- *    items it is left out by a rewrite, since from now on those are promised.
- * 4. Note it all in a new checkpoint. New items go to a new segment, never behind what was found.
+ * 2. A segment that lacks promised items: keep its file as *.damaged, rewrite the segment from the items that check.
+ * 3. A missing item of a group that was never reported as durable is torn. At the end of a segment it is cut; between
+ *    other items it is left out by a rewrite, since from now on those are promised.
+ * 4. Note it all in a new checkpoint. New items go to a new segment, never to one that was found.
  *
- * What was promised is known from what was written later: each item and each segment header says up to which LSN the
+ * Later items tell what was promised: each item and each segment header says up to which LSN the
  * log was durable at that time. Each step can be repeated: a crash anywhere in here gives the same result at the next
  * start. A rewrite that fails (no space) leaves the damaged file in use; reading skips the same places again. */
 #include <fcntl.h>

@@ -54,8 +54,8 @@ static flk_err_t open_scan(flk_wal_recovery_t *recovery, const flk_wal_candidate
     return err != FLK_OK ? err : flk_io_size(recovery->scan.fd, path, &recovery->scan.limit, errmsg);
 }
 
-/* A segment that was not sealed may hold what was written and never synced. Afterwards that is durable or, since
- * opening it again drops it from the cache, not seen. */
+/* A segment that was not sealed may hold items that were written and never synced. Afterwards they are durable or,
+ * since opening it again drops it from the cache, not seen. */
 static flk_err_t sync_items(flk_wal_recovery_t *recovery, const flk_wal_candidate_t *candidate, char *errmsg) {
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     if (err == FLK_OK && flk_io_sync(recovery->scan.fd, recovery->scan.path, NULL) != FLK_OK) {
@@ -146,7 +146,7 @@ static flk_err_t take_item(reading_t *reading, const flk_wal_found_t *found, cha
     return FLK_OK;
 }
 
-/* What lacks at the end was promised or not: by others' words, or, in a sparse segment, by its header's. */
+/* Items that lack at the end were promised or not: others know, or, of a sparse segment, its header. */
 static void close_account(reading_t *reading, uint64_t promised, uint64_t torn_bytes) {
     flk_wal_candidate_t *candidate = reading->candidate;
     flk_wal_stats_t *stats = &reading->recovery->wal->shared.stats;
@@ -157,7 +157,7 @@ static void close_account(reading_t *reading, uint64_t promised, uint64_t torn_b
         add_hole(&reading->holes, reading->segment->end_lsn, torn_bytes);
     }
     resolve_holes(reading->recovery, candidate, &reading->holes, promised);
-    if (reading->recovery->scan.unreadable_to > 0 && !candidate->lost_items) { /* nobody knows what was there */
+    if (reading->recovery->scan.unreadable_to > 0 && !candidate->lost_items) { /* the items there are unknown */
         stats->damaged_records++;
         candidate->lost_items = true;
         reading->holes = (holes_t){0};
@@ -276,7 +276,8 @@ static flk_err_t load_unsettled(flk_wal_recovery_t *recovery, size_t index, char
     return err != FLK_OK ? err : read_items(recovery, index, errmsg);
 }
 
-/* What the checkpoint knows of is there, or was removed as settled: all but what was in a file when it was written. */
+/* An item that the checkpoint knows of is there, or was removed as settled. Items up to kept_lsn were in a file when it
+ * was written. */
 static void account_checkpoint(flk_wal_recovery_t *recovery) {
     if (recovery->directory.checkpoint.kept_lsn > recovery->accounted_lsn) {
         recovery->wal->shared.stats.damaged_records++;
@@ -286,7 +287,7 @@ static void account_checkpoint(flk_wal_recovery_t *recovery) {
     }
 }
 
-/* Counts what is gone with whole segments: promised LSNs that nothing before this candidate explains. */
+/* Counts segments that are gone: promised LSNs that nothing before this candidate explains. */
 static void account_before(flk_wal_recovery_t *recovery, const flk_wal_candidate_t *candidate, bool first) {
     if (candidate->file.row != NULL || !candidate->file.header_ok) {
         return;

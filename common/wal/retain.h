@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What settled, what may go. The writer's. */
+/* Settled segments, and when they may go. The writer's. */
 #ifndef FLK_COMMON_WAL_RETAIN_H
 #define FLK_COMMON_WAL_RETAIN_H
 
 #include "common/wal/state.h"
 
-/* Notes what settled, keeps the checkpoint, removes what is too old, begins to compact what stands in the way. */
+/* Notes which segments settled, keeps the checkpoint, removes old ones, begins to compact those in the way. */
 void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms);
 /* Removes the oldest settled segment before its time; false: there is none, or the one before it is compacted first.
  * Records that are not acked stay whatever happens. */

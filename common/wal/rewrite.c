@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* 1. Open the segment's file and a temporary one.
- * 2. Step by step: read on, copy what is wanted, sync what was copied.
+ * 2. Step by step: read on, copy the wanted items, sync them.
  * 3. At the end: header, sync, rename over the old file, directory synced. From then on memory goes by the new file.
  *
- * The writer does it between two groups, so no step may take long: at most STEP_BYTES are read, and what was copied is
- * synced with each step, not all of it at the end. Whatever fails leaves the old file; the temporary one is removed. */
+ * The writer does it between two groups, so no step may take long: at most STEP_BYTES are read, and each step
+ * syncs its copies, not all of them at the end. A failure leaves the old file; the temporary one is removed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ struct flk_wal_rewrite {
     uint64_t refused_bytes;
     flk_wal_header_t header;
     flk_wal_scan_t scan;       /* of the old file */
-    flk_wal_segment_t *shadow; /* what the new file holds, as a segment of its own */
+    flk_wal_segment_t *shadow; /* the new file as a segment of its own */
     int fd;                    /* the new file; -1: closed */
     char path[FLK_WAL_PATH_BYTES];
     uint8_t *buffer;
@@ -109,7 +109,7 @@ static void begin_reading(flk_wal_rewrite_t *rewrite) {
     rewrite->scan.lsn_max = rewrite->segment->end_lsn - 1;
 }
 
-/* Sums up what the refused records take. FLK_E_AGAIN: there are more items, or it is worth it. */
+/* Sums up the bytes of the refused records. FLK_E_AGAIN: there are more items, or it is worth it. */
 static flk_err_t measure_some(flk_wal_rewrite_t *rewrite, char *errmsg) {
     const uint64_t stop_offset = rewrite->scan.offset + STEP_BYTES;
     flk_wal_found_t found;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A segment's file replaced by one without what is not needed. The writer's, or a start's. */
+/* A segment's file replaced by one without the items that are not needed. The writer's, or a start's. */
 #ifndef FLK_COMMON_WAL_REWRITE_H
 #define FLK_COMMON_WAL_REWRITE_H
 

@@ -4,7 +4,7 @@
  * 3. No item before the limit: say how much of the rest is not zero, since preallocated space is.
  *
  * A length is believed only when it fits before the limit, so damage cannot make the buffer larger than the file.
- * A block that the disk refuses to give (EIO) counts as zeros and is noted: what lies around it is still found. */
+ * A block that the disk refuses to give (EIO) counts as zeros and is noted: items around it are still found. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t sal
         return err;
     }
     (void)posix_fadvise(scan->fd, 0, 0,
-                        POSIX_FADV_DONTNEED); /* after a failed write-back the cache shows what never arrived */
+                        POSIX_FADV_DONTNEED); /* after a failed write-back the cache shows bytes that never arrived */
     strcpy(scan->path, path);
     scan->salt = salt;
     scan->limit = 0;
@@ -88,7 +88,7 @@ static flk_err_t fetch_around(flk_wal_scan_t *scan, size_t fetch, uint64_t offse
     return FLK_OK;
 }
 
-/* Points *data at what the file holds from `offset` on: at least `want` bytes, fewer only at the limit or the end;
+/* Points *data at the bytes of the file from `offset` on: at least `want` bytes, fewer only at the limit or the end;
  * *data means nothing when *have is 0. */
 static flk_err_t look(flk_wal_scan_t *scan, uint64_t offset, size_t want, const uint8_t **data, size_t *have,
                       char *errmsg) {

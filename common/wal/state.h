@@ -7,7 +7,7 @@
  * more items.
  *
  * Reading order: format, scan, segment; file, rewrite, checkpoint; directory, recover, recover_items (a start); group,
- * active, health, writer (a commit); retain (what goes); cursor, read, wal (the API). */
+ * active, health, writer (a commit); retain (removal); cursor, read, wal (the API). */
 #ifndef FLK_COMMON_WAL_STATE_H
 #define FLK_COMMON_WAL_STATE_H
 

@@ -51,15 +51,17 @@ typedef struct flk_wal_options {
 /* Opens or creates the log and recovers it: torn tail cut, damage in the middle salvaged and quarantined, un-acked
  * records counted. Then starts the writer. Blocks while it reads the segments that still hold un-acked records.
  * Errors: FLK_E_LOCKED (another process has it), FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM, FLK_E_CONFIG (path too long,
- * or a segment of a later format), FLK_E_CLOSED (stop_asked); damage is no error, see flk_wal_stats. A log that can be read but not written (disk
- * full) opens, unhealthy: its records can be delivered and acked. Caller frees with flk_wal_close. */
+ * or a segment of a later format), FLK_E_CLOSED (stop_asked); damage is no error, see flk_wal_stats. A log that can be
+ * read but not written (disk full) opens, unhealthy: its records can be delivered and acked. Caller frees with
+ * flk_wal_close. */
 FLK_MUST_CHECK flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_t **wal, char *errmsg);
 
-/* Writes and syncs what was appended and acked (calling on_commit), stops the writer, unlocks. NULL is allowed. */
+/* Writes and syncs all entries and acks given so far (calling on_commit), stops the writer, unlocks. NULL is
+ * allowed. */
 void flk_wal_close(flk_wal_t **wal);
 
-/* Random number of this log in this place: (number, LSN) names a record for ever. A log that was moved or copied draws a
- * new one, and every record that it holds goes by that (identity.h). */
+/* Random number of this log in this place: (number, LSN) names a record for ever. A log that was moved or copied draws
+ * a new one, and every record that it holds goes by that (identity.h). */
 uint64_t flk_wal_id(const flk_wal_t *wal);
 
 /* Hands an entry to the writer, which keeps entry and body until on_commit. Every appended entry comes back through
@@ -78,8 +80,9 @@ bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark);
 /* Waits until every ack given so far is written and synced. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg);
 
-/* FLK_OK, or why the log cannot make records durable now; it tries again by itself. FLK_E_NO_SPACE: the disk is full, or
- * less than the low-water mark is free and no settled segment is left to give up. FLK_E_IO: a write or sync failed. */
+/* FLK_OK, or why the log cannot make records durable now; it tries again by itself. FLK_E_NO_SPACE: the disk is full,
+ * or less than the low-water mark is free and no settled segment is left to give up. FLK_E_IO: a write or sync
+ * failed. */
 flk_err_t flk_wal_fault(const flk_wal_t *wal);
 static inline bool flk_wal_healthy(const flk_wal_t *wal) {
     return flk_wal_fault(wal) == FLK_OK;

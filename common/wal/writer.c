@@ -2,17 +2,17 @@
 /* One turn of the writer:
  * 1. Sleep until there are entries, acks that have waited 50 ms, or a timer.
  * 2. Take all entries that were appended, oldest first.
- * 3. Make a group of what one write may hold; if the active segment has no room for its first item, or is too old, seal
- *    it and open the next.
+ * 3. Make a group as large as one write may be. If the active segment has no room for its first item, or is too old,
+ *    seal it and open the next (health.c).
  * 4. Write and sync (group.c), publish, call on_commit.
  *
  * Failures. A write or sync that fails poisons the segment: its descriptor is never synced again, since the kernel
  * would report success for data that it dropped. The group is written once more, at once, to a new segment, under the
- * same LSNs; the new header declares what the old one holds from there on void. If that fails too the entries come back
- * with the error, the LSNs are never used again, and the log is unhealthy: later entries fail at once while the writer
- * tries to open a new segment, every 50 ms at first, every second later. Acks are kept and written after that.
- * No space: a segment that cannot be made, or less free than the low-water mark, refuses entries; acks go on into the
- * active segment, then into the reserve. */
+ * same LSNs; the new header declares the items of the old one from there on void. If that fails too the entries come
+ * back with the error, the LSNs are never used again, and the log is unhealthy: later entries fail at once while the
+ * writer tries to open a new segment, every 50 ms at first, every second later. Acks are kept and written after that.
+ * No space: before a new segment, and when less is free than the low-water mark, settled segments are given up. When
+ * that does not help entries are refused; acks go on into the active segment, then into the reserve. */
 #include <stdlib.h>
 
 #include "common/thread.h"
@@ -262,7 +262,7 @@ void flk_wal_writer_fini(flk_wal_t *wal) {
         while (wal->writer.compaction != NULL) {
             flk_wal_upkeep_compact(wal);
         }
-        flk_wal_upkeep(wal, flk_mono_ms()); /* what waited for it may go */
+        flk_wal_upkeep(wal, flk_mono_ms()); /* segments that waited for it may go */
         flk_wal_rewrite_destroy(&wal->writer.compaction);
     }
     (void)!flk_wal_checkpoint_store(wal, NULL); /* else the next start reads more segments */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A gateway's log read from outside: each record together with the ack that settled it, if any. Nothing is written and no
- * lock is taken; the log may be live or a copy. Memory: 32 bytes an ack. One thread. */
+/* A gateway's log read from outside: each record together with the ack that settled it, if any. Nothing is written and
+ * no lock is taken; the log may be live or a copy. Memory: 32 bytes an ack. One thread. */
 #ifndef FLK_GATEWAY_REPLAY_JOURNAL_H
 #define FLK_GATEWAY_REPLAY_JOURNAL_H
 
@@ -35,8 +35,8 @@ typedef bool flk_journal_visit_fn(void *arg, const flk_journal_record_t *record)
 FLK_MUST_CHECK flk_err_t flk_journal_open(const char *dir, flk_journal_t **journal, char *errmsg);
 void flk_journal_close(flk_journal_t **journal);
 
-/* Visits the records that match, by segment and LSN, up to the last one there was when the journal was opened: what replaying
- * adds to a live log is not among them. `pcs` asks for the PCS to be read. Errors as flk_wal_read. */
+/* Visits the records that match, by segment and LSN, up to the last one there was when the journal was opened, so
+ * without those that a replay adds to a live log. `pcs` asks for the PCS to be read. Errors as flk_wal_read. */
 FLK_MUST_CHECK flk_err_t flk_journal_each(flk_journal_t *journal, const flk_filter_t *filter, bool pcs,
                                           flk_journal_visit_fn *visit, void *arg, char *errmsg);
 

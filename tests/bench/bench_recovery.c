@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_recovery [directory [GiB [records]]]: what a start of the log costs.
- * 1. A quarter, a half and all of so many un-acked records (default a million): time to open, memory, time to re-drive them
- *    by the cursor. All three must grow with the records.
+/* bench_recovery [directory [GiB [records]]]: the cost of a start.
+ * 1. A quarter, a half and all of so many un-acked records (default a million): time to open, memory, time to re-drive
+ *    them by the cursor. All three must grow with the records.
  * 2. So many GiB of acked log (default 1), written by the real writer: time to open, and how much of it was read. */
 #include <errno.h>
 #include <malloc.h>

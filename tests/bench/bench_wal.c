@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_wal [directory [seconds a round [records [rounds]]]]: records a second that the log makes durable with so many outstanding, beside
- * a bare loop that writes as many records in one pwrite and syncs them: the most that the disk allows. Both in one run,
- * in turn, and the medians of many short rounds, since other users of the disk change its speed by the second.
+/* bench_wal [directory [seconds a round [records [rounds]]]]: records a second that the log makes durable with so many
+ * outstanding, beside a bare loop that writes as many records in one pwrite and syncs them: the most that the disk
+ * allows. Both in one run, in turn, and the medians of many short rounds, since other users of the disk change its
+ * speed by the second.
  * Then the time and memory of a start with a million un-acked records, or so many. */
 #include <errno.h>
 #include <fcntl.h>

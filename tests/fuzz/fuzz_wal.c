@@ -2,9 +2,9 @@
 /* A log directory as no disk would leave it. The input is a list of steps that make segments: whole items with any
  * numbers and right checksums, so that the fuzzer gets past them, and raw bytes.
  *
- * Of every input each segment is scanned: what is found lies where it says, in order, and holds the body that was written for its
- * LSN. A log that is opened starts a thread and makes and removes dozens of files, a hundred times as long; so that is done with
- * one input of OPEN_EVERY. It must succeed or say why, give out no other body, and, done again,
+ * Each segment of every input is scanned: an item lies where the scan says, in order, and holds the body that was
+ * written for its LSN. Opening a log starts a thread and makes and removes dozens of files, a hundred times as long, so
+ * only one input of OPEN_EVERY is opened. The open must succeed or say why, give out no other body, and, done again,
  * say the same. */
 #include <dirent.h>
 #include <fcntl.h>

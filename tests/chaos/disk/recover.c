@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a log as a start of its owner does, and tells what it found: one line of JSON, then "LSN HASH" for each record
- * in it, settled or not. Usage: flk-recover DIR. Exit status 1: the log did not open, or reads otherwise than it opened. */
+/* Opens a log as a start of its owner does, and prints its findings: one line of JSON, then "LSN HASH" for each record
+ * in it, settled or not. Usage: flk-recover DIR. Exit status 1: the log did not open, or opening and reading differ. */
 #include <stdio.h>
 #include <xxhash.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded: the wall clock is off by as many seconds as the file CHAOS_CLOCK says (a 64-bit integer, native order), and jumps when
- * that is written. The monotonic clock stays true, as on a machine whose clock is set. */
+/* Preloaded: the wall clock is off by as many seconds as the file CHAOS_CLOCK says (a 64-bit integer, native order),
+ * and jumps when that is written. The monotonic clock stays true, as on a machine whose clock is set. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

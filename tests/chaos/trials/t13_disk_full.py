@@ -1,39 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The disk under the log is full, first when it comes to a new segment, then to everybody's eyes, and has space again: 503, nothing lost, no restart."""
-import threading
-
 from disk import FaultyDisk, missing
 from harness.process import wait_for
 from kit import judge
+from kit.archive import Archive
 from kit.trial import Trial
 
 STAGES = (("fallocate error 28 0 0",), ("fallocate error 28 0 0", "statvfs full 0 0 0"))
-
-
-class Archive(threading.Thread):
-    """Keeps a second name of each segment, so that the judge sees what the log gave up: it must have settled."""
-
-    def __init__(self, inbox, kept):
-        super().__init__(daemon=True)
-        self.inbox, self.kept, self.over = inbox, kept, threading.Event()
-        kept.mkdir()
-
-    def run(self):
-        while not self.over.wait(0.01):
-            for path in self.inbox.glob("wal-*.seg"):
-                try:
-                    (self.kept / path.name).hardlink_to(path)
-                except (FileExistsError, FileNotFoundError):
-                    pass  # kept before, or gone by now
-
-    def give_back(self):
-        """The names of those that were given up."""
-        self.over.set()
-        self.join()
-        gone = [path for path in self.kept.glob("wal-*.seg") if not (self.inbox / path.name).exists()]
-        for path in gone:
-            (self.inbox / path.name).hardlink_to(path)
-        return [path.name for path in gone]
 
 
 class DiskFull(Trial):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log makes of files that somebody or something changed behind its back. */
+/* A log whose files were changed behind its back. */
 #include <xxhash.h>
 
 #include "common/wal/format.h"
@@ -13,7 +13,7 @@ enum { RUNS = 500 };
 #endif
 enum { RECORDS = 240, ITEMS_MAX = 1024, FILES_MAX = 64, SEGMENT_BYTES = 8192 };
 
-/* ---- a log as it was left, and what is where in it ---- */
+/* ---- a log as it was left, and the place of each item ---- */
 
 typedef struct image_file {
     char name[64];
@@ -518,7 +518,8 @@ START_TEST(test_wal_sets_a_second_copy_aside) {
 }
 END_TEST
 
-/* A segment as a log with the id 77 writes it: the records first_lsn to 3, the ack of record 1. `header` false: it is lost. */
+/* A segment as a log with the id 77 writes it: the records first_lsn to 3, the ack of record 1. `header` false: the
+ * header is lost. */
 static void store_segment(uint64_t number, uint64_t first_lsn, bool header) {
     uint8_t data[4096] = {0}, *at = data + FLK_WAL_SEGMENT_HEADER_BYTES;
     if (header) {
@@ -544,8 +545,8 @@ static void store_segment(uint64_t number, uint64_t first_lsn, bool header) {
     store_file(name, data, (size_t)(at - data));
 }
 
-/* Two segments that a later one took over, one of them without its header and its first item: the later one's acks still find
- * their records. */
+/* Two segments that a later one took over, one of them without its header and its first item: the later one's acks
+ * still find their records. */
 START_TEST(test_wal_orders_a_lost_header_before_what_took_it_over) {
     uint64_t ids[16];
     store_segment(1, 1, true);
@@ -604,8 +605,8 @@ static bool note_missing(void *arg, const flk_wal_item_t *item) {
     return true;
 }
 
-/* Segments that the retention removed are not missing; one out of the middle is, also when all in it was settled, and is
- * named; so is one with an un-acked record at the end of the line of those that are left. */
+/* Segments that the retention removed are not missing. One out of the middle is, also when all in it was settled, and
+ * is named; so is one with an un-acked record at the end of the line. */
 START_TEST(test_wal_read_tells_retention_from_a_hole) {
     flk_wal_t *wal = open_with((flk_wal_options_t){.segment_bytes_max = SEGMENT_BYTES, .retained_bytes_max = 40000});
     for (uint64_t id = 0; id < RECORDS; id++) {
