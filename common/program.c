@@ -9,8 +9,10 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/harden.h"
 #include "common/inherited.h"
@@ -25,8 +27,19 @@ int flk_exit_status(flk_err_t err) {
     return err == FLK_OK ? FLK_EXIT_OK : err == FLK_E_CONFIG ? FLK_EXIT_USAGE : FLK_EXIT_FAILED;
 }
 
+/* Output that nobody got is no success. */
+static void check_output(int status, void *arg) {
+    (void)arg;
+    bool failed = ferror(stdout) != 0;
+    if ((fflush(stdout) != 0 || failed) && status == FLK_EXIT_OK) {
+        fprintf(stderr, "cannot write to standard output: %s\n", strerror(errno));
+        _exit(FLK_EXIT_FAILED);
+    }
+}
+
 void flk_program_begin(void) {
     flk_inherited_reset();
+    FLK_ASSERT(on_exit(check_output, NULL) == 0);
     sigemptyset(&taken);
     FLK_ASSERT(sodium_init() >= 0);
 }

@@ -58,8 +58,5 @@ int main(int argc, char **argv) {
     }
     status = run_verb(&options, settings, options.dir != NULL ? options.dir : dir);
     flk_settings_destroy(&settings);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        return flk_replay_failed("cannot write to standard output");
-    }
     return status;
 }

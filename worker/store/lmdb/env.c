@@ -55,6 +55,7 @@ flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg) {
         return FLK_E_NOMEM;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
     case MDB_MAP_FULL:
         return FLK_E_NO_SPACE;
     case MDB_CORRUPTED:
