@@ -81,6 +81,7 @@ void flk_signature_metrics_register(flk_metrics_t *metrics, flk_signature_metric
         [FLK_SIGNATURE_MISSING] = "reason=\"missing\"",
         [FLK_SIGNATURE_NOT_BASE64] = "reason=\"not_base64\"",
         [FLK_SIGNATURE_WRONG] = "reason=\"wrong\"",
+        [FLK_SIGNATURE_PAYLOAD] = "reason=\"payload\"",
         [FLK_SIGNATURE_KEY_EXPIRED] = "reason=\"key_expired\"",
         [FLK_SIGNATURE_KEY_FUTURE] = "reason=\"key_not_yet\"",
     };

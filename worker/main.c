@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; store and its backends, store_tool.
+/* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; then store/: store, its backends, tool.
  *
  * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the rules
  * anew, a signal to stop drains. Once a second the main thread looks at the files that rules and secrets come from: a change
@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/notify.h"
 #include "common/program.h"
+#include "worker/policy_info.h"
 #include "worker/store/tool.h"
 #include "worker/worker.h"
 
@@ -29,6 +30,7 @@ struct program {
     flk_metrics_t *metrics;
     flk_store_options_t store;
     flk_key_metrics_t *key_metrics;
+    flk_policy_info_t *policy_info;
     flk_rulebook_t *book;
     flk_file_watch_t watch; /* of the files that the rules were read from */
     flk_security_t *security;
@@ -75,15 +77,17 @@ static void watch_files(struct program *program) {
     flk_file_watch_init(&program->watch, paths, len);
 }
 
-static void show_keys(struct program *program) {
+static void show_rules(struct program *program) {
     const flk_rules_t *rules = flk_rulebook_turn_to(program->book, NULL);
     flk_key_metrics_show(program->key_metrics, rules->keyring, flk_wall_ms() / 1000);
+    flk_policy_info_show(program->policy_info, &rules->policy);
     flk_rulebook_leave(program->book, rules);
 }
 
 static flk_err_t make_rulebook(struct program *program, char *errmsg) {
     flk_rules_t *rules;
     program->key_metrics = flk_key_metrics_new(program->metrics);
+    program->policy_info = flk_policy_info_new(program->metrics);
     watch_files(program);
     flk_err_t err = flk_rules_load(program->settings, program->key_metrics, &rules, errmsg);
     if (err != FLK_OK) {
@@ -97,7 +101,7 @@ static flk_err_t make_rulebook(struct program *program, char *errmsg) {
         flk_errmsg(errmsg, "out of memory");
         return FLK_E_NOMEM;
     }
-    show_keys(program);
+    show_rules(program);
     return FLK_OK;
 }
 
@@ -159,7 +163,7 @@ static void look_around(struct program *program) {
         flk_log(FLK_LOG_INFO, "files_changed");
         reload_rules(program);
     }
-    show_keys(program);
+    show_rules(program);
     uint64_t now_ms = flk_mono_ms();
     if (flk_worker_lives(program->worker, now_ms)) {
         flk_notify_alive(now_ms);
@@ -200,6 +204,7 @@ static void stop(struct program *program) {
     flk_rulebook_destroy(&program->book);
     flk_metrics_destroy(&program->metrics);
     flk_key_metrics_destroy(&program->key_metrics);
+    flk_policy_info_destroy(&program->policy_info);
     flk_settings_destroy(&program->settings);
 }
 

@@ -74,6 +74,7 @@ const char *flk_signature_text(flk_signature_fault_t fault) {
         [FLK_SIGNATURE_MISSING] = "missing",
         [FLK_SIGNATURE_NOT_BASE64] = "not base64",
         [FLK_SIGNATURE_WRONG] = "does not verify",
+        [FLK_SIGNATURE_PAYLOAD] = "is over the canonical bytes, not their SHA-256: PCS_SIGN_ACCEPT=payload takes it",
         [FLK_SIGNATURE_KEY_EXPIRED] = "key has expired",
         [FLK_SIGNATURE_KEY_FUTURE] = "key is not valid yet",
     };
@@ -133,6 +134,13 @@ static bool try_as_sent(const search_t *search, const flk_pcs_t *pcs, bool paylo
     return try_keys(search, digest, sizeof digest, false);
 }
 
+/* HMACs over the prints themselves, rather than over their digests. */
+static bool try_payload(const search_t *search, const flk_pcs_t *pcs, const prints_t *prints) {
+    return search->alg == FLK_SIGN_HMAC && ((pcs->has_prints && try_as_sent(search, pcs, true)) ||
+                                            try_keys(search, prints->python, prints->python_bytes, true) ||
+                                            try_keys(search, prints->es, prints->es_bytes, true));
+}
+
 static bool try_prints(const search_t *search, const flk_pcs_t *pcs, prints_t *prints) {
     if (try_keys(search, prints->digest, FLK_DIGEST_BYTES, false)) {
         return true;
@@ -149,17 +157,15 @@ static bool try_prints(const search_t *search, const flk_pcs_t *pcs, prints_t *p
     if (pcs->has_prints && try_as_sent(search, pcs, false)) {
         return true;
     }
-    if (!search->keyring->accept_payload || search->alg != FLK_SIGN_HMAC) {
-        return false;
-    }
-    return (pcs->has_prints && try_as_sent(search, pcs, true)) ||
-           try_keys(search, prints->python, prints->python_bytes, true) ||
-           (!same && try_keys(search, prints->es, prints->es_bytes, true));
+    return search->keyring->accept_payload && try_payload(search, pcs, prints);
 }
 
 static flk_signature_fault_t find_key(search_t *search, const flk_pcs_t *pcs, prints_t *prints) {
     if (try_prints(search, pcs, prints)) {
         return FLK_SIGNATURE_GOOD;
+    }
+    if (!search->keyring->accept_payload && try_payload(search, pcs, prints)) {
+        return FLK_SIGNATURE_PAYLOAD;
     }
     search->active = false;
     if (!try_prints(search, pcs, prints)) {

@@ -26,6 +26,7 @@ typedef enum flk_signature_fault {
     FLK_SIGNATURE_MISSING,
     FLK_SIGNATURE_NOT_BASE64,
     FLK_SIGNATURE_WRONG,
+    FLK_SIGNATURE_PAYLOAD,     /* an HMAC over the canonical bytes themselves, which this ring does not take */
     FLK_SIGNATURE_KEY_EXPIRED, /* a key of the ring made it, which verifies no more */
     FLK_SIGNATURE_KEY_FUTURE,  /* or not yet */
     FLK_SIGNATURE_FAULTS,

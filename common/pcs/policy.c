@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/pcs/policy.h"
 
-#include "common/escape.h"
-#include "common/pcs/pcs.h"
-#include "common/pcs/text.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/escape.h"
+#include "common/pcs/pcs.h"
+#include "common/pcs/text.h"
+#include "common/sha256.h"
 
 #define DEFAULT_VERSION "default-1"
 
@@ -173,4 +175,15 @@ flk_err_t flk_policy_load(const char *path, flk_policy_t *policy, char *errmsg) 
     }
     *policy = loaded;
     return FLK_OK;
+}
+
+void flk_policy_digest(const flk_policy_t *policy, char digest[FLK_POLICY_DIGEST_HEX + 1]) {
+    char text[512];
+    uint8_t hash[FLK_SHA256_BYTES];
+    int bytes = snprintf(text, sizeof text, "%a %a %a %a %a %a %a %a %llu", policy->tol_d, policy->tol_coh,
+                         policy->tol_budget, policy->alpha, policy->beta, policy->gamma, policy->base, policy->d0,
+                         (unsigned long long)policy->dedup_ttl_s);
+    FLK_ASSERT(bytes > 0 && bytes < (int)sizeof text);
+    flk_sha256(text, (size_t)bytes, hash);
+    sodium_bin2hex(digest, FLK_POLICY_DIGEST_HEX + 1, hash, FLK_POLICY_DIGEST_HEX / 2);
 }

@@ -14,7 +14,7 @@ typedef struct flk_policy {
     uint64_t dedup_ttl_s;
 } flk_policy_t;
 
-/* Playbook 1.3: tolD 0.15, tolCoh 0.05, tolBudget 0.01, alpha 0.30, beta 0.50, gamma 0.20, base 0.10, D0 2.2,
+/* tolD 0.15, tolCoh 0.05, tolBudget 0.01, alpha 0.30, beta 0.50, gamma 0.20, base 0.10, D0 2.2,
  * dedup TTL 14 days; version "default-1". */
 void flk_policy_default(flk_policy_t *policy);
 
@@ -23,5 +23,9 @@ void flk_policy_default(flk_policy_t *policy);
  * Refuses unknown members and whatever breaks the guard-rails (weights and base in [0, 1], tolerances in [0, 1], D0 in
  * [0, 16], TTL 60 s to 10 years). Errors: FLK_E_CONFIG, with file, member and limit in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_policy_load(const char *path, flk_policy_t *policy, char *errmsg);
+
+/* What tells two policies apart whatever their version says: the beginning of the SHA-256 of all members but that. */
+enum { FLK_POLICY_DIGEST_HEX = 16 };
+void flk_policy_digest(const flk_policy_t *policy, char digest[FLK_POLICY_DIGEST_HEX + 1]);
 
 #endif

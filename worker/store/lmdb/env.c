@@ -26,6 +26,7 @@ enum {
     DATABASES_MAX = 4,
     ATTEMPTS_MAX = 12, /* of one write; each but the last grew, adopted or reopened */
     READER_CHECK_MS = 10000,
+    FOREIGN_FORMAT = MDB_LAST_ERRCODE + 100, /* an error of ours among LMDB's */
 };
 #define MAP_BYTES_MAX (UINT64_C(1) << 40)
 
@@ -42,15 +43,31 @@ int64_t flk_lmdb_get_time(const void *at) {
     return (int64_t)flk_get_be64(at);
 }
 
+static const char *text_of(int rc) {
+    switch (rc) {
+    case ENOENT:
+        return "the data file was moved or removed: put it back, or restart to begin a new one";
+    case EAGAIN:
+        return "too much waits to be moved to the index: see store_not_compacted in the workers' logs";
+    case FOREIGN_FORMAT:
+        return "outcomes in a format that this version does not know: run the version that wrote them";
+    case MDB_VERSION_MISMATCH:
+        return "another build of liblmdb made the files or has them open: stop every worker of this directory, then "
+               "start "
+               "workers of one build; `flk store export` and `import` move outcomes between builds";
+    default:
+        return mdb_strerror(rc);
+    }
+}
+
 flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg) {
     if (rc == MDB_SUCCESS) {
         return FLK_OK;
     }
-    flk_errmsg(errmsg, "lmdb: %s: %s", step,
-               rc == ENOENT   ? "the data file was moved or removed: put it back, or restart to begin a new one"
-               : rc == EAGAIN ? "too much waits to be moved to the index: see store_not_compacted in the workers' logs"
-                              : mdb_strerror(rc));
+    flk_errmsg(errmsg, "lmdb: %s: %s", step, text_of(rc));
     switch (rc) {
+    case MDB_VERSION_MISMATCH:
+        return FLK_E_LOCKED;
     case ENOMEM:
         return FLK_E_NOMEM;
     case ENOSPC:
@@ -61,8 +78,8 @@ flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg) {
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
+    case FOREIGN_FORMAT:
         return FLK_E_CORRUPT;
     case MDB_MAP_RESIZED:
     case MDB_READERS_FULL:
@@ -90,7 +107,7 @@ static int open_databases(flk_lmdb_env_t *env, unsigned create) {
     MDB_val key = FORMAT_KEY, format;
     if (rc == MDB_SUCCESS && (rc = mdb_get(txn, env->meta, &key, &format)) == MDB_SUCCESS) {
         env->format = format.mv_size == 1 ? *(const char *)format.mv_data : '?';
-        rc = strchr(formats[env->kind], env->format) != NULL ? MDB_SUCCESS : MDB_VERSION_MISMATCH;
+        rc = strchr(formats[env->kind], env->format) != NULL ? MDB_SUCCESS : FOREIGN_FORMAT;
     } else if (rc == MDB_NOTFOUND && create != 0) {
         env->format = '\0';
         rc = MDB_SUCCESS;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define POOLER_ADVICE "a pooler such as PgBouncer must keep sessions (pool_mode=session), or POSTGRES_CONN go past it"
+
 /* SQLSTATE codes, or classes of two letters; the first that fits counts. PostgreSQL's manual, appendix A. */
 static const struct {
     const char *code;
@@ -25,7 +27,8 @@ static const struct {
     {"42P01", FLK_FAULT_SCHEMA, true, "run flk-worker --migrate"},
     {"42703", FLK_FAULT_SCHEMA, true, "run flk-worker --migrate"},
     {"42883", FLK_FAULT_SCHEMA, true, "run flk-worker --migrate"},
-    {"26000", FLK_FAULT_OTHER, true, "a prepared statement is gone: a pooler between us must keep sessions"},
+    {"26000", FLK_FAULT_OTHER, true, "a prepared statement is gone: " POOLER_ADVICE},
+    {"42P05", FLK_FAULT_OTHER, true, "another session's prepared statement is there: " POOLER_ADVICE},
     {"58030", FLK_FAULT_IO, false, NULL},
     {"XX001", FLK_FAULT_CORRUPT, false, "the server's data is damaged"},
     {"XX002", FLK_FAULT_CORRUPT, false, "the server's index is damaged"},

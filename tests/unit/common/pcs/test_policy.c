@@ -111,11 +111,37 @@ START_TEST(test_policy_files) {
 }
 END_TEST
 
+/* The digest depends on each member, and not on the version. */
+START_TEST(test_policy_digest) {
+    char first[FLK_POLICY_DIGEST_HEX + 1], other[FLK_POLICY_DIGEST_HEX + 1];
+    flk_policy_t policy;
+    flk_policy_default(&policy);
+    flk_policy_digest(&policy, first);
+    ck_assert_uint_eq(strlen(first), FLK_POLICY_DIGEST_HEX);
+    strcpy(policy.version, "another");
+    flk_policy_digest(&policy, other);
+    ck_assert_str_eq(first, other);
+    double *const numbers[] = {&policy.tol_d, &policy.tol_coh, &policy.tol_budget, &policy.alpha,
+                               &policy.beta,  &policy.gamma,   &policy.base,       &policy.d0};
+    for (size_t i = 0; i <= FLK_COUNT_OF(numbers); i++) {
+        flk_policy_default(&policy);
+        if (i < FLK_COUNT_OF(numbers)) {
+            *numbers[i] += 1e-12;
+        } else {
+            policy.dedup_ttl_s++;
+        }
+        flk_policy_digest(&policy, other);
+        ck_assert_str_ne(first, other);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("policy");
     TCase *tcase = tcase_create("all");
     tcase_add_test(tcase, test_policy_default);
     tcase_add_test(tcase, test_policy_load);
+    tcase_add_test(tcase, test_policy_digest);
     tcase_add_test(tcase, test_policy_guard_rails);
     tcase_add_test(tcase, test_policy_files);
     suite_add_tcase(suite, tcase);

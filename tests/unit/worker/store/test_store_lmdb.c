@@ -4,6 +4,7 @@
  * fdatasync stand before libc's, so that liblmdb's calls can be made to fail, to stop or to kill. */
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -695,6 +696,35 @@ START_TEST(test_store_lmdb_refuses_another_format) {
     flk_store_t *store;
     ck_assert_int_eq(flk_store_open(&options, &store, errmsg), FLK_E_CORRUPT);
     ck_assert_ptr_nonnull(strstr(errmsg, "/store/lmdb"));
+    ck_assert_ptr_nonnull(strstr(errmsg, "run the version that wrote them"));
+}
+END_TEST
+
+/* While a worker with another build of liblmdb has the files open, the start is refused with what to do. */
+START_TEST(test_store_lmdb_refuses_another_build) {
+    int ready[2];
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t other = fork();
+    if (other == 0) {
+        (void)open_lmdb(10000);
+        (void)!write(ready[1], "x", 1);
+        pause();
+        _exit(1);
+    }
+    char byte, path[128];
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    snprintf(path, sizeof path, "%s/store/lmdb/lock.mdb", dir);
+    int fd = open(path, O_RDWR);
+    ck_assert_int_eq(pwrite(fd, "\xff", 1, 4), 1); /* its format, behind the magic number */
+    close(fd);
+    flk_store_options_t options = options_for("lmdb");
+    flk_store_t *store;
+    ck_assert_int_eq(flk_store_open(&options, &store, errmsg), FLK_E_LOCKED);
+    ck_assert_msg(strstr(errmsg, "another build of liblmdb") != NULL, "%s", errmsg);
+    kill(other, SIGKILL);
+    waitpid(other, NULL, 0);
+    close(ready[0]);
+    close(ready[1]);
 }
 END_TEST
 
@@ -774,6 +804,7 @@ int main(int argc, char **argv) {
     tcase_add_loop_test(tcase, test_store_lmdb_heals_after_disk_errors, 0, (int)FLK_COUNT_OF(disk_faults));
     tcase_add_test(tcase, test_store_lmdb_refuses_to_write_beside_its_path);
     tcase_add_test(tcase, test_store_lmdb_refuses_another_format);
+    tcase_add_test(tcase, test_store_lmdb_refuses_another_build);
     tcase_add_test(tcase, test_store_lmdb_takes_over_the_first_format);
     tcase_add_test(tcase, test_store_lmdb_misses_its_recent);
     suite_add_tcase(suite, tcase);

@@ -554,6 +554,21 @@ START_TEST(test_pg_schema_dropped) {
 }
 END_TEST
 
+/* What a pooler that does not keep sessions does to prepared statements is told with what to change. */
+START_TEST(test_pg_pooler_advice) {
+    static const char *const sqls[] = {"PREPARE twice AS SELECT 1; PREPARE twice AS SELECT 1",
+                                       "EXECUTE never_prepared"};
+    flk_pg_exchange_t x = {.pg = PQconnectdb(rig.conn), .deadline_ms = flk_mono_ms() + 30000, .errmsg = errmsg};
+    ck_assert_int_eq(PQsetnonblocking(x.pg, 1), 0);
+    for (size_t i = 0; i < FLK_COUNT_OF(sqls); i++) {
+        PGresult *result;
+        ck_assert_int_eq(flk_pg_command(&x, sqls[i], &result), FLK_E_UNAVAILABLE);
+        ck_assert_msg(strstr(errmsg, "pool_mode=session") != NULL, "%s", errmsg);
+    }
+    PQfinish(x.pg);
+}
+END_TEST
+
 static void *migrate_main(void *arg) {
     int from;
     flk_pg_exchange_t x = {.pg = PQconnectdb(rig.conn), .deadline_ms = flk_mono_ms() + 30000};
@@ -630,6 +645,7 @@ int main(void) {
         test_pg_schema_missing,
         test_pg_schema_newer,
         test_pg_schema_dropped,
+        test_pg_pooler_advice,
         test_pg_migrations_at_once,
         test_pg_plain_role,
     };
