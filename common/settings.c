@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/listen.h"
 #include "common/nearest.h"
 #include "common/secret.h"
 #include "common/settings_row.h"
@@ -210,6 +211,18 @@ static flk_err_t check_enum(const flk_setting_row_t *row, const char *value, cha
     return FLK_E_CONFIG;
 }
 
+/* "off" where the unit says so. */
+static flk_err_t check_listen(const flk_setting_row_t *row, const char *value, char *errmsg) {
+    flk_listen_t listen;
+    char why[FLK_ERRMSG_BYTES], shown[FLK_SETTING_SHOWN_BYTES];
+    bool may_be_off = strstr(row->unit, " or off") != NULL;
+    if ((may_be_off && strcmp(value, "off") == 0) || flk_listen_parse(value, &listen, why) == FLK_OK) {
+        return FLK_OK;
+    }
+    flk_errmsg(errmsg, "%s: '%.64s': %s", row->name, flk_setting_shown(row, value, shown), why);
+    return FLK_E_CONFIG;
+}
+
 static flk_err_t check_value(const flk_setting_row_t *row, const char *value, uint64_t *parsed, char *errmsg) {
     switch (row->type) {
     case FLK_SETTING_UINT:
@@ -219,6 +232,7 @@ static flk_err_t check_value(const flk_setting_row_t *row, const char *value, ui
     case FLK_SETTING_ENUM:
         return check_enum(row, value, errmsg);
     case FLK_SETTING_STR:
+        return strncmp(row->unit, "host:port", 9) == 0 ? check_listen(row, value, errmsg) : FLK_OK;
     case FLK_SETTING_SECRET:
         break;
     }

@@ -15,7 +15,6 @@
 #include "common/address.h"
 #include "common/http/admin.h"
 #include "common/http/server.h"
-#include "common/listen.h"
 #include "common/log.h"
 #include "gateway/admission.h"
 #include "gateway/answer.h"
@@ -322,6 +321,13 @@ flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, ch
 
 unsigned flk_http_door_port(const flk_http_door_t *door) {
     return flk_http_port(door->server);
+}
+
+void flk_http_door_address(const flk_http_door_t *door, char text[FLK_LISTEN_TEXT_BYTES]) {
+    flk_listen_t listen;
+    const char *setting = flk_settings_str(door->gateway->settings, FLK_SET_HTTP_LISTEN);
+    FLK_ASSERT(flk_listen_parse(setting, &listen, NULL) == FLK_OK); /* it listens there */
+    flk_listen_print(&listen, flk_http_port(door->server), text);
 }
 
 void flk_http_door_stop(flk_http_door_t **door) {

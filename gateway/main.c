@@ -24,7 +24,9 @@ static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
         err = flk_http_door_start(&gateway, &door, errmsg);
     }
     if (err == FLK_OK) {
-        flk_log(FLK_LOG_INFO, "ready", FLK_S("http", flk_settings_str(settings, FLK_SET_HTTP_LISTEN)),
+        char http[FLK_LISTEN_TEXT_BYTES];
+        flk_http_door_address(door, http);
+        flk_log(FLK_LOG_INFO, "ready", FLK_S("http", http),
                 FLK_S("zmq", flk_settings_str(settings, FLK_SET_ZMQ_LISTEN)));
         flk_notify(FLK_NOTIFY_READY);
         wait_for_stop();

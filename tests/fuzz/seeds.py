@@ -131,10 +131,23 @@ def outcome():
     yield b"\x01" + (200).to_bytes(8, "little") + bytes([1]) * 8 + struct.pack("<3d", 1.5, 0.5, 0.25) + bytes(4) + b"default-1"
 
 
+def head():
+    rest = b"Host: x\r\nContent-Type: application/json\r\n"
+    for line in (b"GET /healthz HTTP/1.1", b"POST http://x/v1/pcs/submit HTTP/1.1", b"OPTIONS * HTTP/1.0"):
+        yield line + b"\r\n" + rest + b"\r\n"
+    yield b"POST / HTTP/1.1\r\n" + rest + b"Content-Length:\t5 \r\nExpect: 100-continue\r\nConnection: a, close\r\n\r\nhello"
+    yield b"POST / HTTP/1.1\r\n" + rest + b"Transfer-Encoding: chunked\r\n\r\n5 ;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nX: y\r\n\r\n"
+    yield b"POST / HTTP/1.1\r\n" + rest + b"Transfer-Encoding: gzip, chunked\r\n\r\n"
+    yield b"\r\n\r\nPOST / HTTP/1.1\r\n" + rest + b"\r\n"
+    yield b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 64 + b"\r\n"
+    yield b"5\r\nhello\r\n00000;ext\r\nTrailer: y\r\n\r\n"
+
+
 def main(out):
     doors = pcs_json
     for name, seeds in {"pcs_json": pcs_json, "pcs_msgpack": pcs_msgpack, "doors": doors, "frame": frame, "settings": settings,
-                        "policy": policy, "keyring": keyring, "csv": csv, "ndjson": ndjson, "wal": wal, "outcome": outcome}.items():
+                        "policy": policy, "keyring": keyring, "csv": csv, "ndjson": ndjson, "wal": wal, "head": head,
+                        "outcome": outcome}.items():
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds()):

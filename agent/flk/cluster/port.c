@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/listen.h"
+
 enum { HOST_BYTES = 256, PORTS_TRIED_MAX = 1000 };
 
 /* Splits "host:port" or "[v6]:port" into its two parts, without the brackets. */
@@ -139,15 +141,14 @@ unsigned flk_port_pick(unsigned from) {
 }
 
 void flk_port_connectable(const char *address, char *out, size_t out_bytes) {
-    static const struct {
-        const char *any, *loopback;
-    } hosts[] = {{"0.0.0.0:", "127.0.0.1:"}, {"*:", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
-    for (size_t i = 0; i < FLK_COUNT_OF(hosts); i++) {
-        size_t any_len = strlen(hosts[i].any);
-        if (strncmp(address, hosts[i].any, any_len) == 0) {
-            snprintf(out, out_bytes, "%s%s", hosts[i].loopback, address + any_len);
-            return;
-        }
+    flk_listen_t listen;
+    if (flk_listen_parse(address, &listen, NULL) != FLK_OK) {
+        snprintf(out, out_bytes, "%s", address);
+    } else if (listen.host[0] == '\0' || strcmp(listen.host, "0.0.0.0") == 0) {
+        snprintf(out, out_bytes, "127.0.0.1:%u", listen.port);
+    } else if (strcmp(listen.host, "::") == 0) {
+        snprintf(out, out_bytes, "[::1]:%u", listen.port);
+    } else {
+        snprintf(out, out_bytes, "%s", address);
     }
-    snprintf(out, out_bytes, "%s", address);
 }
