@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include "common/io.h"
@@ -131,6 +132,10 @@ flk_err_t flk_wal_checkpoint_load(const char *dir, flk_wal_checkpoint_t *checkpo
     char path[FLK_WAL_PATH_BYTES];
     snprintf(path, sizeof path, "%s/checkpoint", dir);
     *checkpoint = (flk_wal_checkpoint_t){0};
+    struct stat status;
+    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) { /* reading a pipe would wait for ever */
+        return FLK_E_NOT_FOUND;
+    }
     char *data;
     size_t bytes;
     flk_err_t err = flk_io_read_file(path, BYTES_MAX, &data, &bytes, errmsg);

@@ -73,7 +73,8 @@ static flk_err_t list_files(flk_wal_directory_t *directory, char *errmsg) {
     for (const struct dirent *entry; err == FLK_OK && (entry = readdir(stream)) != NULL;) {
         flk_wal_file_t file = {0};
         if (strcmp(entry->d_name, "reserve") == 0) {
-            directory->has_reserve = true;
+            directory->has_reserve = !is_odd(stream, entry->d_name);
+            errno = 0;
         } else if (is_segment_name(entry->d_name, &file)) {
             file.odd = is_odd(stream, entry->d_name);
             errno = 0;
@@ -217,7 +218,7 @@ typedef struct lineage {
 } lineage_t;
 
 static bool belongs(const flk_wal_directory_t *directory, lineage_t *lineage, const flk_wal_file_t *file) {
-    if (file->odd || file->number == 0 || file->number == lineage->number) {
+    if (file->number == 0 || file->number == lineage->number) {
         return false;
     }
     if (file->header_ok) {
@@ -234,7 +235,7 @@ static void mark_strangers(flk_wal_directory_t *directory) {
     lineage_t lineage = {0};
     for (size_t i = 0; i < directory->len; i++) {
         flk_wal_file_t *file = &directory->files[i];
-        file->stranger = !file->quarantined && !belongs(directory, &lineage, file);
+        file->stranger = file->odd || (!file->quarantined && !belongs(directory, &lineage, file));
     }
 }
 

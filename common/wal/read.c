@@ -270,7 +270,11 @@ static flk_err_t read_all(reader_t *reader, char *errmsg) {
         account_checkpoint(reader);
     }
     for (; err == FLK_OK && !reader->stopped && i < directory->len; i++) {
-        err = read_file(reader, i, &end_lsn, errmsg);
+        if (directory->files[i].stranger) {
+            visit_place(reader, &directory->files[i], FLK_WAL_ITEM_STRANGER, 0, 0);
+        } else {
+            err = read_file(reader, i, &end_lsn, errmsg);
+        }
     }
     return err;
 }

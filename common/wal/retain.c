@@ -69,8 +69,11 @@ void flk_wal_upkeep_compact(flk_wal_t *wal) {
         segment->records = wal->writer.compact_records; /* settled since then: compacted again before their acks go */
         wal->writer.checkpoint_due = true;
     }
-    if (segment->unsettled == 0) {
-        forget_refused(segment); /* one attempt: it settles as it is now */
+    if (segment->refused != NULL && segment->unsettled == 0) {
+        forget_refused(
+            segment); /* one attempt: it settles as it is now; the next one waits as long as this one wrote */
+        wal->writer.compact_mono_ms =
+            flk_mono_ms() + (err == FLK_OK ? FLK_WAL_UPKEEP_MS * (segment->bytes / COMPACT_BYTES_PER_UPKEEP) : 0);
     }
     flk_wal_rewrite_destroy(&wal->writer.compaction);
 }
@@ -89,8 +92,11 @@ static bool drops_refused(flk_wal_t *wal, flk_wal_segment_t *segment, uint64_t n
     }
     if (wal->writer.compaction == NULL && now_ms >= wal->writer.compact_mono_ms) {
         begin_compaction(wal, segment, FLK_WAL_REWRITE_REFUSED, now_ms);
+        if (wal->writer.compaction == NULL) {
+            forget_refused(segment); /* it cannot be read or written: it settles as it is */
+        }
     }
-    return true;
+    return segment->refused != NULL;
 }
 
 /* `hurry`: space is short, so nothing is compacted first. Returns the bytes in settled segments. */

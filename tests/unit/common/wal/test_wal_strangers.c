@@ -120,6 +120,22 @@ START_TEST(test_wal_strangers_odd_entries_are_left_alone) {
 }
 END_TEST
 
+/* A FIFO under any other name that the log reads, also one of a segment that was set aside: nothing waits for it. */
+START_TEST(test_wal_strangers_pipes_under_other_names) {
+    static const char *const names[] = {"checkpoint", "reserve", "wal-0000000000000001.seg.damaged", "segment.tmp",
+                                        "rewrite.tmp"};
+    make_log();
+    for (size_t i = 0; i < FLK_COUNT_OF(names); i++) {
+        unlink(path_of(names[i]));
+        make_fifo(path_of(names[i]));
+        ck_assert_int_eq(flk_wal_read(dir, note_stranger, NULL, errmsg), FLK_OK);
+        flk_wal_t *wal = open_small();
+        assert_all_there(wal, COUNT);
+        flk_wal_close(&wal);
+    }
+}
+END_TEST
+
 /* An entry with the highest number there is does not lead new segments to names that no start can read. */
 START_TEST(test_wal_strangers_do_not_use_up_the_numbers) {
     make_log();
@@ -254,6 +270,7 @@ END_TEST
 int main(void) {
     TCase *tcase = tcase_create("strangers");
     tcase_add_test(tcase, test_wal_strangers_odd_entries_are_left_alone);
+    tcase_add_test(tcase, test_wal_strangers_pipes_under_other_names);
     tcase_add_test(tcase, test_wal_strangers_do_not_use_up_the_numbers);
     tcase_add_test(tcase, test_wal_strangers_copy_draws_a_new_number);
     tcase_add_test(tcase, test_wal_strangers_lock_file_tells_the_place);
