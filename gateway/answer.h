@@ -24,8 +24,9 @@ void flk_answer_init_problem(flk_answer_t *answer, uint16_t status, const char *
 /* Initialises a 200 or 202 with its outcome. Errors: FLK_E_NOMEM; `answer` holds nothing then. */
 FLK_MUST_CHECK flk_err_t flk_answer_init_outcome(flk_answer_t *answer, const flk_outcome_record_t *outcome,
                                                  uint32_t flags);
-/* Initialises an answer from a VERDICT, whose body is moved. NULL: done. Otherwise why the verdict cannot be taken, one of a few
- * fixed words, and `answer` holds nothing: its status is none of a verdict, its body cannot be read or contradicts the status. */
+/* Initialises an answer from a VERDICT, whose body is moved. NULL: done. Otherwise why the verdict cannot be taken,
+ * one of a few fixed words, and `answer` holds nothing: its status is none of a verdict, its body cannot be read or
+ * contradicts the status. */
 FLK_MUST_CHECK const char *flk_answer_init_verdict(flk_answer_t *answer, flk_message_t *message);
 void flk_answer_fini(flk_answer_t *answer);
 

@@ -14,8 +14,8 @@ typedef struct flk_arrivals {
 FLK_MUST_CHECK flk_err_t flk_arrivals_init(flk_arrivals_t *arrivals, char *errmsg);
 void flk_arrivals_fini(flk_arrivals_t *arrivals); /* the stack must be empty */
 
-/* Takes a chain linked by queue_next, newest first: from `newest` to `oldest`. Any thread; one atomic operation, and one
- * write(2) when the stack was empty. */
+/* Takes a chain linked by queue_next, newest first: from `newest` to `oldest`. Any thread; one atomic operation, and
+ * one write(2) when the stack was empty. */
 void flk_arrivals_push(flk_arrivals_t *arrivals, flk_submission_t *newest, flk_submission_t *oldest);
 void flk_arrivals_wake(flk_arrivals_t *arrivals); /* makes wake_fd readable; any thread */
 

@@ -21,7 +21,8 @@ static void enter_table(flk_relay_t *relay, flk_submission_t *submission) {
     }
 }
 
-/* Out of the log alone: by the rules of the version that logged it, or of before bodies were parsed first, it was a PCS. */
+/* Out of the log alone: by the rules of the version that logged it, or of before bodies were parsed first, it was a
+ * PCS. */
 static void refuse_malformed(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
     flk_log(FLK_LOG_WARN, "record_malformed", FLK_U("lsn", submission->entry.lsn),
@@ -30,7 +31,7 @@ static void refuse_malformed(flk_relay_t *relay, flk_submission_t *submission) {
     flk_settle_end(relay, submission, &answer);
 }
 
-/* Never counted as accepted, and not among what is put off either: there is no record. */
+/* Never counted as accepted nor as put off: there is no record. */
 static void refuse_lost(flk_relay_t *relay, flk_submission_t *submission) {
     flk_answer_t answer;
     flk_counter_add(relay->gateway->metrics.refused, 1);

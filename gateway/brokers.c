@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Pending submissions go to the linked broker that has the fewest, as far as its credit goes. What a broker has is on
- * its `sent` list until a verdict; when the link is lost, or met again, that list goes back to the front of the pending
- * ones: the other side may have lost everything, and sending twice is harmless (same id, and the first verdict wins).
+/* Pending submissions go to the linked broker that has the fewest, as far as its credit goes. Submissions stay on a
+ * broker's `sent` list until a verdict; when the link is lost, or met again, that list goes back to the front of the
+ * pending ones: the other side may have lost everything, and sending twice is harmless (same id, and the first
+ * verdict wins).
  *
- * A verdict is decoded once and checked before anything is done with it: its status, its numbers, its pcs_id. What does not fit is
- * not taken: the client is told 503, the record stays un-acked. A verdict for a record that is not in memory any more,
- * because no client waited and places were short, still settles it in the log. UNAVAILABLE and BUSY make the re-drive rest;
- * the client learns when to come back. */
+ * A verdict is decoded once and checked before anything is done with it: its status, its numbers, its pcs_id. What
+ * does not fit is not taken: the client is told 503, the record stays un-acked. A verdict for a record that is not
+ * in memory any more, because no client waited and places were short, still settles it in the log. UNAVAILABLE and
+ * BUSY make the re-drive rest; the client learns when to come back. */
 #include "gateway/brokers.h"
 
 #include <stdio.h>
@@ -72,8 +73,8 @@ static void note(flk_relay_t *relay, broker_t *broker, flk_uplink_event_t event)
 
 /* ---- receiving ---- */
 
-/* What waits for the answer in `frame`. NULL: nobody does; then *lsn is 0 unless it is that of a record of ours which the
- * answer may yet settle. */
+/* What waits for the answer in `frame`. NULL: nobody does; then *lsn is 0 unless it is that of a record of ours
+ * which the answer may yet settle. */
 static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t *frame, uint64_t *lsn) {
     flk_submission_t *submission = NULL;
     bool ours = flk_id_to_lsn(&frame->id, flk_wal_id(relay->gateway->inbox), lsn);

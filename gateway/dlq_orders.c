@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A person wants dead letters replayed or purged while the gateway runs: flk-replay dlq leaves a file `order` beside the
- * dead-letter log. Whoever may write there owns the log anyway. Once a second the relay looks for it:
+/* A person wants dead letters replayed or purged while the gateway runs: flk-replay dlq leaves a file `order` beside
+ * the dead-letter log. A user who may write there owns the log anyway. Once a second the relay looks for it:
  * 1. Read the order: "replay" or "purge", the LSNs in rising order, "end".
- * 2. Walk the dead-letter log and take the records of the order. A purge acks each there; a replay puts each into the inbox as a
- *    new record, and acks it when that is durable. From then on its content is no dead letter any more, and a worker gets it.
+ * 2. Walk the dead-letter log and take the records of the order. A purge acks each there; a replay puts each into
+ *    the inbox as a new record, and acks it when that is durable. From then on its content is no dead letter any
+ *    more, and a worker gets it.
  * 3. When nothing is under way any more, remove the file: flk-replay waits for that.
  *
- * A crash in between leaves the order, and the next life carries out the rest of it: the walk passes over acked records. A dead
- * letter that the inbox did not take stays where it was. An order that cannot be read is removed, with a line in the log. */
+ * A crash in between leaves the order, and the next life carries out the rest of it: the walk passes over acked
+ * records. A dead letter that the inbox did not take stays where it was. An order that cannot be read is removed,
+ * with a line in the log. */
 #include "gateway/dlq_orders.h"
 
 #include <stdio.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A PCS is given up: by a broker, since it took its workers with it, or here, since no verdict ever fits. The submission stays in the in-flight table, so that the re-drive
- * does not hand it to workers again, until the dead-letter log has it; then its record is acked and its client told.
+/* A PCS is given up: by a broker, since it took its workers with it, or here, since no verdict ever fits. The
+ * submission stays in the in-flight table, so that the re-drive does not hand it to workers again, until the
+ * dead-letter log has it; then its record is acked and its client told.
  *
- * The dead-letter log fails: the client is told 503 and the put is tried again each second. A crash before the ack leaves the
- * record in both logs: at the next start the re-drive finds its content among the dead letters. A PCS that came several times is put
- * once. */
+ * The dead-letter log fails: the client is told 503 and the put is tried again each second. A crash before the ack
+ * leaves the record in both logs: at the next start the re-drive finds its content among the dead letters. A PCS
+ * that came several times is put once. */
 #include "gateway/dlq_put.h"
 
 #include "common/log.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The contents that the dead-letter queue answers for: a set of pcs_id and digest. One pcs_id may be there with several digests,
- * since anybody may submit another content under an id that they saw. One owner thread, but for the length. */
+/* The contents that the dead-letter queue answers for: a set of pcs_id and digest. One pcs_id may be there with
+ * several digests, since anybody may submit another content under an id that they saw. One owner thread, but for the
+ * length. */
 #ifndef FLK_GATEWAY_DLQ_SET_H
 #define FLK_GATEWAY_DLQ_SET_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Start: the logs, the metrics that read them, the relay. Stop: the relay's thread first, so that nothing new reaches
- * the logs; then the logs, which still push what they commit to the arrivals; then what is left there. */
+ * the logs; then the logs, whose last groups go to the arrivals; then the submissions that are left there. */
 #include "gateway/gateway.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the doors and the relay of one gateway process share. Made by main before the threads, ended after them. */
+/* The state that the doors and the relay of one gateway process share. Made by main before the threads, ended after
+ * them. */
 #ifndef FLK_GATEWAY_GATEWAY_H
 #define FLK_GATEWAY_GATEWAY_H
 
@@ -19,7 +20,7 @@ typedef struct flk_gateway {
     flk_wal_t *inbox;
     flk_dlq_t *dlq;
     flk_relay_t *relay;
-    flk_arrivals_t arrivals; /* what the logs' writers and the doors have for the relay */
+    flk_arrivals_t arrivals; /* submissions for the relay, from the logs' writers */
     flk_throttle_t throttle;
     uint64_t request_timeout_ms;
     size_t inflight_max, inflight_bytes_max;
@@ -34,9 +35,9 @@ typedef struct flk_gateway {
  * flk_gateway_stop, which is to be called after a failure too. Errors: FLK_E_CONFIG, FLK_E_NOMEM and those of
  * flk_wal_open, with setting and reason in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settings, char *errmsg);
-/* From now on nothing is let in; waits until nobody waits for an answer, or as long as a request may take. */
+/* From now on no submission is let in. Waits until no client waits for an answer, or as long as a request may take. */
 void flk_gateway_drain(flk_gateway_t *gateway);
-/* When the HTTP door is closed. Whoever still waits at the ZeroMQ door gets a 503. */
+/* When the HTTP door is closed. An agent that still waits at the ZeroMQ door gets a 503. */
 void flk_gateway_stop(flk_gateway_t *gateway);
 
 /* Whether it would take a submission now; for /readyz. Fills `why` (FLK_ERRMSG_BYTES) when not. Any thread. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a gateway writes into its logs' records and reads from the files beside them: for the gateway and for flk-replay.
+/* The contents of a gateway's log records, and of the order file beside them: for the gateway and for flk-replay.
  * Both logs are kept for weeks and read by later versions: add, never renumber. */
 #ifndef FLK_GATEWAY_INBOX_FORMAT_H
 #define FLK_GATEWAY_INBOX_FORMAT_H
@@ -16,9 +16,10 @@ typedef enum flk_dead_letter {
 /* The status in the ack of a dead letter that left the queue. No client is answered so. */
 typedef enum flk_dlq_status { FLK_DLQ_REPLAYED = 303, FLK_DLQ_PURGED = 410 } flk_dlq_status_t;
 
-/* An order from flk-replay to the running gateway, a file of this name in DATA_DIR/dlq: a line "replay" or "purge", the LSNs of
- * dead letters in rising order, a line each, and a line "end". flk-replay writes the file under another name and links it into
- * place, so that there is one order at a time. The gateway removes the file when the order is carried out. */
+/* An order from flk-replay to the running gateway, a file of this name in DATA_DIR/dlq: a line "replay" or "purge",
+ * the LSNs of dead letters in rising order, a line each, and a line "end". flk-replay writes the file under another
+ * name and links it into place, so that there is one order at a time. The gateway removes the file when the order is
+ * carried out. */
 #define FLK_DLQ_ORDER_NAME   "order"
 #define FLK_DLQ_ORDER_REPLAY "replay"
 #define FLK_DLQ_ORDER_PURGE  "purge"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The in-flight table: every submission that the relay has and that is not settled, by LSN; and which ones it had to let go of. One
- * owner thread. */
+/* The in-flight table: every submission that the relay has and that is not settled, by LSN; and which ones it had to
+ * let go of. One owner thread. */
 #ifndef FLK_GATEWAY_INFLIGHT_H
 #define FLK_GATEWAY_INFLIGHT_H
 
@@ -19,7 +19,8 @@ flk_submission_t *flk_inflight_find(const flk_inflight_t *table, uint64_t lsn);
 void flk_inflight_insert(flk_inflight_t *table, flk_submission_t *submission);
 void flk_inflight_remove(flk_inflight_t *table, flk_submission_t *submission);
 
-/* Remembers the pcs_id of a submission that is let go of before its verdict; some thousand are remembered, later ones first. */
+/* Remembers the pcs_id of a submission that is let go of before its verdict; some thousand are remembered, later
+ * ones first. */
 void flk_inflight_let_go(flk_inflight_t *table, const flk_submission_t *submission);
 /* The pcs_id of such a submission; NULL: not known. Borrowed until the next _let_go. */
 const uint8_t *flk_inflight_recall(const flk_inflight_t *table, uint64_t lsn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A body is parsed before it is logged: a stranger's junk must not fill the log, and a refusal has nothing to lose. The log's
- * writer still gets whole groups, since each door's thread parses its own. */
+/* A body is parsed before it is logged: a stranger's junk must not fill the log, and a refusal has nothing to lose.
+ * The log's writer still gets whole groups, since each door's thread parses its own. */
 #include "gateway/ingest.h"
 
 #include "gateway/admission.h"
@@ -32,7 +32,8 @@ bool flk_ingest_start(flk_gateway_t *gateway, flk_submission_t *submission, flk_
 
 void flk_ingest_committed(void *arg, flk_wal_entry_t *group) {
     flk_gateway_t *gateway = arg;
-    /* The group goes to the relay together: one wake-up. The arrivals are a stack, so the chain is built newest first. */
+    /* The group goes to the relay together: one wake-up. The arrivals are a stack, so the chain is built newest
+     * first. */
     flk_submission_t *newest = NULL, *oldest = (flk_submission_t *)group;
     while (group != NULL) {
         flk_submission_t *submission = (flk_submission_t *)group;

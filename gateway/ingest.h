@@ -5,9 +5,9 @@
 
 #include "gateway/gateway.h"
 
-/* Parses an admitted submission, body set, and hands it to the log; the relay keeps it from then on. `reader` is the calling
- * thread's own. Takes the submission in any case; a caller that wants to see the answer takes a reference first. False: it is no PCS
- * (400, 413), or memory is short (503). Its client was told, and the log never had it. */
+/* Parses an admitted submission, body set, and hands it to the log; the relay keeps it from then on. `reader` is the
+ * calling thread's own. Takes the submission in any case; a caller that wants to see the answer takes a reference
+ * first. False: it is no PCS (400, 413), or memory is short (503). Its client was told, and the log never had it. */
 bool flk_ingest_start(flk_gateway_t *gateway, flk_submission_t *submission, flk_pcs_reader_t *reader);
 
 /* The log's on_commit: arg is the gateway. */

@@ -13,9 +13,9 @@
  *   (none yet)                    its record is un-acked: it waits, or is driven again until it has a verdict
  * so in one life of the process, between requests,
  *   ingest + recovered = throttled + refused + accepted + escalated + dedup_hits + rejected_* + flk_wal_unacked
- * where `recovered` are the un-acked records of the life before. The other counters are events, and one submission may have
- * many: a timeout, then unavailable at each re-drive. A request that is no submission (405, 413 by its length, an incomplete
- * body) is in flk_http_refused_total only. */
+ * where `recovered` are the un-acked records of the life before. The other counters are events, and one submission
+ * may have many: a timeout, then unavailable at each re-drive. A request that is no submission (405, 413 by its
+ * length, an incomplete body) is in flk_http_refused_total only. */
 #define FLK_REJECTED_HELP     "Submissions refused for good, by status."
 #define FLK_DEAD_LETTERS_HELP "Submissions put into the dead-letter queue, by reason."
 #define FLK_GATEWAY_COUNTERS(X)                                                                                        \

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Un-acked records get their outcome without a client's help: after a restart all that the log holds, later those that
- * a 503 left behind. One cursor walks the log from the oldest un-acked record on; memory does not grow with their
- * number.
+/* Un-acked records get their outcome without a client's help: after a restart all that the log holds, later those
+ * that a 503 left behind. One cursor walks the log from the oldest un-acked record on; memory does not grow with
+ * their number.
  *
  * A pass runs while a broker is linked, with at most FLK_REDRIVE_WINDOW records on their way, beside new traffic. It
- * passes over what is in the in-flight table, and ends at the horizon: younger records are still their door's. After
- * trouble it rests, twice as long each time up to 5 s, with chance in it, and goes on where it was: so records that
- * cannot be verified now do not hold up those behind them.
+ * passes over records that are in the in-flight table, and ends at the horizon: younger records are still their
+ * door's. After trouble it rests, twice as long each time up to 5 s, with chance in it, and goes on where it was: so
+ * records that cannot be verified now do not hold up those behind them.
  *
- * What cannot be read is passed over, reported once for as long as it does not change, and stays in the log for
- * flk-replay; so does a record of a kind that only a later version knows. What is no PCS (logs of earlier versions hold bodies that were not parsed first) is
- * acked: driving it again would change nothing. */
+ * A record that cannot be read is passed over, reported once for as long as that does not change, and stays in the
+ * log for flk-replay; so does a record of a kind that only a later version knows. A body that is no PCS is acked,
+ * since driving it again would change nothing: earlier versions logged bodies before they parsed them. */
 #include "gateway/redrive.h"
 
 #include <stdlib.h>
@@ -85,8 +85,8 @@ void flk_redrive_progress(flk_relay_t *relay) {
     relay->redrive->backoff_ms = BACKOFF_MS_MIN;
 }
 
-/* What was committed a whole period ago has come to the relay by now. Should the log's writer be slower still, flk_relay_arrive
- * finds the record in the table, or the log knows that it was settled: either is harmless. */
+/* What was committed a whole period ago has come to the relay by now. Should the log's writer be slower still,
+ * flk_relay_arrive finds the record in the table, or the log knows that it was settled: either is harmless. */
 static void move_horizon(flk_relay_t *relay) {
     flk_redrive_t *redrive = relay->redrive;
     if (relay->now_ms < redrive->next_horizon_ms) {

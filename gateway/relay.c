@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* One turn: take what the logs' writers and the HTTP threads pushed, drain the brokers, drain the door, run what is due,
- * send what is pending; poll only when all of that found nothing.
+/* One turn: take the arrivals, drain the brokers, drain the door, run what is due, send pending submissions; poll
+ * only when all of that found nothing.
  *
- * What may go wrong, and what is done:
+ * Failures, and the reaction to each:
  *   the log could not make the record durable   503, never counted as accepted
  *   malformed                                   400 or 413 at the door, before the log
  *   no broker, no worker, no verdict in time    503 at the deadline; the record goes on and is acked by a late verdict
- *   a broker lost                               what it had is sent to another, or to the same one when it is back
+ *   a broker lost                               its submissions are sent to another, or to the same one when it is back
  *   UNAVAILABLE, BUSY                           503; the record stays un-acked and is driven again, with back-off
  *   no verdict that fits, ever                  a dead letter after FLK_UNSETTLED_TRIES, at FLK_UNSETTLED_AGE_S
  *   dead letter                                 into its own log first, then acked and answered 202
- *   the log hangs                               the HTTP door answers 503 by itself, the relay answers agents; what the
- *                                               log took goes on once it is back
+ *   the log hangs                               the HTTP door answers 503 by itself, the relay answers agents; records
+ *                                               that the log took go on once it is back
  *   no memory for one more                      503 at the door, before the log */
 #include "gateway/relay.h"
 
@@ -86,8 +86,8 @@ static void make_room(flk_relay_t *relay) {
     }
 }
 
-/* Brokers answer everything, or lose their link; one that neither answers nor goes has lost the submission all the same. The
- * re-drive sends it again: with the same id, so that is harmless where it still waits. */
+/* Brokers answer everything, or lose their link; one that neither answers nor goes has lost the submission all the
+ * same. The re-drive sends it again: with the same id, so that is harmless where it still waits. */
 static void end_silence(flk_relay_t *relay) {
     flk_list_t *lists[] = {&relay->detached, &relay->driven};
     const uint64_t silence_ms = SILENT_TIMEOUTS * relay->gateway->request_timeout_ms;

@@ -12,7 +12,7 @@ struct flk_gateway;
  * FLK_E_CONFIG with setting and reason in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_relay_start(struct flk_gateway *gateway, flk_relay_t **relay, char *errmsg);
 
-/* Ends the thread; after the HTTP door is closed, before the logs are: what they still commit goes to the arrivals. NULL is
+/* Ends the thread; after the HTTP door is closed, before the logs are: their last groups go to the arrivals. NULL is
  * allowed. */
 void flk_relay_stop(flk_relay_t *relay);
 /* After the logs are closed: says GOODBYE, answers 503 to agents that still wait, frees. NULL is allowed. */

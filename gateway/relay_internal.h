@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the relay's parts share, all on its one thread. Each part sees only what stands below it:
+/* The state that the relay's parts share, all on its one thread. Each part calls only parts that stand below it:
  *   relay.c                             the loop
- *   zmq_door.c, brokers.c, dlq_orders.c the door for agents; the links to brokers; dead letters that a person wants back, or gone
- *   redrive.c, ingest.c, dlq_put.c      un-acked records from the log; submissions into the log; dead letters into theirs
+ *   zmq_door.c, brokers.c, dlq_orders.c the door for agents; the links to brokers; a person's orders on dead letters
+ *   redrive.c, ingest.c, dlq_put.c      records out of the log; submissions into the log; dead letters into theirs
  *   arrive.c                            a submission comes from the log: refused, or pending
  *   settle.c                            how submissions end: acked, counted, answered, let go
  *   admission.c, arrivals.c, inflight.c, tries.c, dlq.c, submission.c, answer.c */
@@ -21,7 +21,7 @@
 enum {
     FLK_RELAY_BATCH = 256,    /* messages from one socket in one turn */
     FLK_REDRIVE_WINDOW = 256, /* records from the log on their way at once */
-    FLK_RETRY_MS = 1000,      /* told to clients where nobody knows better */
+    FLK_RETRY_MS = 1000,      /* told to clients when no better time is known */
     FLK_RETRY_MS_MAX = 60000, /* whatever a broker or worker may ask for */
 };
 
@@ -32,7 +32,7 @@ struct flk_relay {
     bool started;
     atomic_bool stopping;
     uint64_t now_ms; /* of this turn, monotonic */
-    flk_zap_t *zap;  /* judges who may speak at the door */
+    flk_zap_t *zap;  /* decides which agents may speak at the door */
     flk_pcs_reader_t *reader;
     flk_message_t message; /* the one being handled */
 

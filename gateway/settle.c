@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* How a submission ends. The record is acked first, then its verdict is counted, then the client is told, and last the
- * memory is let go.
+/* How a submission ends. The record is acked first, then its verdict is counted, then the client is told, and last
+ * the memory is let go.
  *
- * A verdict may come twice (the submission was sent to two brokers), late (its client was told 503), or for a record that is not in
- * memory any more. The log decides: the ack that settles the record counts, every other one does not. So each record is counted
- * once in the life of the process that acks it. For a record that is not in memory the in-flight table recalls the pcs_id; without
- * that nobody could tell whether the verdict is the record's, and the re-drive gets another one. */
+ * A verdict may come twice (the submission was sent to two brokers), late (its client was told 503), or for a record
+ * that is not in memory any more. The log decides: the ack that settles the record counts, every other one does not.
+ * So each record is counted once in the life of the process that acks it. For a record that is not in memory the
+ * in-flight table recalls the pcs_id; without that nobody could tell whether the verdict is the record's, and the
+ * re-drive gets another one. */
 #include "gateway/settle.h"
 
 #include "gateway/admission.h"

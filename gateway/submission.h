@@ -5,12 +5,12 @@
  *   ───────────            ────────────         ────────────
  *   new ─▶ parsed ───────▶ synced ────────────▶ ARRIVING ─▶ PENDING ◀─▶ SENT ─▶ SETTLED (log acked, answered)
  *           └─ no PCS: answered, never logged      │    link lost, WELCOME │        ▲ ▲
- *                                                  │                       └─ DEAD ─┘ │ a dead letter, until its own log has it
+ *                                                  │                       └─ DEAD ─┘ │ until its own log has it
  *                                                  └─ not durable: answered ──────────┘
  *
- * From the append on only the log's writer and then the relay thread touch a submission. The relay tells the client; the HTTP door
- * only claims that for itself when it is late. PENDING, SENT and DEAD ones are in the in-flight table; a submission that is let
- * go of before its end (503) goes to SETTLED too, and its record stays in the log. */
+ * From the append on only the log's writer and then the relay thread touch a submission. The relay tells the client;
+ * the HTTP door only claims that for itself when it is late. PENDING, SENT and DEAD ones are in the in-flight table;
+ * a submission that is let go of before its end (503) goes to SETTLED too, and its record stays in the log. */
 #ifndef FLK_GATEWAY_SUBMISSION_H
 #define FLK_GATEWAY_SUBMISSION_H
 
@@ -34,7 +34,8 @@ typedef enum flk_submission_state {
 } flk_submission_state_t;
 
 typedef struct flk_submission flk_submission_t;
-/* Tells the client its answer; the relay calls it once, when it has claimed that. What `answer` holds may be moved. Never blocks. */
+/* Tells the client its answer; the relay calls it once, when it has claimed that. What `answer` holds may be moved.
+ * Never blocks. */
 typedef void flk_tell_fn(flk_submission_t *submission, flk_answer_t *answer);
 
 struct flk_submission {
@@ -44,12 +45,12 @@ struct flk_submission {
     flk_submission_state_t state;
 
     char *json;    /* HTTP and re-driven JSON: the body as it came; heap; until the log has it */
-    zmq_msg_t pcs; /* the body as msgpack: what is sent to a broker */
+    zmq_msg_t pcs; /* the body as msgpack: a broker is sent this */
     flk_err_t parse_err;
     flk_pcs_fault_t fault; /* when parse_err says so */
     uint8_t pcs_id[FLK_PCS_ID_BYTES];
 
-    /* Answering: whoever claims it does so once. */
+    /* Answering: the thread that claims it does so once. */
     atomic_bool claimed;
     flk_tell_fn *tell;              /* NULL: no client, the re-drive's */
     void *client;                   /* for `tell` */
@@ -85,7 +86,7 @@ void flk_submission_parse(flk_submission_t *submission, flk_pcs_reader_t *reader
 /* Initialises `answer` with the refusal of a submission that is no PCS: 400 or 413 with the field at fault. */
 void flk_submission_refusal(const flk_submission_t *submission, flk_answer_t *answer);
 
-/* Frees the JSON text once the log has it: nobody reads it any more. */
+/* Frees the JSON text once the log has it: no thread reads it any more. */
 void flk_submission_drop_json(flk_submission_t *submission);
 
 /* True for the one caller that may answer. */

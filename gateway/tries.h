@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* How often old records were tried in vain: a record that can never settle must not be driven, and hold its log segment, for ever.
+/* How often old records were tried in vain: a record that can never settle must not be driven, and hold its log
+ * segment, for ever.
  *
- * A try counts when the record is older than the bound, and the trouble is its own: either its verdict was one that does not fit, or
- * other records were settled since its last try. So an outage, however long, counts nothing. One owner thread. */
+ * A try counts when the record is older than the bound, and the trouble is its own: either its verdict was one that
+ * does not fit, or other records were settled since its last try. So an outage, however long, counts nothing. One
+ * owner thread. */
 #ifndef FLK_GATEWAY_TRIES_H
 #define FLK_GATEWAY_TRIES_H
 
@@ -27,7 +29,8 @@ typedef struct flk_tries {
 void flk_tries_init(flk_tries_t *tries, uint32_t tries_max, uint64_t age_ms_max, uint64_t now_ms);
 /* A record, written at `time_ms` by the wall clock, has its verdict. */
 void flk_tries_settled(flk_tries_t *tries, uint64_t lsn);
-/* One that has none yet was tried in vain; `unfit`: its verdict does not fit. True: that was the last try, and its place is free. */
+/* One that has none yet was tried in vain; `unfit`: its verdict does not fit. True: that was the last try, and its
+ * place is free. */
 FLK_MUST_CHECK bool flk_tries_failed(flk_tries_t *tries, uint64_t lsn, int64_t time_ms, bool unfit, uint64_t now_ms);
 
 #endif

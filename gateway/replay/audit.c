@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Is what was answered what the rules say? For each record: read, check the signature, give the verdict, as a worker does; compare with
- * the ack's status, flags and reasons.
+/* Were the answers those of the rules? For each record: read, check the signature, give the verdict, as a worker
+ * does; compare with the ack's status, flags and reasons.
  *
- * A duplicate was answered with the outcome of the first submission of its pcs_id, which may have had another content (conflict).
- * So duplicates are judged at the end, when all first submissions of the log are known. Is none there (another gateway's log, or
- * gone by age), the duplicate is unproven. Dead letters have no verdict of a worker: only that they say so is checked.
- * Memory: about 80 bytes for each record that is a PCS. */
+ * A duplicate was answered with the outcome of the first submission of its pcs_id, which may have had another
+ * content (conflict). So duplicates are judged at the end, when all first submissions of the log are known. Is none
+ * there (another gateway's log, or gone by age), the duplicate is unproven. Dead letters have no verdict of a
+ * worker: only that they say so is checked. Memory: about 80 bytes for each record that is a PCS. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

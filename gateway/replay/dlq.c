@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* dlq purge, dlq replay: take dead letters out of a queue. A gateway that runs gets an order to do so (order.c). Otherwise:
- * Open the queue's log, which locks it (replay: the inbox beside it, too) -> for each match: into the inbox, durable -> ack it
- * in the queue -> flush. The gateway drives the records of its inbox when it starts.
+/* dlq purge, dlq replay: take dead letters out of a queue. A gateway that runs gets an order to do so (order.c).
+ * Otherwise: Open the queue's log, which locks it (replay: the inbox beside it, too) -> for each match: into the
+ * inbox, durable -> ack it in the queue -> flush. The gateway drives the records of its inbox when it starts.
  *
- * A crash in between leaves a record in both logs; it is answered as a dead letter then, and can be replayed again. Nothing is
- * removed from either log here: retention is the gateway's. */
+ * A crash in between leaves a record in both logs; it is answered as a dead letter then, and can be replayed again.
+ * Nothing is removed from either log here: retention is the gateway's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 
 typedef struct flk_filter {
     int64_t since_ms, until_ms; /* wall clock of the record, [since, until); 0 = open */
-    const char *id;             /* what the pcs_id begins with, lowercase hex; NULL = any */
+    const char *id;             /* the first digits of the pcs_id, lowercase hex; NULL = any */
     const char *shard;          /* the whole shard_id; NULL = any */
     const char *segment;        /* file name; NULL = any but those that were set aside as *.damaged */
     uint16_t status;            /* of the recorded ack; 0 = any */
@@ -22,8 +22,8 @@ FLK_MUST_CHECK bool flk_filter_matches_inside(const flk_filter_t *filter, const 
 bool flk_filter_needs_pcs(const flk_filter_t *filter);
 bool flk_filter_is_empty(const flk_filter_t *filter);
 
-/* A moment: "2026-01-31", "2026-01-31T12:00:00Z", "…+02:00" (a fraction of a second is dropped), Unix seconds, or how long before
- * `now_ms`: "90s", "15m", "6h", "2d". False: none of these. */
+/* A moment: "2026-01-31", "2026-01-31T12:00:00Z", "…+02:00" (a fraction of a second is dropped), Unix seconds, or
+ * how long before `now_ms`: "90s", "15m", "6h", "2d". False: none of these. */
 FLK_MUST_CHECK bool flk_filter_parse_time(const char *text, int64_t now_ms, int64_t *time_ms);
 /* "200", "unacked"; "dead_letter". False: nothing of that kind. */
 FLK_MUST_CHECK bool flk_filter_parse_status(const char *text, flk_filter_t *filter);

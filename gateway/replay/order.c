@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* dlq purge, dlq replay on the queue of a gateway that runs: collect the LSNs that match -> leave them as an order beside the log
- * (gateway/inbox_format.h) -> wait until the gateway has removed it -> count in the log those that have left the queue. */
+/* dlq purge, dlq replay on the queue of a gateway that runs: collect the LSNs that match -> leave them as an order
+ * beside the log (gateway/inbox_format.h) -> wait until the gateway has removed it -> count in the log those that
+ * have left the queue. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

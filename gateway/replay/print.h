@@ -20,9 +20,9 @@ void flk_print_string_json(const char *text);
 
 void flk_print_table_head(void);
 void flk_print_row(const flk_journal_record_t *record);
-/* One line. `body`: with the PCS, or with what is no PCS as base64. FLK_E_NOMEM. */
+/* One line. `body`: with the PCS; a body that is no PCS as base64. FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_print_json(const flk_journal_record_t *record, bool body);
-/* Only the PCS as flk-agent submit --pcs reads it; nothing for what is no PCS. FLK_E_NOMEM. */
+/* Only the PCS, as flk-agent submit --pcs reads it; nothing for a body that is no PCS. FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_print_pcs(const flk_journal_record_t *record);
 FLK_MUST_CHECK flk_err_t flk_print_page(const flk_journal_record_t *record);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* put -> a place in the window -> SUBMIT when the link is up and credit is left -> VERDICT: answered; UNAVAILABLE or BUSY:
- * again after the time it names. A lost link takes all that was sent with it: it is sent again after the next acquaintance.
- * The id of a submission is the same however often it is sent. Without any verdict for PATIENCE_MS it gives up. */
+/* put -> a place in the window -> SUBMIT when the link is up and credit is left -> VERDICT: answered; UNAVAILABLE or
+ * BUSY: again after the time it names. A lost link takes all that was sent with it: it is sent again after the next
+ * acquaintance. The id of a submission is the same however often it is sent. Without any verdict for PATIENCE_MS it
+ * gives up. */
 #include "gateway/replay/resend.h"
 
 #include <stdlib.h>

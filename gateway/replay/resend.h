@@ -12,14 +12,14 @@ typedef struct flk_resend_counts {
     uint64_t sent, answered, accepted, escalated, refused, duplicates, conflicts, put_off;
 } flk_resend_counts_t;
 
-/* Connects to `endpoint`. A signal to stop (program.h) ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with
- * flk_resend_close. */
+/* Connects to `endpoint`. A signal to stop (program.h) ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller
+ * frees with flk_resend_close. */
 FLK_MUST_CHECK flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, flk_resend_t **resend,
                                          char *errmsg);
 void flk_resend_close(flk_resend_t **resend);
 
-/* Gives one record to the door; waits while too many are under way. LSNs must rise. Errors: FLK_E_TIMEOUT (no answer for half a
- * minute), FLK_E_CLOSED (stop), FLK_E_NOMEM. */
+/* Gives one record to the door; waits while too many are under way. LSNs must rise. Errors: FLK_E_TIMEOUT (no answer
+ * for half a minute), FLK_E_CLOSED (stop), FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_resend_put(flk_resend_t *resend, uint64_t lsn, const flk_pcs_t *pcs, char *errmsg);
 /* Waits up to wait_ms for answers, or until there are none to wait for. */
 FLK_MUST_CHECK flk_err_t flk_resend_turn(flk_resend_t *resend, uint32_t wait_ms, char *errmsg);

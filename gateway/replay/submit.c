@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* replay: for each record that matches, oldest first, wait for its turn by the rate, submit it, note how far it got. What is no
- * valid PCS is left out: it could only be refused again.
+/* replay: for each record that matches, oldest first, wait for its turn by the rate, submit it, note how far it got.
+ * A body that is no valid PCS is left out: it could only be refused again.
  *
- * The state file names the log and the last LSN up to which everything has an answer. A run that ends early (signal, no gateway)
- * leaves it so that the next one submits at most the few again that were under way; they are duplicates. */
+ * The state file names the log and the last LSN up to which everything has an answer. A run that ends early (signal,
+ * no gateway) leaves it so that the next one submits at most the few again that were under way; they are duplicates. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs of flk-replay. Each prints to standard output, complains on standard error, and returns the exit status. `dir` is the
- * log's directory. */
+/* The verbs of flk-replay. Each prints to standard output, complains on standard error, and returns the exit status.
+ * `dir` is the log's directory. */
 #ifndef FLK_GATEWAY_REPLAY_VERBS_H
 #define FLK_GATEWAY_REPLAY_VERBS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every item's checksum and the places between items. Damage is where something that was promised cannot be read; a torn tail is a group
- * that was never promised, as a crash leaves it, or a live log for an instant. */
+/* Every item's checksum and the places between items. Damage is where something that was promised cannot be read; a
+ * torn tail is a group that was never promised, as a crash leaves it, or a live log for an instant. */
 #include <stdio.h>
 #include <string.h>
 

@@ -85,8 +85,9 @@ START_TEST(test_answer_escalated) {
 }
 END_TEST
 
-/* A verdict is made into an answer once: with its outcome decoded, and its bytes as they came for the other door. One that is no
- * verdict leaves the answer with nothing to free, however large its body; a leak checker sees to that. */
+/* A verdict is made into an answer once: with its outcome decoded, and its bytes as they came for the other door.
+ * One that is no verdict leaves the answer with nothing to free, however large its body; a leak checker sees to
+ * that. */
 START_TEST(test_answer_verdict) {
     enum { LARGE = 1000 };
     flk_outcome_record_t record = outcome_of(FLK_STATUS_ACCEPTED);

@@ -41,7 +41,8 @@ static void on_stored(void *arg, flk_submission_t *submission, flk_err_t err) {
     __atomic_store_n((bool *)arg, true, __ATOMIC_SEQ_CST);
 }
 
-/* The set of contents holds what was put in, and nothing else, however much it grows; a restart reads it back from the log. */
+/* The set of contents holds what was put in, and nothing else, however much it grows; a restart reads it back from
+ * the log. */
 START_TEST(test_dlq_contents) {
     enum { LETTERS = 500 };
     flk_dlq_t *dlq;
@@ -117,9 +118,9 @@ static flk_submission_t *post(const char *sig, uint64_t attempt, bool degraded) 
     return client;
 }
 
-/* The queue answers for the content that it holds and for no other: a PCS of that id with another signature, or another member that
- * is not signed, goes to a worker, also after a restart. The same content again is a dead letter at either door, whichever attempt
- * it is. */
+/* The queue answers for the content that it holds and for no other: a PCS of that id with another signature, or
+ * another member that is not signed, goes to a worker, also after a restart. The same content again is a dead letter
+ * at either door, whichever attempt it is. */
 START_TEST(test_dlq_other_content) {
     agent_t agent;
     played_t *broker = rig_start_met(CREDIT);
@@ -157,8 +158,9 @@ START_TEST(test_dlq_other_content) {
 }
 END_TEST
 
-/* A record that is old and never gets a verdict that fits, while others get theirs, is a dead letter after the tries that are set, and its
- * segment is settled; one that nobody can verify, because the store is away for all, is not, however often it is tried. */
+/* A record that is old and never gets a verdict that fits, while others get theirs, is a dead letter after the tries
+ * that are set, and its segment is settled; one that nobody can verify, because the store is away for all, is not,
+ * however often it is tried. */
 START_TEST(test_dlq_never_settles) {
     enum { TRIES = 3 };
     rig_set("FLK_UNSETTLED_TRIES", TRIES);
@@ -272,8 +274,8 @@ START_TEST(test_dlq_crash_between) {
 }
 END_TEST
 
-/* A log that cannot store: the client is told 503; the PCS is not handed to workers again; once the disk is back it is stored and
- * counted, once. */
+/* A log that cannot store: the client is told 503; the PCS is not handed to workers again; once the disk is back it
+ * is stored and counted, once. */
 START_TEST(test_dlq_log_fails) {
     played_t *broker = rig_start_met(CREDIT);
     flk_submission_t *client = http_post(1);
@@ -360,8 +362,8 @@ static played_t *start_with_two(void) {
     return broker;
 }
 
-/* An order to replay one of two: that one goes to a worker again, as a new record, and is a dead letter no more, now and after a
- * restart; the other one stays. An order that was carried out is gone. */
+/* An order to replay one of two: that one goes to a worker again, as a new record, and is a dead letter no more, now
+ * and after a restart; the other one stays. An order that was carried out is gone. */
 START_TEST(test_dlq_order_replay) {
     played_t *broker = start_with_two();
     leave_order("replay\n1\nend\n");

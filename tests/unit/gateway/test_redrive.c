@@ -116,8 +116,8 @@ START_TEST(test_redrive_backs_off) {
 }
 END_TEST
 
-/* A record whose broker neither answers nor goes is sent again after sixty timeouts, whether its client waited or the log drove it; the
- * answer to either settles it. */
+/* A record whose broker neither answers nor goes is sent again after sixty timeouts, whether its client waited or
+ * the log drove it; the answer to either settles it. */
 START_TEST(test_redrive_silent_broker) {
     rig_set("FLK_REQUEST_TIMEOUT_MS", 100);
     inbox_fill(1);
@@ -214,7 +214,8 @@ START_TEST(test_redrive_damaged) {
 }
 END_TEST
 
-/* A segment that cannot be read now does not keep those behind it from being driven, and is driven once it can be read. */
+/* A segment that cannot be read now does not keep those behind it from being driven, and is driven once it can be
+ * read. */
 START_TEST(test_redrive_io_error) {
     enum { BODY_BYTES = 600000 };
     static char large[BODY_BYTES];

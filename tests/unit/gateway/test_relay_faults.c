@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The relay when the log fails or hangs, when places run out, when a door is slow, and when it must stop in the middle. */
+/* The relay when the log fails or hangs, when places run out, when a door is slow, and when it must stop in the
+ * middle. */
 #include <pthread.h>
 
 #include "tests/unit/rig/gateway_rig.h"
@@ -39,8 +40,8 @@ START_TEST(test_relay_log_fails) {
 }
 END_TEST
 
-/* While the log hangs agents get their 503 by the deadline, in the order in which they came; when it goes on, the records
- * that it took are verified and counted, though nobody waits for them. */
+/* While the log hangs agents get their 503 by the deadline, in the order in which they came; when it goes on, the
+ * records that it took are verified and counted, though nobody waits for them. */
 START_TEST(test_relay_log_hangs) {
     enum { AGENTS = 5 };
     agent_t agent;
@@ -105,8 +106,8 @@ START_TEST(test_relay_deadlines_keep_order) {
 }
 END_TEST
 
-/* Places are for those who wait: with all of them taken by records that nobody waits for, new ones come in all the same;
- * and the verdict for one that was let go of still settles it, without a re-drive. */
+/* Places are for those who wait: with all of them taken by records that nobody waits for, new ones come in all the
+ * same; and the verdict for one that was let go of still settles it, without a re-drive. */
 START_TEST(test_relay_places) {
     enum { PLACES = 16 };
     flk_answer_t answer;
@@ -155,8 +156,8 @@ START_TEST(test_relay_places_by_bytes) {
 }
 END_TEST
 
-/* The log's writer is so slow to hand a submission over that the re-drive has taken its record up: whichever verdict comes first counts,
- * once; the client is told the outcome, or to come back. */
+/* The log's writer is so slow to hand a submission over that the re-drive has taken its record up: whichever verdict
+ * comes first counts, once; the client is told the outcome, or to come back. */
 START_TEST(test_relay_slow_writer) {
     played_t *broker = rig_start_met(CREDIT);
     flk_submission_t *first[2], *slow[2];
@@ -193,8 +194,8 @@ static void *drain_in_thread(void *arg) {
     return arg;
 }
 
-/* Stopped with submissions in every state, the gateway answers those who wait with 503 and keeps all records; the next start
- * verifies them without anybody's help. */
+/* Stopped with submissions in every state, the gateway answers those who wait with 503 and keeps all records; the
+ * next start verifies them without anybody's help. */
 START_TEST(test_relay_stops_in_the_middle) {
     enum { EACH = 3 };
     flk_submission_t *clients[2 * EACH];
@@ -268,8 +269,8 @@ START_TEST(test_relay_throttle) {
 }
 END_TEST
 
-/* An agent that has as many submissions unanswered as its credit is told BUSY; others are not touched by it, and an answer gives
- * the credit back. */
+/* An agent that has as many submissions unanswered as its credit is told BUSY; others are not touched by it, and an
+ * answer gives the credit back. */
 START_TEST(test_relay_agent_credit) {
     agent_t greedy, modest;
     played_t *broker = rig_start_met(UINT32_MAX);
@@ -299,8 +300,8 @@ START_TEST(test_relay_agent_credit) {
 }
 END_TEST
 
-/* At the ZeroMQ door: who has not introduced himself is served, and asked to do it; HELLO as often as one likes is answered; what
- * is empty or no PCS is a 400, what is too large a 413; what is no message at all is counted. */
+/* At the ZeroMQ door: who has not introduced himself is served, and asked to do it; HELLO as often as one likes is
+ * answered; what is empty or no PCS is a 400, what is too large a 413; what is no message at all is counted. */
 START_TEST(test_relay_door) {
     static uint8_t large[FLK_PCS_BODY_BYTES_MAX + 1];
     agent_t agent;

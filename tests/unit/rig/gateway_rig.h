@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A real gateway, without its HTTP door, in a directory of its own: real logs, the real relay, and brokers, agents and HTTP threads
- * that the test plays by hand. For tests only. */
+/* A real gateway, without its HTTP door, in a directory of its own: real logs, the real relay, and brokers, agents
+ * and HTTP threads that the test plays by hand. For tests only. */
 #ifndef FLK_TESTS_UNIT_GATEWAY_RIG_H
 #define FLK_TESTS_UNIT_GATEWAY_RIG_H
 
