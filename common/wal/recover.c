@@ -101,6 +101,14 @@ static void remove_leftover(const flk_wal_t *wal) {
     (void)!flk_io_unlink(path, NULL);
 }
 
+/* The segments are in order of number, those to come too; so one whose header is lost counts once it has items. */
+static void pass_numbers(flk_wal_t *wal) {
+    for (size_t i = 0; i < wal->shared.segments.len; i++) {
+        const uint64_t number = wal->shared.segments.at[i]->number;
+        wal->writer.next_number = number >= wal->writer.next_number ? number + 1 : wal->writer.next_number;
+    }
+}
+
 flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
     flk_wal_recovery_t recovery = {.wal = wal};
     flk_wal_scan_init(&recovery.scan);
@@ -110,6 +118,7 @@ flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
         err = flk_wal_recover_items(&recovery, errmsg);
     }
     if (err == FLK_OK) {
+        pass_numbers(wal);
         err = repair(&recovery, errmsg);
     }
     if (err == FLK_OK) {
