@@ -93,6 +93,7 @@ static bool stop_asked(const flk_broker_t *broker) {
 /* Returns how much there was to do. */
 static size_t turn(flk_broker_t *broker) {
     read_clock(broker);
+    flk_beat_turn(&broker->beat, broker->now_ms);
     size_t handled = flk_backend_turn(broker);
     handled += flk_frontend_turn(broker);
     handled += flk_dispatch(broker);
@@ -102,6 +103,7 @@ static size_t turn(flk_broker_t *broker) {
 
 void flk_broker_run(flk_broker_t *broker) {
     broker->now_ms = flk_mono_ms();
+    flk_beat_start(&broker->beat, "broker's loop", FLK_BEAT_MS_MAX);
     atomic_store(&broker->accepting, true);
     uint64_t turns = 0;
     bool running = true;
@@ -114,6 +116,7 @@ void flk_broker_run(flk_broker_t *broker) {
         }
     }
     atomic_store(&broker->accepting, false);
+    flk_beat_stop(&broker->beat);
     flk_log(FLK_LOG_INFO, "broker_stops", FLK_U("waiting", broker->waiting.count + broker->suspects.count),
             FLK_U("in_hand", broker->inflight));
     flk_frontend_goodbye(broker);

@@ -17,6 +17,7 @@
 #include "broker/metrics.h"
 #include "broker/roster.h"
 #include "broker/turns.h"
+#include "common/beat.h"
 #include "proto/zap.h"
 
 enum {
@@ -38,6 +39,7 @@ struct flk_broker {
     uint64_t keys_generation;           /* of the lists by which all known peers were judged */
     int stop_fd;                        /* eventfd; readable once the loop shall end */
     atomic_bool accepting;
+    flk_beat_t beat;
     flk_id_t instance;
     uint32_t heartbeat_ms, tick_ms;
     uint64_t now_ms;  /* at the start of this turn, monotonic */

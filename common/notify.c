@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/beat.h"
 #include "common/log.h"
 
 /* The length to pass to sendto; 0 when `name` is neither a path nor abstract, or too long. */
@@ -59,7 +60,7 @@ void flk_notify_alive(uint64_t now_ms) {
         asked = true;
         period_ms = watchdog_period_ms();
     }
-    if (period_ms > 0 && now_ms >= due_ms) {
+    if (period_ms > 0 && now_ms >= due_ms && flk_beats_alive(now_ms, NULL)) {
         due_ms = now_ms + period_ms;
         flk_notify(FLK_NOTIFY_ALIVE);
     }

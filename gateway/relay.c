@@ -115,8 +115,10 @@ static void poll_sockets(flk_relay_t *relay) {
 static void *run_relay(void *arg) {
     flk_relay_t *relay = arg;
     uint64_t ticked_ms = 0, swept_ms = 0;
+    flk_beat_start(&relay->beat, "relay", FLK_BEAT_MS_MAX);
     while (!atomic_load_explicit(&relay->stopping, memory_order_acquire)) {
         relay->now_ms = flk_mono_ms();
+        flk_beat_turn(&relay->beat, relay->now_ms);
         size_t busy = take_arrivals(relay);
         busy += flk_brokers_receive(relay);
         busy += flk_zmq_door_receive(relay);
@@ -142,6 +144,7 @@ static void *run_relay(void *arg) {
             poll_sockets(relay);
         }
     }
+    flk_beat_stop(&relay->beat);
     return NULL;
 }
 

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "common/beat.h"
 #include "common/list.h"
 #include "common/wal/cursor.h"
 #include "gateway/gateway.h"
@@ -35,6 +36,7 @@ struct flk_relay {
     flk_zap_t *zap;  /* decides which agents may speak at the door */
     flk_pcs_reader_t *reader;
     flk_message_t message; /* the one being handled */
+    flk_beat_t beat;
 
     /* The submissions: settle.c takes them off again. */
     flk_inflight_t *table;

@@ -20,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/beat.h"
 #include "common/log.h"
 #include "common/thread.h"
 #include "proto/uplink.h"
@@ -28,7 +29,7 @@ enum { HEALTH_MS = 1000, HEALTH_IDLE_MS = 10000, RETRY_MS = 1000, FAILING_CREDIT
 
 struct flk_loop {
     flk_id_t instance;
-    uint32_t heartbeat_ms, drain_ms, credit;
+    uint32_t heartbeat_ms, drain_ms, credit, beat_ms_max;
     const flk_worker_metrics_t *metrics;
     flk_rulebook_t *book;
     const flk_rules_t *rules; /* NULL before the first turn */
@@ -48,7 +49,7 @@ struct flk_loop {
     pthread_t thread;
     bool started;
     atomic_bool stop, linked, store_ok;
-    _Atomic uint64_t turn_ms;
+    flk_beat_t beat;
     pthread_mutex_t why_mutex;
     char why[FLK_ERRMSG_BYTES]; /* guarded by why_mutex */
 };
@@ -273,7 +274,7 @@ static void begin_drain(flk_loop_t *loop, uint64_t now_ms) {
 static bool turn(flk_loop_t *loop) {
     wait_for_events(loop);
     uint64_t now_ms = flk_mono_ms();
-    atomic_store(&loop->turn_ms, now_ms);
+    flk_beat_turn(&loop->beat, now_ms);
     turn_to_rules(loop);
     for (size_t i = 0; i < loop->uplinks_len; i++) {
         take_arrived(loop, (loop->first_uplink + i) % loop->uplinks_len, now_ms);
@@ -291,10 +292,12 @@ static bool turn(flk_loop_t *loop) {
 
 static void *loop_main(void *arg) {
     flk_loop_t *loop = arg;
+    flk_beat_start(&loop->beat, "verify thread", loop->beat_ms_max);
     flk_gauge_add(loop->metrics->threads, 1);
     while (turn(loop)) {
     }
     flk_gauge_add(loop->metrics->threads, -1);
+    flk_beat_stop(&loop->beat);
     return NULL;
 }
 
@@ -324,6 +327,7 @@ flk_err_t flk_loop_new(const flk_loop_options_t *options, flk_store_t *store, fl
     flk_id_random(&loop->instance);
     loop->heartbeat_ms = options->heartbeat_ms;
     loop->drain_ms = options->drain_ms;
+    loop->beat_ms_max = options->vouch_ms;
     loop->credit = options->credit;
     loop->metrics = options->metrics;
     loop->book = options->book;
@@ -331,7 +335,7 @@ flk_err_t flk_loop_new(const flk_loop_options_t *options, flk_store_t *store, fl
     pthread_mutex_init(&loop->why_mutex, NULL);
     atomic_init(&loop->store_ok, false);
     snprintf(loop->why, sizeof loop->why, "store not reached yet");
-    atomic_init(&loop->turn_ms, flk_mono_ms());
+    flk_beat_turn(&loop->beat, flk_mono_ms());
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->batch = flk_batch_new(options->metrics);
     flk_err_t err = FLK_OK;
@@ -399,7 +403,7 @@ const flk_id_t *flk_loop_instance(const flk_loop_t *loop) {
 }
 
 uint64_t flk_loop_turn_ms(const flk_loop_t *loop) {
-    return atomic_load(&loop->turn_ms);
+    return atomic_load(&loop->beat.turned_ms);
 }
 
 bool flk_loop_linked(const flk_loop_t *loop) {

@@ -164,10 +164,7 @@ static void look_around(struct program *program) {
         reload_rules(program);
     }
     show_rules(program);
-    uint64_t now_ms = flk_mono_ms();
-    if (flk_worker_lives(program->worker, now_ms)) {
-        flk_notify_alive(now_ms);
-    }
+    flk_notify_alive(flk_mono_ms());
 }
 
 static void serve(struct program *program) {

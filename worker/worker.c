@@ -137,16 +137,6 @@ void flk_worker_destroy(flk_worker_t **out) {
     *out = NULL;
 }
 
-bool flk_worker_lives(const flk_worker_t *worker, uint64_t now_ms) {
-    for (unsigned i = 0; i < worker->threads; i++) {
-        uint64_t turn_ms = flk_loop_turn_ms(worker->loops[i]);
-        if (now_ms > turn_ms && now_ms - turn_ms > worker->loop_options.vouch_ms) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool flk_worker_ready(void *arg, char *why) {
     flk_worker_t *worker = arg;
     if (atomic_load(&worker->draining)) {

@@ -32,9 +32,6 @@ void flk_worker_drain(flk_worker_t *worker);
 /* After flk_worker_drain, or before flk_worker_start. NULL content is allowed. */
 void flk_worker_destroy(flk_worker_t **worker);
 
-/* True when each verify thread began a turn within vouch_ms: none hangs. */
-bool flk_worker_lives(const flk_worker_t *worker, uint64_t now_ms);
-
 /* flk_admin_ready_fn over a flk_worker_t. False while no broker is linked, a store does not answer, or it drains. */
 bool flk_worker_ready(void *worker, char *why);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/beat.h"
 #include "common/escape.h"
 
 enum { THREADS = 4, QUEUE = 16, WRITE_TIMEOUT_MS = 5000 };
@@ -34,25 +35,32 @@ static bool check_credentials(const flk_admin_t *admin, const flk_http_request_t
     return sodium_memcmp(hash, admin->credentials, sizeof hash) == 0;
 }
 
-static void send_text(flk_http_request_t *request, const char *text) {
-    flk_http_send(request, &(flk_http_answer_t){
-                               .status = 200, .content_type = "text/plain", .body = text, .body_bytes = strlen(text)});
+/* 503 with the loop's name while one hangs; else `text`. */
+static void send_life(flk_http_request_t *request, const char *text) {
+    char why[FLK_ERRMSG_BYTES], body[FLK_ERRMSG_BYTES + 1];
+    bool alive = flk_beats_alive(flk_mono_ms(), why);
+    snprintf(body, sizeof body, "%s%s", alive ? text : why, alive ? "" : "\n");
+    flk_http_send(request, &(flk_http_answer_t){.status = alive ? 200 : 503,
+                                                .content_type = "text/plain",
+                                                .body = body,
+                                                .body_bytes = strlen(body),
+                                                .retry_after_s = alive ? 0 : 1});
 }
 
 static void on_healthz(flk_http_request_t *request, void *arg) {
     (void)arg;
-    send_text(request, "ok\n");
+    send_life(request, "ok\n");
 }
 
 static void on_health(flk_http_request_t *request, void *arg) {
     (void)arg;
-    send_text(request, "OK");
+    send_life(request, "OK");
 }
 
 static void on_readyz(flk_http_request_t *request, void *arg) {
     const flk_admin_t *admin = arg;
     char why[FLK_ERRMSG_BYTES] = "";
-    bool ready = admin->options.ready(admin->options.ready_arg, why);
+    bool ready = flk_beats_alive(flk_mono_ms(), why) && admin->options.ready(admin->options.ready_arg, why);
     char reason[FLK_ERRMSG_BYTES * 6];
     size_t reason_bytes = ready ? 0 : flk_escape(why, FLK_ESCAPE_JSON, reason, sizeof reason, NULL);
     char body[sizeof reason + 40];

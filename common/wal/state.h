@@ -15,6 +15,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "common/beat.h"
 #include "common/wal/segment.h"
 #include "common/wal/wal.h"
 
@@ -74,6 +75,7 @@ struct flk_wal_rewrite;
 /* The writer's thread alone; before it starts and after it ended, open's and close's. */
 typedef struct flk_wal_writer {
     pthread_t thread;
+    flk_beat_t beat;
     flk_wal_segment_t *active; /* NULL: none is open */
     int active_fd;
     uint64_t active_mono_ms; /* when it was made */

@@ -233,7 +233,9 @@ flk_err_t flk_wal_writer_init(flk_wal_t *wal) {
 
 void *flk_wal_writer_run(void *arg) {
     flk_wal_t *wal = arg;
+    flk_beat_start(&wal->writer.beat, "log's writer", FLK_WAL_BEAT_MS_MAX);
     for (;;) {
+        flk_beat_turn(&wal->writer.beat, flk_mono_ms());
         turn_t turn = wait_for_work(wal);
         take_entries(wal);
         flk_wal_health_check(wal, turn.stopping);
@@ -250,6 +252,7 @@ void *flk_wal_writer_run(void *arg) {
         }
         bool written = wal->writer.pending_acks.len == 0 || wal->writer.failure != FLK_OK;
         if (turn.stopping && wal->writer.backlog == NULL && atomic_load(&wal->shared.incoming) == NULL && written) {
+            flk_beat_stop(&wal->writer.beat);
             return NULL;
         }
     }

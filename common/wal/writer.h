@@ -8,6 +8,7 @@
 enum {
     FLK_WAL_ACK_DELAY_MS = 50,
     FLK_WAL_UPKEEP_MS = 1000,
+    FLK_WAL_BEAT_MS_MAX = 30000, /* for one turn; a disk may take its time for a sync */
     FLK_WAL_SPACE_CHECK_MS = 100,
     FLK_WAL_RETRY_MS_MIN = 50,
     FLK_WAL_RETRY_MS_MAX = 1000,
