@@ -102,7 +102,9 @@ static void say_answer(const flk_parcel_t *parcel, const flk_reply_t *reply) {
                 separator = ", ";
             }
         }
-        printf("%s\n", reply->duplicate ? " (answered before)" : "");
+        printf("%s\n", reply->conflict    ? " (answered before, with other content)"
+                       : reply->duplicate ? " (answered before)"
+                                          : "");
     } else {
         printf("%u %s: %s\n", reply->status, reply->kind == FLK_REPLY_REFUSED ? "refused" : "no verdict", reply->text);
     }

@@ -173,6 +173,25 @@ def test_endpoint_without_its_path(cluster, tmp_path):
     assert agent.run("drain").returncode == ANSWERED
 
 
+# A PCS whose id was answered with other content: results, summary and flk submit say so, over both doors.
+@pytest.mark.parametrize("door", ["http", "zmq"])
+def test_conflict_is_shown(cluster, door, tmp_path):
+    agent = Agent(tmp_path, endpoint(cluster, door))
+    first = reference.Factory(7, f"conflict-{door}", escalate_every=0).make()
+    other = {key: value for key, value in first.items() if key != "sig"} | {"r": 0.5}
+    other["sig"] = reference.sign_hmac(other)
+    path = tmp_path / "pcs.ndjson"
+    for pcs, conflicts in ((first, 0), (other, 1)):
+        path.write_text(json.dumps(pcs) + "\n")
+        done = agent.run("submit", "--pcs", path, "--json", "--results", agent.results_path)
+        summary, result = json.loads(done.stdout), agent.results()[0]
+        assert done.returncode == ANSWERED and summary["conflicts"] == conflicts and result["conflict"] is bool(conflicts), (summary, result)
+        assert summary["accepted"] + summary["escalated"] + summary["duplicates"] == summary["answered"] == 1, summary
+    said = run("flk", "submit", path, env=agent.env)
+    assert said.returncode == ANSWERED and "with other content" in said.stdout, said
+    assert json.loads(run("flk", "submit", "--json", path, env=agent.env).stdout)["conflict"] is True
+
+
 # Throttled at either door, the agent waits as it is told and delivers all.
 @pytest.mark.parametrize("door", ["http", "zmq"])
 def test_throttled_agent_delivers_all(door, tmp_path):
