@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/send/causes.h"
 #include "agent/send/outbox.h"
 #include "agent/send/outbox_view.h"
+#include "common/terminal.h"
 
 enum { ID_SHOWN = 16 };
 
@@ -45,7 +47,11 @@ static void list_json(const pass_t *pass, bool is_pcs, const flk_outbox_item_t *
 }
 
 static void list_text(const pass_t *pass, bool is_pcs, const flk_outbox_item_t *item, const char *reason) {
-    printf("%-*.*s  %8.0f s  %s\n", ID_SHOWN, ID_SHOWN, is_pcs ? pass->pcs.id : "(no PCS)", item->age_s, reason);
+    char line[FLK_ERRMSG_BYTES + 64];
+    int len = snprintf(line, sizeof line, "%-*.*s  %8.0f s  %s", ID_SHOWN, ID_SHOWN, is_pcs ? pass->pcs.id : "(no PCS)",
+                       item->age_s, reason);
+    unsigned columns = flk_terminal_columns(STDOUT_FILENO); /* 0: no terminal, the whole line */
+    printf("%.*s\n", columns > 0 && columns < (unsigned)len ? (int)columns : len, line);
 }
 
 static void show_json(bool is_pcs, const flk_outbox_item_t *item, const char *reason) {

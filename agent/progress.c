@@ -4,10 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { PERIOD_MS = 100, BAR_CELLS_MIN = 8, BAR_CELLS_MAX = 24, COLUMNS_DEFAULT = 80, ETA_S_MAX = 99 * 3600 };
+#include "common/terminal.h"
+
+enum { PERIOD_MS = 100, BAR_CELLS_MIN = 8, BAR_CELLS_MAX = 24, ETA_S_MAX = 99 * 3600 };
 
 void flk_progress_init(flk_progress_t *progress, bool quiet) {
     *progress = (flk_progress_t){.shown = !quiet && isatty(STDERR_FILENO) == 1, .began_ms = flk_mono_ms()};
@@ -72,12 +73,6 @@ void flk_progress_print(const flk_progress_state_t *state, double elapsed_s, uns
     line[room < FLK_PROGRESS_BYTES ? room : FLK_PROGRESS_BYTES - 1] = '\0';
 }
 
-static unsigned terminal_columns(void) {
-    struct winsize size;
-    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    return known ? size.ws_col : COLUMNS_DEFAULT;
-}
-
 void flk_progress_draw(flk_progress_t *progress, const flk_progress_state_t *state) {
     uint64_t now_ms = flk_mono_ms();
     if (!progress->shown || now_ms - progress->drawn_ms < PERIOD_MS) {
@@ -85,7 +80,7 @@ void flk_progress_draw(flk_progress_t *progress, const flk_progress_state_t *sta
     }
     char line[FLK_PROGRESS_BYTES];
     progress->drawn_ms = now_ms;
-    flk_progress_print(state, (double)(now_ms - progress->began_ms) / 1000, terminal_columns(), line);
+    flk_progress_print(state, (double)(now_ms - progress->began_ms) / 1000, flk_terminal_columns(STDERR_FILENO), line);
     fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);
 }

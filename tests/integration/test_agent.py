@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
 """flk-agent end to end: real rows in, signed PCS out, each delivered once whatever happens on the way."""
+import contextlib
+import fcntl
 import json
+import os
 import signal
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -171,6 +176,36 @@ def test_endpoint_without_its_path(cluster, tmp_path):
     assert agent.status()["dead"] == 0 and agent.status()["pending"] > 0
     agent.env["ENDPOINT"] = endpoint(cluster, "http")
     assert agent.run("drain").returncode == ANSWERED
+
+
+# On a narrow terminal the progress line stays one line, and says why PCS wait; dead letters are cut, not wrapped.
+def test_progress_fits_the_terminal(tmp_path):
+    agent = Agent(tmp_path, f"http://127.0.0.1:{free_port()}/v1/pcs/submit", FLK_OUTBOX_MAX_AGE_S="3")
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))
+    child = subprocess.Popen([str(BIN_DIR / "flk-agent"), "submit", *WINDOWS, str(EVENTS)], env=environment(agent.env), stdin=theirs,
+                             stdout=theirs, stderr=theirs)
+    os.set_blocking(ours, False)
+    seen = bytearray()
+
+    def says_why():
+        with contextlib.suppress(BlockingIOError):
+            seen.extend(os.read(ours, 65536))
+        return b"waiting: F" in seen
+    try:
+        wait_for(says_why, 20, lambda: f"the reason on the line: {bytes(seen)}")
+    finally:
+        child.kill()
+        child.wait()
+    lines = [part.replace("\x1b[K", "") for part in seen.decode().split("\r")]
+    assert "\n" not in seen.decode() and all(len(line) < 60 for line in lines) and any("%" in line for line in lines), lines
+    agent.run("drain")
+    assert agent.status()["dead"] > 0
+    listed = subprocess.run(["script", "-qc", f"stty cols 50; {BIN_DIR / 'flk-agent'} dead list", "/dev/null"], capture_output=True, text=True,
+                            env=environment(agent.env), timeout=20 * SLOW, stdin=subprocess.DEVNULL).stdout.splitlines()
+    assert listed and all(len(line) <= 50 for line in listed), listed
+    os.close(ours)
+    os.close(theirs)
 
 
 # A PCS whose id was answered with other content: results, summary and flk submit say so, over both doors.
