@@ -5,9 +5,12 @@
 #include "broker/broker.h"
 #include "common/http/admin.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/notify.h"
 #include "common/program.h"
 #include "common/thread.h"
+
+enum { QUEUE_COUNT_MOST = 1000000, QUEUE_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */
 
 static const flk_start_t start_as = {
     .program = FLK_PROGRAM_BROKER,
@@ -36,6 +39,17 @@ static flk_err_t run(flk_broker_t *broker, char *errmsg) {
     return FLK_OK;
 }
 
+/* A queued delivery takes a quarter of a KiB beside its body. */
+static uint64_t count_max(const flk_settings_t *settings) {
+    uint64_t wanted = flk_settings_uint(settings, FLK_SET_QUEUE_COUNT_MAX);
+    return wanted != FLK_SETTING_AUTO ? wanted : flk_machine_share_bytes(4, (uint64_t)QUEUE_COUNT_MOST << 10) >> 10;
+}
+
+static uint64_t bytes_max(const flk_settings_t *settings) {
+    uint64_t wanted = flk_settings_uint(settings, FLK_SET_QUEUE_BYTES_MAX);
+    return wanted != FLK_SETTING_AUTO ? wanted : flk_machine_share_bytes(4, QUEUE_BYTES_MOST);
+}
+
 static flk_err_t start_broker(const flk_settings_t *settings, const flk_security_t *security, flk_metrics_t *metrics,
                               flk_broker_t **broker, char *errmsg) {
     flk_broker_options_t options = {
@@ -43,8 +57,8 @@ static flk_err_t start_broker(const flk_settings_t *settings, const flk_security
         .backend = flk_settings_str(settings, FLK_SET_BACKENDS),
         .security = security,
         .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
-        .count_max = flk_settings_uint(settings, FLK_SET_QUEUE_COUNT_MAX),
-        .bytes_max = flk_settings_uint(settings, FLK_SET_QUEUE_BYTES_MAX),
+        .count_max = count_max(settings),
+        .bytes_max = bytes_max(settings),
         .metrics = metrics,
     };
     if (strchr(options.frontend, ',') != NULL || strchr(options.backend, ',') != NULL) {

@@ -34,8 +34,8 @@
       "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \
     X(INFLIGHT_MAX, "FLK_INFLIGHT_MAX", UINT, G, "16384", "submissions", "1..1000000",                                 \
       "submissions admitted at once; over it 503")                                                                     \
-    X(INFLIGHT_BYTES_MAX, "FLK_INFLIGHT_BYTES_MAX", UINT, G, "536870912", "bytes", "1048576..1099511627776",           \
-      "bodies of submissions admitted at once; over it 503")                                                           \
+    X(INFLIGHT_BYTES_MAX, "FLK_INFLIGHT_BYTES_MAX", UINT, G, "auto", "bytes", "auto|1048576..1099511627776",           \
+      "bodies of submissions admitted at once; over it 503; auto is a quarter of its memory, 512 MiB at most")         \
     X(TOKEN_RATE, "TOKEN_RATE", UINT, G, "0", "submissions/s", "0..10000000",                                          \
       "token bucket over both doors; 0 is unlimited")                                                                  \
     X(UNSETTLED_AGE_S, "FLK_UNSETTLED_AGE_S", UINT, G, "86400", "s", "0..315360000",                                   \
@@ -52,13 +52,14 @@
       "cap on settled segments, oldest go first; auto is a quarter of the disk, 0 is none")                            \
     X(WAL_LOW_WATER_BYTES, "FLK_WAL_LOW_WATER_BYTES", UINT, G | A, "67108864", "bytes", "0..1099511627776",            \
       "below so much free space settled segments go, oldest first, then new work is refused")                          \
-    X(QUEUE_COUNT_MAX, "FLK_QUEUE_COUNT_MAX", UINT, B, "1000000", "deliveries", "1..100000000",                        \
-      "queue limit by count; over it BUSY")                                                                            \
-    X(QUEUE_BYTES_MAX, "FLK_QUEUE_BYTES_MAX", UINT, B, "536870912", "bytes", "65536..1099511627776",                   \
-      "queue limit by bytes; over it BUSY")                                                                            \
+    X(QUEUE_COUNT_MAX, "FLK_QUEUE_COUNT_MAX", UINT, B, "auto", "deliveries", "auto|1..100000000",                      \
+      "queue limit by count; over it BUSY; auto is one for each 4 KiB of its memory, 1000000 at most")                 \
+    X(QUEUE_BYTES_MAX, "FLK_QUEUE_BYTES_MAX", UINT, B, "auto", "bytes", "auto|65536..1099511627776",                   \
+      "queue limit by bytes; over it BUSY; auto is a quarter of its memory, 512 MiB at most")                          \
     X(HEARTBEAT_MS, "FLK_HEARTBEAT_MS", UINT, G | B | W | A, "1000", "ms", "50..60000",                                \
       "heartbeat period; a peer is lost after 3 misses")                                                               \
-    X(WORKER_THREADS, "FLK_WORKER_THREADS", UINT, W, "0", "threads", "0..1024", "verify threads; 0 is one a core")     \
+    X(WORKER_THREADS, "FLK_WORKER_THREADS", UINT, W, "0", "threads", "0..1024",                                        \
+      "verify threads; 0 is one a core that it may use")                                                               \
     X(WORKER_CREDIT, "FLK_WORKER_CREDIT", UINT, W, "128", "deliveries", "1..4096",                                     \
       "deliveries that one thread may hold at once, per broker")                                                       \
     X(STORE_TIMEOUT_MS, "FLK_STORE_TIMEOUT_MS", UINT, W, "1000", "ms", "10..60000",                                    \

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/program.h"
 #include "gateway/ingest.h"
+
+enum { INFLIGHT_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */
 
 static void on_sync(void *arg, double seconds, size_t records) {
     flk_gateway_t *gateway = arg;
@@ -68,6 +71,11 @@ static void report_recovery(const flk_gateway_t *gateway) {
             FLK_U("damaged_records", stats.damaged_records), FLK_U("quarantined", stats.quarantined));
 }
 
+static uint64_t inflight_bytes_max(const flk_settings_t *settings) {
+    uint64_t wanted = flk_settings_uint(settings, FLK_SET_INFLIGHT_BYTES_MAX);
+    return wanted != FLK_SETTING_AUTO ? wanted : flk_machine_share_bytes(4, INFLIGHT_BYTES_MOST);
+}
+
 flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settings, char *errmsg) {
     *gateway = (flk_gateway_t){
         .settings = settings,
@@ -75,7 +83,7 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
         .arrivals.wake_fd = -1,
         .request_timeout_ms = flk_settings_uint(settings, FLK_SET_REQUEST_TIMEOUT_MS),
         .inflight_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_MAX),
-        .inflight_bytes_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_BYTES_MAX),
+        .inflight_bytes_max = inflight_bytes_max(settings),
     };
     flk_throttle_init(&gateway->throttle, flk_settings_uint(settings, FLK_SET_TOKEN_RATE));
     flk_err_t err =

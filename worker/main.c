@@ -11,6 +11,7 @@
 #include "common/file_watch.h"
 #include "common/http/admin.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/notify.h"
 #include "common/program.h"
 #include "worker/policy_info.h"
@@ -40,11 +41,8 @@ struct program {
 
 static unsigned threads_wanted(const flk_settings_t *settings) {
     uint64_t threads = flk_settings_uint(settings, FLK_SET_WORKER_THREADS);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return threads != 0                ? (unsigned)threads
-           : cores > FLK_INSTANCES_MAX ? FLK_INSTANCES_MAX
-           : cores < 1                 ? 1
-                                       : (unsigned)cores;
+    unsigned cores = flk_machine_cores();
+    return threads != 0 ? (unsigned)threads : cores > FLK_INSTANCES_MAX ? FLK_INSTANCES_MAX : cores;
 }
 
 /* "host:pid", plain ASCII as frames want it. */

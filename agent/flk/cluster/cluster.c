@@ -15,6 +15,7 @@
 #include "agent/flk/cluster/port.h"
 #include "agent/flk/cluster/sibling.h"
 #include "common/io.h"
+#include "common/machine.h"
 #include "common/settings.h"
 
 enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082 };
@@ -213,9 +214,9 @@ static flk_err_t give_pages(flk_child_t *child, unsigned *next_port, char *errms
 /* Without a wish of the user's the workers share the cores instead of each taking all. */
 static void give_threads(flk_child_t *child, unsigned workers) {
     if (getenv("FLK_WORKER_THREADS") == NULL && getenv("FLK_WORKER_THREADS_FILE") == NULL) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        unsigned cores = flk_machine_cores();
         char threads[24];
-        snprintf(threads, sizeof threads, "%ld", cores > (long)workers ? cores / (long)workers : 1);
+        snprintf(threads, sizeof threads, "%u", cores > workers ? cores / workers : 1);
         flk_child_set(child, "FLK_WORKER_THREADS", threads);
     }
 }
