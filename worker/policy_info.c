@@ -42,7 +42,8 @@ void flk_policy_info_show(flk_policy_info_t *info, const flk_policy_t *policy) {
     char labels[LABELS_BYTES], digest[FLK_POLICY_DIGEST_HEX + 1];
     bool known = false;
     flk_policy_digest(policy, digest);
-    snprintf(labels, sizeof labels, "version=\"%s\",digest=\"%s\"", policy->version, digest); /* neither needs escapes */
+    snprintf(labels, sizeof labels, "version=\"%s\",digest=\"%s\"", policy->version,
+             digest); /* neither needs escapes */
     for (size_t i = 0; i < info->len; i++) {
         known = known || strcmp(info->series[i].labels, labels) == 0;
     }

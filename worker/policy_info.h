@@ -9,7 +9,7 @@
 
 /* Owned by the thread that loads rules. */
 typedef struct flk_policy_info flk_policy_info_t; /* Opaque. */
-enum { FLK_POLICY_SERIES_MAX = 32 }; /* policies in the life of a process that have a series each */
+enum { FLK_POLICY_SERIES_MAX = 32 };              /* policies in the life of a process that have a series each */
 
 /* Start-up allocation. Caller frees with flk_policy_info_destroy, after `metrics`. */
 flk_policy_info_t *flk_policy_info_new(flk_metrics_t *metrics);
