@@ -62,6 +62,9 @@ class Trial:
     def finish(self, run):
         """After the drain, before the cluster stops; what it adds to run.ledger is for extra()."""
 
+    def stopped(self, run):
+        """After the cluster stopped, before its logs and its store are read."""
+
     def extra(self, run, history, ledger):
         """Verdicts of this trial alone: {name: judge.verdict(faults)}."""
         return {}
@@ -118,6 +121,7 @@ class Run:
         self.trial.finish(self)
         self.ledger["counters"] = books.counters(self.cluster)
         self.ledger["reports"] = self._stop()
+        self.trial.stopped(self)
         self.ledger.update(ended=sorted(self.nemesis.ended), **books.harvest(self.cluster))
         self.ledger.setdefault("syscalls", self._audit_syscalls() if self.trial.traced else None)
         self.recorder.close()

@@ -41,7 +41,7 @@ class DiskFull(Trial):
             ok = run.recorder.results["ok"]
             wait_for(lambda: run.recorder.results["ok"] > ok + 20, 30, "submissions are answered again")
 
-    def finish(self, run):
+    def stopped(self, run):
         run.extra_figures["given_up"] = len(self.archive.give_back())
 
     def extra(self, run, history, ledger):

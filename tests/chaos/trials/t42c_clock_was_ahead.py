@@ -41,7 +41,7 @@ class ClockWasAhead(Trial):
         wait_for(lambda: not ahead & self.segments(), 30, lambda: f"segments of before stay: {sorted(ahead & self.segments())[:3]}")
         run.extra_figures["gone_s"], self.ahead = round(run.recorder.now() - began, 2), len(ahead)
 
-    def finish(self, run):
+    def stopped(self, run):
         self.archive.give_back()
 
     def extra(self, run, history, ledger):
