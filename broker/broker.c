@@ -145,6 +145,8 @@ static flk_err_t bind_one(flk_broker_t *broker, const char *endpoint, flk_role_t
     if (err == FLK_OK) {
         size_t len = FLK_BROKER_ENDPOINT_BYTES;
         FLK_ASSERT(zmq_getsockopt(*socket, ZMQ_LAST_ENDPOINT, bound, &len) == 0);
+    } else {
+        flk_errmsg_prefix(errmsg, role == FLK_ROLE_GATEWAY ? "FLK_FRONTENDS" : "FLK_BACKENDS");
     }
     return err;
 }

@@ -77,7 +77,11 @@ static flk_err_t start_admin(const flk_settings_t *settings, flk_metrics_t *metr
         .user = flk_settings_str(settings, FLK_SET_METRICS_USER),
         .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS),
     };
-    return flk_admin_start(flk_settings_str(settings, FLK_SET_ADMIN_LISTEN), &options, admin, errmsg);
+    flk_err_t err = flk_admin_start(flk_settings_str(settings, FLK_SET_ADMIN_LISTEN), &options, admin, errmsg);
+    if (err != FLK_OK) {
+        flk_errmsg_prefix(errmsg, "FLK_ADMIN_LISTEN");
+    }
+    return err;
 }
 
 static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {

@@ -310,6 +310,7 @@ static flk_err_t open_uplinks(flk_loop_t *loop, const flk_loop_options_t *option
         flk_err_t err = flk_uplink_init(&loop->uplinks[u], options->context, options->endpoints[u], options->security,
                                         &ready, options->heartbeat_ms, flk_mono_ms(), errmsg);
         if (err != FLK_OK) {
+            flk_errmsg_prefix(errmsg, "FLK_BACKENDS");
             return err;
         }
         loop->uplinks_len++;

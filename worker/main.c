@@ -132,8 +132,12 @@ static flk_err_t start_admin(struct program *program, char *errmsg) {
         .user = flk_settings_str(program->settings, FLK_SET_METRICS_USER),
         .pass = flk_settings_str(program->settings, FLK_SET_METRICS_PASS),
     };
-    return flk_admin_start(flk_settings_str(program->settings, FLK_SET_ADMIN_LISTEN), &options, &program->admin,
-                           errmsg);
+    flk_err_t err =
+        flk_admin_start(flk_settings_str(program->settings, FLK_SET_ADMIN_LISTEN), &options, &program->admin, errmsg);
+    if (err != FLK_OK) {
+        flk_errmsg_prefix(errmsg, "FLK_ADMIN_LISTEN");
+    }
+    return err;
 }
 
 /* Keys and policy as the environment's files have them now. A fault in them is logged and counted, and what held goes on

@@ -87,6 +87,7 @@ static flk_err_t open_uplinks(flk_pulse_t *pulse, const flk_loop_options_t *opti
         flk_err_t err = flk_uplink_init(&pulse->uplinks[u], options->context, options->endpoints[u], options->security,
                                         &ping, options->heartbeat_ms, flk_mono_ms(), errmsg);
         if (err != FLK_OK) {
+            flk_errmsg_prefix(errmsg, "FLK_BACKENDS");
             return err;
         }
         pulse->uplinks_len++;

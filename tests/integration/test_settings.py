@@ -152,7 +152,7 @@ def test_port_in_use(program, name, scheme, env):
         done = run(program, env={**env, name: scheme + address})
     assert done.returncode == MAY_PASS, done
     complaint = [line for line in done.stderr.splitlines() if address in line]
-    assert complaint and "in use" in complaint[-1], done.stderr
+    assert complaint and "in use" in complaint[-1] and name in complaint[-1], done.stderr
 
 
 # An address that is none is refused by name; the same start fails again.
@@ -161,7 +161,7 @@ def test_port_in_use(program, name, scheme, env):
     ("flk-worker", "FLK_BACKENDS", "tcp://"), ("flk-broker", "FLK_ADMIN_LISTEN", "127.0.0.1:99999")])
 def test_wrong_address(program, name, value, env):
     done = run(program, env={**env, name: value})
-    assert done.returncode == WRONG and value in done.stderr, done
+    assert done.returncode == WRONG and value in done.stderr and name in done.stderr, done
 
 
 # An address that this host does not have may come: a virtual address moves, an interface is set up late.
@@ -171,7 +171,7 @@ def test_wrong_address(program, name, value, env):
 def test_address_of_another_host(program, name, scheme, env):
     address = scheme + "192.0.2.1:4711"
     done = run(program, env={**env, name: address, "FLK_PLAINTEXT": "1"})
-    assert done.returncode == MAY_PASS and "192.0.2.1:4711" in done.stderr, done
+    assert done.returncode == MAY_PASS and "192.0.2.1:4711" in done.stderr and name in done.stderr, done
 
 
 # A data directory that cannot be made or written is named and ends the start.
