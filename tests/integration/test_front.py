@@ -210,8 +210,9 @@ def test_up_refuses(up, tmp_path):
         address = "127.0.0.1:%d" % taken.getsockname()[1]
         for done in (run("flk", "up", "--http", address, env=up.env), run("flk", "up", env={**up.env, "FLK_ZMQ_LISTEN": "tcp://" + address})):
             assert done.returncode == 1 and address in done.stderr and "in use" in done.stderr and len(done.stderr.splitlines()) == 1, done
-    done = run("flk", "up", "--http", "nowhere", env=up.env)
-    assert done.returncode == 2 and "stop what" not in done.stderr and "--http" in done.stderr, done
+    for wrong in "nowhere", "127.0.0.1:65536", "[::1", "tcp://127.0.0.1:1":
+        done = run("flk", "up", "--http", wrong, env=up.env)
+        assert done.returncode == 2 and "stop what" not in done.stderr and "--http" in done.stderr and wrong in done.stderr, done
     (tmp_path / "file").write_text("")
     for args, word in (["--workers", "0"], "0"), (["--workers", "65"], "65"), (["--nonsense"], "nonsense"), (["x"], "x"):
         done = run("flk", "up", *args, env=up.env)
@@ -254,6 +255,20 @@ def test_up_beside_another(up, tmp_path):
     for wrong in "0", "x", "+", "50001", "-1":
         done = run("flk", "up", "--ports", wrong, env=up.env)
         assert done.returncode == 2 and "--ports" in done.stderr and f"'{wrong}'" in done.stderr, done
+
+
+# Whatever address the gateway takes, up takes: a name, every address, and a port that is to be found, which it then tells.
+@pytest.mark.parametrize("http", ["localhost:{port}", ":{port}", "{port}", "[::1]:{port}", "127.0.0.1:0", ":0"])
+def test_up_addresses(tmp_path, http):
+    port = free_port()
+    up = Up(tmp_path, 1, "--json")
+    up.env["FLK_HTTP_LISTEN"] = http.format(port=port)
+    up.start()
+    wait_for(lambda: '"ready"' in up.log() or not up.alive(), 40, up.log_tail)
+    ready = next(json.loads(line) for line in up.log().splitlines() if '"ready"' in line)
+    assert http.endswith(":0") or ready["http"].endswith(f":{port}"), ready
+    assert urllib.request.urlopen(f"http://{ready['http']}/readyz", timeout=20).status == 200, ready
+    up.stop(40)
 
 
 # That signing is off is said where the doors are named; with a key it is not.

@@ -15,10 +15,11 @@
 #include "agent/flk/cluster/port.h"
 #include "agent/flk/cluster/sibling.h"
 #include "common/io.h"
+#include "common/listen.h"
 #include "common/machine.h"
 #include "common/settings.h"
 
-enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082 };
+enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082, FREE_PORT_FROM = 18080 };
 
 typedef struct all_settings {
     flk_settings_t *front, *gateway, *broker, *worker;
@@ -92,6 +93,20 @@ static bool is_set(const char *name) {
     char file_name[64];
     snprintf(file_name, sizeof file_name, "%s_FILE", name);
     return getenv(name) != NULL || getenv(file_name) != NULL;
+}
+
+/* The HTTP door's address as the gateway gets it: a port 0 is a free one from here on, so that it can be told. */
+static flk_err_t settle_http(char http[FLK_CLUSTER_ENDPOINT_BYTES], char *errmsg) {
+    char text[FLK_LISTEN_TEXT_BYTES], reason[FLK_ERRMSG_BYTES];
+    flk_listen_t listen;
+    if (flk_listen_parse(http, &listen, reason) != FLK_OK) {
+        flk_errmsg(errmsg, "HTTP door: '%.160s' %.160s; it is set by --http or FLK_HTTP_LISTEN", http, reason);
+        return FLK_E_CONFIG;
+    }
+    unsigned port = listen.port != 0 ? listen.port : flk_port_pick(FREE_PORT_FROM);
+    flk_listen_print(&listen, port, text);
+    snprintf(http, FLK_CLUSTER_ENDPOINT_BYTES, "%.250s", text);
+    return FLK_OK;
 }
 
 /* An address as its setting has it; when nobody set it, `offset` further on. */
@@ -274,7 +289,10 @@ static flk_err_t plan(flk_cluster_t *cluster, const flk_cluster_options_t *optio
     cluster->is_signed = strcmp(flk_settings_str(all->worker, FLK_SET_SIGN_ALG), "none") != 0;
     snprintf(cluster->user, sizeof cluster->user, "%s", flk_settings_str(all->front, FLK_SET_METRICS_USER));
     snprintf(cluster->pass, sizeof cluster->pass, "%s", flk_settings_str(all->front, FLK_SET_METRICS_PASS));
-    err = make_directory(cluster, dir, errmsg);
+    err = settle_http(http, errmsg);
+    if (err == FLK_OK) {
+        err = make_directory(cluster, dir, errmsg);
+    }
     if (err == FLK_OK) {
         err = check_doors(cluster, http, errmsg);
     }

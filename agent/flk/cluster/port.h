@@ -17,7 +17,8 @@ FLK_MUST_CHECK flk_err_t flk_port_reach(const char *address, unsigned timeout_ms
 /* The first free loopback port from `from` on; 0 when there is none among the next 1000. */
 unsigned flk_port_pick(unsigned from);
 
-/* "0.0.0.0:80" and "*:80" -> "127.0.0.1:80", "[::]:80" -> "[::1]:80"; others as they are. */
+/* Where a client on this host connects to: "0.0.0.0:80", "*:80", ":80" and "80" -> "127.0.0.1:80", "[::]:80" ->
+ * "[::1]:80"; others as they are. */
 void flk_port_connectable(const char *address, char *out, size_t out_bytes);
 
 #endif

@@ -129,9 +129,9 @@ END_TEST
 
 /* What listens on every address is reached over loopback. */
 START_TEST(test_front_port_connectable) {
-    static const char *const pairs[][2] = {{"0.0.0.0:80", "127.0.0.1:80"},
-                                           {"*:80", "127.0.0.1:80"},
-                                           {"[::]:80", "[::1]:80"},
+    static const char *const pairs[][2] = {{"0.0.0.0:80", "127.0.0.1:80"},   {"*:80", "127.0.0.1:80"},
+                                           {":80", "127.0.0.1:80"},          {"80", "127.0.0.1:80"},
+                                           {"localhost:80", "localhost:80"}, {"[::]:80", "[::1]:80"},
                                            {"10.0.0.1:80", "10.0.0.1:80"}};
     for (size_t i = 0; i < FLK_COUNT_OF(pairs); i++) {
         char out[64];
