@@ -10,6 +10,7 @@
 #include "agent/flk/json_out.h"
 #include "agent/flk/specimen.h"
 #include "agent/flk/style.h"
+#include "agent/progress.h"
 #include "agent/send/report.h"
 #include "common/address.h"
 #include "common/log.h"
@@ -25,6 +26,7 @@ typedef struct bench {
     flk_report_t report;
     uint64_t seed, sent, put_off; /* put_off: answered 503 */
     uint64_t by_other[6];         /* without a verdict, by status / 100; 0 = no answer */
+    flk_progress_t progress;
     double took_s;
 } bench_t;
 
@@ -127,6 +129,17 @@ static flk_err_t send_one(bench_t *bench, char *errmsg) {
     return err;
 }
 
+static void draw_progress(bench_t *bench, uint64_t start_ns) {
+    double by_time = (double)(flk_mono_ns() - start_ns) * 1e-9 / (double)bench->seconds;
+    double by_count = (double)bench->sent / (double)bench->count;
+    double share = by_time > by_count ? by_time : by_count;
+    flk_progress_draw(&bench->progress, &(flk_progress_state_t){.share = share < 1 ? share : 1,
+                                                                .answered = flk_report_answered(&bench->report),
+                                                                .waiting = flk_delivery_loop_held(bench->door->loop),
+                                                                .dead = bench->report.dead,
+                                                                .why = flk_delivery_loop_why(bench->door->loop)});
+}
+
 static flk_err_t load_door(bench_t *bench, char *errmsg) {
     uint64_t start_ns = flk_mono_ns();
     uint64_t end_ns = start_ns + bench->seconds * UINT64_C(1000000000);
@@ -139,7 +152,9 @@ static flk_err_t load_door(bench_t *bench, char *errmsg) {
             err = send_one(bench, errmsg);
         }
         flk_delivery_loop_turn(bench->door->loop, TURN_MS, NULL, 0);
+        draw_progress(bench, start_ns);
     }
+    flk_progress_fini(&bench->progress);
     bench->took_s = (double)(flk_mono_ns() - start_ns) * 1e-9;
     return err;
 }
@@ -182,6 +197,7 @@ static int run_bench(bench_t *bench, char *errmsg) {
         return FLK_EXIT_USAGE;
     }
     bench->seed = flk_random_u64();
+    flk_progress_init(&bench->progress, bench->json);
     if (load_door(bench, errmsg) != FLK_OK) {
         return FLK_EXIT_FAILED;
     }

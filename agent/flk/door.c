@@ -2,6 +2,7 @@
 #include "agent/flk/door.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { TIMEOUT_MS = 15000 };
 
@@ -41,6 +42,14 @@ flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, c
         flk_delivery_loop_take(door->loop, parcel);
     }
     return err;
+}
+
+const char *flk_door_hint(const flk_door_t *door) {
+    bool zmq = strncmp(door->transport.endpoint, "tcp://", 6) == 0;
+    return !zmq ? ""
+           : !flk_security_has_key(door->security)
+               ? "; if it has CURVE keys, FLK_CURVE_KEY_FILE and FLK_CURVE_DIR must name ours"
+               : "; it may not have our public key, or we not its: flk doctor agent tells";
 }
 
 void flk_door_close(flk_door_t **door) {

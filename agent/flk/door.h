@@ -32,4 +32,8 @@ void flk_door_close(flk_door_t **door);
 /* Hands the PCS of `json`, borrowed until return, to the delivery loop. Errors: those of flk_parcel_new. */
 FLK_MUST_CHECK flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, char *errmsg);
 
+/* What to look at when a door is silent: ", if it has keys ..." for a ZeroMQ door without a key of ours; "" otherwise.
+ */
+const char *flk_door_hint(const flk_door_t *door);
+
 #endif

@@ -10,12 +10,13 @@
 
 #include "agent/flk/command.h"
 #include "agent/flk/door.h"
+#include "agent/progress.h"
 #include "agent/send/report.h"
 #include "agent/source.h"
 #include "common/log.h"
 #include "common/options.h"
 
-enum { TURN_MS = 100, TRIES = 4, PARALLEL = 16, EXIT_UNANSWERED = 3 };
+enum { TURN_MS = 100, TRIES = 4, PARALLEL = 16, EXIT_UNANSWERED = 3, SILENCE_MS = 3000 };
 
 typedef struct submit {
     const char *file, *ca_file;
@@ -23,6 +24,11 @@ typedef struct submit {
     flk_door_t *door;
     flk_source_t *source;
     flk_report_t report;
+    flk_progress_t progress;
+    uint64_t taken;          /* PCS read so far */
+    uint64_t quiet_since_ms; /* the last answer, or the start */
+    uint64_t unanswered;
+    bool told_silence;
     bool input_ended, input_awaited;
     int status;
 } submit_t;
@@ -102,7 +108,7 @@ static void say_answer(const flk_parcel_t *parcel, const flk_reply_t *reply) {
                 separator = ", ";
             }
         }
-        printf("%s\n", reply->conflict    ? " (answered before, with other content)"
+        printf("%s\n", reply->conflict    ? " (answered before, with other content: conflict)"
                        : reply->duplicate ? " (answered before)"
                                           : "");
     } else {
@@ -112,10 +118,13 @@ static void say_answer(const flk_parcel_t *parcel, const flk_reply_t *reply) {
 
 static void on_done(void *arg, flk_parcel_t *parcel, const flk_reply_t *reply) {
     submit_t *submit = arg;
+    flk_progress_fini(&submit->progress);
+    submit->told_silence = true;                    /* of the first answer only: from now on it is seen */
     flk_report_add(&submit->report, parcel, reply); /* prints the JSON line, when that was asked for */
     if (!submit->json) {
         say_answer(parcel, reply);
     }
+    submit->unanswered += reply->kind != FLK_REPLY_VERDICT;
     if (reply->kind != FLK_REPLY_VERDICT && submit->status == FLK_EXIT_OK) {
         submit->status = EXIT_UNANSWERED;
     }
@@ -146,6 +155,7 @@ static flk_err_t take_line(submit_t *submit, flk_source_pcs_t *line, char *errms
     if (err == FLK_OK) {
         err = flk_door_send(submit->door, line->json, line->json_bytes, errmsg);
     }
+    submit->taken += err == FLK_OK;
     free(line->json);
     return err;
 }
@@ -163,13 +173,39 @@ static void fill(submit_t *submit) {
         submit->input_awaited = err == FLK_E_AGAIN;
         submit->input_ended = err != FLK_OK && err != FLK_E_AGAIN;
         if (submit->input_ended && err != FLK_E_NOT_FOUND) {
+            flk_progress_fini(&submit->progress);
             fprintf(stderr, "flk submit: %s\n", errmsg);
             submit->status = FLK_EXIT_FAILED;
         }
     }
 }
 
-static void loop(submit_t *submit) {
+static void draw_progress(submit_t *submit) {
+    uint64_t held = flk_delivery_loop_held(submit->door->loop);
+    flk_source_stats_t stats;
+    flk_source_stats(submit->source, &stats);
+    double share = submit->taken > 0 ? (double)(submit->taken - held) / (double)submit->taken : 0;
+    if (!submit->input_ended) {
+        share = stats.bytes_total > 0 ? share * (double)stats.bytes_read / (double)stats.bytes_total : -1;
+    }
+    flk_progress_draw(&submit->progress, &(flk_progress_state_t){.share = share,
+                                                                 .answered = flk_report_answered(&submit->report),
+                                                                 .waiting = held,
+                                                                 .dead = submit->report.dead,
+                                                                 .why = flk_delivery_loop_why(submit->door->loop)});
+}
+
+/* Once, when nothing has come back for a while: from where it is awaited, and what may be missing. */
+static void tell_silence(submit_t *submit) {
+    if (!submit->told_silence && flk_mono_ms() - submit->quiet_since_ms >= SILENCE_MS &&
+        flk_delivery_loop_held(submit->door->loop) > 0) {
+        submit->told_silence = true;
+        flk_progress_fini(&submit->progress);
+        fprintf(stderr, "flk submit: no answer yet from the door that ENDPOINT names%s\n", flk_door_hint(submit->door));
+    }
+}
+
+static void loop_until_answered(submit_t *submit) {
     while (!flk_program_stop_asked()) {
         fill(submit);
         if (submit->input_ended && flk_delivery_loop_held(submit->door->loop) == 0) {
@@ -178,8 +214,21 @@ static void loop(submit_t *submit) {
         int fd = submit->input_awaited ? flk_source_fd(submit->source) : -1;
         bool more = !submit->input_ended && !submit->input_awaited && flk_delivery_loop_wants(submit->door->loop);
         flk_delivery_loop_turn(submit->door->loop, more ? 0 : TURN_MS, &fd, fd >= 0 ? 1 : 0);
+        draw_progress(submit);
+        tell_silence(submit);
     }
     submit->status = FLK_EXIT_FAILED;
+}
+
+static void tell_summary(const submit_t *submit) {
+    const flk_report_t *report = &submit->report;
+    fprintf(
+        stderr,
+        "flk submit: %llu answered: %llu accepted, %llu escalated, %llu answered before (%llu conflict); %llu without "
+        "a verdict\n",
+        (unsigned long long)flk_report_answered(report), (unsigned long long)report->accepted,
+        (unsigned long long)report->escalated, (unsigned long long)report->duplicates,
+        (unsigned long long)report->conflicts, (unsigned long long)submit->unanswered);
 }
 
 static int submit_all(submit_t *submit, char *errmsg) {
@@ -194,13 +243,19 @@ static int submit_all(submit_t *submit, char *errmsg) {
     flk_err_t err = flk_report_init(&submit->report, submit->json ? "-" : NULL, errmsg);
     FLK_ASSERT(err == FLK_OK); /* no file is opened */
     submit->source = flk_source_new(&input, submit->door->signer);
-    loop(submit);
+    flk_progress_init(&submit->progress, submit->json);
+    submit->quiet_since_ms = flk_mono_ms();
+    loop_until_answered(submit);
+    flk_progress_fini(&submit->progress);
     flk_source_stats_t stats;
     flk_source_stats(submit->source, &stats);
     if (stats.bad_rows > 0) {
         submit->status = FLK_EXIT_FAILED;
     }
     flk_source_destroy(&submit->source);
+    if (!submit->json && flk_report_answered(&submit->report) + submit->unanswered > 1) {
+        tell_summary(submit);
+    }
     if (flk_report_fini(&submit->report, errmsg) != FLK_OK) {
         submit->status = FLK_EXIT_FAILED;
         return submit->status;

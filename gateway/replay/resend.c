@@ -5,6 +5,7 @@
  * gives up. */
 #include "gateway/replay/resend.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,14 @@
 #include "proto/body.h"
 #include "proto/uplink.h"
 
-enum { WINDOW = 256, PATIENCE_MS = 30000, HEARTBEAT_MS = 1000, RETRY_MS_MIN = 100, TURN_FRAMES_MAX = 256 };
+enum {
+    WINDOW = 256,
+    PATIENCE_MS = 30000,
+    SILENCE_MS = 3000,
+    HEARTBEAT_MS = 1000,
+    RETRY_MS_MIN = 100,
+    TURN_FRAMES_MAX = 256
+};
 
 typedef struct place {
     uint64_t lsn; /* 0: free */
@@ -24,7 +32,7 @@ typedef struct place {
 struct flk_resend {
     void *context;
     flk_uplink_t uplink;
-    bool has_uplink;
+    bool has_uplink, told_silence;
     uint64_t session; /* random: in place of a log's id in the ids of the submissions */
     place_t places[WINDOW];
     size_t used, sent;
@@ -192,11 +200,25 @@ static void send_waiting(flk_resend_t *resend, uint64_t now_ms) {
     }
 }
 
-static flk_err_t check_patience(const flk_resend_t *resend, uint64_t now_ms, char *errmsg) {
+/* Once, while the link does not come up: a door with keys says nothing to a peer without. */
+static void tell_silence(flk_resend_t *resend, uint64_t now_ms) {
+    if (resend->told_silence || resend->uplink.state == FLK_UPLINK_UP || resend->used == 0 ||
+        now_ms - resend->progress_ms < SILENCE_MS) {
+        return;
+    }
+    resend->told_silence = true;
+    bool keyless = resend->uplink.security == NULL || !flk_security_has_key(resend->uplink.security);
+    fprintf(stderr, "flk-replay: no connection to %s yet; %s\n", resend->uplink.endpoint,
+            keyless ? "if it has CURVE keys, FLK_CURVE_KEY_FILE and FLK_CURVE_DIR must name ours"
+                    : "it may not have our public key, or we not its");
+}
+
+static flk_err_t check_patience(flk_resend_t *resend, uint64_t now_ms, char *errmsg) {
     if (flk_program_stop_asked()) {
         flk_errmsg(errmsg, "stopped by a signal");
         return FLK_E_CLOSED;
     }
+    tell_silence(resend, now_ms);
     if (resend->used > 0 && now_ms - resend->progress_ms > PATIENCE_MS) {
         flk_errmsg(errmsg, "no verdict from %s for %d s; see whether the gateway, a broker and a worker run",
                    resend->uplink.endpoint, PATIENCE_MS / 1000);

@@ -60,3 +60,21 @@ def test_wal_list(cluster, columns):
 def test_wal_list_of_nothing(tmp_path):
     done = run("flk", "wal", "list", "--dir", tmp_path / "nope")
     assert done.returncode == 1 and not done.stdout and "nope" in done.stderr, done
+
+
+# bench and submit draw one line over and over, never wider than the terminal, with the time that is left; a pipe gets none of it.
+@pytest.mark.parametrize("columns", [80, 60])
+def test_progress(cluster, columns, tmp_path):
+    env = {"ENDPOINT": "http://%s:%d/v1/pcs/submit" % cluster.gateway.http, "PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY": pcs.HMAC_KEY}
+    args = ["bench", "--seconds", 3, "--parallel", 4]
+    seen = show(columns, "flk", *args, env=env)
+    drawn = [line for line in seen.redrawn() if "answered" in line]
+    assert seen.status == 0 and len(drawn) > 3 and max(map(len, drawn)) < columns and any("ETA" in line for line in drawn), seen.lines
+    piped = run("flk", *args[:2], 1, env=env)
+    assert "\r" not in piped.stdout + piped.stderr and "ETA" not in piped.stderr, piped
+    factory = pcs.Factory(columns, "progress")
+    (tmp_path / "pcs").write_bytes(b"".join(pcs.encode(factory.make()) + b"\n" for _ in range(400)))
+    seen = show(columns, "flk", "submit", tmp_path / "pcs", env=env)
+    drawn = [line for line in seen.redrawn() if "waiting" in line]
+    assert seen.status == 0 and all(len(line) < columns for line in drawn), drawn
+    assert len([line for line in seen.lines if re.match(r"[0-9a-f]{64}  20", line)]) == 400

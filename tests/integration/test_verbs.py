@@ -323,3 +323,38 @@ def test_notify_nobody(tmp_path):
         wait_for(lambda: "notify_failed" in broker.log(), 20, broker.log_tail)
         broker.stop()
         broker.check()
+
+
+# A PCS that is sent again with other content is told from one that is sent again: by the answer's line, the JSON member and the summary.
+def test_submit_conflict(cluster):
+    env = settings_of(cluster)
+    factory = pcs.Factory(7, "conflict", escalate_every=0)
+    first = factory.make()
+    other = {**first, "coh_star": round(first["coh_star"] / 2, 9)}
+    other["sig"] = pcs.sign_hmac(other)
+    text = lambda *those: "".join(json.dumps(one) + "\n" for one in those)  # noqa: E731
+    assert run("flk", "submit", "-", env=env, stdin=text(first)).returncode == 0
+    again = run("flk", "submit", "-", env=env, stdin=text(other, first))
+    assert again.stdout.count("conflict") == 1 and again.stdout.count("answered before") == 2, again
+    assert "2 answered before (1 conflict)" in again.stderr, again
+    answers = documents(run("flk", "submit", "--json", "-", env=env, stdin=text(other)).stdout)
+    assert answers[0]["conflict"] is True and answers[0]["duplicate"] is True, answers
+
+
+# At a door with keys, without one: after a few seconds the user is told which settings are missing, not at the end of all patience.
+@pytest.mark.parametrize("args", [["submit", "-"], ["wal", "replay", "--dir", "{inbox}"]], ids=["submit", "replay"])
+def test_silent_door(guarded, quakes, args, tmp_path):
+    script = tmp_path / "flk.sh"
+    (tmp_path / "pcs").write_text(sample(quakes, 1))
+    inbox = guarded.gateway.env["FLK_DATA_DIR"] / "inbox"
+    factory = pcs.Factory(8, "silent")
+    with guarded.http() as http:
+        assert http.submit(factory.make()).status in (200, 202)
+    words = " ".join(str(inbox) if word == "{inbox}" else word for word in args)
+    env = {"ENDPOINT": guarded.gateway.zmq, "FLK_ZMQ_LISTEN": guarded.gateway.zmq}
+    script.write_text(f'#!/bin/sh\nexec "{Process("x", "flk", {}, tmp_path).program}" {words} <"{tmp_path}/pcs"\n')
+    script.chmod(0o700)
+    asking = Process("asking", script, env, tmp_path).start()
+    wait_for(lambda: "FLK_CURVE_KEY_FILE" in asking.log() and "FLK_CURVE_DIR" in asking.log(), 12, asking.log_tail)
+    assert asking.alive(), asking.log_tail()
+    asking.kill()
