@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Keep-alive connections, at most one request outstanding on each, all in one epoll loop. */
+/* Keep-alive connections, at most one request outstanding on each, all in one epoll loop. Each is made for its first
+ * request, and anew for the next one after the server ended it unused: a door gives a connection seconds to ask. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -13,7 +14,8 @@
 #include "tests/load/load.h"
 
 typedef struct connection {
-    int fd;
+    int fd; /* -1: not connected */
+    bool asked;
     uint64_t due_ns;
     char in[8192];
     size_t in_bytes;
@@ -39,6 +41,21 @@ static int dial(const char *host_port) {
     return fd;
 }
 
+static bool connect_one(connection_t *connection, int epoll, const char *host_port) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    connection->fd = dial(host_port);
+    if (connection->fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) {
+        fprintf(stderr, "flk-load: cannot connect to %s: %s\n", host_port, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void disconnect(connection_t *connection) {
+    close(connection->fd);
+    connection->fd = -1;
+}
+
 static bool request(connection_t *connection, uint64_t due_ns, const load_body_t *body) {
     char out[4096];
     int len = snprintf(out, sizeof out,
@@ -48,6 +65,7 @@ static bool request(connection_t *connection, uint64_t due_ns, const load_body_t
     FLK_ASSERT(len > 0 && len < (int)sizeof out);
     connection->due_ns = due_ns;
     connection->in_bytes = 0;
+    connection->asked = true;
     return send(connection->fd, out, (size_t)len, MSG_NOSIGNAL) == len;
 }
 
@@ -75,11 +93,21 @@ typedef struct idle {
     unsigned len;
 } idle_t;
 
-/* False when a connection has ended. */
-static bool send_due(idle_t *idle, const load_options_t *options, const load_body_t *bodies, size_t *next) {
+/* False when a connection cannot be made, or has ended. */
+static bool send_due(int epoll, idle_t *idle, const load_options_t *options, const load_body_t *bodies, size_t *next) {
     uint64_t due_ns;
     while (idle->len > 0 && window_due(&due_ns)) {
-        if (!request(idle->connections[--idle->len], due_ns, &bodies[(*next)++ % options->distinct])) {
+        connection_t *connection = idle->connections[--idle->len];
+        const load_body_t *body = &bodies[(*next)++ % options->distinct];
+        bool kept = connection->fd >= 0;
+        if (!kept && !connect_one(connection, epoll, options->http)) {
+            return false;
+        }
+        if (request(connection, due_ns, body)) {
+            continue;
+        }
+        disconnect(connection);
+        if (!kept || !connect_one(connection, epoll, options->http) || !request(connection, due_ns, body)) {
             return false;
         }
     }
@@ -94,10 +122,13 @@ static bool take_answers(int epoll, idle_t *idle) {
     for (int i = 0; i < ready; i++) {
         connection_t *connection = events[i].data.ptr;
         int status = response(connection);
-        if (status < 0) {
+        if (status < 0 && connection->asked) {
             return false;
         }
-        if (status > 0) {
+        if (status < 0) {
+            disconnect(connection);
+        } else if (status > 0) {
+            connection->asked = false;
             window_count(connection->due_ns, (unsigned)status);
             idle->connections[idle->len++] = connection;
         }
@@ -112,24 +143,21 @@ int http_run(const load_options_t *options, const load_body_t *bodies) {
     size_t next = 0;
     bool alive = true;
     for (unsigned i = 0; i < options->outstanding; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
-        connections[i].fd = dial(options->http);
-        if (connections[i].fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event) != 0) {
-            fprintf(stderr, "flk-load: cannot connect to %s: %s\n", options->http, strerror(errno));
-            return 1;
-        }
+        connections[i].fd = -1;
         idle.connections[idle.len++] = &connections[i];
     }
     window_open(options);
     while (alive && window_running()) {
-        alive = send_due(&idle, options, bodies, &next) && take_answers(epoll, &idle);
+        alive = send_due(epoll, &idle, options, bodies, &next) && take_answers(epoll, &idle);
     }
     if (!alive) {
         fprintf(stderr, "flk-load: %s ended a connection\n", options->http);
     }
     int status = window_print();
     for (unsigned i = 0; i < options->outstanding; i++) {
-        close(connections[i].fd);
+        if (connections[i].fd >= 0) {
+            close(connections[i].fd);
+        }
     }
     close(epoll);
     free(idle.connections);

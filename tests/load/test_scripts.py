@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 from harness import pcs as reference  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
+from harness.process import BIN_DIR  # noqa: E402
 
 VECTORS = json.loads((ROOT / "tests" / "data" / "vectors" / "canonical.json").read_text())
 MADE = 300
@@ -125,3 +126,13 @@ def test_locust():
     done = load("locust", lambda address: ["-f", str(HERE / "locustfile.py"), "--headless", "--host", address, "--run-time", "6s", "--only-summary"],
                 lambda address: {"BASE": "5", "BURST": "20", "PERIOD": "4"})
     assert done.returncode in (0, 1), done.stderr
+
+
+# An open loop that needs few of its connections is not ended by a door that closes those nobody used.
+def test_load_open_loop_of_few():
+    with Cluster() as cluster:
+        done = subprocess.run([str(BIN_DIR / "flk-load"), "--http", "%s:%d" % cluster.gateway.http, "--key", reference.HMAC_KEY,
+                               "--outstanding", "16", "--rate", "4", "--warm", "0.1", "--seconds", "8", "--distinct", "50"],
+                              capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done
+    assert int(done.stdout.split()[3]) >= 28 and done.stdout.split()[4] == "0", done
