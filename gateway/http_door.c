@@ -151,7 +151,7 @@ static bool is_identity(const flk_http_head_t *head) {
 /* ---- one submission ---- */
 
 static void observe(const flk_submission_t *submission, uint16_t status) {
-    flk_gateway_metrics_answered(&submission->gateway->metrics, FLK_DOOR_HTTP, status, submission->began_ns);
+    flk_latency_answered(&submission->gateway->metrics.latency, FLK_DOOR_HTTP, status, submission->began_ns);
 }
 
 /* The relay's thread. */

@@ -60,40 +60,6 @@ INBOX_READ(damaged, stats.damaged_records)
 INBOX_READ(quarantined, stats.quarantined)
 #undef INBOX_READ
 
-static const uint16_t codes[FLK_CODES] = {
-#define CODE_STATUS(status, text) status,
-    FLK_GATEWAY_CODES(CODE_STATUS)
-#undef CODE_STATUS
-};
-
-static void register_request_seconds(flk_gateway_metrics_t *m, flk_metrics_t *r) {
-    static const char *const labels[FLK_DOORS_WITH_CLIENTS][FLK_CODES] = {
-#define HTTP_LABELS(status, text) "door=\"http\",code=\"" text "\"",
-#define ZMQ_LABELS(status, text)  "door=\"zmq\",code=\"" text "\"",
-        [FLK_DOOR_HTTP] = {FLK_GATEWAY_CODES(HTTP_LABELS)},
-        [FLK_DOOR_ZMQ] = {FLK_GATEWAY_CODES(ZMQ_LABELS)},
-#undef HTTP_LABELS
-#undef ZMQ_LABELS
-    };
-    for (size_t door = 0; door < FLK_DOORS_WITH_CLIENTS; door++) {
-        for (size_t code = 0; code < FLK_CODES; code++) {
-            m->request_seconds[door][code] =
-                flk_metrics_histogram(r, "flk_request_seconds", labels[door][code], "From the request to its answer.",
-                                      flk_latency_bounds, flk_latency_bounds_len);
-        }
-    }
-}
-
-void flk_gateway_metrics_answered(const flk_gateway_metrics_t *metrics, flk_door_t door, uint16_t status,
-                                  uint64_t began_ns) {
-    size_t code = 0;
-    while (code < FLK_CODES - 1 && codes[code] != status) {
-        code++;
-    }
-    double seconds = (double)(flk_mono_ns() - began_ns) * 1e-9;
-    flk_histogram_observe(metrics->request_seconds[door][code], seconds);
-}
-
 void flk_gateway_metrics_register(flk_gateway_t *gateway) {
     flk_metrics_t *r = gateway->registry;
     flk_gateway_metrics_t *m = &gateway->metrics;
@@ -106,7 +72,7 @@ void flk_gateway_metrics_register(flk_gateway_t *gateway) {
 #define REGISTER_READ(field, name, help) flk_metrics_counter_fn(r, name, NULL, help, read_##field, gateway);
     FLK_GATEWAY_READ_COUNTERS(REGISTER_READ)
 #undef REGISTER_READ
-    register_request_seconds(m, r);
+    flk_latency_register(&m->latency, r);
     m->wal_sync_seconds = flk_metrics_histogram(r, "flk_wal_sync_seconds", NULL, "fdatasync of the inbox log.",
                                                 flk_latency_bounds, flk_latency_bounds_len);
     m->wal_group_size = flk_metrics_histogram(r, "flk_wal_group_records", NULL, "Records covered by one sync.",

@@ -4,7 +4,7 @@
 #define FLK_GATEWAY_METRICS_H
 
 #include "common/metrics.h"
-#include "gateway/submission.h"
+#include "gateway/latency.h"
 
 /* Each submission that a door observes is counted in `ingest`, and ends in exactly one of
  *   throttled, refused            it never had a record, or lost it with the log
@@ -64,26 +64,17 @@
     X(given_up, "flk_wal_given_up_bytes_total", "Settled segments removed before their time, for want of space.")      \
     X(sync_failures, "flk_wal_failures_total", "Failed writes and syncs.")
 
-/* The label `code` of flk_request_seconds: the statuses of answers to submissions, and one for any other. */
-#define FLK_GATEWAY_CODES(X)                                                                                           \
-    X(200, "200") X(202, "202") X(400, "400") X(401, "401") X(413, "413") X(429, "429") X(503, "503") X(0, "other")
-enum { FLK_DOORS_WITH_CLIENTS = 2, FLK_CODES = 8 };
-
 typedef struct flk_gateway_metrics {
 #define FLK_METRICS_COUNTER(field, name, labels, help) flk_counter_t *field;
     FLK_GATEWAY_COUNTERS(FLK_METRICS_COUNTER)
 #undef FLK_METRICS_COUNTER
     flk_gauge_t *unreadable; /* records that the last pass of the re-drive could not read */
-    flk_histogram_t *request_seconds[FLK_DOORS_WITH_CLIENTS][FLK_CODES]; /* by _answered alone */
+    flk_latency_t latency;
     flk_histogram_t *wal_sync_seconds, *wal_group_size;
 } flk_gateway_metrics_t;
 
 struct flk_gateway;
 /* Registers all of them; the registry keeps `gateway` until it goes. */
 void flk_gateway_metrics_register(struct flk_gateway *gateway);
-
-/* A submission that came through `door`, `began_ns` ago by the monotonic clock, is answered. Any thread. */
-void flk_gateway_metrics_answered(const flk_gateway_metrics_t *metrics, flk_door_t door, uint16_t status,
-                                  uint64_t began_ns);
 
 #endif

@@ -80,7 +80,7 @@ static void answer_agent(flk_relay_t *relay, const flk_route_t *route, const flk
 /* flk_tell_fn: sends the answer to the agent and gives its credit back. */
 static void tell(flk_submission_t *submission, flk_answer_t *answer) {
     flk_relay_t *relay = submission->client;
-    flk_gateway_metrics_answered(&relay->gateway->metrics, FLK_DOOR_ZMQ, answer->status, submission->began_ns);
+    flk_latency_answered(&relay->gateway->metrics.latency, FLK_DOOR_ZMQ, answer->status, submission->began_ns);
     if (!flk_agents_give(relay->door->agents, &submission->route)) {
         flk_counter_add(relay->gateway->metrics.unroutable, 1);
         return;

@@ -245,8 +245,8 @@ START_TEST(test_broker_passes_unavailable_on) {
 }
 END_TEST
 
-/* A submission that is sent again while it waits, or while a worker has it, is not worked on twice; the answer goes to where it
- * was sent from last. */
+/* A submission that is sent again while it waits, or while a worker has it, is not worked on twice; the answer goes
+ * to where it was sent from last. */
 START_TEST(test_broker_does_not_queue_a_submission_twice) {
     peer_t before = gateway_open(), after = gateway_open_again(&before);
     submit(&before, 1);
@@ -283,7 +283,8 @@ static void expect_busy(peer_t *gateway, uint64_t number, const char *reason) {
     ck_assert_uint_gt(busy->retry_ms, 0);
 }
 
-/* Another body under the id of a submission that is held is refused, from whichever gateway it comes; the first is answered. */
+/* Another body under the id of a submission that is held is refused, from whichever gateway it comes; the first is
+ * answered. */
 START_TEST(test_broker_refuses_another_body_under_an_id) {
     static const char reason[] = "the id is another submission's";
     peer_t gateway = gateway_open(), twin = gateway_open();
@@ -307,8 +308,8 @@ START_TEST(test_broker_refuses_another_body_under_an_id) {
 }
 END_TEST
 
-/* A second gateway that sends the same ids is refused while the first lives, even with the same body; once the first is gone, it
- * was a restart, and the second gets the answer. */
+/* A second gateway that sends the same ids is refused while the first lives, even with the same body; once the first
+ * is gone, it was a restart, and the second gets the answer. */
 START_TEST(test_broker_refuses_a_second_gateway_with_the_same_ids) {
     peer_t gateway = gateway_open(), twin = gateway_open();
     submit(&gateway, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker does when peers are killed, fall silent, come back, or talk nonsense. A short heartbeat where the test is
- * about silence, a long one where silence must not interfere. */
+/* What the broker does when peers are killed, fall silent, come back, or talk nonsense. A short heartbeat where the
+ * test is about silence, a long one where silence must not interfere. */
 #include "tests/unit/rig/broker_rig.h"
 
 #include "proto/msgpack.h"
@@ -54,8 +54,8 @@ static void kill_a_worker_with(uint64_t first, uint64_t count, uint32_t attempt,
 
 /* ---- killed: the connection is gone ---- */
 
-/* What a killed worker held is handed out again before everything else, in order, as a further attempt; and soon: its closed
- * connection gives it away long before three heartbeats are over. */
+/* What a killed worker held is handed out again before everything else, in order, as a further attempt; and soon: its
+ * closed connection gives it away long before three heartbeats are over. */
 START_TEST(test_broker_redelivers_in_order_when_a_worker_is_killed) {
     peer_t gateway = gateway_open(), doomed = worker_open(3);
     for (uint64_t i = 0; i < 6; i++) {
@@ -91,8 +91,8 @@ END_TEST
 
 /* ---- suspects and dead letters ---- */
 
-/* A delivery that was on two lost workers travels alone: to a worker with nothing in hand, which gets nothing else until it has
- * answered; after that, things are as before. */
+/* A delivery that was on two lost workers travels alone: to a worker with nothing in hand, which gets nothing else
+ * until it has answered; after that, things are as before. */
 START_TEST(test_broker_hands_suspects_out_alone) {
     peer_t gateway = gateway_open();
     submit(&gateway, 1);
@@ -123,7 +123,8 @@ START_TEST(test_broker_hands_suspects_out_alone) {
 }
 END_TEST
 
-/* While one worker is set aside for a suspect the others go on with the rest, also when all of them are busy at first. */
+/* While one worker is set aside for a suspect the others go on with the rest, also when all of them are busy at
+ * first. */
 START_TEST(test_broker_goes_on_beside_a_suspect) {
     peer_t gateway = gateway_open();
     submit(&gateway, 1);
@@ -153,8 +154,8 @@ START_TEST(test_broker_goes_on_beside_a_suspect) {
 }
 END_TEST
 
-/* A delivery that takes five workers down is given up: an escalated outcome with that reason; innocent ones that were with it
- * get their verdicts. */
+/* A delivery that takes five workers down is given up: an escalated outcome with that reason; innocent ones that were
+ * with it get their verdicts. */
 START_TEST(test_broker_gives_up_a_poisoned_delivery) {
     peer_t gateway = gateway_open();
     submit(&gateway, 1); /* the poison */
@@ -257,8 +258,8 @@ START_TEST(test_broker_takes_the_word_of_a_pulse_for_a_while) {
 }
 END_TEST
 
-/* The verdict of a worker that was counted as lost settles its delivery while another has it: one answer for the gateway, the
- * other worker's credit stays in use until it answers too, and that answer is stale. */
+/* The verdict of a worker that was counted as lost settles its delivery while another has it: one answer for the
+ * gateway, the other worker's credit stays in use until it answers too, and that answer is stale. */
 START_TEST(test_broker_takes_a_late_verdict_and_keeps_the_credit) {
     peer_t gateway = gateway_open(), slow = worker_open(1);
     submit(&gateway, 1);
@@ -309,8 +310,8 @@ START_TEST(test_broker_takes_a_late_verdict_for_what_waits) {
 }
 END_TEST
 
-/* A worker whose connection broke and who is back over another gets its deliveries, or others do, at once and without blame:
- * however often that happens, nothing becomes suspect. */
+/* A worker whose connection broke and who is back over another gets its deliveries, or others do, at once and without
+ * blame: however often that happens, nothing becomes suspect. */
 START_TEST(test_broker_does_not_blame_deliveries_for_a_new_connection) {
     peer_t gateway = gateway_open(), worker = worker_open(2);
     submit(&gateway, 1);
@@ -400,8 +401,8 @@ static void send_random_frame(peer_t *peer, unsigned *seed) {
     (void)err; /* FLK_E_UNAVAILABLE while it reconnects */
 }
 
-/* Random bytes, damaged frames and well-formed frames out of turn, from both sides at once, with connections that come and go,
- * never stop the broker, and afterwards it works for its good peers with nothing left behind. */
+/* Random bytes, damaged frames and well-formed frames out of turn, from both sides at once, with connections that
+ * come and go, never stop the broker, and afterwards it works for its good peers with nothing left behind. */
 START_TEST(test_broker_survives_nonsense) {
     unsigned seed = (unsigned)flk_random_u64();
     printf("test_broker_survives_nonsense: seed %u\n", seed);

@@ -116,7 +116,8 @@ START_TEST(test_deliveries_are_found_until_they_end) {
 }
 END_TEST
 
-/* A body is kept whole, whether it is small enough to be inside a receive buffer or not, and a full table leaves it alone. */
+/* A body is kept whole, whether it is small enough to be inside a receive buffer or not, and a full table leaves it
+ * alone. */
 START_TEST(test_deliveries_take_the_body_only_when_they_keep_it) {
     static const size_t sizes[] = {1, 33, 8192, 8193, 100000};
     for (size_t i = 0; i < FLK_COUNT_OF(sizes); i++) {

@@ -182,8 +182,8 @@ START_TEST(test_log_threads_write_whole_lines) {
 }
 END_TEST
 
-/* An event that comes too often is logged FLK_LOG_BURST times and then once a second; the next line tells how many were left out.
- * Other events are not held back by it. */
+/* An event that comes too often is logged FLK_LOG_BURST times and then once a second; the next line tells how many
+ * were left out. Other events are not held back by it. */
 START_TEST(test_log_limits_each_event) {
     flk_log_left_out_t left_out;
     for (int i = 0; i < 1000; i++) {

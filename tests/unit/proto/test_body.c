@@ -294,8 +294,8 @@ static flk_err_t decode_patched(const void *good, const void *bad, size_t len) {
     return flk_outcome_decode(bytes, bytes_len, &back, errmsg);
 }
 
-/* An outcome that contradicts itself, has a number that is not finite, or carries characters that must not reach a client's
- * JSON is refused, by who reads it and by who would write it. */
+/* An outcome that contradicts itself, has a number that is not finite, or carries characters that must not reach a
+ * client's JSON is refused, by who reads it and by who would write it. */
 START_TEST(test_body_outcome_refuses_nonsense) {
     uint8_t bytes[FLK_OUTCOME_BYTES];
     flk_outcome_record_t record = sample_record();
@@ -362,8 +362,8 @@ START_TEST(test_body_writes_only_what_it_reads) {
 }
 END_TEST
 
-/* Cut anywhere an outcome is refused; a member that a later version adds is passed over; one that is missing or comes twice
- * is not. */
+/* Cut anywhere an outcome is refused; a member that a later version adds is passed over; one that is missing or comes
+ * twice is not. */
 START_TEST(test_body_outcome_is_open_to_additions_only) {
     uint8_t bytes[FLK_OUTCOME_BYTES + 16];
     flk_outcome_record_t record = sample_record(), back;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of links, looked up by the real resolver. tests/integration/test_names.py has a name server that falls silent. */
+/* Names of links, looked up by the real resolver. tests/integration/test_names.py has a name server that falls
+ * silent. */
 #include <check.h>
 #include <poll.h>
 #include <string.h>

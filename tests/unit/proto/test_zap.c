@@ -92,7 +92,8 @@ START_TEST(test_keydir_knows_roles_and_names) {
 }
 END_TEST
 
-/* Files come, change within the grain of the clock, and go: each look sees it, and the generation rises; when nothing changed it does not. */
+/* Files come, change within the grain of the clock, and go: each look sees it, and the generation rises; when nothing
+ * changed it does not. */
 START_TEST(test_keydir_follows_the_disk) {
     flk_keydir_t *keydir = open_keydir(FLK_ROLE_BIT(FLK_ROLE_WORKER));
     const unsigned workers = FLK_ROLE_BIT(FLK_ROLE_WORKER);
@@ -113,7 +114,8 @@ START_TEST(test_keydir_follows_the_disk) {
 }
 END_TEST
 
-/* What is no key is passed over: hidden files, editors' copies, directories, half a key. The others count. A mounted ConfigMap's links do. */
+/* What is no key is passed over: hidden files, editors' copies, directories, half a key. The others count. A mounted
+ * ConfigMap's links do. */
 START_TEST(test_keydir_passes_over_what_is_no_key) {
     write_file(path("workers/.hidden.pub", ""), keys[0]);
     write_file(path("workers/w3.pub~", ""), keys[0]);
@@ -134,8 +136,8 @@ static int refuse_reading(flk_io_op_t op, const char *file, void *arg) {
     return op == FLK_IO_OPEN && strstr(file, "/workers/") != NULL ? EMFILE : 0;
 }
 
-/* A directory that is gone empties its list: nobody gets in, nobody stays. One that cannot be read because this process ran out of
- * descriptors lets nobody new in, but throws nobody out. Both heal by themselves. */
+/* A directory that is gone empties its list: nobody gets in, nobody stays. One that cannot be read because this
+ * process ran out of descriptors lets nobody new in, but throws nobody out. Both heal by themselves. */
 START_TEST(test_keydir_fails_closed) {
     const unsigned workers = FLK_ROLE_BIT(FLK_ROLE_WORKER);
     flk_keydir_t *keydir = open_keydir(workers);
@@ -225,8 +227,8 @@ static bool gets_through(scene_t *scene, uint64_t within_ms) {
     return false;
 }
 
-/* A key of the list gets in, and each of its messages says whose it is. When it is taken out, the next message is refused, and with it the
- * connection ends; nothing gets through any more. */
+/* A key of the list gets in, and each of its messages says whose it is. When it is taken out, the next message is
+ * refused, and with it the connection ends; nothing gets through any more. */
 START_TEST(test_zap_lets_in_and_puts_out) {
     scene_t scene;
     scene_open(&scene);

@@ -178,8 +178,9 @@ static void set_signature(const uint8_t *bytes, size_t len, flk_pcs_t *pcs) {
     sodium_bin2base64(pcs->sig, sizeof pcs->sig, bytes, len, sodium_base64_VARIANT_ORIGINAL);
 }
 
-/* A signature is of the algorithm that its length tells, and only keys of that algorithm are tried: a right HMAC that was
- * made as long as an Ed25519 signature is none of either; nor is an Ed25519 signature over the canonical bytes themselves, or a cut one. */
+/* A signature is of the algorithm that its length tells, and only keys of that algorithm are tried: a right HMAC that
+ * was made as long as an Ed25519 signature is none of either; nor is an Ed25519 signature over the canonical bytes
+ * themselves, or a cut one. */
 START_TEST(test_keyring_never_mixes_algorithms) {
     write_file("{\"keys\":[{\"id\":\"h\",\"alg\":\"hmac\",\"key\":\"k\"},"
                "{\"id\":\"e\",\"alg\":\"ed25519\",\"public_key\":\"" PUB_B64 "\"}]}",
@@ -244,8 +245,8 @@ static flk_err_t new_with_public(const uint8_t *pub, size_t bytes) {
     return err;
 }
 
-/* Ed25519 is strict: a signature's S above the order, or of small-order R, does not verify; public keys of small order, not
- * reduced, or not on the curve are refused when the ring is made. */
+/* Ed25519 is strict: a signature's S above the order, or of small-order R, does not verify; public keys of small
+ * order, not reduced, or not on the curve are refused when the ring is made. */
 START_TEST(test_keyring_ed25519_strict) {
     flk_keyring_options_t options = {.alg = FLK_SIGN_ED25519, .ed25519_pub_b64 = PUB_B64};
     flk_keyring_t *ring = load(&options);
@@ -281,7 +282,8 @@ START_TEST(test_keyring_ed25519_strict) {
 }
 END_TEST
 
-/* A public key is 32 bytes: one whose last byte is 0 is none without it, in the settings or in a file; so is one with a byte more. */
+/* A public key is 32 bytes: one whose last byte is 0 is none without it, in the settings or in a file; so is one with
+ * a byte more. */
 START_TEST(test_keyring_public_key_length) {
     uint8_t pub[crypto_sign_PUBLICKEYBYTES + 1] = {0}, secret[crypto_sign_SECRETKEYBYTES];
     uint8_t seed[crypto_sign_SEEDBYTES] = {0};

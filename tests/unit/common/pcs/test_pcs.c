@@ -823,7 +823,8 @@ static void *read_many(void *arg) {
     return arg;
 }
 
-/* A body that ends in the middle of anything is refused, and nothing behind it is read: each has an allocation of its own size. */
+/* A body that ends in the middle of anything is refused, and nothing behind it is read: each has an allocation of its
+ * own size. */
 START_TEST(test_pcs_json_ends_anywhere) {
     static const char *const bodies[] = {"{\"D_hat\":2.7.7", "{\"D_hat\":-0.5e+12", "{\"D_hat\":1.0\"\\u00e9\"",
                                          "{\"N_j\":{\"2\":12.5]"};

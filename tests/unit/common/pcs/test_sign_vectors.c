@@ -99,7 +99,8 @@ START_TEST(test_vectors_rfc8032) {
 }
 END_TEST
 
-/* The 1024 vectors of Ed25519's authors: secret and public key, public key, message, signature and message, with colons. */
+/* The 1024 vectors of Ed25519's authors: secret and public key, public key, message, signature and message, with
+ * colons. */
 START_TEST(test_vectors_sign_input) {
     FILE *file = fopen("/usr/lib/python3/dist-packages/cryptography_vectors/asymmetric/Ed25519/sign.input", "re");
     if (file == NULL) {

@@ -97,7 +97,8 @@ START_TEST(test_signals_theil_sen_counts) {
 }
 END_TEST
 
-/* Scales whose logarithm is the same double make no pair; when no pair is left D-hat is unverifiable. It is never infinite. */
+/* Scales whose logarithm is the same double make no pair; when no pair is left D-hat is unverifiable. It is never
+ * infinite. */
 START_TEST(test_signals_theil_sen_equal_logarithms) {
     const uint64_t top = (UINT64_C(1) << 53) - 1;
     uint64_t scales[] = {top, top - 1, top - 2, 2};

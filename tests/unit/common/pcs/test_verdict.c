@@ -47,8 +47,8 @@ static uint32_t expected_reasons(const json_t *names) {
     return reasons;
 }
 
-/* Every verdict vector, read as JSON, verifies with the test key and gets the status, reasons and recomputed values that
- * the vector says. */
+/* Every verdict vector, read as JSON, verifies with the test key and gets the status, reasons and recomputed values
+ * that the vector says. */
 START_TEST(test_verdict_vectors) {
     json_t *root = vectors_load("verdicts.json");
     json_t *cases = json_object_get(root, "cases");
