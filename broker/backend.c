@@ -2,10 +2,11 @@
 /* Workers: READY gives credit and is answered by WELCOME; each WORK that dispatch.c hands out is answered by VERDICT or
  * UNAVAILABLE, which gives its credit back and goes on to the gateway.
  *
- * What goes wrong: an answer that comes after its worker was counted as lost still settles the delivery; the first verdict wins
- * and the others are stale. Who holds a delivery that another settled keeps its credit in use until it answers or is lost,
- * so that no worker ever holds more than its credit. A worker that comes back over another route lost its first
- * connection, with whatever was on the way: all it held is handed out again, without blame, since it lives. */
+ * What goes wrong: an answer that comes after its worker was counted as lost still settles the delivery; the first
+ * verdict wins and the others are stale. Who holds a delivery that another settled keeps its credit in use until it
+ * answers or is lost, so that no worker ever holds more than its credit. A worker that comes back over another route
+ * lost its first connection, with whatever was on the way: all it held is handed out again, without blame, since it
+ * lives. */
 #include "broker/backend.h"
 
 #include <stdlib.h>

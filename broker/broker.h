@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The broker: takes submissions from gateways, hands them to workers by credit, passes verdicts back. All in memory; one thread
- * runs it and owns everything in it. PROTOCOL.md is what it speaks. */
+/* The broker: takes submissions from gateways, hands them to workers by credit, passes verdicts back. All in memory;
+ * one thread runs it and owns everything in it. PROTOCOL.md is what it speaks. */
 #ifndef FLK_BROKER_BROKER_H
 #define FLK_BROKER_BROKER_H
 
@@ -17,8 +17,8 @@ typedef struct flk_broker_options {
     flk_metrics_t *metrics;        /* kept until destroy */
 } flk_broker_options_t;
 
-/* Binds both sockets. Errors: FLK_E_CONFIG, FLK_E_LOCKED (in use), with the endpoint and the reason; FLK_E_NOMEM. Freed with
- * flk_broker_destroy. */
+/* Binds both sockets. Errors: FLK_E_CONFIG, FLK_E_LOCKED (in use), with the endpoint and the reason; FLK_E_NOMEM.
+ * Freed with flk_broker_destroy. */
 FLK_MUST_CHECK flk_err_t flk_broker_new(const flk_broker_options_t *options, flk_broker_t **broker, char *errmsg);
 void flk_broker_destroy(flk_broker_t **broker); /* not while it runs; blocks up to the sockets' linger (0.5 s) */
 

@@ -10,8 +10,8 @@
  *      │                      SETTLED ── the holder answers, or is lost ──▶ gone
  *      └── from losses = 2 on it waits among the suspects; at 5 it is a dead letter: gone
  *
- * WAITING: in the turns of its gateway or among the suspects, worker == NULL. IN HAND: in worker->hand. SETTLED: the gateway has its answer; it only takes
- * up the holder's credit until the holder lets go of it. */
+ * WAITING: in the turns of its gateway or among the suspects, worker == NULL. IN HAND: in worker->hand. SETTLED: the
+ * gateway has its answer; it only takes up the holder's credit until the holder lets go of it. */
 #ifndef FLK_BROKER_DELIVERY_H
 #define FLK_BROKER_DELIVERY_H
 

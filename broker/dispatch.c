@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Handing out: suspects first, each to a worker that holds nothing else; then the rest, gateway by gateway in turn, to whoever has
- * least in hand.
+/* Handing out: suspects first, each to a worker that holds nothing else; then the rest, gateway by gateway in turn,
+ * to whoever has least in hand.
  *
- * A worker that is lost takes nothing with it: its deliveries go back to the front in their order. Any of them may have
- * been what killed it, so each counts a loss. After two losses a delivery is a suspect and travels alone: an innocent one is
- * cleared by its verdict, the guilty one is found out and, after three more workers, becomes a dead letter. Half of the
- * workers at most are set aside for that, so that one poisoned record cannot stop the rest. */
+ * A worker that is lost takes nothing with it: its deliveries go back to the front in their order. Any of them may
+ * have been what killed it, so each counts a loss. After two losses a delivery is a suspect and travels alone: an
+ * innocent one is cleared by its verdict, the guilty one is found out and, after three more workers, becomes a dead
+ * letter. Half of the workers at most are set aside for that, so that one poisoned record cannot stop the rest. */
 #include "broker/dispatch.h"
 
 #include <stdlib.h>

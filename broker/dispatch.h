@@ -19,8 +19,8 @@ void flk_dispatch_release(flk_broker_t *broker, flk_delivery_t *delivery);
 void flk_dispatch_unreserve(flk_broker_t *broker, flk_worker_peer_t *worker);
 /* Frees a worker that holds nothing. */
 void flk_dispatch_drop(flk_broker_t *broker, flk_worker_peer_t *worker);
-/* Frees a worker; its deliveries wait again, in order, before all others. With `blame` each of them counts a loss: one may have
- * been the cause. */
+/* Frees a worker; its deliveries wait again, in order, before all others. With `blame` each of them counts a loss:
+ * one may have been the cause. */
 void flk_dispatch_lose(flk_broker_t *broker, flk_worker_peer_t *worker, bool blame, const char *why);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Gateways: HELLO is answered by WELCOME with credit. A SUBMIT waits behind what its gateway submitted before. Its answer goes back
- * over the route that it, or its last repetition, came from.
+/* Gateways: HELLO is answered by WELCOME with credit. A SUBMIT waits behind what its gateway submitted before. Its
+ * answer goes back over the route that it, or its last repetition, came from.
  *
- * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway lost sight
- * of it, and only the way back changes. Under the id of a held submission another body, or the same body from a second gateway
- * while the first lives, is BUSY too, and an error in the log: two gateways run on copies of one log. A gateway that is gone keeps
- * its submissions in its log; those that are queued here still run for 60 heartbeats, and their repetition finds the outcome in
- * the store. A gateway that never introduced itself, or did so to an earlier broker, is served all the same; PONG asks it to
- * do it. */
+ * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway
+ * lost sight of it, and only the way back changes. Under the id of a held submission another body, or the same body
+ * from a second gateway while the first lives, is BUSY too, and an error in the log: two gateways run on copies of
+ * one log. A gateway that is gone keeps its submissions in its log; those that are queued here still run for 60
+ * heartbeats, and their repetition finds the outcome in the store. A gateway that never introduced itself, or did so
+ * to an earlier broker, is served all the same; PONG asks it to do it. */
 #include "broker/frontend.h"
 
 #include <stdlib.h>
@@ -92,8 +92,8 @@ static bool same_body(const flk_delivery_t *delivery, zmq_msg_t *body) {
            memcmp(zmq_msg_data((zmq_msg_t *)&delivery->body), zmq_msg_data(body), body_bytes) == 0;
 }
 
-/* Whether a delivery's gateway is another one than `gateway` and lives. A gateway that was restarted has a new instance and sends
- * the same ids again; its old connection is gone by then, or silent. */
+/* Whether a delivery's gateway is another one than `gateway` and lives. A gateway that was restarted has a new
+ * instance and sends the same ids again; its old connection is gone by then, or silent. */
 static bool held_by_another(flk_broker_t *broker, const flk_delivery_t *delivery, const flk_gateway_peer_t *gateway) {
     flk_gateway_peer_t *holder = delivery->gateway;
     return holder != gateway && holder->gone_ms == 0 && flk_peer_introduced(&holder->peer) &&

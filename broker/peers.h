@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker knows of a gateway and of a worker thread, beyond what proto/peers.h keeps of any peer. The loop's thread. */
+/* What the broker knows of a gateway and of a worker thread, beyond what proto/peers.h keeps of any peer. The loop's
+ * thread. */
 #ifndef FLK_BROKER_PEERS_H
 #define FLK_BROKER_PEERS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which worker gets the next delivery: the one with the least in hand, and of those the one that waited longest. So work is
- * spread, and a lost worker takes few deliveries with it. Every operation O(1). Owned by the loop's thread. */
+/* Which worker gets the next delivery: the one with the least in hand, and of those the one that waited longest. So
+ * work is spread, and a lost worker takes few deliveries with it. Every operation O(1). Owned by the loop's thread. */
 #ifndef FLK_BROKER_ROSTER_H
 #define FLK_BROKER_ROSTER_H
 

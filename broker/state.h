@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The state that the parts of the broker share. The loop's thread owns all of it but `stop_fd`, `accepting` and `metrics`.
- * Each part calls only those below it:
+/* The state that the parts of the broker share. The loop's thread owns all of it but `stop_fd`, `accepting` and
+ * `metrics`. Each part calls only those below it:
  *
  *   broker.c                the loop: clock, tick, stop
  *   frontend.c  backend.c   frames from gateways; frames from workers

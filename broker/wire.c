@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything goes through here: a message that cannot be read, or whose sender may not speak, is counted and passed over. A
- * peer whose route is gone is noticed at the next frame to it. */
+/* Everything goes through here: a message that cannot be read, or whose sender may not speak, is counted and passed
+ * over. A peer whose route is gone is noticed at the next frame to it. */
 #include "broker/wire.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Too much is taken rather than too little: a password may hold any character, and an address that has one is often wrong. */
+/* Too much is taken rather than too little: a password may hold any character, and an address that has one is often
+ * wrong. */
 #include "common/address.h"
 
 #include <stdio.h>

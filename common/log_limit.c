@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One token bucket an event, in a table that only grows. Buckets are found by the text of the event, since the same literal may
- * lie at several addresses. */
+/* One token bucket an event, in a table that only grows. Buckets are found by the text of the event, since the same
+ * literal may lie at several addresses. */
 #include "common/log_limit.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How often one event may be logged. A peer can cause most events as often as it likes: a worker that says READY with a new
- * instance each time, a stranger that knocks. So each event has a bucket of its own, and none can fill the disk or push the others
- * out of sight. What was left out is counted and told. Any thread; never blocks for long. */
+/* How often one event may be logged. A peer can cause most events as often as it likes: a worker that says READY with
+ * a new instance each time, a stranger that knocks. So each event has a bucket of its own, and none can fill the disk
+ * or push the others out of sight. What was left out is counted and told. Any thread; never blocks for long. */
 #ifndef FLK_COMMON_LOG_LIMIT_H
 #define FLK_COMMON_LOG_LIMIT_H
 
@@ -17,8 +17,8 @@ typedef struct flk_log_left_out {
     uint64_t lines;
 } flk_log_left_out_t;
 
-/* Whether a line of `event` may be written at `now_ms` (monotonic). Fills `left_out` with the lines of this event that were not
- * written since the last one that was. `event` is kept: a literal. */
+/* Whether a line of `event` may be written at `now_ms` (monotonic). Fills `left_out` with the lines of this event
+ * that were not written since the last one that was. `event` is kept: a literal. */
 FLK_MUST_CHECK bool flk_log_limit_take(const char *event, uint64_t now_ms, flk_log_left_out_t *left_out);
 
 #endif

@@ -14,9 +14,9 @@
  * all. */
 void flk_notify(const char *state);
 
-/* The keep-alive that the manager's watchdog wants (WATCHDOG_USEC, WATCHDOG_PID): one loop of the process calls it at each turn, and
- * no other thread. Sends at most one in half of the manager's time, and none while any loop has not turned for too long
- * (beat.h); without a watchdog, nothing. */
+/* The keep-alive that the manager's watchdog wants (WATCHDOG_USEC, WATCHDOG_PID): one loop of the process calls it at
+ * each turn, and no other thread. Sends at most one in half of the manager's time, and none while any loop has not
+ * turned for too long (beat.h); without a watchdog, nothing. */
 void flk_notify_alive(uint64_t now_ms);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* CURVE key pairs as files, and the roles that they are for. A key file is one line of 40 characters of Z85 (ZeroMQ RFC 32)
- * and nothing else: NAME.key is a secret key, NAME.pub the public key that belongs to it. */
+/* CURVE key pairs as files, and the roles that they are for. A key file is one line of 40 characters of Z85 (ZeroMQ
+ * RFC 32) and nothing else: NAME.key is a secret key, NAME.pub the public key that belongs to it. */
 #ifndef FLK_PROTO_CURVE_H
 #define FLK_PROTO_CURVE_H
 
@@ -34,14 +34,14 @@ FLK_MUST_CHECK bool flk_role_parse(const char *text, flk_role_t *role);
 
 FLK_MUST_CHECK bool flk_curve_name_valid(const char *name);
 
-/* Makes a pair and writes secret_path (0600) and public_path (0644). Neither may exist: a key is never overwritten. `public`
- * gets the public key; the secret one is wiped from memory. Errors: FLK_E_EXISTS and those of common/io.h; then neither file
- * is left. */
+/* Makes a pair and writes secret_path (0600) and public_path (0644). Neither may exist: a key is never overwritten.
+ * `public` gets the public key; the secret one is wiped from memory. Errors: FLK_E_EXISTS and those of common/io.h;
+ * then neither file is left. */
 FLK_MUST_CHECK flk_err_t flk_curve_make_files(const char *secret_path, const char *public_path,
                                               char public_key[FLK_CURVE_TEXT_BYTES], char *errmsg);
 
-/* Reads a secret key and derives its public key. A file that everybody can read or write is refused. Errors: FLK_E_CONFIG
- * with path and reason, never with content. The caller wipes `secret`. */
+/* Reads a secret key and derives its public key. A file that everybody can read or write is refused. Errors:
+ * FLK_E_CONFIG with path and reason, never with content. The caller wipes `secret`. */
 FLK_MUST_CHECK flk_err_t flk_curve_read_secret(const char *path, uint8_t secret[FLK_CURVE_KEY_BYTES],
                                                char public_key[FLK_CURVE_TEXT_BYTES], char *errmsg);
 

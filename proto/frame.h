@@ -77,7 +77,8 @@ typedef struct flk_frame {
     uint32_t instances_len;
 } flk_frame_t;
 
-/* Writes the header and returns its bytes. `out` has FLK_FRAME_BYTES, or FLK_FRAME_BYTES_MAX for a PING with instances. */
+/* Writes the header and returns its bytes. `out` has FLK_FRAME_BYTES, or FLK_FRAME_BYTES_MAX for a PING with
+ * instances. */
 size_t flk_frame_encode(const flk_frame_t *frame, uint8_t *out);
 
 /* FLK_E_INVALID: not a header (errmsg says why). FLK_E_NOT_FOUND: well-formed, but a kind or protocol that this version

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A look at one subdirectory: stat what is in it -> if that is what it was the last time, done -> read every key into a new
- * list -> put it in the old one's place. Askers only ever wait for that exchange, not for the disk.
+/* A look at one subdirectory: stat what is in it -> if that is what it was the last time, done -> read every key into
+ * a new list -> put it in the old one's place. Askers only ever wait for that exchange, not for the disk.
  *
- * A file that changes within the grain of the clock keeps its times. So what changed within the last two seconds is read
- * again the next time, whatever its times say.
- * A key file that cannot be read stands for no key; which one and why is logged once. */
+ * A file that changes within the grain of the clock keeps its times. So what changed within the last two seconds is
+ * read again the next time, whatever its times say. A key file that cannot be read stands for no key; which one and
+ * why is logged once. */
 #include "proto/keydir.h"
 
 #include <dirent.h>

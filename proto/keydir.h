@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The public keys that a process goes by: a directory, one subdirectory a role, one NAME.pub a key (PROTOCOL.md, section
- * 10). Looked at again while the process runs. Any thread; only flk_keydir_look touches the disk. */
+/* The public keys that a process goes by: a directory, one subdirectory a role, one NAME.pub a key (PROTOCOL.md,
+ * section 10). Looked at again while the process runs. Any thread; only flk_keydir_look touches the disk. */
 #ifndef FLK_PROTO_KEYDIR_H
 #define FLK_PROTO_KEYDIR_H
 
@@ -12,12 +12,14 @@ enum { FLK_KEYDIR_LOOK_MS = 250, FLK_KEYDIR_KEYS_MAX = 65536 /* of one role */ }
 
 typedef struct flk_keydir flk_keydir_t; /* Opaque; fields are commented in keydir.c. */
 
-/* Reads the subdirectories of `roles`, a set of FLK_ROLE_BITs. What cannot be read is logged and holds no key: that is no error
- * here, it may come later. Start-up allocation. Caller frees with flk_keydir_destroy. Errors: FLK_E_CONFIG (path too long). */
+/* Reads the subdirectories of `roles`, a set of FLK_ROLE_BITs. What cannot be read is logged and holds no key: that
+ * is no error here, it may come later. Start-up allocation. Caller frees with flk_keydir_destroy. Errors:
+ * FLK_E_CONFIG (path too long). */
 FLK_MUST_CHECK flk_err_t flk_keydir_new(const char *path, unsigned roles, flk_keydir_t **keydir, char *errmsg);
 void flk_keydir_destroy(flk_keydir_t **keydir);
 
-/* Reads again what has changed on the disk, when the last look was FLK_KEYDIR_LOOK_MS ago and no other thread looks now.
+/* Reads again what has changed on the disk, when the last look was FLK_KEYDIR_LOOK_MS ago and no other thread looks
+ * now.
  *   a subdirectory that is absent, or may not be read   holds no key from now on
  *   one that could not be read for want of descriptors, memory or a working disk: nobody new is let in until it can be, but
  *   who was let in stays: running out of descriptors must not throw everybody out */

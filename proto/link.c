@@ -4,11 +4,13 @@
  * Send: [route] header [body], never blocking.
  *
  * What libzmq does when things fail, and what is done about it here:
- * - A ROUTER without MANDATORY drops what it cannot route; with MANDATORY but without DONTWAIT it may block for ever on a
+ * - A ROUTER without MANDATORY drops what it cannot route; with MANDATORY but without DONTWAIT it may block for ever
+ * on a
  *   departed peer whose pipe is full. So always both.
  * - A send that succeeded is no delivery: whatever lay in the pipe of a peer that died is gone. Callers keep what they
  *   sent until the peer answers.
- * - A peer that ignores its credit is slowed down by TCP (RCVHWM), and one that never reads loses its answers (SNDHWM): memory
+ * - A peer that ignores its credit is slowed down by TCP (RCVHWM), and one that never reads loses its answers
+ * (SNDHWM): memory
  *   stays bounded either way. Peers that keep the protocol never reach these marks.
  * - A message of several bad parts is read to its end, so that the next one starts where it should. */
 #include "proto/link.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* msgpack as this tree uses it: a bounds-checked cursor over borrowed bytes, and msgpack-c's packer into a fixed buffer.
- * Internal to proto. No heap. */
+/* msgpack as this tree uses it: a bounds-checked cursor over borrowed bytes, and msgpack-c's packer into a fixed
+ * buffer. Internal to proto. No heap. */
 #ifndef FLK_PROTO_MSGPACK_H
 #define FLK_PROTO_MSGPACK_H
 
@@ -46,8 +46,8 @@ extern const char flk_mp_short[]; /* the error of what ends too early, by its ad
 
 void flk_mp_open(flk_mp_cursor_t *cursor, const void *data, size_t data_bytes);
 
-/* Reads one token; an ARRAY or MAP is its head only. Its count is never more than the bytes that follow could hold, so a
- * loop over it is bounded by the input. Refused: ext types, the byte 0xc1, whatever runs over the end. */
+/* Reads one token; an ARRAY or MAP is its head only. Its count is never more than the bytes that follow could hold,
+ * so a loop over it is bounded by the input. Refused: ext types, the byte 0xc1, whatever runs over the end. */
 bool flk_mp_next(flk_mp_cursor_t *cursor, flk_mp_token_t *token);
 
 /* Reads one value of a given type. */

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* FNV-1a. Routes are libzmq's counter or a peer's choice of up to 33 bytes; instances are random. Neither needs more. */
+/* FNV-1a. Routes are libzmq's counter or a peer's choice of up to 33 bytes; instances are random. Neither needs
+ * more. */
 static size_t bucket_of(const uint8_t *bytes, size_t len) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < len; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The peers of one ROUTER: by route and, once introduced, by instance; with key and last sign of life. Its owner embeds a peer in
- * what it knows of one. One owner thread. */
+/* The peers of one ROUTER: by route and, once introduced, by instance; with key and last sign of life. Its owner
+ * embeds a peer in what it knows of one. One owner thread. */
 #ifndef FLK_PROTO_PEERS_H
 #define FLK_PROTO_PEERS_H
 
@@ -27,8 +27,8 @@ typedef struct flk_peers {
     flk_peer_t *by_instance[FLK_PEER_BUCKETS];
 } flk_peers_t; /* all zero: none */
 
-/* Enters a zeroed peer behind `route`; it stays the caller's to free. The route must not be known yet. `user` as flk_zap_user
- * gives it. */
+/* Enters a zeroed peer behind `route`; it stays the caller's to free. The route must not be known yet. `user` as
+ * flk_zap_user gives it. */
 void flk_peers_add(flk_peers_t *peers, flk_peer_t *peer, const flk_route_t *route, const char *user, uint64_t now_ms);
 void flk_peers_remove(flk_peers_t *peers, flk_peer_t *peer);
 /* Gives a peer that is in `peers` its instance and name. The instance must not be another peer's. */

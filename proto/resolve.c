@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A table of names, each with its last answer. An entry is made at the first question and stays: a process knows a handful of names.
+/* A table of names, each with its last answer. An entry is made at the first question and stays: a process knows a
+ * handful of names.
  *
- * A look-up that fails leaves the answer of before: while the name server is away, peers that are still where they were are found. */
+ * A look-up that fails leaves the answer of before: while the name server is away, peers that are still where they
+ * were are found. */
 #include "proto/resolve.h"
 
 #include <arpa/inet.h>

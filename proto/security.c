@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The secret key lives in locked memory of its own (sodium_malloc), for as long as sockets are made; libzmq keeps a copy in
- * each socket. What is wrong with the settings is found at start. What is wrong with the peers' keys is not: they come and go
- * while the process runs, and until a server is trusted there is simply nobody to connect to. */
+/* The secret key lives in locked memory of its own (sodium_malloc), for as long as sockets are made; libzmq keeps a
+ * copy in each socket. What is wrong with the settings is found at start. What is wrong with the peers' keys is not:
+ * they come and go while the process runs, and until a server is trusted there is simply nobody to connect to. */
 #include "proto/security.h"
 
 #include <arpa/inet.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How the ZeroMQ links of one process are protected: its own CURVE key, the keys of its peers, and whether TCP beyond
- * loopback may go without. Made once at start, before the sockets; any thread may use it. NULL, wherever one is asked for, is
- * a process without a key: plain links, on loopback and ipc:// only. */
+ * loopback may go without. Made once at start, before the sockets; any thread may use it. NULL, wherever one is asked
+ * for, is a process without a key: plain links, on loopback and ipc:// only. */
 #ifndef FLK_PROTO_SECURITY_H
 #define FLK_PROTO_SECURITY_H
 
@@ -31,14 +31,14 @@ bool flk_security_has_key(const flk_security_t *security);
 /* True when `endpoint` goes over TCP and there is a key. */
 bool flk_security_covers(const flk_security_t *security, const char *endpoint);
 
-/* Checks the form of an endpoint, and that it may be used: FLK_E_CONFIG with both in errmsg. The first one that is allowed
- * beyond loopback without encryption is warned about, once a process. */
+/* Checks the form of an endpoint, and that it may be used: FLK_E_CONFIG with both in errmsg. The first one that is
+ * allowed beyond loopback without encryption is warned about, once a process. */
 FLK_MUST_CHECK flk_err_t flk_security_check(const flk_security_t *security, const char *endpoint, char *errmsg);
 
 /* Makes a socket a CURVE server whose peers a ZAP handler judges under the domain `role`; before it is bound. */
 void flk_security_serve(const flk_security_t *security, void *socket, flk_role_t role);
-/* Makes a socket a CURVE client of the turn-th server that is trusted; before it connects. `server` gets that one's key. Errors:
- * FLK_E_UNAVAILABLE: none is. */
+/* Makes a socket a CURVE client of the turn-th server that is trusted; before it connects. `server` gets that one's
+ * key. Errors: FLK_E_UNAVAILABLE: none is. */
 FLK_MUST_CHECK flk_err_t flk_security_enter(const flk_security_t *security, void *socket, size_t turn,
                                             char server[FLK_CURVE_TEXT_BYTES], char *errmsg);
 /* Whether a server of that key is still trusted; looks at the directory when it is time. */

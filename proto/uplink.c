@@ -120,8 +120,9 @@ static flk_uplink_event_t tick_down(flk_uplink_t *uplink, uint64_t now_ms) {
     return FLK_UPLINK_NOTHING;
 }
 
-/* How long nothing may be heard before the next key is tried. A handshake takes a few round trips; one with the wrong key never
- * ends, so a short time is tried first. Once it stands (the greeting could be sent), the other side's heartbeat counts. */
+/* How long nothing may be heard before the next key is tried. A handshake takes a few round trips; one with the wrong
+ * key never ends, so a short time is tried first. Once it stands (the greeting could be sent), the other side's
+ * heartbeat counts. */
 static uint64_t patience_ms(const flk_uplink_t *uplink) {
     uint64_t beats_ms = (uint64_t)uplink->heartbeat_ms * FLK_UPLINK_MISSES;
     uint64_t longest_ms = beats_ms > FLK_UPLINK_TRY_MS_MAX ? beats_ms : FLK_UPLINK_TRY_MS_MAX;
@@ -129,7 +130,8 @@ static uint64_t patience_ms(const flk_uplink_t *uplink) {
     return uplink->spoke_ms != 0 || handshake_ms > longest_ms ? longest_ms : handshake_ms;
 }
 
-/* Whether the name stands for other addresses than the one that is dialled in vain, or for more of them. Asking looks it up anew. */
+/* Whether the name stands for other addresses than the one that is dialled in vain, or for more of them. Asking looks
+ * it up anew. */
 static bool is_elsewhere(const flk_uplink_t *uplink, uint64_t now_ms) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_addresses_t addresses;

@@ -8,12 +8,14 @@
  *    └──────────────────────┘  └── PONG unknown ┘ │
  *    └──── 3 periods of silence, GOODBYE, failed send ┘
  *
- * Over CURVE the other side must be a server that is trusted, and must let us in. Which of both does not hold nobody tells, so
- * a link on which nothing is heard for half a second, then longer, is made anew with the next trusted key: that is how a server's new key
- * is found, and how a key of ours that was entered late takes effect. A server that is not trusted any more is left.
+ * Over CURVE the other side must be a server that is trusted, and must let us in. Which of both does not hold nobody
+ * tells, so a link on which nothing is heard for half a second, then longer, is made anew with the next trusted key:
+ * that is how a server's new key is found, and how a key of ours that was entered late takes effect. A server that is
+ * not trusted any more is left.
  *
- * A name is looked up beside the loop (proto/resolve.h) before each connect. A link whose name now stands for other addresses, or that
- * finds nothing at one of several, is made anew with the next one. While no name server answers, the addresses of before serve.
+ * A name is looked up beside the loop (proto/resolve.h) before each connect. A link whose name now stands for other
+ * addresses, or that finds nothing at one of several, is made anew with the next one. While no name server answers,
+ * the addresses of before serve.
  *
  * Each arrival in UP is a new acquaintance: the other side may have lost all it held, so the owner sends again. */
 #ifndef FLK_PROTO_UPLINK_H
@@ -63,8 +65,8 @@ typedef enum flk_uplink_event {
     FLK_UPLINK_YOURS,   /* not a control frame: the owner's */
 } flk_uplink_event_t;
 
-/* Copies its arguments but for `security`, which it keeps; connects at the first tick. Errors: FLK_E_CONFIG (endpoint too long, or refused by
- * flk_link_connect's rules). */
+/* Copies its arguments but for `security`, which it keeps; connects at the first tick. Errors: FLK_E_CONFIG (endpoint
+ * too long, or refused by flk_link_connect's rules). */
 FLK_MUST_CHECK flk_err_t flk_uplink_init(flk_uplink_t *uplink, void *context, const char *endpoint,
                                          const flk_security_t *security, const flk_frame_t *greeting,
                                          uint32_t heartbeat_ms, uint64_t now_ms, char *errmsg);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* A handshake: libzmq sends a request with domain (the role that the listener lets in), address and client key -> the key is
- * looked up in the lists of that role -> 200 with the key as User-Id, which every later message of that connection carries,
- * or 400. Between requests the lists are looked at again.
+/* A handshake: libzmq sends a request with domain (the role that the listener lets in), address and client key -> the
+ * key is looked up in the lists of that role -> 200 with the key as User-Id, which every later message of that
+ * connection carries, or 400. Between requests the lists are looked at again.
  *
- * What goes wrong: whatever is not a CURVE request for a role we know gets 400. A client that never gets as far as showing
- * a key (another mechanism, no ZMTP at all) is seen by the listener's monitor only, and counted. Logs are limited: strangers
- * must not fill disks.
+ * What goes wrong: whatever is not a CURVE request for a role we know gets 400. A client that never gets as far as
+ * showing a key (another mechanism, no ZMTP at all) is seen by the listener's monitor only, and counted. Logs are
+ * limited: strangers must not fill disks.
  *
- * libzmq cannot disconnect one peer of a ROUTER. A peer whose key is gone is cut off so: its messages are dropped from the next
- * look on; the owner of the socket forgets it and sends it nothing more; and its next message names the descriptor that it came
- * over, which is shut down. libzmq sees the end of the connection as if the peer had ended it. That descriptor's number may belong to
- * another connection by then: it is shut down only if it is one of this listener's from the same address, and once a route. The
- * worst case is a neighbour that reconnects. */
+ * libzmq cannot disconnect one peer of a ROUTER. A peer whose key is gone is cut off so: its messages are dropped
+ * from the next look on; the owner of the socket forgets it and sends it nothing more; and its next message names the
+ * descriptor that it came over, which is shut down. libzmq sees the end of the connection as if the peer had ended
+ * it. That descriptor's number may belong to another connection by then: it is shut down only if it is one of this
+ * listener's from the same address, and once a route. The worst case is a neighbour that reconnects. */
 #include "proto/zap.h"
 
 #include <arpa/inet.h>

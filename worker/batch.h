@@ -20,8 +20,9 @@ void flk_batch_destroy(flk_batch_t **batch);
 void flk_batch_add(flk_batch_t *batch, const flk_rules_t *rules, const flk_id_t *submission, const void *body,
                    size_t body_bytes);
 
-/* Takes every job to its end: REFUSED, SETTLED or UNAVAILABLE. Blocks at the store, each of its two calls no longer than
- * the store timeout. Returns FLK_OK, or the store's error with errmsg; jobs that had their answer by then keep it. */
+/* Takes every job to its end: REFUSED, SETTLED or UNAVAILABLE. Blocks at the store, each of its two calls no longer
+ * than the store timeout. Returns FLK_OK, or the store's error with errmsg; jobs that had their answer by then keep
+ * it. */
 FLK_MUST_CHECK flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *rules, flk_store_t *store, char *errmsg);
 
 size_t flk_batch_len(const flk_batch_t *batch);

@@ -9,8 +9,8 @@
 
 /* ---- per key: flk_signature_verified_total{key="…"} ---- */
 
-/* Counters by key id. Keys come and go with each reload, series only come: after FLK_KEY_SERIES_MAX ids in the life of the
- * process the others share key="other". Owned by the thread that loads rules. */
+/* Counters by key id. Keys come and go with each reload, series only come: after FLK_KEY_SERIES_MAX ids in the life
+ * of the process the others share key="other". Owned by the thread that loads rules. */
 typedef struct flk_key_metrics flk_key_metrics_t; /* Opaque. */
 enum { FLK_KEY_SERIES_MAX = 64 };
 

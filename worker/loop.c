@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn: wait for a message or a timer, take the deliveries that have arrived (at most FLK_BATCH_MAX, without waiting for
- * more), look after the uplinks, run the batch, send its answers.
+/* A turn: wait for a message or a timer, take the deliveries that have arrived (at most FLK_BATCH_MAX, without
+ * waiting for more), look after the uplinks, run the batch, send its answers.
  *
- * Failures: a broker that is lost gets no answers of ours any more; it, or whoever takes its place, delivers again. The
- * store that fails makes its deliveries UNAVAILABLE; until it answers again it is asked each second, and the brokers are asked for one
- * delivery at a time. While the store
- * blocks this thread, the pulse thread speaks for it (pulse.h).
+ * Failures: a lost broker gets no more answers; it, or the one in its place, delivers again. When the store fails, its
+ * deliveries are UNAVAILABLE; until it answers again it is probed each second, and the brokers hand out one delivery
+ * at a time. While the store blocks this thread, the pulse thread speaks for it (pulse.h).
  *
- * Stopping: GOODBYE to each broker that knows us, then turns as before until each has said GOODBYE, which it does when it
- * holds nothing of ours any more, or until drain_ms have passed. */
+ * Stopping: GOODBYE to each broker that knows us, then turns as before until each has said GOODBYE, which it does
+ * when it holds nothing of ours any more, or until drain_ms have passed. */
 #include "worker/loop.h"
 
 #include <errno.h>
@@ -150,8 +149,8 @@ static void send_answers(flk_loop_t *loop) {
 
 /* ---- store ---- */
 
-/* Tells the brokers how many deliveries this thread may hold. One that answers UNAVAILABLE is quick to answer, and would
- * draw the work of all others to itself: so it takes one at a time while its store fails. */
+/* Tells the brokers how many deliveries this thread may hold. One that answers UNAVAILABLE is quick to answer, and
+ * would draw the work of all others to itself: so it takes one at a time while its store fails. */
 static void offer_credit(flk_loop_t *loop, uint32_t credit) {
     for (size_t u = 0; u < loop->uplinks_len; u++) {
         flk_uplink_t *uplink = &loop->uplinks[u];
@@ -197,7 +196,8 @@ static void look_after_store(flk_loop_t *loop, uint64_t now_ms) {
     }
 }
 
-/* Silence counts only while this thread listens: what a broker said meanwhile, or would have answered, is still to come. */
+/* Silence counts only while this thread listens: what a broker said meanwhile, or would have answered, is still to
+ * come. */
 static void forgive_silence(flk_loop_t *loop, uint64_t held_ms) {
     for (size_t u = 0; u < loop->uplinks_len; u++) {
         loop->uplinks[u].heard_ms += held_ms;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* flk-worker. Reading order: worker, loop, batch, verify, rules, pulse; then store/: store, its backends, tool.
  *
- * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the rules
- * anew, a signal to stop drains. Once a second the main thread looks at the files that rules and secrets come from: a change
- * is as good as a SIGHUP. */
+ * Start: settings, rules (keys and policy), stores and sockets, admin pages, threads. Then signals: SIGHUP loads the
+ * rules anew, a signal to stop drains. Once a second the main thread looks at the files that rules and secrets come
+ * from: a change is as good as a SIGHUP. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -140,8 +140,8 @@ static flk_err_t start_admin(struct program *program, char *errmsg) {
     return err;
 }
 
-/* Keys and policy as the environment's files have them now. A fault in them is logged and counted, and what held goes on
- * holding. */
+/* Keys and policy as the environment's files have them now. A fault in them is logged and counted, and what held
+ * goes on holding. */
 static void reload_rules(struct program *program) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_settings_t *settings = NULL;

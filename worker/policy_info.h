@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which policy a worker judges by: flk_policy_info{version="…",digest="…"} is 1, and 0 for those of before. One version with two
- * digests in a cluster tells that somebody changed a policy and not its version. */
+/* Which policy a worker judges by: flk_policy_info{version="…",digest="…"} is 1, and 0 for those of before. One
+ * version with two digests in a cluster tells that somebody changed a policy and not its version. */
 #ifndef FLK_WORKER_POLICY_INFO_H
 #define FLK_WORKER_POLICY_INFO_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An uplink repeats its greeting each period until it is welcomed. The pulse's greeting is the PING, and no broker welcomes
- * a PING: so the uplink sends it for ever, reconnecting underneath as it does for any peer. */
+/* An uplink repeats its greeting each period until it is welcomed. The pulse's greeting is the PING, and no broker
+ * welcomes a PING: so the uplink sends it for ever, reconnecting underneath as it does for any peer. */
 #include "worker/pulse.h"
 
 #include <pthread.h>

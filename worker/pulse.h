@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that keeps a worker process alive in its brokers' eyes while its verify threads are held by the store: its own
- * DEALER to each broker sends a PING that names all of them, each period. It never introduces itself as a worker. A thread
- * that began no turn for vouch_ms is no longer vouched for: the broker gives its deliveries to others. */
+/* The thread that keeps a worker process alive in its brokers' eyes while its verify threads are held by the store:
+ * its own DEALER to each broker sends a PING that names all of them, each period. It never introduces itself as a
+ * worker. A thread that began no turn for vouch_ms is no longer vouched for: the broker gives its deliveries to
+ * others. */
 #ifndef FLK_WORKER_PULSE_H
 #define FLK_WORKER_PULSE_H
 

@@ -16,8 +16,8 @@ typedef struct flk_rules {
     unsigned users;  /* the book's, guarded by it */
 } flk_rules_t;
 
-/* Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with flk_rules_destroy, or gives them to a book. `metrics` outlive the
- * rules; NULL counts nothing by key. */
+/* Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller frees with flk_rules_destroy, or gives them to a book. `metrics` outlive
+ * the rules; NULL counts nothing by key. */
 FLK_MUST_CHECK flk_err_t flk_rules_load(const flk_settings_t *settings, flk_key_metrics_t *metrics, flk_rules_t **rules,
                                         char *errmsg);
 void flk_rules_destroy(flk_rules_t **rules);

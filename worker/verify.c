@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A duplicate is an outcome whose origin is another submission: the same submission finds its own outcome again when the
- * broker delivers it a second time, and that is no duplicate. A duplicate with another digest is a conflict: the same
- * pcs_id was signed over other content, or came with other values in what the verdict reads beyond it. */
+/* A duplicate is an outcome whose origin is another submission: the same submission finds its own outcome again when
+ * the broker delivers it a second time, and that is no duplicate. A duplicate with another digest is a conflict: the
+ * same pcs_id was signed over other content, or came with other values in what the verdict reads beyond it. */
 #include "worker/verify.h"
 
 #include <stdio.h>

@@ -37,8 +37,9 @@ typedef struct flk_job {
     flk_pcs_t pcs;                    /* between admit and release of an ADMITTED job */
 } flk_job_t;
 
-/* Decodes a PCS, checks its id, then its signature: REFUSED, ADMITTED or UNAVAILABLE (out of memory). Borrows body until
- * return; `now_s` (Unix time) tells which keys are active. A job that was admitted is ended by flk_verify_release. */
+/* Decodes a PCS, checks its id, then its signature: REFUSED, ADMITTED or UNAVAILABLE (out of memory). Borrows body
+ * until return; `now_s` (Unix time) tells which keys are active. A job that was admitted is ended by
+ * flk_verify_release. */
 void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, int64_t now_s, const flk_id_t *submission,
                       const void *body, size_t body_bytes, flk_job_t *job);
 
@@ -46,9 +47,9 @@ void flk_verify_admit(flk_pcs_reader_t *reader, const flk_keyring_t *keyring, in
  * UNAVAILABLE when that could not be read again. */
 void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job);
 
-/* The store has spoken: item.value is the outcome for ever, item.found tells whether it was there before. SETTLED with its
- * status and flags. When those bytes are no outcome, the job stays ADMITTED the first time, to be judged and put in their
- * place (item.stale); after that it is UNAVAILABLE, as it is when a later version wrote them. */
+/* The store has spoken: item.value is the outcome for ever, item.found tells whether it was there before. SETTLED
+ * with its status and flags. When those bytes are no outcome, the job stays ADMITTED the first time, to be judged
+ * and put in their place (item.stale); after that it is UNAVAILABLE, as it is when a later version wrote them. */
 void flk_verify_settle(flk_job_t *job);
 
 void flk_verify_release(flk_job_t *job);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Start: stores and loops, then the threads, the pulse last. Stop in reverse: all loops are asked to drain at once, and the
- * pulse speaks for them until the last has ended. */
+/* Start: stores and loops, then the threads, the pulse last. Stop in reverse: all loops are asked to drain at once,
+ * and the pulse speaks for them until the last has ended. */
 #include "worker/worker.h"
 
 #include <stdatomic.h>

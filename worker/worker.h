@@ -22,8 +22,8 @@ typedef struct flk_worker_options {
     void *open_store_arg;
 } flk_worker_options_t;
 
-/* Opens stores and sockets; no thread runs yet. Options are borrowed until return. Errors: FLK_E_CONFIG, FLK_E_NOMEM, and
- * those of flk_store_open. Caller frees with flk_worker_destroy. */
+/* Opens stores and sockets; no thread runs yet. Options are borrowed until return. Errors: FLK_E_CONFIG,
+ * FLK_E_NOMEM, and those of flk_store_open. Caller frees with flk_worker_destroy. */
 FLK_MUST_CHECK flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **worker, char *errmsg);
 /* Starts the threads. After an error only flk_worker_drain and _destroy are allowed. */
 FLK_MUST_CHECK flk_err_t flk_worker_start(flk_worker_t *worker, char *errmsg);

@@ -3,13 +3,16 @@
  *
  * 1. Three bytes are looked for that yajl is lax about: form feed and vertical tab, which it takes for white space, and
  *    backslash: escapes of half a surrogate pair would become a question mark.
- * 2. yajl parses and calls back; each call is one event. The reader has all further rules: duplicate keys, UTF-8, depth,
+ * 2. yajl parses and calls back; each call is one event. The reader has all further rules: duplicate keys, UTF-8,
+ * depth,
  *    number of values. yajl keeps its state on the heap and does not recurse.
- * 3. When the root map ends, yajl is stopped: behind it only white space may stand, and yajl would take the beginning of
+ * 3. When the root map ends, yajl is stopped: behind it only white space may stand, and yajl would take the beginning
+ * of
  *    a string for that.
  *
- * What goes wrong: yajl's message quotes the text, so it is never shown; a scan up to where yajl stopped finds the member
- * that the fault is in. yajl does not check its allocations, so it gets all it can need in one piece beforehand. */
+ * What goes wrong: yajl's message quotes the text, so it is never shown; a scan up to where yajl stopped finds the
+ * member that the fault is in. yajl does not check its allocations, so it gets all it can need in one piece
+ * beforehand. */
 #include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,9 +24,9 @@
 
 /* ---- yajl's memory ---- */
 
-/* A handle, a lexer and a stack of states take less than SMALL_BYTES. Beside them yajl has two buffers, one for a string with
- * escapes and one for a token that the body ends in; each doubles from 2 KiB until it is larger than what it holds. Only
- * the newest allocation ever grows. */
+/* A handle, a lexer and a stack of states take less than SMALL_BYTES. Beside them yajl has two buffers, one for a
+ * string with escapes and one for a token that the body ends in; each doubles from 2 KiB until it is larger than what
+ * it holds. Only the newest allocation ever grows. */
 enum { SMALL_BYTES = 4096, BUFFER_BYTES_MIN = 2048 };
 
 typedef struct arena {

@@ -56,8 +56,8 @@ typedef struct flk_pcs {
     char sig[FLK_PCS_SIG_MAX + 1]; /* "" when absent */
     uint64_t epoch;
     double d_hat, coh_star, r, budget;
-    /* How the claims are printed in the signed bytes, when neither the Python nor the ECMAScript print fits all of them; "" for
-     * one of which nothing was said. Each reads as its claim, rounded to 9 decimals. */
+    /* How the claims are printed in the signed bytes, when neither the Python nor the ECMAScript print fits all of
+     * them; "" for one of which nothing was said. Each reads as its claim, rounded to 9 decimals. */
     bool has_prints;
     char prints[FLK_CLAIMS][FLK_PCS_PRINT_MAX + 1];
     flk_regime_t regime;

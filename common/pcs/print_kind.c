@@ -5,8 +5,8 @@
  *   12.0           Python               1.2e-05    Python
  *   12.5  0.0012   both                 1.2e-7     ECMAScript
  *
- * All others, such as 1.20, 1.2E-5 and 8.312e-6, are neither's. Only when the shapes of all four have no printer in common are
- * the numbers printed, to be sure. */
+ * All others, such as 1.20, 1.2E-5 and 8.312e-6, are neither's. Only when the shapes of all four have no printer in
+ * common are the numbers printed, to be sure. */
 #include "common/pcs/print_kind.h"
 
 #include <string.h>

@@ -9,7 +9,8 @@
  * What goes wrong: the first fault is written into the caller's flk_pcs_fault_t, the PCS is finished, and the error
  * sticks, so that a source of events may go on or stop as it likes. The work is bounded: depth, values in all and
  * members of one map are counted, in skipped parts too, and two keys are compared by a 64-bit hash. A sender that
- * makes two keys with one hash gets its own PCS refused and nothing else. Keys of known members and of N_j need no hash. */
+ * makes two keys with one hash gets its own PCS refused and nothing else. Keys of known members and of N_j need no
+ * hash. */
 #include "common/pcs/member.h"
 #include "common/pcs/print_kind.h"
 #include "common/pcs/text.h"

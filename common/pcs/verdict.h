@@ -47,9 +47,9 @@ typedef struct flk_outcome {
  * rounded to 9 decimals, is at most the tolerance: 0.65 is within 0.15 of 0.5. Bounds are inclusive. */
 void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);
 
-/* Digest of what flk_verdict reads and no signature covers: scales with their cells, regime, ft.degraded. Two PCS with one
- * signed content and one such digest get one verdict. BLAKE2b-128 over: regime (1) · degraded (1) · then, by rising scale,
- * scale (8, big-endian) · cells (8). */
+/* Digest of what flk_verdict reads and no signature covers: scales with their cells, regime, ft.degraded. Two PCS
+ * with one signed content and one such digest get one verdict. BLAKE2b-128 over: regime (1) · degraded (1) · then,
+ * by rising scale, scale (8, big-endian) · cells (8). */
 enum { FLK_UNSIGNED_DIGEST_BYTES = 16 };
 void flk_verdict_digest(const flk_pcs_t *pcs, uint8_t digest[FLK_UNSIGNED_DIGEST_BYTES]);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The head of an HTTP request and a chunked body behind it: whole or byte by byte, they are read in the same way. A
  * head that passes has one length, its texts lie in it and hold no byte that a second reader could take for an end.
- * */
+ */
 #include "common/http/chunks.h"
 #include "common/http/guard.h"
 #include "tests/fuzz/fuzz.h"

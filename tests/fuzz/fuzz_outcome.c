@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Outcomes as stores keep them, from both ends. The first byte says which: a stored value that is read is written to bytes that
- * read back as the same; a record of any content is either refused by the writers, or read back as the same. */
+/* Outcomes as stores keep them, from both ends. The first byte says which: a stored value that is read is written to
+ * bytes that read back as the same; a record of any content is either refused by the writers, or read back as the
+ * same. */
 #include "tests/fuzz/fuzz.h"
 #include "worker/store/stored_outcome.h"
 

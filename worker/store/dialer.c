@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread is started by the first _get and by each _drop, dials until it has a connection, hands it over and ends.
+/* The thread is started by the first _get and by each _drop, dials until it has a connection, hands it over and
+ * ends.
  *
- * Failures: an attempt that fails is tried again after a back-off that doubles from 50 ms to 2 s, of which a random half is
- * left out, so that the threads of a cluster do not come back as one. A connection that is dropped soon after it was made
- * counts as a failed attempt: a server that takes connections and refuses work does not make a busy loop. The resolver
- * may hold an attempt for longer than its time: _destroy then leaves it to the thread, which frees what is left.
+ * Failures: an attempt that fails is tried again after a back-off that doubles from 50 ms to 2 s, of which a random
+ * half is left out, so that the threads of a cluster do not come back as one. A connection that is dropped soon
+ * after it was made counts as a failed attempt: a server that takes connections and refuses work does not make a
+ * busy loop. The resolver may hold an attempt for longer than its time: _destroy then leaves it to the thread, which
+ * frees what is left.
  *
  * Servers and what lies between close connections that are idle. Such a one is seen before its next use; when the close
  * and the use cross, the caller drops it as CLOSED and may do its work again on the next. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeps one connection to a store's server up. Connecting may take longer than a batch may (names, TLS, log-in), so a thread
- * of the dialer's own does it, whenever there is no connection and one is wanted. The dialer belongs to one thread, the
- * store's; so does the connection while it stands.
+/* Keeps one connection to a store's server up. Connecting may take longer than a batch may (names, TLS, log-in), so
+ * a thread of the dialer's own does it, whenever there is no connection and one is wanted. The dialer belongs to one
+ * thread, the store's; so does the connection while it stands.
  *
  *            _get                        dialled
  *   IDLE ──────────────▶ DIALING ──────────────────▶ UP
@@ -20,8 +20,8 @@ typedef struct flk_dialer flk_dialer_t; /* Opaque. */
 typedef struct flk_dialer_ops {
     /* Makes a connection. On the dialer's thread; blocks for about timeout_ms. On an error fault may say more. */
     flk_err_t (*dial)(void *arg, uint64_t timeout_ms, void **connection, flk_store_fault_t *fault, char *errmsg);
-    /* Frees a connection. After a _drop it is called on the dialer's thread before the next dial, and may block for about
-     * timeout_ms to end what the server still does for it. An idle one it frees at once. */
+    /* Frees a connection. After a _drop it is called on the dialer's thread before the next dial, and may block for
+     * about timeout_ms to end what the server still does for it. An idle one it frees at once. */
     void (*hang_up)(void *connection, uint64_t timeout_ms);
     bool (*is_closed)(void *connection); /* the peer has closed an idle connection; does not block. NULL: cannot tell */
     void (*free_arg)(void *arg);         /* nobody needs arg any more; NULL: nothing to do */
@@ -40,9 +40,9 @@ FLK_MUST_CHECK flk_err_t flk_dialer_new(const flk_dialer_options_t *options, flk
 void flk_dialer_destroy(flk_dialer_t **dialer, uint64_t wait_ms);
 
 /* The connection, the caller's to use until _drop. One that the peer closed while it was idle is replaced before. Where
- * there is none: the first attempt after a loss is waited for until deadline_ms (of flk_mono_ms); once an attempt has failed,
- * its error comes back at once while further ones go on behind. `metrics` are the store's. Errors: those of dial,
- * FLK_E_UNAVAILABLE; fault is set with them. */
+ * there is none: the first attempt after a loss is waited for until deadline_ms (of flk_mono_ms); once an attempt
+ * has failed, its error comes back at once while further ones go on behind. `metrics` are the store's. Errors: those
+ * of dial, FLK_E_UNAVAILABLE; fault is set with them. */
 FLK_MUST_CHECK flk_err_t flk_dialer_get(flk_dialer_t *dialer, const flk_store_metrics_t *metrics, uint64_t deadline_ms,
                                         void **connection, flk_store_fault_t *fault, char *errmsg);
 

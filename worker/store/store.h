@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The dedup store: pcs_id -> outcome bytes, first write wins, with a time to live. One contract for all backends
- * (tests/unit/worker/store/test_store.c). A store object belongs to one thread; several objects may be open on one backend. */
+ * (tests/unit/worker/store/test_store.c). A store object belongs to one thread; several objects may be open on one
+ * backend. */
 #ifndef FLK_WORKER_STORE_STORE_H
 #define FLK_WORKER_STORE_STORE_H
 
@@ -51,13 +52,15 @@ typedef struct flk_store_options {
     flk_metrics_t *metrics;      /* NULL: none. Registers at open, so open stores from one thread. */
 } flk_store_options_t;
 
-/* Fills options from settings; the strings are borrowed from them. `policy_ttl_s` holds unless FLK_DEDUP_TTL_S is set. */
+/* Fills options from settings; the strings are borrowed from them. `policy_ttl_s` holds unless FLK_DEDUP_TTL_S is
+ * set. */
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options);
 
 /* Opens a backend; options are borrowed until return. A server (redis, postgres) need not be there: it is connected to
- * with the first call that needs it, and again whenever the connection is lost. Errors: FLK_E_CONFIG, FLK_E_LOCKED, FLK_E_IO, FLK_E_NO_SPACE,
- * FLK_E_CORRUPT, FLK_E_NOMEM, FLK_E_UNAVAILABLE. Process-wide state of a backend (LMDB environment, memory table) is
- * opened with its first store and closed with its last. Caller frees with flk_store_close. */
+ * with the first call that needs it, and again whenever the connection is lost. Errors: FLK_E_CONFIG, FLK_E_LOCKED,
+ * FLK_E_IO, FLK_E_NO_SPACE, FLK_E_CORRUPT, FLK_E_NOMEM, FLK_E_UNAVAILABLE. Process-wide state of a backend (LMDB
+ * environment, memory table) is opened with its first store and closed with its last. Caller frees with
+ * flk_store_close. */
 FLK_MUST_CHECK flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 void flk_store_close(flk_store_t **store);
 
@@ -70,15 +73,16 @@ FLK_MUST_CHECK flk_err_t flk_store_migrate(const flk_store_options_t *options, c
 /* For outcomes that are put from now on. */
 void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms);
 
-/* Looks up each key. Items keep their order; a key may occur several times. A value of more than FLK_STORE_VALUE_BYTES_MAX,
- * which nobody put here, is given up to there; as a stale value that stands for the whole. On an error, which comes within the store
- * timeout, nothing may be concluded about any item. */
+/* Looks up each key. Items keep their order; a key may occur several times. A value of more than
+ * FLK_STORE_VALUE_BYTES_MAX, which nobody put here, is given up to there; as a stale value that stands for the
+ * whole. On an error, which comes within the store timeout, nothing may be concluded about any item. */
 FLK_MUST_CHECK flk_err_t flk_store_lookup(flk_store_t *store, flk_store_item_t *const *items, size_t items_len,
                                           char *errmsg);
 
-/* Puts each value if its key is absent (or expired, or has the item's stale value); otherwise gives back the one that is
- * there and sets found. The first of equal keys in a batch wins. When it returns FLK_OK every outcome is as durable as the backend makes it. On
- * an error, which comes within the store timeout, it is unknown which were put: ask again. */
+/* Puts each value if its key is absent (or expired, or has the item's stale value); otherwise gives back the one
+ * that is there and sets found. The first of equal keys in a batch wins. When it returns FLK_OK every outcome is as
+ * durable as the backend makes it. On an error, which comes within the store timeout, it is unknown which were put:
+ * ask again. */
 FLK_MUST_CHECK flk_err_t flk_store_put(flk_store_t *store, flk_store_item_t *const *items, size_t items_len,
                                        char *errmsg);
 
@@ -91,7 +95,8 @@ typedef bool flk_store_visit_fn(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES
                                 size_t value_bytes, int64_t expires_ms);
 FLK_MUST_CHECK flk_err_t flk_store_visit(flk_store_t *store, flk_store_visit_fn *visit, void *arg, char *errmsg);
 
-/* Tells how much is kept, part by part (a file, a shard, a generation); expired outcomes that were not swept yet count. */
+/* Tells how much is kept, part by part (a file, a shard, a generation); expired outcomes that were not swept yet
+ * count. */
 typedef void flk_store_part_fn(void *arg, const char *part, uint64_t outcomes, uint64_t bytes);
 FLK_MUST_CHECK flk_err_t flk_store_measure(flk_store_t *store, flk_store_part_fn *part, void *arg, char *errmsg);
 

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* An outcome as stores keep it, a third of what it takes on the wire. Integers are big-endian, numbers IEEE 754 binary64:
+/* An outcome as stores keep it, a third of what it takes on the wire. Integers are big-endian, numbers IEEE 754
+ * binary64:
  *
  *   0x02 · regime (1) · d_hat is there (1) · reasons (4) · d_hat (8) · budget (8) · budget_claimed (8)
  *   · origin (16) · digest (32) · unsigned_digest (16) · policy_version, the rest
  *
- * regime and reasons are numbers of flk_regime_t and flk_reason_t, which therefore never change their meaning. pcs_id is
- * the key, status follows from the reasons. Another layout takes the next first byte, at most 0x0f, and every reader reads
- * those of all earlier versions:
+ * regime and reasons are numbers of flk_regime_t and flk_reason_t, which therefore never change their meaning.
+ * pcs_id is the key, status follows from the reasons. Another layout takes the next first byte, at most 0x0f, and
+ * every reader reads those of all earlier versions:
  *
  *   0x80 and more   the wire's map (proto/body.h)
  *   0x01            without unsigned_digest; also written for a record that has none
  *
- * A first byte that is none of these marks damage, unless it is at most 0x0f: then a later version wrote it, and its outcome
- * is as good as any. */
+ * A first byte that is none of these marks damage, unless it is at most 0x0f: then a later version wrote it, and its
+ * outcome is as good as any. */
 #ifndef FLK_WORKER_STORE_STORED_OUTCOME_H
 #define FLK_WORKER_STORE_STORED_OUTCOME_H
 

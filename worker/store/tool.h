@@ -7,7 +7,8 @@
  *   flk-worker store stats       prints how much is kept, a line a part
  *   flk-worker store export      prints every outcome, a line each
  *   flk-worker store import      puts what export printed, if absent; from standard input. Leaves out, tells and counts
- *                                what is no outcome, another id's, or to be kept for more than ten years; then exits with 1
+ *                                what is no outcome, another id's, or to be kept for
+ *                                more than ten years; then exits with 1
  *
  * A line of export, in any order, and the same outcome may come twice:
  *   {"pcs_id":"64 hex digits","expires_ms":1700000000000,"outcome":"base64 of the outcome's bytes (proto/body.h)"}

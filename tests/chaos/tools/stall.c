@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded into a daemon: holds up one thread in poll(2), ppoll(2) or fdatasync(2) for as long as the file that CHAOS_STALL names holds the
- * thread's name ("flk-relay"). The process's other threads go on, so its pages answer: nothing but its loop hangs. */
+/* Preloaded into a daemon: holds up one thread in poll(2), ppoll(2) or fdatasync(2) for as long as the file that
+ * CHAOS_STALL names holds the thread's name ("flk-relay"). The process's other threads go on, so its pages answer:
+ * nothing but its loop hangs. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -2,7 +2,8 @@
 #include "common/beat.h"
 #include "tests/unit/rig/suite.h"
 
-/* A process lives while each of its loops has turned within its own bound; the first that has not is named with its time. */
+/* A process lives while each of its loops has turned within its own bound; the first that has not is named with its
+ * time. */
 START_TEST(test_beat_names_the_loop_that_hangs) {
     static flk_beat_t fast, slow;
     char why[FLK_ERRMSG_BYTES];

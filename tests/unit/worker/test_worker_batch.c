@@ -266,8 +266,8 @@ static void keep_bytes(uint64_t pcs_n, const void *value, size_t value_bytes) {
     ck_assert(!item.found);
 }
 
-/* Bytes in the store that are no outcome, or another PCS's, are never passed on: the PCS is verified anew, the outcome takes
- * their place, is counted, and is then the first for ever. */
+/* Bytes in the store that are no outcome, or another PCS's, are never passed on: the PCS is verified anew, the
+ * outcome takes their place, is counted, and is then the first for ever. */
 START_TEST(test_worker_batch_damaged_outcome) {
     uint8_t foreign[FLK_OUTCOME_BYTES];
     add(1, 1);
@@ -309,8 +309,8 @@ START_TEST(test_worker_batch_later_version) {
 }
 END_TEST
 
-/* The same signed content with other values in what the verdict reads beyond it is a conflict, in one batch and later. An
- * outcome of an earlier version, which did not keep those, has none. */
+/* The same signed content with other values in what the verdict reads beyond it is a conflict, in one batch and
+ * later. An outcome of an earlier version, which did not keep those, has none. */
 START_TEST(test_worker_batch_unsigned_conflicts) {
     flk_pcs_t other;
     pcs_of(1, 0.5, &other);

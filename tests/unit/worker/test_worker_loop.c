@@ -377,8 +377,8 @@ START_TEST(test_worker_takes_what_has_arrived) {
 }
 END_TEST
 
-/* A store that is down makes deliveries unavailable with a time to come again, and the worker asks for one at a time; readiness
- * says why, and all of it heals by itself. */
+/* A store that is down makes deliveries unavailable with a time to come again, and the worker asks for one at a
+ * time; readiness says why, and all of it heals by itself. */
 START_TEST(test_worker_store_down) {
     start_worker(1, 5000, 30000);
     WAIT_FOR(brokers[0].peers_len == 1 && flk_worker_ready(worker, errmsg));
@@ -500,7 +500,8 @@ START_TEST(test_worker_drain_without_broker) {
 }
 END_TEST
 
-/* A broker that was restarted on its port is introduced to every thread again, under the same instance, and gives work. */
+/* A broker that was restarted on its port is introduced to every thread again, under the same instance, and gives
+ * work. */
 START_TEST(test_worker_meets_a_restarted_broker) {
     start_worker(2, 5000, 30000);
     WAIT_FOR(brokers[0].peers_len == 2);

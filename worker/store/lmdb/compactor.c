@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A move carries all that is recent when it begins. In the index each record has a page to itself, more or less, unless many
- * are put together: so much is moved at once, in steps of one write transaction each, short enough that the syncs of others on the
- * same disk need not wait long for a step's:
+/* A move carries all that is recent when it begins. A single put dirties about one index page per record. Moving many
+ * sorted records at once shares pages; steps keep each write transaction short, so that the sync of another process on
+ * the same disk does not wait long:
  *
  *   list the youngest record of each key, of those that live
  *   put their expiries in steps, by expiry; then the outcomes in steps, by key: the records of a step share their pages
  *   beside the outcomes, delete what expired before the list was made
  *   each step is committed (LMDB syncs); only after the last one delete the batches, in steps as well
  *
- * Between steps it pauses, so that the move spreads over the time that the next one takes to gather, unless too much is recent.
- * Nobody else moves meanwhile, so what is in the batches is younger than what the index has, and stands. Killed at any step, the
- * batches stay and are moved again, to the same end.
+ * Between steps it pauses, so that the move spreads over the time that the next one takes to gather, unless too much
+ * is recent. Nobody else moves meanwhile, so what is in the batches is younger than what the index has, and stands.
+ * Killed at any step, the batches stay and are moved again, to the same end.
  *
  * While nothing is put for a while, a move takes what is left to the index and gives the memory back.
  *
- * Failures: what LMDB cannot mend is logged once and tried again when somebody wakes this thread. Until then the recent grow; at their
- * limit puts fail (lmdb/writer.c). */
+ * Failures: what LMDB cannot mend is logged once and tried again when somebody wakes this thread. Until then the
+ * recent grow; at their limit puts fail (lmdb/writer.c). */
 #include "worker/store/lmdb/compactor.h"
 
 #include <errno.h>

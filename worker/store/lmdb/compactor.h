@@ -13,8 +13,8 @@ typedef struct flk_lmdb_compactor flk_lmdb_compactor_t; /* Opaque; fields are co
 FLK_MUST_CHECK flk_err_t flk_lmdb_compactor_start(flk_lmdb_recent_t *recent, flk_lmdb_env_t *index,
                                                   flk_store_clock_fn *clock, size_t keep_bytes,
                                                   flk_lmdb_compactor_t **compactor, char *errmsg);
-/* Ends the thread after the step it is at. False: it did not end within timeout_ms; then it, recent and index must be left
- * alone, until the process ends. */
+/* Ends the thread after the step it is at. False: it did not end within timeout_ms; then it, recent and index must
+ * be left alone, until the process ends. */
 FLK_MUST_CHECK bool flk_lmdb_compactor_stop(flk_lmdb_compactor_t **compactor, uint64_t timeout_ms);
 
 /* Has it look whether there is something to move. Does not wait; nor does _sweep, which has it sweep as well. */

@@ -7,12 +7,13 @@
  *   meta       "format"                      ->  "2"; "1" had no FLK_LMDB_RECENT beside it; others are refused
  *
  * FLK_LMDB_RECENT in recent/, outcomes on their way there:
- *   batches    id of the transaction (8, native) -> the records that it put (lmdb/table.h); ids rise, and never come again
+ *   batches    id of the transaction (8, native) -> the records that it put (lmdb/table.h); ids rise, never repeat
  *   meta       "format"                      ->  "1"
  *              "probe"                       ->  time of the last health probe (8)
  *
- * LMDB moves the map only while no transaction of the process is open. So those who read hold `map` shared and those who
- * move it hold it alone; who writes, or moves the map, holds `writing`. Any thread may call any function. */
+ * LMDB moves the map only while no transaction of the process is open. So a reader holds `map` shared, and a thread
+ * that moves the map holds it alone; a writer, and a thread that moves the map, holds `writing`. Any thread may call
+ * any function. */
 #ifndef FLK_WORKER_STORE_LMDB_ENV_H
 #define FLK_WORKER_STORE_LMDB_ENV_H
 
@@ -60,15 +61,15 @@ void flk_lmdb_reader_add(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 void flk_lmdb_reader_remove(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 
 /* Opens a snapshot of what is committed and durable; 0 or LMDB's error. After 0 the caller calls flk_lmdb_read_end.
- * Adopts a map that another process made larger, and opens anew what LMDB gave up on; should a writer of this process be
- * held up meanwhile, it waits up to timeout_ms for it. */
+ * Adopts a map that another process made larger, and opens anew what LMDB gave up on; should a writer of this
+ * process be held up meanwhile, it waits up to timeout_ms for it. */
 FLK_MUST_CHECK int flk_lmdb_read_begin(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader, uint64_t timeout_ms);
 void flk_lmdb_read_end(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 
-/* Takes one write transaction from begin to commit, `step` between them; 0 when it is durable. When step, begin or commit
- * fail with what can be mended (a map too small, an environment that LMDB gave up on), it is done again: so step must not mind. Blocks
- * as long as another process holds the write lock. Else LMDB's error, or the step's; ENOENT when the data file is no longer the one at
- * its path: what is written now would be gone at the next start. */
+/* Takes one write transaction from begin to commit, `step` between them; 0 when it is durable. When step, begin or
+ * commit fail with what can be mended (a map too small, an environment that LMDB gave up on), it is done again: so
+ * step must not mind. Blocks as long as another process holds the write lock. Else LMDB's error, or the step's;
+ * ENOENT when the data file is no longer the one at its path: what is written now would be gone at the next start. */
 typedef int flk_lmdb_step_fn(void *arg, MDB_txn *txn);
 FLK_MUST_CHECK int flk_lmdb_write(flk_lmdb_env_t *env, flk_lmdb_step_fn *step, void *arg);
 

@@ -8,8 +8,9 @@
 /* Fills found and, when found, the value. What expired by now_ms is not there. */
 FLK_MUST_CHECK int flk_lmdb_index_get(const flk_lmdb_env_t *index, MDB_txn *txn, flk_store_item_t *item,
                                       int64_t now_ms);
-/* The two halves of putting records: first the expiries of all of them, then the outcomes. An expiry without its outcome
- * is swept away like any other, an outcome without its expiry never. Neighbours share pages: so pass them sorted by what is put. */
+/* The two halves of putting records: first the expiries of all of them, then the outcomes. An expiry without its
+ * outcome is swept away like any other, an outcome without its expiry never. Neighbours share pages: so pass them
+ * sorted by what is put. */
 FLK_MUST_CHECK int flk_lmdb_index_put_expiries(const flk_lmdb_env_t *index, MDB_txn *txn,
                                                const flk_lmdb_place_t *records, size_t records_len);
 /* Whatever was there before gives way, its expiry too. */

@@ -32,8 +32,8 @@ FLK_MUST_CHECK int flk_lmdb_read_recent_page(flk_lmdb_env_t *recent, flk_lmdb_re
 FLK_MUST_CHECK int flk_lmdb_read_index_page(flk_lmdb_env_t *index, flk_lmdb_reader_t *reader, int64_t now_ms,
                                             flk_lmdb_page_t *page);
 
-/* The outcomes of an index, expired ones too (NULL: do not count), and the bytes of either's file that are in use. 0 or LMDB's
- * error. */
+/* The outcomes of an index, expired ones too (NULL: do not count), and the bytes of either's file that are in use. 0
+ * or LMDB's error. */
 FLK_MUST_CHECK int flk_lmdb_measure(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader, uint64_t *outcomes,
                                     uint64_t *bytes);
 

@@ -5,8 +5,8 @@
  * one page for each. Later the compactor carries the records to the index, sorted, and deletes the batches. So
  *
  *   an outcome is in the index when its batch is gone:       the index is committed first
- *   who looks, looks in a snapshot of the recent first, and in one of the index that is begun after it: nothing slips through
- *   who puts, does both within its write transaction of the recent: batches neither come nor go meanwhile
+ *   a lookup reads a snapshot of the recent first, then one of the index that began after it: nothing slips through
+ *   a put does both within its write transaction of the recent: batches neither come nor go meanwhile
  *
  * Any thread may call any function. */
 #ifndef FLK_WORKER_STORE_LMDB_RECENT_H
@@ -32,7 +32,8 @@ FLK_MUST_CHECK int flk_lmdb_recent_follow(flk_lmdb_recent_t *recent, MDB_txn *tx
 /* As above, up to now; `seen` (may be NULL) is the last transaction of which it has everything. */
 FLK_MUST_CHECK int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_reader_t *reader, uint64_t timeout_ms,
                                             uint64_t *seen);
-/* True when of the batches that came after the transaction `seen` none is gone. For who follows in a write transaction. */
+/* True when no batch that came after the transaction `seen` is gone. For a caller that follows in a write
+ * transaction. */
 bool flk_lmdb_recent_has_all_since(flk_lmdb_recent_t *recent, uint64_t seen);
 
 /* Looks each item up in the table; returns how many were not found. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening: index, recent, their formats, compactor, writer. The recent exist and bear their format before the index is given
- * format 2: an index of format 2 whose recent are missing has lost them. An index of format 1 is read as it is, once no
- * process of an earlier version, which would not see the recent, has it open any more. */
+/* Opening: index, recent, their formats, compactor, writer. The recent exist and bear their format before the index
+ * is given format 2: an index of format 2 whose recent are missing has lost them. An index of format 1 is read as it
+ * is, once no process of an earlier version, which would not see the recent, has it open any more. */
 #include "worker/store/lmdb/shared.h"
 
 #include <poll.h>

@@ -2,14 +2,14 @@
 /* The LMDB store: two environments in data_dir/store/lmdb for all worker processes of a host (lmdb/env.h).
  *
  *   open     the first store of the process opens them and starts a writer and a compactor thread (lmdb/shared.h)
- *   lookup   the recent outcomes first (lmdb/recent.h), then the index, on the calling thread; takes no lock that another
- *            process holds
+ *   lookup   the recent outcomes first (lmdb/recent.h), then the index, on the calling thread; takes no lock of
+ *            another process
  *   put      a copy of the batch goes to the writer, which commits it, synced, with what other threads have for it
  *   tick     once a second asks the compactor to delete what expired
  *
- * Failures are the writer's and the compactor's business; here they arrive as an error within the store timeout. After a
- * timeout the batch may yet be committed: first write wins, so that asking again is right. A bad sector under the map
- * raises SIGBUS and ends the process, as LMDB does it. */
+ * Failures are the writer's and the compactor's business; here they arrive as an error within the store timeout.
+ * After a timeout the batch may yet be committed: first write wins, so that asking again is right. A bad sector
+ * under the map raises SIGBUS and ends the process, as LMDB does it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +45,8 @@ static bool make_room(flk_lmdb_request_t *request, size_t items_len) {
     return true;
 }
 
-/* Remembers what a lookup did not find: most likely it is put next, and then need not be looked up in the index again. */
+/* Remembers what a lookup did not find: most likely it is put next, and then need not be looked up in the index
+ * again. */
 static void note_absent(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len, uint64_t seen) {
     store->absent_len = 0;
     if (items_len > store->absent_cap) {

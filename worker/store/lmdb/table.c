@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Batches hang in a list, oldest first; each brings its records and their entries in one piece of memory. An entry hangs in
- * the chain of its bucket, in front of older ones. The number of buckets is fixed, for so is, by the store's limit, what the table
- * holds. The hash is seeded at random: keys are public, and whoever could choose colliding ones would own the chains. */
+/* Batches hang in a list, oldest first; each brings its records and their entries in one piece of memory. An entry
+ * hangs in the chain of its bucket, in front of older ones. The number of buckets is fixed, for so is, by the
+ * store's limit, what the table holds. The hash is seeded at random: keys are public, and a sender that could choose
+ * colliding ones would own the chains. */
 #include "worker/store/lmdb/table.h"
 
 #include <stdlib.h>

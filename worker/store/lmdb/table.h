@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The outcomes of FLK_LMDB_RECENT in memory: what the batches there hold, found by key. A batch is a sequence of records
+/* The outcomes of FLK_LMDB_RECENT in memory: what the batches there hold, found by key. A batch is a sequence of
+ * records
  *
  *   key (32) · expiry, ms since the Unix epoch (8) · bytes of the value (2) · value        integers big-endian
  *
- * and a later batch, or a later record of one, stands above an earlier one of the same key. Needs the records' bytes, 16
- * more for each, and 2 MiB once all of it is in use. The caller locks. */
+ * and a later batch, or a later record of one, stands above an earlier one of the same key. Needs the records'
+ * bytes, 16 more for each, and 2 MiB once all of it is in use. The caller locks. */
 #ifndef FLK_WORKER_STORE_LMDB_TABLE_H
 #define FLK_WORKER_STORE_LMDB_TABLE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The one thread of a process that puts to its recent outcomes. Store handles hand it their batches; it puts all that wait
- * into one transaction, so that they share its sync. Callers wait with a deadline, which a mutex of LMDB's, held by a
- * stopped process, could not give them. */
+/* The one thread of a process that puts to its recent outcomes. Store handles hand it their batches; it puts all
+ * that wait into one transaction, so that they share its sync. Callers wait with a deadline, which a mutex of
+ * LMDB's, held by a stopped process, could not give them. */
 #ifndef FLK_WORKER_STORE_LMDB_WRITER_H
 #define FLK_WORKER_STORE_LMDB_WRITER_H
 
@@ -36,8 +36,8 @@ typedef struct flk_lmdb_writer_options { /* all borrowed until _stop */
 /* Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_lmdb_writer_start(const flk_lmdb_writer_options_t *options, flk_lmdb_writer_t **writer,
                                                char *errmsg);
-/* Writes what is queued and ends the thread. False: it did not end within timeout_ms; then it and what its options name must be
- * left alone, until the process ends. */
+/* Writes what is queued and ends the thread. False: it did not end within timeout_ms; then it and what its options
+ * name must be left alone, until the process ends. */
 FLK_MUST_CHECK bool flk_lmdb_writer_stop(flk_lmdb_writer_t **writer, uint64_t timeout_ms);
 
 /* True when the request is not the writer's: it may be filled and written. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing: open the temporary file, append one shard after the other, trailer, sync, close, rename, sync the directory. A
- * failure at any step leaves the snapshot of before; the caller tries again at its next period.
+/* Writing: open the temporary file, append one shard after the other, trailer, sync, close, rename, sync the
+ * directory. A failure at any step leaves the snapshot of before; the caller tries again at its next period.
  * Loading: read in blocks, put entry after entry, compare count and checksum at the end. Damage is not repaired: an
  * outcome that was answered must not be forgotten in silence, so a person decides. */
 #include "worker/store/memory/snapshot.h"

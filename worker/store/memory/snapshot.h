@@ -10,7 +10,8 @@
  *   end - 16   8        number of entries
  *   end - 8    8        XXH3-64 of all bytes before it
  *
- * Integers are big-endian. The file is replaced by rename after a sync, so a crash leaves the old one or the new one. */
+ * Integers are big-endian. The file is replaced by rename after a sync, so a crash leaves the old one or the new
+ * one. */
 #ifndef FLK_WORKER_STORE_MEMORY_SNAPSHOT_H
 #define FLK_WORKER_STORE_MEMORY_SNAPSHOT_H
 

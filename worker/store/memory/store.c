@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory store: one hash table for the threads of one process, with a snapshot in data_dir/store.
  *
- *   open    the first store on a directory takes its lock, loads the snapshot and starts the snapshot thread ("shared");
+ *   open    the first store on a directory takes its lock, loads the snapshot and starts the snapshot thread;
  *           further ones share it
  *   put     straight into the table: an outcome survives a restart once a snapshot holds it
  *   thread  writes the snapshot each period when something changed
  *   close   the last one stops the thread, writes the snapshot and gives the lock back
  *
  * A process that is killed loses what it put since its last snapshot: that is this backend's promise, and why lmdb
- * is the default. A second process on the directory is refused: it would decide first writes on its own. A snapshot that
- * cannot be written is logged at each period and tried again; puts go on. A damaged one stops the start. */
+ * is the default. A second process on the directory is refused: it would decide first writes on its own. A snapshot
+ * that cannot be written is logged at each period and tried again; puts go on. A damaged one stops the start. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

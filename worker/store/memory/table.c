@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Chained buckets in 64 shards; a shard doubles its buckets when it holds more entries than buckets.
- * The hash is seeded at random: keys are public, and whoever could choose colliding ones would own the chains. */
+ * The hash is seeded at random: keys are public, and a sender that could choose colliding
+ * ones would own the chains. */
 #include "worker/store/memory/table.h"
 
 #include <pthread.h>

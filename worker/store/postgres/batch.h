@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of a batch as PostgreSQL gets them: sorted, each once, in arrays of its binary format. The first of equal keys
- * stands for the others. Owned by one thread. */
+/* The keys of a batch as PostgreSQL gets them: sorted, each once, in arrays of its binary format. The first of equal
+ * keys stands for the others. Owned by one thread. */
 #ifndef FLK_WORKER_STORE_POSTGRES_BATCH_H
 #define FLK_WORKER_STORE_POSTGRES_BATCH_H
 

@@ -4,8 +4,8 @@
  *   schema: migrate or check
  *   prepare, pipeline mode
  *
- * The session keeps the planner to index lookups: a partition is empty when it is opened, and a plan made then, with a scan
- * or a hash, would be kept while it grows. */
+ * The session keeps the planner to index lookups: a partition is empty when it is opened, and a plan made then, with
+ * a scan or a hash, would be kept while it grows. */
 #include "worker/store/postgres/dial.h"
 
 #include <poll.h>

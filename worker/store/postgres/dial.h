@@ -8,7 +8,7 @@
 #include "worker/store/dialer.h"
 #include "worker/store/store.h"
 
-/* Where to connect to and how; immutable, shared by whoever holds a reference. */
+/* Where to connect to and how; immutable, shared by all that hold a reference. */
 typedef struct flk_pg_target flk_pg_target_t;
 
 /* Reads POSTGRES_CONN. Errors: FLK_E_CONFIG; errmsg does not quote it, for the password. Caller gives the reference
@@ -34,7 +34,7 @@ extern const flk_dialer_ops_t flk_pg_dial_ops;
 #define FLK_PG_LOOKUP   "flk_lookup" /* ids bytea[] -> pcs_id, outcome */
 #define FLK_PG_BEGIN    "flk_begin"  /* -> */
 #define FLK_PG_LOCK     "flk_lock"   /* -> void */
-#define FLK_PG_PUT      "flk_put" /* ids bytea[], outcomes bytea[], ttls_ms bigint[] -> pcs_id of those that were first */
+#define FLK_PG_PUT      "flk_put"    /* ids bytea[], outcomes bytea[], ttls_ms bigint[] -> pcs_id of the first ones */
 #define FLK_PG_EXPIRE   "flk_expire" /* ids bytea[], outcomes bytea[] -> ; those rows, while they have those outcomes */
 #define FLK_PG_COMMIT   "flk_commit" /* -> */
 #define FLK_PG_ROLLBACK "flk_rollback" /* -> */

@@ -7,9 +7,9 @@
 
 #include "worker/store/metrics.h"
 
-/* Of a result that is an error. FLK_E_UNAVAILABLE or FLK_E_CORRUPT, with what to do in errmsg. `lasting`: the connection's
- * next statements would fail as well, so it should be made anew. Detail lines of the server, which may hold values,
- * are left out. */
+/* Of a result that is an error. FLK_E_UNAVAILABLE or FLK_E_CORRUPT, with what to do in errmsg. `lasting`: the
+ * connection's next statements would fail as well, so it should be made anew. Detail lines of the server, which may
+ * hold values, are left out. */
 flk_err_t flk_pg_result_error(const PGresult *result, flk_store_fault_t *fault, bool *lasting, char *errmsg);
 
 /* Of a connection that could not be made, or broke. Always FLK_E_UNAVAILABLE. */

@@ -17,8 +17,8 @@ typedef struct flk_pg_exchange {
     char *errmsg;
 } flk_pg_exchange_t;
 
-/* Outside pipeline mode: one or several statements without parameters; *result is the last one's, the caller's to clear.
- * Errors: FLK_E_UNAVAILABLE, FLK_E_CORRUPT; *result is NULL then. */
+/* Outside pipeline mode: one or several statements without parameters; *result is the last one's, the caller's to
+ * clear. Errors: FLK_E_UNAVAILABLE, FLK_E_CORRUPT; *result is NULL then. */
 FLK_MUST_CHECK flk_err_t flk_pg_command(flk_pg_exchange_t *exchange, const char *sql, PGresult **result);
 
 /* One step of a pipeline: prepares the statement, or executes it; parameters and results are binary. */

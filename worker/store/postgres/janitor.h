@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A thread of the process that calls flk.maintain() now and then, on a connection of its own for each call: dropping a
- * large partition may take longer than a batch may. Every worker process has one; the database lets one in at a time. */
+ * large partition may take longer than a batch may. Every worker process has one; the database lets one in at a
+ * time. */
 #ifndef FLK_WORKER_STORE_POSTGRES_JANITOR_H
 #define FLK_WORKER_STORE_POSTGRES_JANITOR_H
 

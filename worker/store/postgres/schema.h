@@ -7,15 +7,15 @@
  *   maintain()    opens the next generation when its time has come, drops those in which everything has expired
  *
  * A partitioned table cannot keep pcs_id unique over its partitions, so first write wins is kept by this rule: every
- * put takes the advisory lock (FLK_PG_LOCKS, FLK_PG_LOCK_GENERATION) shared, and only after that reads which generation is
- * current; maintain() opens a generation under the same lock, exclusive. So at any time all puts write into one partition,
- * whose primary key decides between them, and every older partition is at rest: what a put sees there in a snapshot
- * taken under the lock is all that will ever be in it. Two workers that race at the change of generation are either
- * both before it or both after it, or the later one sees what the earlier one wrote. Expired rows of the current
- * generation are overwritten in place. A generation lasts an eighth of the time to live, so that disk space is given
- * back in steps of that size, by DROP TABLE, with nothing deleted row by row.
+ * put takes the advisory lock (FLK_PG_LOCKS, FLK_PG_LOCK_GENERATION) shared, and only after that reads which
+ * generation is current; maintain() opens a generation under the same lock, exclusive. So at any time all puts write
+ * into one partition, whose primary key decides between them, and every older partition is at rest: what a put sees
+ * there in a snapshot taken under the lock is all that will ever be in it. Two workers that race at the change of
+ * generation are either both before it or both after it, or the later one sees what the earlier one wrote. Expired
+ * rows of the current generation are overwritten in place. A generation lasts an eighth of the time to live, so that
+ * disk space is given back in steps of that size, by DROP TABLE, with nothing deleted row by row.
  *
- * Whoever runs the migration owns the schema. Workers may log in as another role, which needs:
+ * The role that runs the migration owns the schema. Workers may log in as another role, which needs:
  *   GRANT USAGE ON SCHEMA flk TO role;
  *   GRANT SELECT, INSERT, UPDATE ON flk.outcomes TO role;
  *   GRANT SELECT ON flk.generations TO role;
@@ -40,9 +40,9 @@ FLK_MUST_CHECK flk_err_t flk_pg_schema_version(flk_pg_exchange_t *exchange, int 
 /* FLK_OK when the database has our version; else what to do. Errors: FLK_E_CONFIG, or those of the exchange. */
 FLK_MUST_CHECK flk_err_t flk_pg_schema_check(flk_pg_exchange_t *exchange);
 
-/* Brings the schema to our version, in one transaction, one at a time in the whole cluster. Does nothing where it is ours
- * already. *from is the version that was found. Errors: FLK_E_CONFIG when it is newer than ours, and then nothing is
- * touched; those of the exchange. */
+/* Brings the schema to our version, in one transaction, one at a time in the whole cluster. Does nothing where it is
+ * ours already. *from is the version that was found. Errors: FLK_E_CONFIG when it is newer than ours, and then
+ * nothing is touched; those of the exchange. */
 FLK_MUST_CHECK flk_err_t flk_pg_schema_migrate(flk_pg_exchange_t *exchange, int *from);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* PQcancel connects, sends and waits for the server to hang up, each without a deadline. So a thread does it, which is waited
- * for and otherwise left behind. */
+/* PQcancel connects, sends and waits for the server to hang up, each without a deadline. So a thread does it, which
+ * is waited for and otherwise left behind. */
 #include "worker/store/postgres/session.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The PostgreSQL store: outcomes in a table that the workers of a cluster share. The schema, and why first write wins in
- * it, is in postgres/schema.h.
+/* The PostgreSQL store: outcomes in a table that the workers of a cluster share. The schema, and why first write
+ * wins in it, is in postgres/schema.h.
  *
  *   lookup   one SELECT for all keys
  *   put      one transaction: lock, one UPDATE that lets stale values expire (if any), one INSERT for all keys, COMMIT;
@@ -9,17 +9,17 @@
  * Each is one pipeline of prepared statements, one round trip. Keys are sent sorted, each once: the first of equal keys
  * stands for the others, and two batches lock their rows in the same order.
  *
- * Failures: any error fails the batch, within the store timeout; the server gives a statement up at the same time. After
- * an error it is unknown what was committed, above all when the connection breaks at COMMIT: first write wins, so asking
- * again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts; otherwise the
- * transaction is rolled back and the connection stays. A session that the server ended while it was idle, or before it did
- * anything of a pipeline, fails no batch: the pipeline is sent once more in a new one. A key that expires between INSERT and
- * SELECT is put again.
+ * Failures: any error fails the batch, within the store timeout; the server gives a statement up at the same time.
+ * After an error it is unknown what was committed, above all when the connection breaks at COMMIT: first write wins,
+ * so asking again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts;
+ * otherwise the transaction is rolled back and the connection stays. A session that the server ended while it was
+ * idle, or before it did anything of a pipeline, fails no batch: the pipeline is sent once more in a new one. A key
+ * that expires between INSERT and SELECT is put again.
  *
  * A server that waits for a standby (synchronous_standby_names) has committed on its own disk by then. The put is
- * UNAVAILABLE at the store timeout and its session is ended (postgres/session.h), so that none piles up; but from then on a
- * lookup finds the outcome, and it is answered, although no standby has it. Should the server be lost before one has, the
- * id is verified anew: as with any server that lost what it had. */
+ * UNAVAILABLE at the store timeout and its session is ended (postgres/session.h), so that none piles up; but from
+ * then on a lookup finds the outcome, and it is answered, although no standby has it. Should the server be lost
+ * before one has, the id is verified anew: as with any server that lost what it had. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

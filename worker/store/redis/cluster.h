@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The Redis servers of one store: those of REDIS_ADDR and those of FLK_REDIS_FORMER, a link to each, and which of them an id
- * is for. Owned by one thread. */
+/* The Redis servers of one store: those of REDIS_ADDR and those of FLK_REDIS_FORMER, a link to each, and which of
+ * them an id is for. Owned by one thread. */
 #ifndef FLK_WORKER_STORE_REDIS_CLUSTER_H
 #define FLK_WORKER_STORE_REDIS_CLUSTER_H
 

@@ -4,8 +4,8 @@
  *   warn of eviction and of missing persistence
  *   read the server's generation, or make one: see redis/watch.h
  *
- * All of it blocks, on the dialer's thread, within one deadline; only the resolver may take longer. A server that does not
- * let us read INFO or CONFIG is used nevertheless. */
+ * All of it blocks, on the dialer's thread, within one deadline; only the resolver may take longer. A server that
+ * does not let us read INFO or CONFIG is used nevertheless. */
 #include "worker/store/redis/dial.h"
 
 #include <errno.h>

@@ -5,8 +5,8 @@
 
 #include "worker/store/metrics.h"
 
-/* `text` is an error reply's. Always FLK_E_UNAVAILABLE or FLK_E_CORRUPT, with what to do in errmsg. `lasting`: the server
- * would refuse the connection's next commands as well, so it should be made anew. */
+/* `text` is an error reply's. Always FLK_E_UNAVAILABLE or FLK_E_CORRUPT, with what to do in errmsg. `lasting`: the
+ * server would refuse the connection's next commands as well, so it should be made anew. */
 flk_err_t flk_redis_error(const char *server, const char *text, flk_store_fault_t *fault, bool *lasting, char *errmsg);
 
 #endif

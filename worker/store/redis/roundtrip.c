@@ -3,9 +3,9 @@
  * add:  puts a command into its pipeline
  * end:  write what fits, poll, write on, read, hand the replies out; until nobody owes one
  *
- * A link that fails is given up at once, the others go on and stay usable. At the deadline every link that owes a reply is
- * given up: a late reply must not be taken for a later one's. An error reply counts as the answer to its command: the
- * link stays, unless the error is of a kind that lasts (redis/error.h). */
+ * A link that fails is given up at once, the others go on and stay usable. At the deadline every link that owes a
+ * reply is given up: a late reply must not be taken for a later one's. An error reply counts as the answer to its
+ * command: the link stays, unless the error is of a kind that lasts (redis/error.h). */
 #include "worker/store/redis/roundtrip.h"
 
 #include <errno.h>

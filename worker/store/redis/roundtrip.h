@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One round trip: commands for several servers are collected, sent as a pipeline each, and their replies awaited together
- * under one deadline. Owned by one thread. */
+/* One round trip: commands for several servers are collected, sent as a pipeline each, and their replies awaited
+ * together under one deadline. Owned by one thread. */
 #ifndef FLK_WORKER_STORE_REDIS_ROUNDTRIP_H
 #define FLK_WORKER_STORE_REDIS_ROUNDTRIP_H
 
@@ -38,8 +38,8 @@ void flk_redis_roundtrip_begin(flk_redis_roundtrip_t *trip, flk_redis_link_t *li
                                uint64_t deadline_ms, const flk_store_metrics_t *metrics, flk_redis_reply_fn *on_reply,
                                void *arg, char *errmsg);
 
-/* Gets the link's connection, for which it may wait. An error is kept in the round trip: end it then, nothing is sent. Call it
- * for all links before the first _add: a round trip is not to be half sent because one server is away. */
+/* Gets the link's connection, for which it may wait. An error is kept in the round trip: end it then, nothing is
+ * sent. Call it for all links before the first _add: a round trip is not to be half sent because one server is away. */
 void flk_redis_roundtrip_use(flk_redis_roundtrip_t *trip, flk_redis_link_t *link);
 
 /* Adds a command for a link that is in use. An error is kept in the round trip. */

@@ -2,13 +2,14 @@
 /* The Redis servers of a setting, and which of them keeps an id.
  *
  * A shard is written host, host:port, [v6]:port, redis://[user:password@]host[:port][/database] or the same with
- * rediss:// (TLS); user, password are percent-decoded. Its name is "host:port/database", e.g. "127.0.0.1:6379/0": neither
- * credentials nor TLS are part of it.
+ * rediss:// (TLS); user, password are percent-decoded. Its name is "host:port/database", e.g. "127.0.0.1:6379/0":
+ * neither credentials nor TLS are part of it.
  *
- * Rendezvous hashing (Thaler and Ravishankar, 1998), for whoever has to find an id by other means: a shard's weight for
- * an id is XXH64 over the 32 bytes of pcs_id, seeded with XXH64 (seed 0) over the shard's name; the id lives on the shard
- * with the greatest weight, on equal weights on the one whose name is less by strcmp. So the order of the list does not
- * matter, and another shard takes 1/n of the ids over, from all shards alike, while no id moves between the old ones. */
+ * Rendezvous hashing (Thaler and Ravishankar, 1998), so that an id can be found by other means: a shard's weight for
+ * an id is XXH64 over the 32 bytes of pcs_id, seeded with XXH64 (seed 0) over the shard's name; the id lives on the
+ * shard with the greatest weight, on equal weights on the one whose name is less by strcmp. So the order of the list
+ * does not matter, and another shard takes 1/n of the ids over, from all shards alike, while no id moves between the
+ * old ones. */
 #ifndef FLK_WORKER_STORE_REDIS_SHARDS_H
 #define FLK_WORKER_STORE_REDIS_SHARDS_H
 

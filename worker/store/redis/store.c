@@ -6,8 +6,8 @@
  *   "flk:health"                       ->  what _health writes
  *
  *   lookup   GET for every key, a pipeline per shard, all shards at once
- *   put      SET key value NX PX ttl for every key, likewise; then GET for those that were there before. In the place of a
- *            stale value: EVAL of a script that compares and sets
+ *   put      SET key value NX PX ttl for every key, likewise; then GET for those that were there before. For a stale
+ *            value: EVAL of a script that compares and sets
  *
  * Shards (redis/shards.h) change one step at a time: REDIS_ADDR gets the new list on every worker, FLK_REDIS_FORMER
  * the old one, for one time to live. A key that has moved is first put on its former shard, where workers that do not
@@ -15,12 +15,13 @@
  * old list put it: at each step of the change all of them agree on one first write. A lookup that finds a key on its
  * former shard only does the second step as well.
  *
- * Failures: any error fails the batch, within the store timeout (redis/roundtrip.h), and the connection is made anew behind
- * the batches (dialer.h). A connection that the server closed while it was idle, or before it answered anything, fails
- * no batch: the round trip is done once more on a new one. A SET that was sent may be carried out although its batch failed; first write wins, so asking
- * again is right. A key that expires between SET and GET is put again. A server that was emptied is noticed at the next
- * lookup, warned of and counted: what it kept is then verified anew. A server that crashes with appendfsync everysec
- * forgets the outcomes of its last second or two, with the same effect. */
+ * Failures: any error fails the batch, within the store timeout (redis/roundtrip.h), and the connection is made anew
+ * behind the batches (dialer.h). A connection that the server closed while it was idle, or before it answered
+ * anything, fails no batch: the round trip is done once more on a new one. A SET that was sent may be carried out
+ * although its batch failed; first write wins, so asking again is right. A key that expires between SET and GET is
+ * put again. A server that was emptied is noticed at the next lookup, warned of and counted: what it kept is then
+ * verified anew. A server that crashes with appendfsync everysec forgets the outcomes of its last second or two,
+ * with the same effect. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -103,8 +103,8 @@ START_TEST(test_dialer_keeps_a_connection) {
 }
 END_TEST
 
-/* While nobody is there, everybody who asks is told why at once, and the server is tried some few times a second at first and
- * less and less often. */
+/* While nobody is there, everybody who asks is told why at once, and the server is tried some few times a second at
+ * first and less and less often. */
 START_TEST(test_dialer_backs_off) {
     atomic_store(&reachable, false);
     ck_assert_int_eq(get(1000), FLK_E_UNAVAILABLE);
@@ -146,8 +146,8 @@ START_TEST(test_dialer_backs_off_from_a_server_that_breaks) {
 }
 END_TEST
 
-/* A connection that served and that its peer closed while it was idle is replaced at once, however young it is: nobody who
- * asks is refused. */
+/* A connection that served and that its peer closed while it was idle is replaced at once, however young it is:
+ * nobody who asks is refused. */
 START_TEST(test_dialer_replaces_what_was_closed) {
     for (int i = 0; i < 20; i++) {
         ck_assert_int_eq(get(1000), FLK_OK);
@@ -177,8 +177,8 @@ START_TEST(test_dialer_backs_off_from_a_server_that_closes) {
 }
 END_TEST
 
-/* What a server still does for a dropped connection is ended before it is dialled again, and nobody's call waits for that
- * beyond its deadline. */
+/* What a server still does for a dropped connection is ended before it is dialled again, and nobody's call waits for
+ * that beyond its deadline. */
 START_TEST(test_dialer_ends_the_old_before_the_new) {
     ck_assert_int_eq(get(1000), FLK_OK);
     atomic_store(&ending, 300);
@@ -210,7 +210,8 @@ START_TEST(test_dialer_waits_for_the_first_attempt) {
 }
 END_TEST
 
-/* An attempt that does not end does not hold its store up; when it ends, what it leaves is freed, its connection too. */
+/* An attempt that does not end does not hold its store up; when it ends, what it leaves is freed, its connection
+ * too. */
 START_TEST(test_dialer_leaves_a_stuck_attempt) {
     atomic_store(&stuck, true);
     ck_assert_int_eq(get(10), FLK_E_UNAVAILABLE);

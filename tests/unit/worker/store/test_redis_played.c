@@ -140,7 +140,8 @@ static void teardown_server(void) {
     teardown();
 }
 
-/* An outcome that expires between the SET that it beats and the GET that would read it is no winner: ours is put again. */
+/* An outcome that expires between the SET that it beats and the GET that would read it is no winner: ours is put
+ * again. */
 START_TEST(test_redis_winner_expires) {
     script.replies[0] = NIL; /* SET NX: there is one */
     script.replies[1] = NIL; /* GET: there was one */

@@ -116,8 +116,8 @@ START_TEST(test_redis_shards_vectors) {
 }
 END_TEST
 
-/* Whatever the servers are, each has its share of the ids, and one more takes its share from all alike while nothing moves
- * between the old ones. */
+/* Whatever the servers are, each has its share of the ids, and one more takes its share from all alike while nothing
+ * moves between the old ones. */
 START_TEST(test_redis_shards_spread) {
     enum { IDS = 60000 };
     for (size_t len = 2; len < 8; len++) {

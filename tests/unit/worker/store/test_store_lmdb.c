@@ -259,8 +259,8 @@ static int wait_role(pid_t pid, int options) {
 
 /* ---- tests ---- */
 
-/* Of several processes that put the same ids at once, each id has one winner, and all processes were told the same, whether the
- * outcomes are moved to the index all the while, now and then, or not at all. */
+/* Of several processes that put the same ids at once, each id has one winner, and all processes were told the same,
+ * whether the outcomes are moved to the index all the while, now and then, or not at all. */
 START_TEST(test_store_lmdb_processes_agree) {
     static const char *const roles[] = {"race.1", "race.3000", "race.0"};
     pid_t pids[PROCESSES];
@@ -297,8 +297,9 @@ START_TEST(test_store_lmdb_processes_agree) {
 }
 END_TEST
 
-/* Killed at any of the disk calls that putting and moving make (of the many that moving much makes: at some), a process loses nothing that a put had promised, and
- * leaves nothing else behind; whoever comes next goes on from there. */
+/* Killed at any of the disk calls that putting and moving make (of the many that moving much makes: at some), a
+ * process loses nothing that a put had promised, and leaves nothing else behind; whoever comes next goes on from
+ * there. */
 START_TEST(test_store_lmdb_killed_at_each_disk_call) {
     enum { CALLS_MAX = 3000 };
     const uint64_t put_ids = _i == 0 ? 4 : PUT_IDS_MAX;
@@ -341,7 +342,8 @@ START_TEST(test_store_lmdb_killed_at_each_disk_call) {
 }
 END_TEST
 
-/* A put does not look again where the lookup before it has looked; what others put in between it finds, recent or moved. */
+/* A put does not look again where the lookup before it has looked; what others put in between it finds, recent or
+ * moved. */
 START_TEST(test_store_lmdb_put_finds_what_came_after_the_lookup) {
     flk_store_t *store = open_keeping(_i == 0 ? 0 : KEEP_NONE, 10000), *other = open_keeping(0, 10000);
     flk_store_item_t item;
@@ -383,8 +385,8 @@ START_TEST(test_store_lmdb_moves_when_idle) {
 }
 END_TEST
 
-/* A process that is stopped while it moves outcomes keeps nobody from putting and looking; when it is killed, another one
- * takes the moving over. */
+/* A process that is stopped while it moves outcomes keeps nobody from putting and looking; when it is killed,
+ * another one takes the moving over. */
 START_TEST(test_store_lmdb_stopped_compactor_does_not_block) {
     flk_store_t *store = open_keeping(KEEP_NONE, 10000);
     flk_store_item_t item;
@@ -400,8 +402,8 @@ START_TEST(test_store_lmdb_stopped_compactor_does_not_block) {
 }
 END_TEST
 
-/* When the index cannot be written, puts go on until their limit, and then fail with the reason; lookups go on. Nothing is lost,
- * and all is moved once the index can be written again. */
+/* When the index cannot be written, puts go on until their limit, and then fail with the reason; lookups go on.
+ * Nothing is lost, and all is moved once the index can be written again. */
 START_TEST(test_store_lmdb_puts_stop_before_the_recent_grow_too_large) {
     enum { KEEP = 8192, TRIES = 200 };
     flk_store_t *store = open_keeping(KEEP, 300);
@@ -481,8 +483,8 @@ START_TEST(test_store_lmdb_survives_a_killed_writer) {
 }
 END_TEST
 
-/* While a stopped process holds the write lock, puts fail in time and then at once, lookups go on. When it goes on, or is
- * killed, so do they. */
+/* While a stopped process holds the write lock, puts fail in time and then at once, lookups go on. When it goes on,
+ * or is killed, so do they. */
 START_TEST(test_store_lmdb_stopped_writer_does_not_block) {
     flk_store_t *store = open_lmdb(200);
     flk_store_item_t item;
@@ -728,8 +730,8 @@ START_TEST(test_store_lmdb_refuses_another_build) {
 }
 END_TEST
 
-/* Files of the first version are taken over, with what is in them; but not while a process of that version, which would not
- * see what is put now, still uses them. */
+/* Files of the first version are taken over, with what is in them; but not while a process of that version, which
+ * would not see what is put now, still uses them. */
 START_TEST(test_store_lmdb_takes_over_the_first_format) {
     make_index("1", 1, "of old");
     pid_t pid = start_role("hold-index");

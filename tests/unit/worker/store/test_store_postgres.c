@@ -73,8 +73,8 @@ static flk_store_t *open_through(unsigned port) {
 
 /* ---- the life of an outcome ---- */
 
-/* An outcome is there for its time to live by the server's clock, and is forgotten after it, also while its generation is
- * the current one; then another may be put. */
+/* An outcome is there for its time to live by the server's clock, and is forgotten after it, also while its
+ * generation is the current one; then another may be put. */
 START_TEST(test_pg_forgets_after_ttl) {
     flk_store_t *store = open_ready();
     flk_store_item_t item;
@@ -115,8 +115,8 @@ static long long generation(void) {
     return pg_rig_number(&rig, "SELECT max(generation) FROM flk.generations");
 }
 
-/* With a time to live of seconds generations open and close by themselves, what is alive is found in any of them, nothing
- * is deleted row by row, and when all is over no more than the last one is left. */
+/* With a time to live of seconds generations open and close by themselves, what is alive is found in any of them,
+ * nothing is deleted row by row, and when all is over no more than the last one is left. */
 START_TEST(test_pg_generations_come_and_go) {
     flk_store_options_t options = pg_options(rig.conn);
     options.ttl_ms = 4000;
@@ -173,8 +173,8 @@ static void *cross(void *arg) {
     return NULL;
 }
 
-/* While generations change all the time, workers that put the same keys at once agree on the first write of each, though
- * one may be before the change and the other after it. */
+/* While generations change all the time, workers that put the same keys at once agree on the first write of each,
+ * though one may be before the change and the other after it. */
 START_TEST(test_pg_race_at_the_change) {
     enum { CROSSERS = 4 };
     static struct crosser crossers[CROSSERS];
@@ -255,7 +255,8 @@ END_TEST
 
 /* ---- outages ---- */
 
-/* A store may be opened while its server is away: it answers UNAVAILABLE in time, and works once the server is there. */
+/* A store may be opened while its server is away: it answers UNAVAILABLE in time, and works once the server is
+ * there. */
 START_TEST(test_pg_starts_without_a_server) {
     pg_rig_stop(&rig, SIGINT);
     flk_store_t *store = open_hasty();
@@ -270,7 +271,8 @@ START_TEST(test_pg_starts_without_a_server) {
 }
 END_TEST
 
-/* A server that stands still: UNAVAILABLE within the store timeout each time, few attempts to connect, and back by itself. */
+/* A server that stands still: UNAVAILABLE within the store timeout each time, few attempts to connect, and back by
+ * itself. */
 START_TEST(test_pg_server_stands_still) {
     flk_store_t *store = open_ready();
     ck_assert_int_eq(try_put(store, 1, "x"), FLK_OK);
@@ -351,8 +353,8 @@ static void set_server(const char *sql) {
     pg_rig_do(&rig, "SELECT pg_reload_conf()");
 }
 
-/* While commits wait for a standby that is not there, puts are UNAVAILABLE, and none leaves a session behind at the server.
- * What it committed by itself is found from then on. Once nobody waits for a standby, puts work. */
+/* While commits wait for a standby that is not there, puts are UNAVAILABLE, and none leaves a session behind at the
+ * server. What it committed by itself is found from then on. Once nobody waits for a standby, puts work. */
 START_TEST(test_pg_commits_wait_for_a_standby) {
     flk_store_t *store = open_ready();
     flk_store_item_t item;
@@ -382,8 +384,8 @@ START_TEST(test_pg_commits_wait_for_a_standby) {
 }
 END_TEST
 
-/* A session that the server ended while it was idle, by an administrator or by a timeout, costs no call: each finds a new one,
- * however often that happens. */
+/* A session that the server ended while it was idle, by an administrator or by a timeout, costs no call: each finds
+ * a new one, however often that happens. */
 START_TEST(test_pg_idle_session_ended) {
     flk_store_t *store = open_ready();
     for (uint64_t n = 0; n < 9; n++) {
@@ -407,7 +409,8 @@ START_TEST(test_pg_idle_session_ended) {
 }
 END_TEST
 
-/* A server that runs out of disk refuses puts with its reason; with space again it takes them, on the same connection. */
+/* A server that runs out of disk refuses puts with its reason; with space again it takes them, on the same
+ * connection. */
 START_TEST(test_pg_disk_full) {
     flk_store_t *store = open_ready();
     flk_store_item_t item;
@@ -503,8 +506,8 @@ static flk_err_t migrate(int *from) {
     return err;
 }
 
-/* Without a schema the store says what to do; after the migration, which may be done again, it works without having been
- * opened anew. */
+/* Without a schema the store says what to do; after the migration, which may be done again, it works without having
+ * been opened anew. */
 START_TEST(test_pg_schema_missing) {
     flk_store_options_t options = pg_options(rig.conn);
     options.pg_auto_migrate = false;

@@ -67,7 +67,8 @@ static flk_store_t *open_through(unsigned port) {
 
 /* ---- the life of an outcome ---- */
 
-/* An outcome is there for its time to live by the server's clock, and is forgotten after it; then another may be put. */
+/* An outcome is there for its time to live by the server's clock, and is forgotten after it; then another may be
+ * put. */
 START_TEST(test_redis_forgets_after_ttl) {
     flk_store_t *store = open_backend(0);
     flk_store_item_t item;
@@ -119,7 +120,8 @@ END_TEST
 
 /* ---- outages ---- */
 
-/* A store may be opened while its server is away: it answers UNAVAILABLE in time, and works once the server is there. */
+/* A store may be opened while its server is away: it answers UNAVAILABLE in time, and works once the server is
+ * there. */
 START_TEST(test_redis_starts_without_a_server) {
     redis_rig_stop(&rigs[0]);
     flk_store_t *store = open_hasty(address_one);
@@ -136,7 +138,8 @@ START_TEST(test_redis_starts_without_a_server) {
 }
 END_TEST
 
-/* A server that stands still: UNAVAILABLE within the store timeout each time, few attempts to connect, and back by itself. */
+/* A server that stands still: UNAVAILABLE within the store timeout each time, few attempts to connect, and back by
+ * itself. */
 START_TEST(test_redis_server_stands_still) {
     flk_store_t *store = open_hasty(address_one);
     ck_assert_int_eq(try_put(store, 1, "x"), FLK_OK);
@@ -378,8 +381,8 @@ START_TEST(test_redis_warns_of_loss) {
 }
 END_TEST
 
-/* Addresses that are none, twice the same shard, and TLS where hiredis has none, stop the start with one line that does not
- * show the password. */
+/* Addresses that are none, twice the same shard, and TLS where hiredis has none, stop the start with one line that
+ * does not show the password. */
 START_TEST(test_redis_refuses_bad_addresses) {
     static const char *const bad[] = {"", "redis://u:hidden@:6379", "127.0.0.1:6379,redis://:hidden@127.0.0.1/0",
 #ifndef FLK_HAVE_REDIS_TLS
@@ -491,8 +494,8 @@ static void *move(void *arg) {
     return NULL;
 }
 
-/* While a cluster goes from one list of shards to another, worker by worker, workers of two successive steps that put the
- * same keys at once agree on the first write of each. */
+/* While a cluster goes from one list of shards to another, worker by worker, workers of two successive steps that
+ * put the same keys at once agree on the first write of each. */
 START_TEST(test_redis_step_by_step) {
     const char *const steps[][2] = {{address_two, ""}, {address_three, address_two}, {address_three, ""}};
     for (int round = 0; round < 10; round++) {
@@ -556,8 +559,8 @@ static flk_store_t *open_tls(const char *host, unsigned port, const char *ca) {
     return open_with(&options);
 }
 
-/* Over TLS the store works, with batches of any size, if the server's certificate is of a CA that we trust and for the name that
- * we asked for; otherwise it says which of these is wrong and sends nothing. */
+/* Over TLS the store works, with batches of any size, if the server's certificate is of a CA that we trust and for
+ * the name that we asked for; otherwise it says which of these is wrong and sends nothing. */
 START_TEST(test_redis_tls) {
     char port[16], files[3][96];
     unsigned tls_port = rig_free_port();

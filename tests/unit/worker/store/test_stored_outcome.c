@@ -87,7 +87,8 @@ START_TEST(test_stored_outcome_first_version) {
 }
 END_TEST
 
-/* Outcomes of layout 1, which has no digest of the unsigned, are read as ever, and written for records that have none. */
+/* Outcomes of layout 1, which has no digest of the unsigned, are read as ever, and written for records that have
+ * none. */
 START_TEST(test_stored_outcome_layout_1) {
     static const char old[] = "010201"
                               "0000000a"
