@@ -15,6 +15,9 @@
       "HTTP requests served at once; over it 503")                                                                     \
     X(HTTP_PER_ADDRESS, "FLK_HTTP_PER_ADDRESS", UINT, G, "0", "connections", "0..1000000",                             \
       "HTTP connections of one client address; over it 503; 0 is unlimited, as behind a proxy")                        \
+    X(HTTP_ADDRESS_BYTES, "FLK_HTTP_ADDRESS_BYTES", UINT, G, "0", "bytes/s", "0..1000000000000",                       \
+      "bytes of HTTP bodies from one client address (IPv6: /64); over it 429; 0 is unlimited. With "                   \
+      "FLK_HTTP_BEHIND_PROXY=1 the last address of X-Forwarded-For, which the proxy must set")                         \
     X(ZMQ_LISTEN, "FLK_ZMQ_LISTEN", STR, G | R, "tcp://127.0.0.1:5550", "endpoint or off", "",                         \
       "ZeroMQ door for internal agents")                                                                               \
     X(FRONTENDS, "FLK_FRONTENDS", STR, G | B, "tcp://127.0.0.1:5555", "endpoint[,...]", "",                            \

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "gateway/admission.h"
 #include "gateway/answer.h"
+#include "gateway/client_bytes.h"
 #include "gateway/ingest.h"
 
 enum {
@@ -43,6 +44,8 @@ struct flk_http_door {
     flk_gateway_t *gateway;
     flk_http_server_t *server;
     flk_admin_t *admin;
+    flk_client_bytes_t *clients; /* NULL: no bound on what one sends */
+    bool is_behind_proxy;
 };
 
 /* ---- answering ---- */
@@ -72,15 +75,20 @@ static void send_later(flk_http_exchange_t *exchange, const flk_answer_t *answer
 }
 
 /* A request that is no submission. Where its body was not read in full, the connection is closed. */
-static void refuse(flk_http_request_t *request, const flk_http_door_t *door, uint16_t status, const char *detail) {
+static void refuse_for(flk_http_request_t *request, const flk_http_door_t *door, uint16_t status, const char *detail,
+                       uint32_t retry_ms) {
     flk_answer_t answer;
     flk_counter_add(door->gateway->metrics.http_refused, 1);
-    flk_answer_init_problem(&answer, status, "", detail, RETRY_MS);
+    flk_answer_init_problem(&answer, status, "", detail, retry_ms);
     char text[FLK_ANSWER_BYTES];
     flk_http_answer_t printed = print(&answer, text);
     printed.accept_encoding = status == 415 ? "identity" : NULL;
     printed.close = true;
     flk_http_send(request, &printed);
+}
+
+static void refuse(flk_http_request_t *request, const flk_http_door_t *door, uint16_t status, const char *detail) {
+    refuse_for(request, door, status, detail, RETRY_MS);
 }
 
 /* ---- reading the body ---- */
@@ -225,9 +233,31 @@ static void refuse_body(flk_http_request_t *request, const flk_http_door_t *door
     }
 }
 
+/* Whose bytes they are. A trusted proxy writes the last address of the last X-Forwarded-For; all before it is the
+ * client's word. */
+static flk_http_peer_t client_of(const flk_http_door_t *door, const flk_http_request_t *request) {
+    const flk_http_head_t *head = flk_http_request_head(request);
+    flk_http_peer_t client = *flk_http_request_peer(request);
+    for (unsigned i = head->fields_len; door->is_behind_proxy && i-- > 0;) {
+        if (strcasecmp(head->fields[i].name, "X-Forwarded-For") == 0) {
+            (void)!flk_http_peer_forwarded(head->fields[i].value, &client); /* else the proxy's own */
+            break;
+        }
+    }
+    return client;
+}
+
 static void read_and_submit(flk_http_request_t *request, flk_http_door_t *door, uint64_t began_ns) {
     body_t body;
+    uint32_t retry_ms;
+    const flk_http_peer_t client = client_of(door, request);
+    if (!flk_client_bytes_may(door->clients, &client, began_ns, &retry_ms)) {
+        flk_counter_add(door->gateway->metrics.address_throttled, 1);
+        refuse_for(request, door, 429, "more bytes from this address than FLK_HTTP_ADDRESS_BYTES allows", retry_ms);
+        return;
+    }
     flk_err_t err = read_body(request, &body);
+    flk_client_bytes_take(door->clients, &client, body.bytes, began_ns);
     flk_http_exchange_t *exchange = err == FLK_OK ? flk_http_request_detach(request) : NULL;
     if (exchange != NULL) {
         submit(door->gateway, exchange, &body, began_ns);
@@ -306,6 +336,8 @@ static flk_err_t start_server(flk_http_door_t *door, char *errmsg) {
 flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg) {
     flk_http_door_t *mine = flk_start_alloc(sizeof *mine);
     mine->gateway = gateway;
+    mine->clients = flk_client_bytes_new(flk_settings_uint(gateway->settings, FLK_SET_HTTP_ADDRESS_BYTES));
+    mine->is_behind_proxy = flk_settings_bool(gateway->settings, FLK_SET_HTTP_BEHIND_PROXY);
     warn_beyond_loopback(gateway->settings);
     flk_err_t err = start_admin(mine);
     if (err == FLK_OK) {
@@ -338,5 +370,6 @@ void flk_http_door_stop(flk_http_door_t **door) {
     }
     flk_http_stop(&mine->server);
     flk_admin_stop(&mine->admin);
+    flk_client_bytes_destroy(&mine->clients);
     free(mine);
 }

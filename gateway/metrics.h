@@ -39,6 +39,8 @@
       "Answers to submissions that were settled before, or that are not ours.")                                        \
     X(http_refused, "flk_http_refused_total", NULL,                                                                    \
       "HTTP requests that were refused before their body was a submission.")                                           \
+    X(address_throttled, "flk_http_address_throttled_total", NULL,                                                     \
+      "HTTP requests whose client sent more than FLK_HTTP_ADDRESS_BYTES (429).")                                       \
     X(malformed, "flk_zmq_malformed_total", NULL, "Malformed ZeroMQ messages.")                                        \
     X(unknown, "flk_zmq_unknown_total", NULL, "ZeroMQ messages of an unknown kind.")                                   \
     X(unroutable, "flk_zmq_unroutable_total", NULL, "Answers whose agent was gone.")

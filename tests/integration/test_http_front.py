@@ -212,6 +212,30 @@ def test_addresses(listen, hosts, warns, tmp_path):
             assert ("http_without_tls" in log) == warns, log
 
 
+# A client that sends more bytes than its address may is answered 429 before its body is read; other addresses are not touched, and behind
+# a proxy the address is the one that the proxy wrote last, whatever the client wrote before it.
+@pytest.mark.parametrize("behind", [0, 1])
+def test_bytes_of_one_address(behind, seed):
+    factory = reference.Factory(seed)
+
+    def submit(address, forwarded):
+        body = reference.encode(factory.make()) + b" " * 50000
+        head = b"X-Forwarded-For: %s\r\nContent-Length: %d\r\n\r\n" % (forwarded, len(body))
+        with socket.socket() as sock:
+            sock.bind((address, 0))
+            sock.settimeout(20 * SLOW)
+            sock.connect(cluster.gateway.http)
+            sock.sendall(HEAD + head + body)
+            return int(sock.recv(65536).split(b" ")[1])
+
+    with Cluster(gateway_env={"FLK_HTTP_ADDRESS_BYTES": 10000, "FLK_HTTP_BEHIND_PROXY": behind}) as cluster:
+        first = [submit("127.0.0.1", b"9.9.%d.9, 8.8.8.8" % number) for number in range(4)]
+        assert first == [200, 429, 429, 429] or first == [202, 429, 429, 429], first
+        assert submit("127.0.0.2", b"8.8.8.8") in ([429] if behind else [200, 202])
+        assert submit("127.0.0.1", b"8.8.8.8, 7.7.7.7") in ([200, 202] if behind else [429])
+        assert cluster.gateway.metrics().total("flk_http_address_throttled_total") == 4
+
+
 # What is no address is refused by --check, and at the start with the same line, in each program; a port does not wrap.
 @pytest.mark.parametrize("program, name", [("flk-gateway", "FLK_HTTP_LISTEN"), ("flk-broker", "FLK_ADMIN_LISTEN"), ("flk-worker", "FLK_ADMIN_LISTEN")])
 def test_refused_addresses(program, name, tmp_path):
