@@ -179,6 +179,9 @@ static int run_command(int argc, char **argv) {
             return commands[i].run(argc, argv);
         }
     }
+    if (strcmp(argv[0], "complete") == 0) {
+        return flk_command_complete(argc, argv);
+    }
     flk_sibling_exec(argv[0], NULL, argv, errmsg);
     const char *nearest = flk_nearest(argv[0], command_name, NULL);
     if (nearest != NULL) {
@@ -223,7 +226,7 @@ static int take_unit(int *argc, char **argv) {
 
 int main(int argc, char **argv) {
     flk_program_begin();
-    int status = take_unit(&argc, argv);
+    int status = argc > 1 && strcmp(argv[1], "complete") == 0 ? -1 : take_unit(&argc, argv);
     if (status >= 0) {
         return status;
     }
