@@ -23,6 +23,7 @@ ASKED = [  # the words of a command line -> some of what must be offered
 IDS = [" ".join(words) for words, _ in ASKED]
 
 
+# flk complete offers the words that may stand there, each once, and nothing that does not begin so.
 @pytest.mark.parametrize("words, wanted", ASKED, ids=IDS)
 def test_complete(words, wanted):
     done = run("flk", "complete", *words)
@@ -49,6 +50,7 @@ def shell(program, *args):
     return subprocess.run([program, *args], env=env, capture_output=True, text=True, timeout=60)
 
 
+# bash offers them.
 @pytest.mark.parametrize("words, wanted", ASKED, ids=IDS)
 def test_bash(words, wanted):
     quoted = " ".join(f"'{word}'" for word in words)
@@ -56,6 +58,7 @@ def test_bash(words, wanted):
     assert wanted <= set(done.stdout.split()), done
 
 
+# zsh offers them.
 @pytest.mark.parametrize("words, wanted", ASKED, ids=IDS)
 def test_zsh(words, wanted):
     quoted = " ".join(f"'{word}'" for word in words)
@@ -63,6 +66,7 @@ def test_zsh(words, wanted):
     assert wanted <= set(done.stdout.split()) and not done.stderr, done
 
 
+# fish offers them.
 @pytest.mark.parametrize("words, wanted", ASKED, ids=IDS)
 def test_fish(words, wanted):
     line = " ".join(words)
