@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/listen.h"
 #include "common/nearest.h"
 #include "common/secret.h"
@@ -29,6 +30,19 @@ enum { /* short names for the table */
        F = FLK_PROGRAM_FLK,
        R = FLK_PROGRAM_REPLAY,
 };
+
+const char *flk_setting_shown(const flk_setting_row_t *row, const char *value, char out[FLK_SETTING_SHOWN_BYTES]) {
+    if (row->type == FLK_SETTING_SECRET) {
+        return value[0] != '\0' ? "****" : "";
+    }
+    if (strstr(value, "://") != NULL) {
+        flk_address_show(value, out, FLK_SETTING_SHOWN_BYTES);
+    } else {
+        snprintf(out, FLK_SETTING_SHOWN_BYTES, "%s", value);
+        flk_address_hide_users(out);
+    }
+    return out;
+}
 
 const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT] = {
 #define FLK_SETTING_ROW(id, ...)            [FLK_SET_##id] = FLK_SETTING_FIELDS(__VA_ARGS__)

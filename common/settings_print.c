@@ -3,27 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/address.h"
 #include "common/settings.h"
 #include "common/settings_row.h"
 #include "common/wrap.h"
-
-static bool is_secret(const flk_setting_row_t *row) {
-    return row->type == FLK_SETTING_SECRET;
-}
-
-const char *flk_setting_shown(const flk_setting_row_t *row, const char *value, char out[FLK_SETTING_SHOWN_BYTES]) {
-    if (is_secret(row)) {
-        return value[0] != '\0' ? "****" : "";
-    }
-    if (strstr(value, "://") != NULL) {
-        flk_address_show(value, out, FLK_SETTING_SHOWN_BYTES);
-    } else {
-        snprintf(out, FLK_SETTING_SHOWN_BYTES, "%s", value);
-        flk_address_hide_users(out);
-    }
-    return out;
-}
 
 static const char *row_limits(const flk_setting_row_t *row) {
     return row->type == FLK_SETTING_BOOL ? "0|1" : row->limits;
