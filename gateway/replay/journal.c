@@ -2,8 +2,8 @@
 /* 1. Read the log once for its acks, and sort them by the record that they settle.
  * 2. Read it again for its records; look each one's ack up; parse the body where somebody asks for it.
  *
- * Acking twice does nothing, so the first ack of a record counts. Records that come in between the two readings are left
- * out; an ack that comes in shows its record as un-acked, as it was. */
+ * Acking twice does nothing, so the first ack of a record counts. Records that come in between the two readings are
+ * left out; an ack that comes in shows its record as un-acked, as it was. */
 #include "gateway/replay/journal.h"
 
 #include <stdlib.h>
