@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Structured log on stderr: one event, one line, key=value or JSON. Any thread; one write(2) a line.
- * Each event has FLK_LOG_BURST lines at once and one a second after that (log_limit.h); `lines_left_out` tells the rest.
- * Payload bodies must never be passed in. E-mail addresses and phone numbers in string values are redacted here. */
+ * Each event has FLK_LOG_BURST lines at once and one a second after that (log_limit.h); `lines_left_out` tells the
+ * rest. Payload bodies must never be passed in. E-mail addresses and phone numbers in string values are redacted here.
+ */
 #ifndef FLK_COMMON_LOG_H
 #define FLK_COMMON_LOG_H
 

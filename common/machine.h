@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How much of the machine this process may use: its cgroups (version 1 and 2) may give it less than there is. Read anew at each
- * call, from files; for starts, not for loops. Source: Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of Linux. */
+/* How much of the machine this process may use: its cgroups (version 1 and 2) may give it less than there is. Read anew
+ * at each call, from files; for starts, not for loops. Source: Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst of
+ * Linux. */
 #ifndef FLK_COMMON_MACHINE_H
 #define FLK_COMMON_MACHINE_H
 

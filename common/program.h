@@ -16,8 +16,8 @@ typedef enum flk_exit {
 /* The exit status for an error: FLK_E_CONFIG is FLK_EXIT_USAGE, any other one FLK_EXIT_FAILED. */
 int flk_exit_status(flk_err_t err);
 
-/* First call of every main: takes nothing as it was inherited (inherited.h), starts libsodium, and has an exit with success
- * fail when standard output could not be written. */
+/* First call of every main: takes nothing as it was inherited (inherited.h), starts libsodium, and has an exit with
+ * success fail when standard output could not be written. */
 void flk_program_begin(void);
 
 /* Turns the log to the program, level and format of the settings. */

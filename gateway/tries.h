@@ -21,9 +21,9 @@ typedef struct flk_tries {
     struct flk_tries_place {
         uint64_t lsn; /* 0: free */
         uint32_t tries;
-        uint64_t settled; /* … at its last try */
-    } places
-        [FLK_TRIES_PLACES]; /* by the low bits of the LSN; a record that finds its place taken waits until it is free */
+        uint64_t settled;       /* … at its last try */
+    } places[FLK_TRIES_PLACES]; /* by the low bits of the LSN; a record that finds its place taken waits until it is
+                                   free */
 } flk_tries_t;
 
 void flk_tries_init(flk_tries_t *tries, uint32_t tries_max, uint64_t age_ms_max, uint64_t now_ms);

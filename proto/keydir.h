@@ -18,11 +18,10 @@ typedef struct flk_keydir flk_keydir_t; /* Opaque; fields are commented in keydi
 FLK_MUST_CHECK flk_err_t flk_keydir_new(const char *path, unsigned roles, flk_keydir_t **keydir, char *errmsg);
 void flk_keydir_destroy(flk_keydir_t **keydir);
 
-/* Reads again what has changed on the disk, when the last look was FLK_KEYDIR_LOOK_MS ago and no other thread looks
- * now.
- *   a subdirectory that is absent, or may not be read   holds no key from now on
- *   one that could not be read for want of descriptors, memory or a working disk: nobody new is let in until it can be, but
- *   who was let in stays: running out of descriptors must not throw everybody out */
+/* Reads changed files again, when the last look was FLK_KEYDIR_LOOK_MS ago and no other thread looks now.
+ *   A subdirectory that is absent, or may not be read, holds no key from now on.
+ *   One that could not be read for want of descriptors, memory or a working disk lets nobody new in until it can be
+ *   read. Peers that were let in stay: running out of descriptors must not throw everybody out. */
 void flk_keydir_look(flk_keydir_t *keydir, uint64_t now_ms);
 
 /* Whether the key is in one of `roles`; its name (FLK_CURVE_NAME_MAX + 1 bytes) unless NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The pages that every daemon has: /healthz, /health, /readyz, /metrics. They have a server of their own (broker,
- * worker) or are routes of another one (gateway). The first three are 503 while a loop of the process has not turned for too
- * long (common/beat.h). */
+ * worker) or are routes of another one (gateway). The first three are 503 while a loop of the process has not turned
+ * for too long (common/beat.h). */
 #ifndef FLK_COMMON_HTTP_ADMIN_H
 #define FLK_COMMON_HTTP_ADMIN_H
 

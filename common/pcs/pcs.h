@@ -115,9 +115,8 @@ typedef enum flk_pcs_event {
 } flk_pcs_event_t;
 
 typedef struct flk_pcs_value {
-    const char
-        *text; /* KEY and STRING: borrowed until return, not NUL-terminated. INTEGER and REAL: the number as it was
-                       * written, borrowed until _finish; NULL where the encoding has no text for it */
+    const char *text; /* KEY and STRING: borrowed until return, not NUL-terminated. INTEGER and REAL: the number as it
+                       * was written, borrowed until _finish; NULL where the encoding has no text for it */
     size_t text_bytes;
     union {
         int64_t integer;

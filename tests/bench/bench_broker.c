@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_broker [deliveries] [body bytes] [queue depth]: a broker process of its own, with peers in this process over ipc.
+/* bench_broker [deliveries] [body bytes] [queue depth]: a broker process of its own, with peers in this process over
+ * ipc.
  *
  *   steady  one gateway keeps a window of submissions open, WORKERS workers answer at once
  *   fill    no worker: the queue grows to its depth
  *   drain   the workers are there: the queue empties
  *
- * The machine's cores are shared with the peers, so beside the rate on the clock it prints the broker's CPU time for each
- * delivery: of its loop's thread, and of the whole process with libzmq's I/O threads. */
+ * The machine's cores are shared with the peers, so beside the rate on the clock it prints the broker's CPU time for
+ * each delivery: of its loop's thread, and of the whole process with libzmq's I/O threads. */
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>

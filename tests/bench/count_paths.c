@@ -2,8 +2,8 @@
 /* count_paths verify|broker: takes some hundred records along a path, for callgrind to count the instructions of its
  * counted_… function. Prints what the count depends on, and the number of records.
  *
- *   verify  what a worker does for a PCS, but for store and sockets: decode, id, HMAC, verdict, outcome for store and answer
- *   broker  what a broker does for a delivery, but for sockets: SUBMIT, queue, WORK, VERDICT */
+ *   verify  a worker's part for a PCS, without store and sockets: decode, id, HMAC, verdict, outcome, answer
+ *   broker  a broker's part for a delivery, without sockets: SUBMIT, queue, WORK, VERDICT */
 #include <gnu/libc-version.h>
 #include <jansson.h>
 #include <openssl/crypto.h>

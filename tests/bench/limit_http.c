@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* limit_http [threads]: the limit of the HTTP door. civetweb as the door has it (a thread a connection, keep-alive), with a handler
- * that reads the body and answers at once. Prints its port, and serves until stdin ends. */
+/* limit_http [threads]: the limit of the HTTP door. civetweb as the door has it (a thread a connection, keep-alive),
+ * with a handler that reads the body and answers at once. Prints its port, and serves until stdin ends. */
 #include <civetweb.h>
 #include <stdio.h>
 #include <stdlib.h>

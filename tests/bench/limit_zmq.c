@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* limit_zmq CREDIT [OUTSTANDING SECONDS WARM_SECONDS RECORD_BYTES]: the limit of the ZeroMQ door. Records go from a DEALER
- * through a ROUTER and another ROUTER to a worker's DEALER, which sends them back; three processes over TCP, as gateway's clients, broker and
- * worker are. The worker may hold CREDIT records at once: it asks for each by an empty message, and with each answer for
- * one more. Nothing is kept, checked, timed or encrypted. */
+/* limit_zmq CREDIT [OUTSTANDING SECONDS WARM_SECONDS RECORD_BYTES]: the limit of the ZeroMQ door. Records go from a
+ * DEALER through a ROUTER and another ROUTER to a worker's DEALER, which sends them back; three processes over TCP, as
+ * gateway's clients, broker and worker are. The worker may hold CREDIT records at once: it asks for each by an empty
+ * message, and with each answer for one more. Nothing is kept, checked, timed or encrypted. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

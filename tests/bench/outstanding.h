@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A closed loop for the limits and peers: records of a fixed size, so many outstanding, each with its slot and turn in front so
- * that an answer is told from a stale one. Prints: rate_per_s p50_us p99_us. One thread. */
+/* A closed loop for the limits and peers: records of a fixed size, so many outstanding, each with its slot and turn in
+ * front so that an answer is told from a stale one. Prints: rate_per_s p50_us p99_us. One thread. */
 #ifndef FLK_TESTS_BENCH_OUTSTANDING_H
 #define FLK_TESTS_BENCH_OUTSTANDING_H
 

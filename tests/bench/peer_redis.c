@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* peer_redis PORT [OUTSTANDING SECONDS WARM_SECONDS RECORD_BYTES]: a peer for the ZeroMQ door. The same errand by Redis Streams: a
- * record is durable (appendfsync always) before it is worked on, another process does its HMAC-SHA256, and publishes
- * the answer. The client keeps records outstanding by pipelined XADD; the worker takes up to 64 at a time by XREADGROUP,
- * and sends all its answers and acks with the next XREADGROUP in one write. */
+/* peer_redis PORT [OUTSTANDING SECONDS WARM_SECONDS RECORD_BYTES]: a peer for the ZeroMQ door. The same errand by Redis
+ * Streams: a record is durable (appendfsync always) before it is worked on, another process does its HMAC-SHA256, and
+ * publishes the answer. The client keeps records outstanding by pipelined XADD; the worker takes up to 64 at a time by
+ * XREADGROUP, and sends all its answers and acks with the next XREADGROUP in one write. */
 #include <hiredis/hiredis.h>
 #include <poll.h>
 #include <signal.h>

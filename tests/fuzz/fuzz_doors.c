@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The same PCS through both doors: a JSON text, and the msgpack that says the same, are both refused with the same words or both
- * read to the same. The msgpack is packed by msgpack-c from a tree that jansson made, so neither of our readers is its own
- * judge. */
+/* The same PCS through both doors: a JSON text, and the msgpack that says the same, are both refused with the same
+ * words or both read to the same. The msgpack is packed by msgpack-c from a tree that jansson made, so neither of our
+ * readers is its own judge. */
 #include <jansson.h>
 #include <msgpack.h>
 

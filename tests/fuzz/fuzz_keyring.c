@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A keyring file: it is refused with one line that never quotes a key, or each of its keys has an id and a state, and a PCS that
- * none of them signed is refused. */
+/* A keyring file: it is refused with one line that never quotes a key, or each of its keys has an id and a state, and a
+ * PCS that none of them signed is refused. */
 #include "common/pcs/key_internal.h"
 #include "common/pcs/keyring_load.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* msgpack -> PCS: a refusal says where and why; what is accepted is written, within its bound, to msgpack that reads back as the
- * same. */
+/* msgpack -> PCS: a refusal says where and why; what is accepted is written, within its bound, to msgpack that reads
+ * back as the same. */
 #include <stdlib.h>
 
 #include "proto/body.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An environment of NAME=VALUE lines: the program that the first byte names either loads it or refuses it with one line. */
+/* An environment of NAME=VALUE lines: the program that the first byte names either loads it or refuses it with one
+ * line. */
 #include <stdlib.h>
 
 #include "common/settings.h"
@@ -27,8 +28,8 @@ static void set(const char *name, const char *value) {
     }
 }
 
-/* A line is an index into the names, or a name of its own, and the value. NAME_FILE is left to the unit tests: a fuzzer that picks
- * paths would read the machine. */
+/* A line is an index into the names, or a name of its own, and the value. NAME_FILE is left to the unit tests: a fuzzer
+ * that picks paths would read the machine. */
 static void set_line(char *line) {
     char *value = strchr(line, '=');
     if (value == NULL) {

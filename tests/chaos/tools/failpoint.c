@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Linked into flk-worker-failing, a worker as it is but for this: it ends by SIGKILL at the point that CHAOS_FAILPOINT names, when
- * it comes there for the N-th time: "put N" before a batch of outcomes is put, "stored N" when it was, "reply N" before a verdict
- * leaves. */
+/* Linked into flk-worker-failing, a worker as it is but for this: it ends by SIGKILL at the point that CHAOS_FAILPOINT
+ * names, when it comes there for the N-th time: "put N" before a batch of outcomes is put, "stored N" when it was,
+ * "reply N" before a verdict leaves. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linked into flk-worker-poisonable, a worker as it is but for this: a PCS of a shard named "poison…" ends it by SIGSEGV where
- * it would be judged. */
+/* Linked into flk-worker-poisonable, a worker as it is but for this: a PCS of a shard named "poison…" ends it by
+ * SIGSEGV where it would be judged. */
 #include <signal.h>
 #include <string.h>
 

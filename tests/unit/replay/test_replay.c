@@ -54,8 +54,8 @@ static void assert_said(const char *words) {
 
 static const uint32_t degraded = 1u << FLK_REASON_DEGRADED, dead = 1u << FLK_REASON_DEAD_LETTER;
 
-/* Answers that the rules give are no differences: first, duplicate, conflict with other content, dead letter, no answer yet. A
- * duplicate of what another log has is unproven. */
+/* Answers that the rules give are no differences: first, duplicate, conflict with other content, dead letter, no answer
+ * yet. A duplicate of what another log has is unproven. */
 START_TEST(test_replay_audit_agrees) {
     flk_wal_t *wal = make_log("inbox");
     mark(wal, put(wal, 1, 0.5), 200, 0, 0);

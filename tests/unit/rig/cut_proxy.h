@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A TCP proxy before a real server that breaks its connection after so many bytes, in either direction: every place at which a
- * connection can be lost, one after the other. */
+/* A TCP proxy before a real server that breaks its connection after so many bytes, in either direction: every place at
+ * which a connection can be lost, one after the other. */
 #ifndef FLK_TESTS_CUT_PROXY_H
 #define FLK_TESTS_CUT_PROXY_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Real servers for tests: started on a free loopback port, with files in the test's directory, and gone with the test. */
+/* Real servers for tests: started on a free loopback port, with files in the test's directory, and gone with the test.
+ */
 #ifndef FLK_TESTS_DAEMON_RIG_H
 #define FLK_TESTS_DAEMON_RIG_H
 

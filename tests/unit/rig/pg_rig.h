@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A real PostgreSQL server, and statements to it from the side. One for all tests of a program: initdb takes its time. */
+/* A real PostgreSQL server, and statements to it from the side. One for all tests of a program: initdb takes its time.
+ */
 #ifndef FLK_TESTS_PG_RIG_H
 #define FLK_TESTS_PG_RIG_H
 

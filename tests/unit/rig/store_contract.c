@@ -100,7 +100,8 @@ static bool replace_one(flk_store_t *store, uint64_t n, const char *stale, const
     return !item->found;
 }
 
-/* A value gives way to another one only while it is the stale one that the put names; where there is none, it is put. */
+/* A value gives way to another one only while it is the stale one that the put names; where there is none, it is put.
+ */
 START_TEST(test_store_replaces_the_stale_only) {
     flk_store_t *store = open_backend(_i), *other = open_backend(_i);
     flk_store_item_t item;
@@ -146,8 +147,8 @@ void *race(void *arg) {
     return NULL;
 }
 
-/* Of 64 threads that put one id at once, one is first, and all have its value; so it is when they all put in the place of a
- * value that is stale. */
+/* Of 64 threads that put one id at once, one is first, and all have its value; so it is when they all put in the place
+ * of a value that is stale. */
 static void race_on_one_id(int backend, const char *stale) {
     static struct racer racers[RACERS];
     pthread_barrier_t start;
@@ -274,8 +275,8 @@ static void add_part(void *arg, const char *part, uint64_t outcomes, uint64_t by
     *(uint64_t *)arg += outcomes;
 }
 
-/* All outcomes can be looked through, each with its value and its expiry, for which an item may have a time to live of its
- * own; and measured. */
+/* All outcomes can be looked through, each with its value and its expiry, for which an item may have a time to live of
+ * its own; and measured. */
 START_TEST(test_store_shows_all) {
     flk_store_t *store = open_backend(_i);
     flk_store_options_t options = backend_options(_i);
