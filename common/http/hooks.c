@@ -40,7 +40,7 @@ static ssize_t give_request(int fd, char *out, size_t room) {
 }
 
 FLK_EXPORTED ssize_t recv(int fd, void *out, size_t room, int flags) {
-    return reading != NULL ? give_request(fd, out, room) : recvfrom(fd, out, room, flags, NULL, NULL);
+    return reading != NULL ? give_request(fd, out, room) : flk_http_recv(fd, out, room, flags);
 }
 
 #ifndef __clang__ /* libc's header says that poll only writes its argument, and gcc believes it */
