@@ -2,6 +2,7 @@
 """Completion of flk's words: what flk complete says, and that bash, zsh and fish offer it."""
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -46,8 +47,9 @@ def test_complete_all():
 def shell(program, *args):
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not here")
-    env = environment({"PATH": f"{BIN_DIR}:/usr/bin:/bin", "HOME": "/nonexistent"})
-    return subprocess.run([program, *args], env=env, capture_output=True, text=True, timeout=60)
+    with tempfile.TemporaryDirectory() as home:  # fish keeps its history there
+        env = environment({"PATH": f"{BIN_DIR}:/usr/bin:/bin", "HOME": home})
+        return subprocess.run([program, *args], env=env, capture_output=True, text=True, timeout=60)
 
 
 # bash offers them.
