@@ -305,7 +305,7 @@ def read_to_end(sock, data):
 def check_refused_once(got):
     """One refusal or a closed connection: nothing behind a request with unclear framing was taken for a request."""
     assert got.count(b"HTTP/1.1 ") <= 1, got
-    assert not got or got.split()[1] in (b"400", b"411", b"413", b"431", b"501", b"505"), got
+    assert not got or got.split()[1] in (b"400", b"411", b"413", b"414", b"431", b"501", b"505"), got
 
 
 # Framings that two servers could read in two ways are refused and the connection closed; what follows is never taken for a request of its own
