@@ -114,10 +114,6 @@ void flk_agents_judge(flk_agents_t *agents, flk_zap_t *zap, const void *socket) 
     flk_peers_judge(&agents->peers, zap, socket, remove_agent, agents);
 }
 
-size_t flk_agents_len(const flk_agents_t *agents) {
-    return agents->peers.count;
-}
-
 void flk_agents_destroy(flk_agents_t **agents) {
     if (*agents != NULL) {
         flk_peers_each(&(*agents)->peers, remove_agent, *agents);

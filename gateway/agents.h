@@ -39,6 +39,5 @@ void flk_agents_sweep(flk_agents_t *agents, uint64_t now_ms);
 /* Calls `visit` for each that has introduced itself; it must not change the table. */
 typedef void flk_agents_visit_fn(void *arg, const flk_route_t *route);
 void flk_agents_each(const flk_agents_t *agents, flk_agents_visit_fn *visit, void *arg);
-size_t flk_agents_len(const flk_agents_t *agents);
 
 #endif

@@ -351,10 +351,6 @@ flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, ch
     return err;
 }
 
-unsigned flk_http_door_port(const flk_http_door_t *door) {
-    return flk_http_port(door->server);
-}
-
 void flk_http_door_address(const flk_http_door_t *door, char text[FLK_LISTEN_TEXT_BYTES]) {
     flk_listen_t listen;
     const char *setting = flk_settings_str(door->gateway->settings, FLK_SET_HTTP_LISTEN);

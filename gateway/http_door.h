@@ -10,8 +10,7 @@ typedef struct flk_http_door flk_http_door_t; /* Opaque. */
 
 /* Listens. The gateway's log and relay must run. Errors: FLK_E_CONFIG with setting and reason in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg);
-unsigned flk_http_door_port(const flk_http_door_t *door); /* the one bound: a listener on port 0 picks one */
-/* Where it listens, with that port. */
+/* Where it listens, with the port that was picked when it was to be 0. */
 void flk_http_door_address(const flk_http_door_t *door, char text[FLK_LISTEN_TEXT_BYTES]);
 /* Stops listening and waits for the requests that are being served. NULL is allowed. */
 void flk_http_door_stop(flk_http_door_t **door);

@@ -3,7 +3,7 @@
 left to be done."""
 import re
 
-AS_GIVEN = "tests/data/"
+AS_GIVEN = ("tests/data/", "tests/fuzz/regressions/")
 PERSONAL = re.compile(r"(?<![\w.])/(?:home|Users|work|root)/\w")
 LEFT = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
 

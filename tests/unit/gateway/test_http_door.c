@@ -11,6 +11,12 @@
 #define SUBMIT_HEAD           HEAD_OF("POST", "/v1/pcs/submit") "Content-Type: application/json\r\n"
 
 static flk_http_door_t *door;
+
+static unsigned door_port(void) {
+    char address[FLK_LISTEN_TEXT_BYTES];
+    flk_http_door_address(door, address);
+    return (unsigned)atoi(strrchr(address, ':') + 1);
+}
 static int fd = -1;                     /* of the connection that `submit` uses */
 static bool broker_stops, broker_holds; /* holds: a SUBMIT that came is not answered yet; atomic */
 static unsigned submits;                /* that came; atomic */
@@ -45,7 +51,7 @@ static void start_door(void) {
     broker_stops = broker_holds = false;
     submits = 0;
     ck_assert_int_eq(pthread_create(&broker_thread, NULL, play_broker, broker), 0);
-    fd = talk_open(flk_http_door_port(door));
+    fd = talk_open(door_port());
 }
 
 static void setup(void) {
@@ -241,7 +247,7 @@ START_TEST(test_door_reader_stops) {
     setsockopt(far_end(slow), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     ck_assert_int_eq(pthread_create(&sender, NULL, submit_many, &slow), 0);
     RIG_WAIT(is_stuck());
-    fd = talk_open(flk_http_door_port(door));
+    fd = talk_open(door_port());
     for (uint64_t n = 0; n < 20; n++) {
         assert_serves(n);
     }
@@ -264,7 +270,7 @@ START_TEST(test_door_client_goes) {
     submit_and_hold(1);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(fd);
-    fd = talk_open(flk_http_door_port(door));
+    fd = talk_open(door_port());
     ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "\r\n"));
     ck_assert_msg(talk_read(fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
     hold_broker(false);
@@ -281,7 +287,7 @@ static void *stop_door(void *arg) {
 }
 
 static bool is_refusing(void) {
-    int other = talk_open(flk_http_door_port(door));
+    int other = talk_open(door_port());
     ck_assert(talk_say(other, HEAD_OF("GET", "/healthz") "\r\n"));
     bool refusing = talk_read(other) == 503;
     close(other);
@@ -320,7 +326,7 @@ START_TEST(test_door_expect) {
     assert_problem(talk_read(fd), 413);
     ck_assert(talk_closes(fd));
     close(fd);
-    fd = talk_open(flk_http_door_port(door));
+    fd = talk_open(door_port());
     snprintf(head, sizeof head,
              "POST /v1/pcs/submit HTTP/1.0\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
              "Content-Length: %zu\r\n\r\n%s",
@@ -425,7 +431,7 @@ START_TEST(test_door_cut_bodies) {
         assert_problem(talk_read(fd), 400);
         ck_assert(talk_closes(fd));
         close(fd);
-        fd = talk_open(flk_http_door_port(door));
+        fd = talk_open(door_port());
     }
     ck_assert_uint_eq(RIG_COUNT(ingest), 0);
     ck_assert_uint_eq(RIG_COUNT(http_refused), 3);
@@ -500,7 +506,7 @@ static void *knock(void *arg) {
 /* No request ever finds a door without handlers, however early it comes: none is told 404, which would be for good. */
 START_TEST(test_door_early_requests) {
     enum { STARTS = 20 };
-    unsigned port = flk_http_door_port(door);
+    unsigned port = door_port();
     char listen[32];
     pthread_t client;
     close(fd);
