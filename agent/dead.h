@@ -5,7 +5,7 @@
 #define FLK_AGENT_DEAD_H
 
 #include "agent/options.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 /* Runs list, show or purge and prints to standard output; with `json` one object a line:
  * list {"pcs_id","shard_id","epoch","outbox_seq","age_s","reason"}, show {"reason","pcs"}, purge {"purged"}.

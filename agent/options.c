@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/nearest.h"
-#include "common/options.h"
-#include "common/settings.h"
+#include "common/program/nearest.h"
+#include "common/program/options.h"
+#include "common/program/settings.h"
 
 enum {
     C = 1 << FLK_COMMAND_COMPUTE,

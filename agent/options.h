@@ -5,7 +5,7 @@
 
 #include "agent/read/reader.h"
 #include "agent/signals/builder.h"
-#include "common/program.h"
+#include "common/program/program.h"
 
 typedef enum flk_command {
     FLK_COMMAND_COMPUTE,

@@ -4,7 +4,7 @@
 #define FLK_AGENT_STATUS_H
 
 #include "agent/options.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 /* Prints to standard output: lines for people, or with `json` one line
  * {"data_dir","pending","oldest_pending_s","dead","oldest_dead_s","reasons":{reason:count}}; an age is null without a

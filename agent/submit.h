@@ -4,7 +4,7 @@
 #define FLK_AGENT_SUBMIT_H
 
 #include "agent/options.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 /* Runs until every PCS has its answer or is a dead letter, the tries of this run are spent, or the run is stopped; all
  * that is left stays pending.

@@ -16,7 +16,7 @@
 #include "broker/dispatch.h"
 #include "broker/frontend.h"
 #include "common/log.h"
-#include "common/notify.h"
+#include "common/program/notify.h"
 
 enum { IO_THREADS = 2, TICKS_PER_HEARTBEAT = 10 };
 

@@ -6,8 +6,8 @@
 #include "common/http/admin.h"
 #include "common/log.h"
 #include "common/machine.h"
-#include "common/notify.h"
-#include "common/program.h"
+#include "common/program/notify.h"
+#include "common/program/program.h"
 #include "common/thread.h"
 
 enum { QUEUE_COUNT_MOST = 1000000, QUEUE_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */

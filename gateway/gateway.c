@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "common/machine.h"
-#include "common/program.h"
+#include "common/program/program.h"
 #include "gateway/ingest.h"
 
 enum { INFLIGHT_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */

@@ -4,7 +4,7 @@
 #ifndef FLK_GATEWAY_GATEWAY_H
 #define FLK_GATEWAY_GATEWAY_H
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "gateway/arrivals.h"
 #include "gateway/dlq.h"
 #include "gateway/metrics.h"

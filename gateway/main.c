@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the gateway and its HTTP door, waits for a signal, drains, stops them in reverse. */
 #include "common/log.h"
-#include "common/notify.h"
-#include "common/program.h"
+#include "common/program/notify.h"
+#include "common/program/program.h"
 #include "gateway/http_door.h"
 
 static const flk_start_t start_as = {

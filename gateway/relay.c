@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "common/notify.h"
+#include "common/program/notify.h"
 #include "common/thread.h"
 #include "gateway/arrive.h"
 #include "gateway/brokers.h"

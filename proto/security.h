@@ -5,7 +5,7 @@
 #ifndef FLK_PROTO_SECURITY_H
 #define FLK_PROTO_SECURITY_H
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "proto/keydir.h"
 
 typedef struct flk_security flk_security_t; /* Opaque; fields are commented in security.c. */

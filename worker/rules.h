@@ -5,7 +5,7 @@
 #define FLK_WORKER_RULES_H
 
 #include "common/pcs/policy.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "worker/key_metrics.h"
 
 typedef struct flk_rules {

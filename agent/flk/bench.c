@@ -14,7 +14,7 @@
 #include "agent/send/report.h"
 #include "common/address.h"
 #include "common/log.h"
-#include "common/options.h"
+#include "common/program/options.h"
 
 enum { TURN_MS = 100, SECONDS = 5, SECONDS_MAX = 600, COUNT_MAX = 10000000, PARALLEL = 64, PARALLEL_MAX = 1024 };
 

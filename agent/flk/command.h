@@ -4,7 +4,7 @@
 #ifndef FLK_AGENT_FLK_COMMAND_H
 #define FLK_AGENT_FLK_COMMAND_H
 
-#include "common/program.h"
+#include "common/program/program.h"
 
 int flk_command_up(int argc, char **argv);
 int flk_command_status(int argc, char **argv);

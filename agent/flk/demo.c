@@ -21,7 +21,7 @@
 #include "agent/flk/command.h"
 #include "agent/flk/demo_report.h"
 #include "common/io.h"
-#include "common/options.h"
+#include "common/program/options.h"
 
 enum {
     WORKERS = 3,

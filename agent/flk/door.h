@@ -6,7 +6,7 @@
 
 #include "agent/send/delivery_loop.h"
 #include "common/pcs/keys.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 typedef struct flk_door_options {
     uint32_t parallel;

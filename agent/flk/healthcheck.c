@@ -15,7 +15,7 @@
 #include "agent/flk/json_out.h"
 #include "agent/flk/members.h"
 #include "agent/flk/unit.h"
-#include "common/options.h"
+#include "common/program/options.h"
 
 enum { TIMEOUT_MS = 2000, TIMEOUT_MS_MAX = 60000 };
 

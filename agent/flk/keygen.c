@@ -6,8 +6,8 @@
 #include "agent/flk/cluster/keypair.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
-#include "common/options.h"
-#include "common/settings.h"
+#include "common/program/options.h"
+#include "common/program/settings.h"
 
 typedef struct keygen {
     const char *dir, *name;

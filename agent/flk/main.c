@@ -9,9 +9,9 @@
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
 #include "agent/flk/unit.h"
-#include "common/nearest.h"
-#include "common/options.h"
-#include "common/settings.h"
+#include "common/program/nearest.h"
+#include "common/program/options.h"
+#include "common/program/settings.h"
 
 typedef int command_fn(int argc, char **argv);
 

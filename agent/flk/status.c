@@ -13,7 +13,7 @@
 #include "agent/flk/command.h"
 #include "agent/flk/members.h"
 #include "agent/flk/table.h"
-#include "common/options.h"
+#include "common/program/options.h"
 #include "common/terminal.h"
 
 enum { BETWEEN_MS = 1000 };

@@ -14,7 +14,7 @@
 #include "agent/send/report.h"
 #include "agent/source.h"
 #include "common/log.h"
-#include "common/options.h"
+#include "common/program/options.h"
 
 enum { TURN_MS = 100, TRIES = 4, PARALLEL = 16, EXIT_UNANSWERED = 3, SILENCE_MS = 3000 };
 

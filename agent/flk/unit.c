@@ -13,7 +13,7 @@
 #include "agent/flk/env_text.h"
 #include "agent/flk/unit_file.h"
 #include "common/io.h"
-#include "common/settings_row.h"
+#include "common/program/settings_row.h"
 
 enum { FILE_BYTES_MAX = 1 << 20 };
 

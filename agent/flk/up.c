@@ -7,8 +7,8 @@
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
-#include "common/options.h"
-#include "common/settings.h"
+#include "common/program/options.h"
+#include "common/program/settings.h"
 
 enum { WORKERS_DEFAULT = 2, OFFSET_MAX = 50000 };
 

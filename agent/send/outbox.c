@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/program.h"
+#include "common/program/program.h"
 #include "common/wal/cursor.h"
 
 enum { DEAD_SEGMENT_BYTES_MAX = 4 << 20, STATUS_PURGED = 410 };

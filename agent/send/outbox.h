@@ -11,7 +11,7 @@
 #define FLK_AGENT_SEND_OUTBOX_H
 
 #include "agent/send/parcel.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "common/wal/wal.h"
 
 enum {

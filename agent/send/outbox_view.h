@@ -4,7 +4,7 @@
 #ifndef FLK_AGENT_SEND_OUTBOX_VIEW_H
 #define FLK_AGENT_SEND_OUTBOX_VIEW_H
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 typedef struct flk_outbox_view flk_outbox_view_t; /* Opaque; fields are commented in outbox_view.c. */
 

@@ -4,7 +4,7 @@
 #define FLK_COMMON_PCS_KEYRING_LOAD_H
 
 #include "common/pcs/keyring.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 typedef struct flk_keyring_options {
     flk_sign_alg_t alg;          /* of the keys in the settings; NONE: everything verifies */

@@ -3,7 +3,7 @@
 #ifndef FLK_GATEWAY_REPLAY_OPTIONS_H
 #define FLK_GATEWAY_REPLAY_OPTIONS_H
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "gateway/replay/filter.h"
 
 typedef enum flk_verb {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/program.h"
+#include "common/program/program.h"
 #include "proto/body.h"
 #include "proto/uplink.h"
 

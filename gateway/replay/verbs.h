@@ -4,7 +4,7 @@
 #ifndef FLK_GATEWAY_REPLAY_VERBS_H
 #define FLK_GATEWAY_REPLAY_VERBS_H
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "gateway/replay/options.h"
 
 /* inspect.c */

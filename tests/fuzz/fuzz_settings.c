@@ -3,7 +3,7 @@
  * line. */
 #include <stdlib.h>
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "tests/fuzz/fuzz.h"
 
 static const char *const names[] = {

@@ -5,13 +5,15 @@ import pathlib
 import re
 
 FLOOR = ["common"]
-WIRE = [*FLOOR, "common/pcs", "proto"]
+START = [*FLOOR, "common/program"]
+WIRE = [*START, "common/pcs", "proto"]
 USES = {
     "common": [],
-    "common/pcs": FLOOR,
+    "common/program": FLOOR,
+    "common/pcs": START,
     "common/wal": FLOOR,
     "common/http": FLOOR,
-    "proto": [*FLOOR, "common/pcs"],
+    "proto": [*START, "common/pcs"],
     "gateway": [*WIRE, "common/wal", "common/http"],
     "gateway/replay": [*WIRE, "common/wal", "gateway"],
     "broker": [*WIRE, "common/http"],
@@ -21,8 +23,8 @@ USES = {
     "worker/store/postgres": [*WIRE, "worker/store"],
     "worker/store": WIRE,
     "worker": [*WIRE, "common/http", "worker/store"],
-    "agent/read": [*FLOOR, "common/pcs"],
-    "agent/signals": [*FLOOR, "common/pcs", "agent/read"],
+    "agent/read": [*START, "common/pcs"],
+    "agent/signals": [*START, "common/pcs", "agent/read"],
     "agent/send": [*WIRE, "common/wal", "agent/read", "agent/signals"],
     "agent": [*WIRE, "common/wal", "agent/read", "agent/signals", "agent/send"],
     "agent/flk/cluster": WIRE,
@@ -70,6 +72,8 @@ PLANTS = {
     "sibling": planted("worker/main.c", "broker/queue.h"),
     "upwards": planted("common/err.c", "proto/frame.h"),
     "floor_to_room": planted("common/err.c", "common/pcs/pcs.h"),
+    "floor_to_program": planted("common/io.c", "common/program/settings.h"),
+    "wal_to_program": planted("common/wal/wal.c", "common/program/settings.h"),
     "pcs_to_wal": planted("common/pcs/pcs.c", "common/wal/wal.h"),
     "wal_to_pcs": planted("common/wal/wal.c", "common/pcs/pcs.h"),
     "http_to_pcs": planted("common/http/answer.c", "common/pcs/canonical.h"),

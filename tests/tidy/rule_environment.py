@@ -65,7 +65,7 @@ def plant_page(tree):
 
 
 def plant_setting(tree):
-    tree.replace("common/settings_table.h", "#define FLK_SETTINGS(X)", '#define FLK_SETTINGS(X) X(NEW, "FLK_NEW", STR, W, "", "", "", "")')
+    tree.replace("common/program/settings_table.h", "#define FLK_SETTINGS(X)", '#define FLK_SETTINGS(X) X(NEW, "FLK_NEW", STR, W, "", "", "", "")')
     return SCHEMA
 
 

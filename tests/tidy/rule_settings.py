@@ -10,7 +10,7 @@ ROW = re.compile(r'X\(\w+, "(\w+)", \w+, ([A-Z |]+), "([^"]*)"')
 
 def table(tree):
     """name -> (letters of its programs, default)"""
-    source = re.sub(r"\s*\\\n\s*", " ", tree.read("common/settings_table.h"))
+    source = re.sub(r"\s*\\\n\s*", " ", tree.read("common/program/settings_table.h"))
     return {name: (set(letters.replace(" ", "").split("|")), default) for name, letters, default in ROW.findall(source)}
 
 
@@ -40,7 +40,7 @@ def check_page(tree):
 
 def check(tree):
     rows = table(tree)
-    faults = [] if len(rows) > 20 else ["common/settings_table.h: cannot be read by this rule"]
+    faults = [] if len(rows) > 20 else ["common/program/settings_table.h: cannot be read by this rule"]
     return [*faults, *check_help(tree, rows), *check_page(tree)]
 
 
@@ -50,12 +50,12 @@ def plant_page(tree):
 
 
 def plant_default(tree):
-    tree.replace("common/settings_table.h", '"5000", "ms"', '"6000", "ms"')
+    tree.replace("common/program/settings_table.h", '"5000", "ms"', '"6000", "ms"')
     return "flk-gateway"
 
 
 def plant_row(tree):
-    tree.replace("common/settings_table.h", "#define FLK_SETTINGS(X)", '#define FLK_SETTINGS(X) X(NEW, "FLK_NEW", STR, W, "", "", "", "")')
+    tree.replace("common/program/settings_table.h", "#define FLK_SETTINGS(X)", '#define FLK_SETTINGS(X) X(NEW, "FLK_NEW", STR, W, "", "", "", "")')
     return "flk-worker"
 
 

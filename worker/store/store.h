@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 #include "worker/store/metrics.h"
 
 enum { FLK_STORE_KEY_BYTES = 32, FLK_STORE_VALUE_BYTES_MAX = 1024 };

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/nearest.h"
 #include "common/pcs/policy.h"
-#include "common/program.h"
+#include "common/program/nearest.h"
+#include "common/program/program.h"
 #include "proto/body.h"
 #include "worker/store/stored_outcome.h"
 

@@ -17,7 +17,7 @@
 #include "common/io.h"
 #include "common/listen.h"
 #include "common/machine.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082, FREE_PORT_FROM = 18080 };
 

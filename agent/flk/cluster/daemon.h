@@ -3,7 +3,7 @@
 #ifndef FLK_AGENT_FLK_CLUSTER_DAEMON_H
 #define FLK_AGENT_FLK_CLUSTER_DAEMON_H
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 enum { FLK_DAEMONS = 3, FLK_DAEMON_ADDRESS_BYTES = 256 };
 

@@ -19,7 +19,7 @@
 #include "agent/flk/cluster/cluster_file.h"
 #include "agent/flk/cluster/probe.h"
 #include "common/log.h"
-#include "common/program.h"
+#include "common/program/program.h"
 
 enum { READY_MS_MAX = 30000, READY_POLL_MS = 25, PROBE_MS_MAX = 2000, STOP_MS_MAX = 30000, IDLE_MS = 60000 };
 

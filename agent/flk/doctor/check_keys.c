@@ -8,7 +8,7 @@
 #include "agent/flk/specimen.h"
 #include "common/pcs/keyring_load.h"
 #include "common/pcs/policy.h"
-#include "common/settings_row.h"
+#include "common/program/settings_row.h"
 
 enum { HMAC_KEY_BYTES_MIN = 16 };
 

@@ -5,7 +5,7 @@
 
 #include "agent/flk/cluster/cluster_file.h"
 #include "agent/flk/doctor/findings.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 /* The settings of the programs that the doctor looks at; NULL: not asked for, or wrong. */
 typedef struct flk_patient {

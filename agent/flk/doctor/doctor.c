@@ -11,7 +11,7 @@
 #include "agent/flk/members.h"
 #include "agent/flk/unit.h"
 #include "common/log.h"
-#include "common/options.h"
+#include "common/program/options.h"
 
 enum { TIMEOUT_MS = 2000 };
 

@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "common/metrics.h"
-#include "common/program.h"
+#include "common/metrics_process.h"
 #include "tests/unit/rig/suite.h"
 
 static flk_metrics_t *metrics;
 static char *text;
 
 static void setup(void) {
-    metrics = flk_program_metrics();
+    metrics = flk_metrics_new();
+    flk_metrics_add_process(metrics);
     text = NULL;
 }
 

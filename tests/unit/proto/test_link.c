@@ -211,7 +211,7 @@ END_TEST
 /* A port in use is one clear line with the endpoint in it. */
 START_TEST(test_link_names_the_port_in_use) {
     void *second;
-    ck_assert_int_eq(flk_link_bind(context, endpoint, NULL, FLK_ROLE_AGENT, &second, errmsg), FLK_E_CONFIG);
+    ck_assert_int_eq(flk_link_bind(context, endpoint, NULL, FLK_ROLE_AGENT, &second, errmsg), FLK_E_LOCKED);
     ck_assert_ptr_null(second);
     ck_assert_msg(strstr(errmsg, endpoint) != NULL && strstr(errmsg, "in use") != NULL, "%s", errmsg);
 }

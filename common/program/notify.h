@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tells the service manager how this process does (systemd's Type=notify, sd_notify(3)), without its library. */
-#ifndef FLK_COMMON_NOTIFY_H
-#define FLK_COMMON_NOTIFY_H
+#ifndef FLK_COMMON_PROGRAM_NOTIFY_H
+#define FLK_COMMON_PROGRAM_NOTIFY_H
 
 #include "common/base.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/notify.h"
+#include "common/program/notify.h"
 
 #include <errno.h>
 #include <stddef.h>

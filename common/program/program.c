@@ -2,7 +2,7 @@
 /* main of a daemon: flk_program_begin -> flk_program_start -> its parts -> flk_program_wait until FLK_WAKE_STOP ->
  * its parts in reverse -> flk_program_end. Signals are blocked from the start on, so one that comes while a part
  * starts is kept until the first wait; a start that takes long asks flk_program_stop_asked. */
-#include "common/program.h"
+#include "common/program/program.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -14,11 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/harden.h"
-#include "common/inherited.h"
 #include "common/log.h"
 #include "common/metrics_process.h"
-#include "common/settings_row.h"
+#include "common/program/harden.h"
+#include "common/program/inherited.h"
+#include "common/program/settings_row.h"
 
 static sigset_t taken;                   /* empty in a tool */
 static volatile sig_atomic_t stop_asked; /* in a tool */

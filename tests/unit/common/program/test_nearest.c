@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/nearest.h"
+#include "common/program/nearest.h"
 
 #include <stdlib.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/options.h"
+#include "common/program/options.h"
 
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
-#include "common/nearest.h"
-#include "common/program.h"
-#include "common/wrap.h"
+#include "common/program/nearest.h"
+#include "common/program/program.h"
+#include "common/program/wrap.h"
 
 enum { FIRST_ROW = 256, HELP = 'h', VERSION = 'V' }; /* rows are above every character */
 enum { HELP_COLUMN = 27, TEXT_BYTES = 1024 };

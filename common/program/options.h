@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A command line as one table: parsing, what is said about a mistake, and the part of --help that lists options. Values
  * and rows are borrowed from argv and the program's tables. The main thread only. */
-#ifndef FLK_COMMON_OPTIONS_H
-#define FLK_COMMON_OPTIONS_H
+#ifndef FLK_COMMON_PROGRAM_OPTIONS_H
+#define FLK_COMMON_PROGRAM_OPTIONS_H
 
 #include <stdio.h>
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Settings from the environment, each also from a file (NAME_FILE). settings_table.h is the one list: --help,
  * --check and the table of OPERATING.md are made from it. */
-#ifndef FLK_COMMON_SETTINGS_H
-#define FLK_COMMON_SETTINGS_H
+#ifndef FLK_COMMON_PROGRAM_SETTINGS_H
+#define FLK_COMMON_PROGRAM_SETTINGS_H
 
 #include <stdio.h>
 
 #include "common/err.h"
-#include "common/settings_table.h"
+#include "common/program/settings_table.h"
 
 typedef enum flk_program {
     FLK_PROGRAM_GATEWAY = 1,

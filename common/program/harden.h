@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What every daemon gives up when it starts, so that a fault in it is worth less to who found it. */
-#ifndef FLK_COMMON_HARDEN_H
-#define FLK_COMMON_HARDEN_H
+#ifndef FLK_COMMON_PROGRAM_HARDEN_H
+#define FLK_COMMON_PROGRAM_HARDEN_H
 
 #include "common/base.h"
 

@@ -5,7 +5,7 @@
  * Everything that is wrong ends in one line of errmsg and FLK_E_CONFIG; nothing is read later, so a program that has
  * started never fails over a setting. An empty text counts as unset (that is what `NAME: ${NAME:-}` gives); an empty
  * number, switch or choice is refused like any other wrong one. */
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -16,9 +16,9 @@
 
 #include "common/address.h"
 #include "common/listen.h"
-#include "common/nearest.h"
+#include "common/program/nearest.h"
+#include "common/program/settings_row.h"
 #include "common/secret.h"
-#include "common/settings_row.h"
 
 enum { FILE_BYTES_MAX = 65536, NAME_BYTES = 64 };
 

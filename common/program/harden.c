@@ -3,7 +3,7 @@
  * make differs by release, and none of them makes these. They fail with EPERM rather than kill, so that a library
  * which tries one says so. Calls by another ABI of the same machine (32 bits, x32) fail as a whole: their numbers
  * would slip through. */
-#include "common/harden.h"
+#include "common/program/harden.h"
 
 #include <errno.h>
 #include <linux/audit.h>

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "common/settings_row.h"
+#include "common/program/settings_row.h"
 
 static const flk_program_t programs[] = {FLK_PROGRAM_GATEWAY, FLK_PROGRAM_BROKER, FLK_PROGRAM_WORKER,
                                          FLK_PROGRAM_AGENT,   FLK_PROGRAM_REPLAY, FLK_PROGRAM_FLK};

@@ -2,7 +2,7 @@
 /* A supervisor, a container runtime or a shell may hand down anything: `2>&-`, a mask that blocks SIGTERM, SIGCHLD
  * ignored, umask 0777. The cost of each shows much later: log lines in the head of a WAL segment, a drain that never
  * begins, a child that cannot be waited for, a directory that its owner cannot enter. */
-#include "common/inherited.h"
+#include "common/program/inherited.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

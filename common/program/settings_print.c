@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/settings.h"
-#include "common/settings_row.h"
-#include "common/wrap.h"
+#include "common/program/settings.h"
+#include "common/program/settings_row.h"
+#include "common/program/wrap.h"
 
 static const char *row_limits(const flk_setting_row_t *row) {
     return row->type == FLK_SETTING_BOOL ? "0|1" : row->limits;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/options.h"
+#include "common/program/options.h"
 
 #include <stdlib.h>
 #include <string.h>

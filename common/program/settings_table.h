@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every setting of every program. A program reads only those that name it. */
-#ifndef FLK_COMMON_SETTINGS_TABLE_H
-#define FLK_COMMON_SETTINGS_TABLE_H
+#ifndef FLK_COMMON_PROGRAM_SETTINGS_TABLE_H
+#define FLK_COMMON_PROGRAM_SETTINGS_TABLE_H
 
 /* G gateway, B broker, W worker, A agent, R replay, F flk; types STR, UINT, BOOL, ENUM (values in `limits`,
  * separated by |), SECRET (a STR that is masked). id, name, type, programs, default, unit, limits (UINT:

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/program.h"
-#include "common/settings_row.h"
+#include "common/program/program.h"
+#include "common/program/settings_row.h"
 #include "tests/unit/rig/suite.h"
 
 static flk_settings_t *settings;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Help texts on terminals of 80 columns. */
-#ifndef FLK_COMMON_WRAP_H
-#define FLK_COMMON_WRAP_H
+#ifndef FLK_COMMON_PROGRAM_WRAP_H
+#define FLK_COMMON_PROGRAM_WRAP_H
 
 #include <stdio.h>
 

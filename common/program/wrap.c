@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/wrap.h"
+#include "common/program/wrap.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings table as data, for settings.c (reading) and settings_print.c (help, check, OPERATING.md). */
-#ifndef FLK_COMMON_SETTINGS_ROW_H
-#define FLK_COMMON_SETTINGS_ROW_H
+#ifndef FLK_COMMON_PROGRAM_SETTINGS_ROW_H
+#define FLK_COMMON_PROGRAM_SETTINGS_ROW_H
 
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 typedef enum flk_setting_type {
     FLK_SETTING_STR,

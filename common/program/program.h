@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* How every program starts, takes signals and ends. The main thread calls all of this. */
-#ifndef FLK_COMMON_PROGRAM_H
-#define FLK_COMMON_PROGRAM_H
+#ifndef FLK_COMMON_PROGRAM_PROGRAM_H
+#define FLK_COMMON_PROGRAM_PROGRAM_H
 
 #include "common/metrics.h"
-#include "common/settings.h"
+#include "common/program/settings.h"
 
 /* What every program exits with; units and scripts go by it. A program may have more, above these. */
 typedef enum flk_exit {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The name that a mistyped one is nearest to: "did you mean". Any thread. */
-#ifndef FLK_COMMON_NEAREST_H
-#define FLK_COMMON_NEAREST_H
+#ifndef FLK_COMMON_PROGRAM_NEAREST_H
+#define FLK_COMMON_PROGRAM_NEAREST_H
 
 #include <stddef.h>
 
