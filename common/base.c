@@ -2,18 +2,41 @@
 #include "common/base.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/address.h"
 
+static void (*_Atomic on_fatal)(void);
+
+void flk_on_fatal(void (*before)(void)) {
+    atomic_store(&on_fatal, before);
+}
+
+/* The last line of a process: where stderr has no reader it ends without. */
+static void say_last(const char *line) {
+    struct pollfd entry = {.fd = STDERR_FILENO, .events = POLLOUT};
+    void (*before)(void) = atomic_load(&on_fatal);
+    if (before != NULL) {
+        before();
+    }
+    if (poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0) {
+        (void)!write(STDERR_FILENO, line, strlen(line));
+    }
+}
+
 void flk_assert_failed(const char *condition, const char *file, int line) {
-    fprintf(stderr, "flk: bug: assertion failed: %s (%s:%d)\n", condition, file, line);
+    char text[512];
+    snprintf(text, sizeof text, "flk: bug: assertion failed: %s (%s:%d)\n", condition, file, line);
+    say_last(text);
     abort();
 }
 
@@ -35,11 +58,17 @@ int64_t flk_wall_ms(void) {
     return (int64_t)(clock_ns(CLOCK_REALTIME) / 1000000u);
 }
 
+void flk_start_out_of_memory(size_t size) {
+    char text[64];
+    snprintf(text, sizeof text, "flk: out of memory at start (%zu bytes)\n", size);
+    say_last(text);
+    exit(1);
+}
+
 void *flk_start_alloc(size_t size) {
     void *memory = calloc(1, size);
     if (memory == NULL) {
-        fprintf(stderr, "flk: out of memory at start (%zu bytes)\n", size);
-        exit(1);
+        flk_start_out_of_memory(size);
     }
     return memory;
 }

@@ -18,6 +18,8 @@ enum { FLK_ERRMSG_BYTES = 320 };
 /* Ends the process with file, line and condition on stderr: a bug, never a reaction to input. */
 #define FLK_ASSERT(condition) ((condition) ? (void)0 : flk_assert_failed(#condition, __FILE__, __LINE__))
 FLK_NORETURN void flk_assert_failed(const char *condition, const char *file, int line);
+/* Called before that: it may wait for a moment, so that what was logged before is not lost. */
+void flk_on_fatal(void (*before)(void));
 
 /* Monotonic time, for deadlines and durations. */
 uint64_t flk_mono_ns(void);
@@ -28,6 +30,7 @@ int64_t flk_wall_ms(void);
 /* `size` bytes, zeroed; out of memory ends the process with one line. For start-up only: code that serves a
  * record uses calloc and answers FLK_E_NOMEM. Caller frees with free(). */
 void *flk_start_alloc(size_t size);
+FLK_NORETURN void flk_start_out_of_memory(size_t size);
 
 /* Takes as many descriptors as the hard limit allows, at start. Each peer is a connection, strangers at a handshake
  * too, and libzmq spins when descriptors run out. */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One event becomes one line in a buffer on the stack, then one write(2): lines of several threads and processes on
- * one stderr never mix, and a crash loses none that was logged.
+/* One event becomes one line in a buffer on the stack, which the writer takes whole (log_writer.h).
  *
  *   2026-01-02T03:04:05.678Z INFO flk-broker worker_lost worker="host 7" deliveries=3
  *   {"time":"2026-01-02T03:04:05.678Z","level":"info","program":"flk-broker","event":"worker_lost",…}
  *
  * A field that does not fit is left out and the line ends with truncated=true; a line is always whole and, as JSON,
- * always valid. A write that fails is dropped: there is no other place to complain. */
+ * always valid. */
 #include "common/log.h"
 
 #include <errno.h>
@@ -21,8 +20,9 @@
 #include "common/address.h"
 #include "common/escape.h"
 #include "common/log_limit.h"
+#include "common/log_writer.h"
 
-enum { LINE_BYTES = 4096, TAIL_BYTES = 32, VALUE_BYTES = 1024 };
+enum { LINE_BYTES = FLK_LOG_LINE_BYTES, TAIL_BYTES = 32, VALUE_BYTES = 1024 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const level_upper_names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
@@ -174,32 +174,45 @@ static void put_head(line_t *line, flk_log_level_t level, const char *event, boo
     }
 }
 
-static void write_line(flk_log_level_t level, const char *event, const flk_log_field_t *fields) {
-    int errno_before = errno; /* callers log between a call and its strerror */
-    bool json = atomic_load(&line_format) == FLK_LOG_JSON;
-    line_t line = {.max = LINE_BYTES - TAIL_BYTES};
-    put_head(&line, level, event, json);
-    bool truncated = false;
+static void make_line(line_t *line, flk_log_level_t level, const char *event, const flk_log_field_t *fields) {
+    bool json = atomic_load(&line_format) == FLK_LOG_JSON, truncated = false;
+    line->len = 0;
+    line->max = LINE_BYTES - TAIL_BYTES;
+    line->overflow = false;
+    put_head(line, level, event, json);
     for (const flk_log_field_t *field = fields; field->key != NULL; field++) {
-        size_t whole = line.len;
-        put_field(&line, field, json);
-        if (line.overflow) {
-            line.len = whole;
-            line.overflow = false;
+        size_t whole = line->len;
+        put_field(line, field, json);
+        if (line->overflow) {
+            line->len = whole;
+            line->overflow = false;
             truncated = true;
         }
     }
-    line.max = LINE_BYTES;
+    line->max = LINE_BYTES;
     if (truncated) {
-        put_field(&line, &FLK_B("truncated", true), json);
+        put_field(line, &FLK_B("truncated", true), json);
     }
-    put_text(&line, json ? "}\n" : "\n");
+    put_text(line, json ? "}\n" : "\n");
+}
 
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line.text, line.len);
-    } while (written < 0 && errno == EINTR);
+static void write_line(flk_log_level_t level, const char *event, const flk_log_field_t *fields) {
+    int errno_before = errno; /* callers log between a call and its strerror */
+    line_t line;
+    make_line(&line, level, event, fields);
+    flk_log_writer_put(line.text, line.len);
     errno = errno_before;
+}
+
+static size_t make_lost(uint64_t lines, char text[FLK_LOG_LINE_BYTES]) {
+    line_t line;
+    make_line(&line, FLK_LOG_WARN, "lines_lost", (const flk_log_field_t[]){FLK_U("lines", lines), {0}});
+    memcpy(text, line.text, line.len);
+    return line.len;
+}
+
+flk_err_t flk_log_start(char *errmsg) {
+    return flk_log_writer_start(make_lost, errmsg);
 }
 
 void flk_log_write(flk_log_level_t level, const char *event, const flk_log_field_t *fields) {

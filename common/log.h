@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Structured log on stderr: one event, one line, key=value or JSON. Any thread; one write(2) a line.
- * Each event has FLK_LOG_BURST lines at once and one a second after that (log_limit.h); `lines_left_out` tells the
- * rest. Payload bodies must never be passed in. E-mail addresses and phone numbers in string values are redacted here.
- */
+/* Structured log on stderr: one event, one line, key=value or JSON. Any thread. A daemon never waits for the reader
+ * of its stderr (log_writer.h). Each event has FLK_LOG_BURST lines at once and one a second after that
+ * (log_limit.h); `lines_left_out` tells the rest. Payload bodies must never be passed in. E-mail addresses and phone
+ * numbers in string values are redacted here. */
 #ifndef FLK_COMMON_LOG_H
 #define FLK_COMMON_LOG_H
 
-#include "common/base.h"
+#include "common/err.h"
 
 typedef enum flk_log_level { FLK_LOG_DEBUG, FLK_LOG_INFO, FLK_LOG_WARN, FLK_LOG_ERROR } flk_log_level_t;
 typedef enum flk_log_format { FLK_LOG_TEXT, FLK_LOG_JSON } flk_log_format_t;
 
 /* `program` is put on each line; kept for the process's life. Before it, level INFO, text. */
 void flk_log_init(const char *program, flk_log_level_t level, flk_log_format_t format);
+/* From now on nobody who logs waits: a thread writes. Errors: FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_log_start(char *errmsg);
 FLK_MUST_CHECK bool flk_log_level_parse(const char *text, flk_log_level_t *level);    /* debug info warn error */
 FLK_MUST_CHECK bool flk_log_format_parse(const char *text, flk_log_format_t *format); /* text json */
 

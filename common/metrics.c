@@ -68,8 +68,7 @@ static void *line_alloc(size_t size) {
     size_t rounded = (size + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES;
     void *memory = aligned_alloc(CACHE_LINE_BYTES, rounded);
     if (memory == NULL) {
-        fprintf(stderr, "flk: out of memory at start (%zu bytes)\n", rounded);
-        exit(1);
+        flk_start_out_of_memory(rounded);
     }
     return memset(memory, 0, rounded);
 }

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* flk up: plan -> start -> say where everything is -> supervise until asked to stop -> stop in order. */
 #include <curl/curl.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "agent/flk/cluster/supervisor.h"
 #include "agent/flk/command.h"
-#include "agent/flk/json_out.h"
 #include "agent/flk/style.h"
+#include "common/patience.h"
 #include "common/program/options.h"
 #include "common/program/settings.h"
 
-enum { WORKERS_DEFAULT = 2, OFFSET_MAX = 50000 };
+enum { WORKERS_DEFAULT = 2, OFFSET_MAX = 50000, SAY_MS = 1000 };
 
 /* id, name, argument (NULL: none), limits, default, help */
 #define OPTIONS(X)                                                                                                     \
@@ -101,29 +105,51 @@ static int parse(int argc, char **argv, up_t *up) {
     return status < 0 && rest[0] != NULL ? flk_options_wrong(&command_line, "'%s' is no option", rest[0]) : status;
 }
 
+/* The supervisor goes on although nobody reads what it says. Takes `text`. */
+static void say(char *text) {
+    FLK_ASSERT(text != NULL);
+    (void)!flk_write_within(STDOUT_FILENO, text, strlen(text), SAY_MS);
+    free(text);
+}
+
+/* Takes `value`. */
+static void say_json(json_t *value) {
+    char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)), *line;
+    FLK_ASSERT(text != NULL && asprintf(&line, "%s\n", text) > 0);
+    say(line);
+    free(text);
+    json_decref(value);
+}
+
 static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
+    char *text;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    FLK_ASSERT(out != NULL);
     flk_style_t style = flk_style_for(stdout);
-    printf("\n%sThe cluster is ready%s, %.1f s after its start.\n\n", style.green, style.end, (double)took_ms / 1000);
-    printf("  %sHTTP door%s    http://%s/v1/pcs/submit\n", style.bold, style.end, cluster->http);
-    printf("  %sZeroMQ door%s  %s\n", style.bold, style.end, cluster->zmq);
+    fprintf(out, "\n%sThe cluster is ready%s, %.1f s after its start.\n\n", style.green, style.end,
+            (double)took_ms / 1000);
+    fprintf(out, "  %sHTTP door%s    http://%s/v1/pcs/submit\n", style.bold, style.end, cluster->http);
+    fprintf(out, "  %sZeroMQ door%s  %s\n", style.bold, style.end, cluster->zmq);
     if (cluster->keys[0] != '\0') {
-        printf("  %sits key%s      FLK_CURVE_DIR=%s FLK_CURVE_KEY_FILE=%s/agent.key\n", style.bold, style.end,
-               cluster->keys, cluster->keys);
+        fprintf(out, "  %sits key%s      FLK_CURVE_DIR=%s FLK_CURVE_KEY_FILE=%s/agent.key\n", style.bold, style.end,
+                cluster->keys, cluster->keys);
     }
     if (!cluster->is_signed) {
-        printf("  %ssigning%s      %soff: whoever reaches a door is believed; see PCS_SIGN_ALG%s\n", style.bold,
-               style.end, style.yellow, style.end);
+        fprintf(out, "  %ssigning%s      %soff: whoever reaches a door is believed; see PCS_SIGN_ALG%s\n", style.bold,
+                style.end, style.yellow, style.end);
     }
-    printf("  %sdata%s         %s\n", style.bold, style.end, cluster->data_dir);
-    printf("  %slogs%s         %s/logs/\n\n", style.bold, style.end, cluster->data_dir);
-    printf("  %s%-11s %8s   %s%s\n", style.dim, "process", "pid", "pages", style.end);
+    fprintf(out, "  %sdata%s         %s\n", style.bold, style.end, cluster->data_dir);
+    fprintf(out, "  %slogs%s         %s/logs/\n\n", style.bold, style.end, cluster->data_dir);
+    fprintf(out, "  %s%-11s %8s   %s%s\n", style.dim, "process", "pid", "pages", style.end);
     for (size_t i = 0; i < cluster->children_len; i++) {
         const flk_child_t *child = &cluster->children[i];
-        printf("  %-11s %8ld   http://%s/metrics\n", child->name, (long)child->pid, child->address);
+        fprintf(out, "  %-11s %8ld   http://%s/metrics\n", child->name, (long)child->pid, child->address);
     }
-    printf("\nCtrl-C stops it. See how it does, from another terminal: %sflk status --data-dir %s%s\n\n", style.bold,
-           cluster->data_dir, style.end);
-    fflush(stdout);
+    fprintf(out, "\nCtrl-C stops it. See how it does, from another terminal: %sflk status --data-dir %s%s\n\n",
+            style.bold, cluster->data_dir, style.end);
+    fclose(out);
+    say(text);
 }
 
 static void say_where_json(const flk_cluster_t *cluster, uint64_t took_ms) {
@@ -133,17 +159,16 @@ static void say_where_json(const flk_cluster_t *cluster, uint64_t took_ms) {
         json_array_append_new(members, json_pack("{s:s, s:s, s:I, s:s}", "name", child->name, "program", child->program,
                                                  "pid", (json_int_t)child->pid, "address", child->address));
     }
-    flk_json_out(json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms,
-                           "http", cluster->http, "zmq", cluster->zmq, "signed", cluster->is_signed, "data_dir",
-                           cluster->data_dir, "curve_dir", cluster->keys, "members", members));
+    say_json(json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:o}", "event", "ready", "took_ms", (json_int_t)took_ms,
+                       "http", cluster->http, "zmq", cluster->zmq, "signed", cluster->is_signed, "data_dir",
+                       cluster->data_dir, "curve_dir", cluster->keys, "members", members));
 }
 
 static void say_stopping(bool json) {
     if (json) {
-        flk_json_out(json_pack("{s:s}", "event", "stopping"));
+        say_json(json_pack("{s:s}", "event", "stopping"));
     } else {
-        printf("\nstopping: gateway, workers, broker\n");
-        fflush(stdout);
+        say(strdup("\nstopping: gateway, workers, broker\n"));
     }
 }
 
@@ -161,7 +186,7 @@ static int run_cluster(flk_cluster_t *cluster, bool json, char *errmsg) {
     }
     bool clean = flk_supervisor_stop(supervisor);
     if (json) {
-        flk_json_out(json_pack("{s:s, s:b}", "event", "stopped", "clean", clean));
+        say_json(json_pack("{s:s, s:b}", "event", "stopped", "clean", clean));
     }
     flk_supervisor_destroy(&supervisor);
     if (err == FLK_OK && !clean) {

@@ -10,13 +10,13 @@
 #define FLK_NOTIFY_ALIVE    "WATCHDOG=1"
 
 /* Sends `state`, lines of NAME=VALUE, as one datagram to the socket that NOTIFY_SOCKET names, a path or "@abstract".
- * Without a manager, nothing. Any thread. A manager that cannot be told is no reason to stop: logged, and that is
- * all. */
+ * Without a manager, nothing. Any thread; waits 1 s at most for a manager that does not read. A manager that cannot be
+ * told is no reason to stop: it is logged, and that is all. */
 void flk_notify(const char *state);
 
-/* The keep-alive that the manager's watchdog wants (WATCHDOG_USEC, WATCHDOG_PID): one loop of the process calls it at
- * each turn, and no other thread. Sends at most one in half of the manager's time, and none while any loop has not
- * turned for too long (beat.h); without a watchdog, nothing. */
+/* The keep-alive that the manager's watchdog wants (WATCHDOG_USEC, WATCHDOG_PID): one loop of the process calls it
+ * at each turn, and no other thread. Never blocks. Sends at most one in half of the manager's time, and none while
+ * any loop has not turned for too long (beat.h); without a watchdog, nothing. */
 void flk_notify_alive(uint64_t now_ms);
 
 #endif

@@ -5,20 +5,25 @@
 #include "common/program/program.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/log_writer.h"
 #include "common/metrics_process.h"
 #include "common/program/harden.h"
 #include "common/program/inherited.h"
 #include "common/program/settings_row.h"
+
+enum { LAST_LINES_MS = 1000 };
 
 static sigset_t taken;                   /* empty in a tool */
 static volatile sig_atomic_t stop_asked; /* in a tool */
@@ -27,9 +32,19 @@ int flk_exit_status(flk_err_t err) {
     return err == FLK_OK ? FLK_EXIT_OK : err == FLK_E_CONFIG ? FLK_EXIT_USAGE : FLK_EXIT_FAILED;
 }
 
+/* Who was told to stop and has no reader ends without: a flush would wait for one. */
+static void give_up_output(void) {
+    struct pollfd entry = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (flk_program_stop_asked() && poll(&entry, 1, 0) == 0) {
+        __fpurge(stdout);
+    }
+}
+
 /* Output that nobody got is no success. */
 static void check_output(int status, void *arg) {
     (void)arg;
+    flk_log_writer_flush(LAST_LINES_MS);
+    give_up_output();
     bool failed = ferror(stdout) != 0;
     if ((fflush(stdout) != 0 || failed) && status == FLK_EXIT_OK) {
         fprintf(stderr, "cannot write to standard output: %s\n", strerror(errno));
@@ -60,8 +75,13 @@ static void print_help(const flk_start_t *start) {
            "Exit codes: 0 ended as asked, 1 failed in a way that may pass, 2 wrong setting or\nargument.\n");
 }
 
+/* The last line of a daemon. */
 static int complain(flk_program_t program, flk_err_t err, const char *errmsg) {
-    fprintf(stderr, "%s: %s\n", flk_program_name(program), errmsg);
+    char line[FLK_LOG_LINE_BYTES];
+    int len = snprintf(line, sizeof line, "%s: %s\n", flk_program_name(program), errmsg);
+    (void)!flk_log_start(NULL);
+    flk_log_writer_put(line, (size_t)len);
+    flk_log_writer_flush(LAST_LINES_MS);
     return flk_exit_status(err);
 }
 
@@ -105,19 +125,25 @@ static int take_arguments(const flk_start_t *start, int argc, char **argv) {
     if ((argc == 2 || json) && strcmp(argv[1], "--check") == 0) {
         return check(start, json);
     }
-    fprintf(stderr, "%s: '%s' is not an argument; settings come from the environment, see %s --help\n", name,
-            argc > 2 ? argv[2] : argv[1], name);
-    return FLK_EXIT_USAGE;
+    char errmsg[FLK_ERRMSG_BYTES];
+    flk_errmsg(errmsg, "'%.200s' is not an argument; settings come from the environment, see %s --help",
+               argc > 2 ? argv[2] : argv[1], name);
+    return complain(start->program, FLK_E_CONFIG, errmsg);
 }
 
 /* ---- a daemon's start ---- */
 
-void flk_program_start_log(const flk_settings_t *settings) {
+static void set_log(const flk_settings_t *settings) {
     flk_log_level_t level;
     flk_log_format_t format;
     FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
     FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
     flk_log_init(flk_program_name(flk_settings_program(settings)), level, format);
+}
+
+void flk_program_start_log(const flk_settings_t *settings) {
+    set_log(settings);
+    (void)!flk_log_start(NULL); /* else it waits for its reader */
 }
 
 /* Threads inherit it. */
@@ -131,21 +157,38 @@ static void schedule(const flk_settings_t *settings) {
 
 int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_settings_t **settings) {
     *settings = NULL;
+    char errmsg[FLK_ERRMSG_BYTES];
     int status = take_arguments(start, argc, argv);
     status = status >= 0 ? status : load_settings(start->program, settings);
-    if (status < 0) {
-        flk_program_start_log(*settings);
-        flk_inherited_take_signals(&taken);
-        schedule(*settings);
-        flk_harden(flk_settings_bool(*settings, FLK_SET_DEV));
-        flk_descriptors_raise();
+    if (status >= 0) {
+        return status;
     }
-    return status;
+    set_log(*settings);
+    flk_log_writer_hold();
+    flk_inherited_take_signals(&taken);
+    schedule(*settings);
+    flk_harden(flk_settings_bool(*settings, FLK_SET_DEV)); /* before the first thread, which it would not reach */
+    flk_descriptors_raise();
+    flk_err_t err = flk_log_start(errmsg);
+    if (err != FLK_OK) {
+        flk_settings_destroy(settings);
+        return complain(start->program, err, errmsg);
+    }
+    return -1;
+}
+
+static double read_lost(void *arg) {
+    (void)arg;
+    return (double)flk_log_writer_lost();
 }
 
 flk_metrics_t *flk_program_metrics(void) {
     flk_metrics_t *metrics = flk_metrics_new();
     flk_metrics_add_process(metrics);
+    flk_metrics_counter_fn(
+        metrics, "flk_log_lines_lost_total", NULL,
+        "Log lines that found no room, because the reader of stderr stalled, or could not be written.", read_lost,
+        NULL);
     return metrics;
 }
 
@@ -179,9 +222,11 @@ int flk_program_end(flk_program_t program, flk_err_t err, const char *errmsg) {
     return FLK_EXIT_OK;
 }
 
+/* A write that waits for a reader would keep the tool from ending: the stop interrupts it, and from then on the alarm does,
+ * once a second. */
 static void on_stop(int number) {
-    (void)number;
-    stop_asked = 1;
+    stop_asked = stop_asked || number != SIGALRM;
+    alarm(1);
 }
 
 void flk_program_catch_stop(void) { /* without SA_RESTART: a poll returns */
@@ -193,6 +238,7 @@ void flk_program_catch_stop(void) { /* without SA_RESTART: a poll returns */
         sigaction(SIGINT, &once, NULL);
     }
     sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGALRM, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 

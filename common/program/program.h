@@ -20,7 +20,7 @@ int flk_exit_status(flk_err_t err);
  * success fail when standard output could not be written. */
 void flk_program_begin(void);
 
-/* Turns the log to the program, level and format of the settings. */
+/* For tools that serve: turns the log to the program, level and format of the settings, and starts its thread. */
 void flk_program_start_log(const flk_settings_t *settings);
 
 /* ---- daemons ---- */
@@ -35,7 +35,8 @@ typedef struct flk_start {
 
 /* Handles --help, --version and --check [--json], which loads and checks the settings and prints those in effect
  * with secrets masked; refuses other arguments. Otherwise loads the settings, starts the log, takes the signals,
- * hardens the process (harden.h) and raises its limit of descriptors. After flk_program_begin, before any thread.
+ * hardens the process (harden.h) raises its limit of descriptors and starts
+ * the thread that writes the log. After flk_program_begin, before any thread.
  * Returns -1 to go on with *settings filled, or the exit status to end with. */
 FLK_MUST_CHECK int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_settings_t **settings);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <regex.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/log_limit.h"
+#include "common/log_writer.h"
 #include "tests/unit/rig/suite.h"
 
 /* ---- what is written to stderr ---- */
@@ -358,6 +361,72 @@ START_TEST(test_redact_is_linear) {
 }
 END_TEST
 
+/* ---- a reader that stalls ---- */
+
+static void fill(int fd) {
+    char page[4096];
+    memset(page, 'x', sizeof page);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    while (write(fd, page, sizeof page) > 0) {
+    }
+    ck_assert_int_eq(fcntl(fd, F_SETFL, 0), 0);
+}
+
+/* Bytes that are there now, without the x that filled the pipe. */
+static void read_lines(int fd, char *text, size_t text_bytes) {
+    size_t len = 0;
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    while (len + 1 < text_bytes && poll(&entry, 1, 200) == 1) {
+        char page[4096];
+        ssize_t got = read(fd, page, sizeof page);
+        for (ssize_t i = 0; i < got && len + 1 < text_bytes; i++) {
+            if (page[i] != 'x') {
+                text[len++] = page[i];
+            }
+        }
+    }
+    text[len] = '\0';
+}
+
+/* Nobody waits for a reader that stalls: lines are kept up to the ring's size, then lost, counted, and told once it
+ * reads again. */
+START_TEST(test_log_reader_that_stalls) {
+    int ends[2];
+    static char text[2 * FLK_LOG_RING_BYTES];
+    flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
+    ck_assert_int_eq(pipe(ends), 0);
+    fill(ends[1]);
+    int saved = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    uint64_t began_ms = flk_mono_ms(), lines = 0;
+    flk_log_writer_hold();
+    flk_log_writer_put("first\n", 6);
+    ck_assert_int_eq(flk_log_start(NULL), FLK_OK);
+    for (; flk_log_writer_lost() < 10; lines++) {
+        char line[128];
+        int len = snprintf(line, sizeof line, "line %06u and some words that make it longer than it would be\n",
+                           (unsigned)lines);
+        flk_log_writer_put(line, (size_t)len);
+    }
+    flk_log_writer_flush(50);
+    ck_assert_uint_lt(flk_mono_ms() - began_ms, 5000);
+    ck_assert_uint_gt(lines, FLK_LOG_RING_BYTES / 128);
+    read_lines(ends[0], text, sizeof text);
+    dup2(saved, STDERR_FILENO);
+    ck_assert_msg(strncmp(text, "first\n", 6) == 0, "%.100s", text);
+    ck_assert_ptr_nonnull(strstr(text, "WARN flk-test lines_lost lines=10\n"));
+    for (unsigned i = 0; i < lines - 10; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "\nline %06u ", i);
+        ck_assert_msg(strstr(text, line) != NULL, "%s is missing", line);
+    }
+    ck_assert_uint_eq(flk_log_writer_lost(), 10);
+    close(saved);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("log");
     TCase *tests = tcase_create("log");
@@ -376,6 +445,7 @@ int main(void) {
     tcase_add_loop_test(tests, test_redact_keeps, 0, (int)FLK_COUNT_OF(kept_cases));
     tcase_add_test(tests, test_redact_cuts);
     tcase_add_test(tests, test_redact_is_linear);
+    tcase_add_test(tests, test_log_reader_that_stalls); /* last: from then on a thread writes */
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }
