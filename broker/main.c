@@ -9,12 +9,42 @@
 #include "common/program/notify.h"
 #include "common/program/program.h"
 #include "common/thread.h"
+#include "proto/endpoint.h"
 
 enum { QUEUE_COUNT_MOST = 1000000, QUEUE_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */
+
+static flk_err_t check_address(const flk_security_t *security, const char *setting, const char *endpoint,
+                               char *errmsg) {
+    if (strchr(endpoint, ',') != NULL) {
+        flk_errmsg(errmsg, "%s: a broker binds one endpoint, not a list", setting);
+        return FLK_E_CONFIG;
+    }
+    return flk_endpoint_check(security, setting, endpoint, errmsg);
+}
+
+/* All that comes before the first socket. */
+static flk_err_t prepare(const flk_settings_t *settings, flk_security_t **security, char *errmsg) {
+    const unsigned guests = FLK_ROLE_BIT(FLK_ROLE_GATEWAY) | FLK_ROLE_BIT(FLK_ROLE_WORKER);
+    const char *frontend = flk_settings_str(settings, FLK_SET_FRONTENDS);
+    const char *backend = flk_settings_str(settings, FLK_SET_BACKENDS);
+    const char *admin = flk_settings_str(settings, FLK_SET_ADMIN_LISTEN);
+    flk_err_t err = flk_security_load(settings, FLK_ROLE_NONE, guests, security, errmsg);
+    err = err != FLK_OK ? err : check_address(*security, "FLK_FRONTENDS", frontend, errmsg);
+    err = err != FLK_OK ? err : check_address(*security, "FLK_BACKENDS", backend, errmsg);
+    return err != FLK_OK ? err : flk_err_at(flk_admin_check(admin, errmsg), "FLK_ADMIN_LISTEN", errmsg);
+}
+
+static flk_err_t check(const flk_settings_t *settings, char *errmsg) {
+    flk_security_t *security = NULL;
+    flk_err_t err = prepare(settings, &security, errmsg);
+    flk_security_destroy(&security);
+    return err;
+}
 
 static const flk_start_t start_as = {
     .program = FLK_PROGRAM_BROKER,
     .summary = "queues submissions and hands them to workers",
+    .check = check,
 };
 
 static void *run_loop(void *broker) {
@@ -61,10 +91,6 @@ static flk_err_t start_broker(const flk_settings_t *settings, const flk_security
         .bytes_max = bytes_max(settings),
         .metrics = metrics,
     };
-    if (strchr(options.frontend, ',') != NULL || strchr(options.backend, ',') != NULL) {
-        flk_errmsg(errmsg, "FLK_FRONTENDS and FLK_BACKENDS: a broker binds one endpoint each, not a list");
-        return FLK_E_CONFIG;
-    }
     return flk_broker_new(&options, broker, errmsg);
 }
 
@@ -78,19 +104,15 @@ static flk_err_t start_admin(const flk_settings_t *settings, flk_metrics_t *metr
         .pass = flk_settings_str(settings, FLK_SET_METRICS_PASS),
     };
     flk_err_t err = flk_admin_start(flk_settings_str(settings, FLK_SET_ADMIN_LISTEN), &options, admin, errmsg);
-    if (err != FLK_OK) {
-        flk_errmsg_prefix(errmsg, "FLK_ADMIN_LISTEN");
-    }
-    return err;
+    return flk_err_at(err, "FLK_ADMIN_LISTEN", errmsg);
 }
 
 static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
     flk_metrics_t *metrics = flk_program_metrics();
     flk_admin_t *admin = NULL;
     flk_broker_t *broker = NULL;
-    flk_security_t *security;
-    flk_err_t err = flk_security_load(
-        settings, FLK_ROLE_NONE, FLK_ROLE_BIT(FLK_ROLE_GATEWAY) | FLK_ROLE_BIT(FLK_ROLE_WORKER), &security, errmsg);
+    flk_security_t *security = NULL;
+    flk_err_t err = prepare(settings, &security, errmsg);
     if (err == FLK_OK) {
         err = start_broker(settings, security, metrics, &broker, errmsg);
     }

@@ -14,6 +14,13 @@ const char *flk_err_text(flk_err_t err) {
     return texts[err];
 }
 
+flk_err_t flk_err_at(flk_err_t err, const char *step, char *errmsg) {
+    if (err != FLK_OK) {
+        flk_errmsg_prefix(errmsg, step);
+    }
+    return err;
+}
+
 flk_err_t flk_err_of_listen(int code) {
     switch (code) {
     case EADDRINUSE:

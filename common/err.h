@@ -33,6 +33,9 @@ typedef enum flk_err {
 
 const char *flk_err_text(flk_err_t err);
 
+/* Gives `err` back; where it is an error, after putting "step: " before what errmsg says. */
+flk_err_t flk_err_at(flk_err_t err, const char *step, char *errmsg);
+
 /* Why an address could not be listened on, by the errno: FLK_E_LOCKED (another process has it), FLK_E_UNAVAILABLE
  * (this host does not have the address now), FLK_E_NOMEM; else FLK_E_CONFIG. */
 flk_err_t flk_err_of_listen(int code);

@@ -267,6 +267,26 @@ static flk_err_t space_of(const char *dir, struct statvfs *status, char *errmsg)
     return result("ask for the space of", dir, code, errmsg);
 }
 
+flk_err_t flk_io_check_dir(const char *dir, char *errmsg) {
+    char path[PATH_MAX], parent[PATH_MAX];
+    struct stat status;
+    if (strlen(dir) == 0 || strlen(dir) >= sizeof path - NAME_MAX) {
+        flk_errmsg(errmsg, "a directory of %zu bytes: 1 to %zu are allowed", strlen(dir), sizeof path - NAME_MAX - 1);
+        return FLK_E_CONFIG;
+    }
+    strcpy(path, dir);
+    while (stat(path, &status) != 0 && errno == ENOENT && strcmp(path, ".") != 0 && strcmp(path, "/") != 0) {
+        parent_of(path, parent);
+        strcpy(path, parent);
+    }
+    bool there = stat(path, &status) == 0;
+    int code = !there ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+    if (code == 0 && faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0) {
+        code = errno;
+    }
+    return result(there && strcmp(path, dir) == 0 ? "write in directory" : "create directory", dir, code, errmsg);
+}
+
 flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
     struct statvfs status;
     flk_err_t err = space_of(dir, &status, errmsg);

@@ -52,6 +52,9 @@ FLK_MUST_CHECK flk_err_t flk_io_unlink(const char *path, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_close(int fd, const char *path, char *errmsg);
 /* mkdir -p with mode 0700. */
 FLK_MUST_CHECK flk_err_t flk_io_mkdirs(const char *dir, char *errmsg);
+/* Whether it could be made and written in, with files below it, as far as can be told without doing so. Errors: the
+ * same, and FLK_E_CONFIG: longer than a path may be. */
+FLK_MUST_CHECK flk_err_t flk_io_check_dir(const char *dir, char *errmsg);
 /* Bytes that an unprivileged writer may still use on dir's file system, and how many that has in all. */
 FLK_MUST_CHECK flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_disk_bytes(const char *dir, uint64_t *bytes, char *errmsg);

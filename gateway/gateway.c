@@ -4,12 +4,16 @@
 #include "gateway/gateway.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/http/listener.h"
+#include "common/io.h"
 #include "common/log.h"
 #include "common/machine.h"
 #include "common/program/program.h"
 #include "gateway/ingest.h"
+#include "proto/endpoint.h"
 
 enum { INFLIGHT_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */
 
@@ -76,6 +80,32 @@ static uint64_t inflight_bytes_max(const flk_settings_t *settings) {
     return wanted != FLK_SETTING_AUTO ? wanted : flk_machine_share_bytes(4, INFLIGHT_BYTES_MOST);
 }
 
+/* What can be told of the settings before anything is opened. */
+static flk_err_t check_settings(const flk_settings_t *settings, const flk_security_t *security, char *errmsg) {
+    const char *zmq = flk_settings_str(settings, FLK_SET_ZMQ_LISTEN);
+    const char *brokers = flk_settings_str(settings, FLK_SET_FRONTENDS);
+    const char *http = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
+    flk_err_t err = strcmp(zmq, "off") == 0 ? FLK_OK : flk_endpoint_check(security, "FLK_ZMQ_LISTEN", zmq, errmsg);
+    err = err != FLK_OK ? err : flk_endpoints_check(security, "FLK_FRONTENDS", brokers, errmsg);
+    err = err != FLK_OK ? err : flk_err_at(flk_http_listener_check(http, errmsg), "FLK_HTTP_LISTEN", errmsg);
+    return err != FLK_OK ? err
+                         : flk_err_at(flk_io_check_dir(flk_settings_str(settings, FLK_SET_DATA_DIR), errmsg),
+                                      "FLK_DATA_DIR", errmsg);
+}
+
+static flk_err_t load_security(const flk_settings_t *settings, flk_security_t **security, char *errmsg) {
+    const unsigned guests = FLK_ROLE_BIT(FLK_ROLE_AGENT) | FLK_ROLE_BIT(FLK_ROLE_ADMIN);
+    flk_err_t err = flk_security_load(settings, FLK_ROLE_BROKER, guests, security, errmsg);
+    return err == FLK_OK ? check_settings(settings, *security, errmsg) : err;
+}
+
+flk_err_t flk_gateway_check(const flk_settings_t *settings, char *errmsg) {
+    flk_security_t *security = NULL;
+    flk_err_t err = load_security(settings, &security, errmsg);
+    flk_security_destroy(&security);
+    return err;
+}
+
 flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settings, char *errmsg) {
     *gateway = (flk_gateway_t){
         .settings = settings,
@@ -86,9 +116,7 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
         .inflight_bytes_max = inflight_bytes_max(settings),
     };
     flk_throttle_init(&gateway->throttle, flk_settings_uint(settings, FLK_SET_TOKEN_RATE));
-    flk_err_t err =
-        flk_security_load(settings, FLK_ROLE_BROKER, FLK_ROLE_BIT(FLK_ROLE_AGENT) | FLK_ROLE_BIT(FLK_ROLE_ADMIN),
-                          &gateway->security, errmsg);
+    flk_err_t err = load_security(settings, &gateway->security, errmsg);
     if (err == FLK_OK) {
         err = flk_arrivals_init(&gateway->arrivals, errmsg);
     }

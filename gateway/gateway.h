@@ -31,6 +31,10 @@ typedef struct flk_gateway {
     _Atomic uint64_t committed_lsn; /* last one that the log made durable */
 } flk_gateway_t;
 
+/* What flk_gateway_start, or the HTTP door's start, would refuse: keys, addresses, brokers, directory; nothing is
+ * opened or written. Errors: the same. */
+FLK_MUST_CHECK flk_err_t flk_gateway_check(const flk_settings_t *settings, char *errmsg);
+
 /* Opens the logs and starts the relay with its ZeroMQ door; all that is behind the HTTP door. `settings` is kept until
  * flk_gateway_stop, which is to be called after a failure too. Errors: FLK_E_CONFIG, FLK_E_NOMEM and those of
  * flk_wal_open, with setting and reason in errmsg. */

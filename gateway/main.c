@@ -8,6 +8,7 @@
 static const flk_start_t start_as = {
     .program = FLK_PROGRAM_GATEWAY,
     .summary = "takes PCS over HTTP and ZeroMQ, logs them, relays them to brokers",
+    .check = flk_gateway_check,
 };
 
 static void wait_for_stop(void) {

@@ -25,7 +25,8 @@
 #include "proto/resolve.h"
 
 enum {
-    FLK_BROKERS_MAX = 16, /* that one gateway or worker connects to */
+    FLK_ENDPOINT_BYTES = 128, /* with its NUL */
+    FLK_BROKERS_MAX = 16,     /* that one gateway or worker connects to */
     FLK_UPLINK_MISSES = 3,
     FLK_UPLINK_BACKOFF_MS_MIN = 100,
     FLK_UPLINK_BACKOFF_MS_MAX = 2000,
@@ -37,7 +38,7 @@ typedef enum flk_uplink_state { FLK_UPLINK_DOWN, FLK_UPLINK_GREETING, FLK_UPLINK
 
 typedef struct flk_uplink {
     void *context;
-    char endpoint[128];
+    char endpoint[FLK_ENDPOINT_BYTES];
     char host[FLK_HOST_BYTES];       /* of the endpoint, when it is a name; else "" */
     const char *port;                /* … and its port, in `endpoint` */
     char address[FLK_ADDRESS_BYTES]; /* that this socket dials, of a name */

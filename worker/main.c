@@ -14,17 +14,12 @@
 #include "common/machine.h"
 #include "common/program/notify.h"
 #include "common/program/program.h"
+#include "proto/endpoint.h"
 #include "worker/policy_info.h"
 #include "worker/store/tool.h"
 #include "worker/worker.h"
 
 enum { DRAIN_MS = 5000, VOUCH_MS = 30000, LOOK_MS = 1000 };
-
-static const flk_start_t start_as = {
-    .program = FLK_PROGRAM_WORKER,
-    .summary = "verifies PCS: takes them from brokers, answers each one way for ever\n\n"
-               "Commands about the store:\n\n" FLK_STORE_TOOL_USAGE,
-};
 
 struct program {
     flk_settings_t *settings;
@@ -62,12 +57,12 @@ static flk_err_t open_store(void *arg, flk_store_t **store, char *errmsg) {
     return flk_store_open(arg, store, errmsg);
 }
 
-static void watch_files(struct program *program) {
+static void watch_files(struct program *program, const flk_settings_t *settings) {
     const char *paths[FLK_WATCHED_MAX];
     const flk_setting_id_t files[] = {FLK_SET_KEYRING_FILE, FLK_SET_POLICY_FILE};
-    size_t len = flk_settings_files(program->settings, paths, FLK_WATCHED_MAX - FLK_COUNT_OF(files));
+    size_t len = flk_settings_files(settings, paths, FLK_WATCHED_MAX - FLK_COUNT_OF(files));
     for (size_t i = 0; i < FLK_COUNT_OF(files); i++) {
-        const char *path = flk_settings_str(program->settings, files[i]);
+        const char *path = flk_settings_str(settings, files[i]);
         if (path[0] != '\0') {
             paths[len++] = path;
         }
@@ -82,16 +77,16 @@ static void show_rules(struct program *program) {
     flk_rulebook_leave(program->book, rules);
 }
 
-static flk_err_t make_rulebook(struct program *program, char *errmsg) {
+static flk_err_t make_rulebook(struct program *program, const flk_settings_t *settings, char *errmsg) {
     flk_rules_t *rules;
     program->key_metrics = flk_key_metrics_new(program->metrics);
     program->policy_info = flk_policy_info_new(program->metrics);
-    watch_files(program);
-    flk_err_t err = flk_rules_load(program->settings, program->key_metrics, &rules, errmsg);
+    watch_files(program, settings);
+    flk_err_t err = flk_rules_load(settings, program->key_metrics, &rules, errmsg);
     if (err != FLK_OK) {
         return err;
     }
-    flk_store_options(program->settings, rules->policy.dedup_ttl_s, &program->store);
+    flk_store_options(settings, rules->policy.dedup_ttl_s, &program->store);
     program->store.metrics = program->metrics;
     program->book = flk_rulebook_new(rules);
     if (program->book == NULL) {
@@ -134,10 +129,7 @@ static flk_err_t start_admin(struct program *program, char *errmsg) {
     };
     flk_err_t err =
         flk_admin_start(flk_settings_str(program->settings, FLK_SET_ADMIN_LISTEN), &options, &program->admin, errmsg);
-    if (err != FLK_OK) {
-        flk_errmsg_prefix(errmsg, "FLK_ADMIN_LISTEN");
-    }
-    return err;
+    return flk_err_at(err, "FLK_ADMIN_LISTEN", errmsg);
 }
 
 /* Keys and policy as the environment's files have them now. A fault in them is logged and counted, and what held
@@ -184,10 +176,21 @@ static void serve(struct program *program) {
     }
 }
 
-static flk_err_t start(struct program *program, char *errmsg) {
+/* All that comes before the first socket and the first write. */
+static flk_err_t prepare(struct program *program, const flk_settings_t *settings, char *errmsg) {
+    const char *admin = flk_settings_str(settings, FLK_SET_ADMIN_LISTEN);
     program->metrics = flk_program_metrics();
-    flk_err_t err = flk_security_load(program->settings, FLK_ROLE_BROKER, 0, &program->security, errmsg);
-    err = err != FLK_OK ? err : make_rulebook(program, errmsg);
+    flk_err_t err = flk_security_load(settings, FLK_ROLE_BROKER, 0, &program->security, errmsg);
+    err = err != FLK_OK ? err : make_rulebook(program, settings, errmsg);
+    err = err != FLK_OK ? err
+                        : flk_endpoints_check(program->security, "FLK_BACKENDS",
+                                              flk_settings_str(settings, FLK_SET_BACKENDS), errmsg);
+    err = err != FLK_OK ? err : flk_store_check(&program->store, errmsg);
+    return err != FLK_OK ? err : flk_err_at(flk_admin_check(admin, errmsg), "FLK_ADMIN_LISTEN", errmsg);
+}
+
+static flk_err_t start(struct program *program, char *errmsg) {
+    flk_err_t err = prepare(program, program->settings, errmsg);
     err = err != FLK_OK ? err : make_worker(program, errmsg);
     err = err != FLK_OK ? err : start_admin(program, errmsg);
     return err != FLK_OK ? err : flk_worker_start(program->worker, errmsg);
@@ -206,6 +209,20 @@ static void stop(struct program *program) {
     flk_policy_info_destroy(&program->policy_info);
     flk_settings_destroy(&program->settings);
 }
+
+static flk_err_t check(const flk_settings_t *settings, char *errmsg) {
+    struct program program = {0};
+    flk_err_t err = prepare(&program, settings, errmsg);
+    stop(&program);
+    return err;
+}
+
+static const flk_start_t start_as = {
+    .program = FLK_PROGRAM_WORKER,
+    .summary = "verifies PCS: takes them from brokers, answers each one way for ever\n\n"
+               "Commands about the store:\n\n" FLK_STORE_TOOL_USAGE,
+    .check = check,
+};
 
 int main(int argc, char **argv) {
     struct program program = {0};

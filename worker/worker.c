@@ -6,8 +6,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zmq.h>
 
+#include "proto/endpoint.h"
 #include "proto/uplink.h"
 #include "worker/pulse.h"
 
@@ -20,17 +22,14 @@ struct flk_worker {
     atomic_bool draining;
     flk_loop_options_t loop_options; /* endpoints only during _new and _start */
     size_t endpoints_len;
-    char endpoint[FLK_BROKERS_MAX][128];
+    char endpoint[FLK_BROKERS_MAX][FLK_ENDPOINT_BYTES];
     const char *endpoints[FLK_BROKERS_MAX];
 };
 
 static void add_endpoint(void *arg, const char *item, size_t index) {
     flk_worker_t *worker = arg;
-    if (index < FLK_BROKERS_MAX) {
-        /* One too long keeps its first 127 bytes and with them fails to connect, or is refused by its length below. */
-        snprintf(worker->endpoint[index], sizeof worker->endpoint[index], "%s", item);
-        worker->endpoints[index] = worker->endpoint[index];
-    }
+    FLK_ASSERT(index < FLK_BROKERS_MAX && strlen(item) < FLK_ENDPOINT_BYTES); /* they were checked */
+    worker->endpoints[index] = strcpy(worker->endpoint[index], item);
 }
 
 static flk_err_t open_loop(flk_worker_t *worker, const flk_worker_options_t *options, char *errmsg) {
@@ -65,9 +64,13 @@ static flk_err_t new_context(flk_worker_t *worker, unsigned threads, char *errms
 
 flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **out, char *errmsg) {
     FLK_ASSERT(options->threads >= 1 && options->threads <= FLK_INSTANCES_MAX);
+    flk_err_t err = flk_endpoints_check(options->security, "FLK_BACKENDS", options->backends, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
     flk_worker_t *worker = flk_start_alloc(sizeof *worker);
-    worker->loops = flk_start_alloc(options->threads * sizeof(flk_loop_t *));
     worker->endpoints_len = flk_settings_each(options->backends, add_endpoint, worker);
+    worker->loops = flk_start_alloc(options->threads * sizeof(flk_loop_t *));
     flk_worker_metrics_register(options->metrics, &worker->metrics);
     worker->loop_options = (flk_loop_options_t){
         .endpoints = worker->endpoints,
@@ -80,12 +83,7 @@ flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **out
         .book = options->book,
         .metrics = &worker->metrics,
     };
-    flk_err_t err = FLK_E_CONFIG;
-    if (worker->endpoints_len == 0 || worker->endpoints_len > FLK_BROKERS_MAX) {
-        flk_errmsg(errmsg, "FLK_BACKENDS has %zu endpoints, not 1 to %d", worker->endpoints_len, FLK_BROKERS_MAX);
-    } else {
-        err = new_context(worker, options->threads, errmsg);
-    }
+    err = new_context(worker, options->threads, errmsg);
     worker->loop_options.context = worker->context;
     while (err == FLK_OK && worker->threads < options->threads) {
         err = open_loop(worker, options, errmsg);

@@ -11,6 +11,7 @@
 
 #include "common/beat.h"
 #include "common/escape.h"
+#include "common/http/listener.h"
 
 enum { THREADS = 4, QUEUE = 16, WRITE_TIMEOUT_MS = 5000 };
 
@@ -137,6 +138,10 @@ void flk_admin_routes(flk_admin_t *admin, flk_http_route_t routes[FLK_ADMIN_ROUT
     routes[1] = (flk_http_route_t){"/health", methods, on_health, admin};
     routes[2] = (flk_http_route_t){"/readyz", methods, on_readyz, admin};
     routes[3] = (flk_http_route_t){"/metrics", methods, on_metrics, admin};
+}
+
+flk_err_t flk_admin_check(const char *listen, char *errmsg) {
+    return strcmp(listen, "off") == 0 ? FLK_OK : flk_http_listener_check(listen, errmsg);
 }
 
 flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options, flk_admin_t **admin, char *errmsg) {

@@ -21,6 +21,9 @@ typedef struct flk_admin_options {
     const char *user, *pass; /* Basic Auth for /metrics; both "" = open. Compared in constant time. Copied. */
 } flk_admin_options_t;
 
+/* The form of an address or "off", before anything is opened. Errors: FLK_E_CONFIG, as flk_admin_start. */
+FLK_MUST_CHECK flk_err_t flk_admin_check(const char *listen, char *errmsg);
+
 /* Starts a server with the pages; "off" gives FLK_OK and NULL. Errors: FLK_E_CONFIG "cannot listen on HOST:PORT: …".
  * Caller frees with flk_admin_stop. */
 FLK_MUST_CHECK flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options, flk_admin_t **admin,

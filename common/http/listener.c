@@ -118,23 +118,37 @@ static bool open_sockets(const char *host, flk_http_listener_t *listener, char *
                                                 : open_host(host, listener, why);
 }
 
-flk_err_t flk_http_listener_open(const char *text, flk_http_listener_t *listener, char *errmsg) {
-    char why[FLK_ERRMSG_BYTES] = "", shown[FLK_LISTEN_TEXT_BYTES];
-    flk_listen_t address;
-    *listener = (flk_http_listener_t){.fds_len = 0};
-    flk_err_t err = flk_listen_parse(text, &address, why);
-    if (err == FLK_OK) {
-        listener->port = address.port;
-        if (open_sockets(address.host, listener, why)) {
-            return FLK_OK;
-        }
-        err = flk_err_of_listen(errno);
-        if (why[0] == '\0') {
-            flk_errmsg(why, "%s", strerror(errno));
-        }
-    }
+static flk_err_t cannot_listen(flk_err_t err, const char *text, const char *why, char *errmsg) {
+    char shown[FLK_LISTEN_TEXT_BYTES];
     flk_address_show(text, shown, sizeof shown);
     flk_errmsg(errmsg, "cannot listen on %s: %s", shown, why);
+    return err;
+}
+
+static flk_err_t parse(const char *text, flk_listen_t *address, char *errmsg) {
+    char why[FLK_ERRMSG_BYTES] = "";
+    flk_err_t err = flk_listen_parse(text, address, why);
+    return err == FLK_OK ? FLK_OK : cannot_listen(err, text, why, errmsg);
+}
+
+flk_err_t flk_http_listener_check(const char *text, char *errmsg) {
+    flk_listen_t address;
+    return parse(text, &address, errmsg);
+}
+
+flk_err_t flk_http_listener_open(const char *text, flk_http_listener_t *listener, char *errmsg) {
+    char why[FLK_ERRMSG_BYTES] = "";
+    flk_listen_t address;
+    *listener = (flk_http_listener_t){.fds_len = 0};
+    flk_err_t err = parse(text, &address, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    listener->port = address.port;
+    if (open_sockets(address.host, listener, why)) {
+        return FLK_OK;
+    }
+    err = cannot_listen(flk_err_of_listen(errno), text, why[0] != '\0' ? why : strerror(errno), errmsg);
     flk_http_listener_close(listener);
     return err;
 }

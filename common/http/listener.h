@@ -14,6 +14,9 @@ typedef struct flk_http_listener {
     unsigned port; /* the one bound, the same for all */
 } flk_http_listener_t;
 
+/* Its form, before anything is opened. Errors: FLK_E_CONFIG, as _open. */
+FLK_MUST_CHECK flk_err_t flk_http_listener_check(const char *text, char *errmsg);
+
 /* Opens a socket for each address of the host: for every address one that takes IPv4 and IPv6, or IPv4 where there is
  * no IPv6. Errors: as flk_err_of_listen, with "cannot listen on HOST:PORT: …". Caller frees with
  * flk_http_listener_close. */

@@ -59,6 +59,21 @@ void flk_program_begin(void) {
     FLK_ASSERT(sodium_init() >= 0);
 }
 
+/* ---- the log ---- */
+
+static void set_log(const flk_settings_t *settings) {
+    flk_log_level_t level;
+    flk_log_format_t format;
+    FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
+    FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
+    flk_log_init(flk_program_name(flk_settings_program(settings)), level, format);
+}
+
+void flk_program_start_log(const flk_settings_t *settings) {
+    set_log(settings);
+    (void)!flk_log_start(NULL); /* else it waits for its reader */
+}
+
 /* ---- arguments ---- */
 
 static void print_help(const flk_start_t *start) {
@@ -98,6 +113,7 @@ static int check(const flk_start_t *start, bool json) {
     if (status >= 0) {
         return status;
     }
+    set_log(settings);
     flk_err_t err = start->check != NULL ? start->check(settings, errmsg) : FLK_OK;
     if (err == FLK_OK) {
         (json ? flk_settings_print_effective_json : flk_settings_print_effective)(settings, stdout);
@@ -132,19 +148,6 @@ static int take_arguments(const flk_start_t *start, int argc, char **argv) {
 }
 
 /* ---- a daemon's start ---- */
-
-static void set_log(const flk_settings_t *settings) {
-    flk_log_level_t level;
-    flk_log_format_t format;
-    FLK_ASSERT(flk_log_level_parse(flk_settings_str(settings, FLK_SET_LOG_LEVEL), &level));
-    FLK_ASSERT(flk_log_format_parse(flk_settings_str(settings, FLK_SET_LOG_FORMAT), &format));
-    flk_log_init(flk_program_name(flk_settings_program(settings)), level, format);
-}
-
-void flk_program_start_log(const flk_settings_t *settings) {
-    set_log(settings);
-    (void)!flk_log_start(NULL); /* else it waits for its reader */
-}
 
 /* Threads inherit it. */
 static void schedule(const flk_settings_t *settings) {

@@ -5,17 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/io.h"
+
 struct backend {
     const char *name;
     flk_err_t (*open)(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
     flk_err_t (*migrate)(const flk_store_options_t *options, char *told, char *errmsg); /* NULL: has no schema */
+    bool on_disk;
 };
 
 static const struct backend backends[] = {
-    {"memory", flk_store_memory_open, NULL},
-    {"lmdb", flk_store_lmdb_open, NULL},
-    {"redis", flk_store_redis_open, NULL},
-    {"postgres", flk_store_postgres_open, flk_store_postgres_migrate},
+    {"memory", flk_store_memory_open, NULL, true},
+    {"lmdb", flk_store_lmdb_open, NULL, true},
+    {"redis", flk_store_redis_open, NULL, false},
+    {"postgres", flk_store_postgres_open, flk_store_postgres_migrate, false},
 };
 
 static const struct backend *find_backend(const char *name, char *errmsg) {
@@ -47,6 +50,22 @@ void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, fl
         .pg_auto_migrate = flk_settings_bool(settings, FLK_SET_PG_AUTO_MIGRATE),
         .connect_timeout_ms = flk_settings_uint(settings, FLK_SET_STORE_CONNECT_TIMEOUT_MS),
     };
+}
+
+flk_err_t flk_store_check(const flk_store_options_t *options, char *errmsg) {
+    const struct backend *backend = find_backend(options->backend, errmsg);
+    flk_store_t *store;
+    if (backend == NULL) {
+        return FLK_E_CONFIG;
+    }
+    if (backend->on_disk) {
+        return flk_err_at(flk_io_check_dir(options->data_dir, errmsg), "FLK_DATA_DIR", errmsg);
+    }
+    flk_err_t err = backend->open(options, &store, errmsg);
+    if (err == FLK_OK) {
+        store->ops->close(store);
+    }
+    return err;
 }
 
 flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg) {

@@ -56,6 +56,10 @@ typedef struct flk_store_options {
  * set. */
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options);
 
+/* What opening would refuse: for a server whatever its settings say, on a disk whether the directory could be made.
+ * Nothing is written, nobody is connected to. Errors: those of flk_store_open. */
+FLK_MUST_CHECK flk_err_t flk_store_check(const flk_store_options_t *options, char *errmsg);
+
 /* Opens a backend; options are borrowed until return. A server (redis, postgres) need not be there: it is connected to
  * with the first call that needs it, and again whenever the connection is lost. Errors: FLK_E_CONFIG, FLK_E_LOCKED,
  * FLK_E_IO, FLK_E_NO_SPACE, FLK_E_CORRUPT, FLK_E_NOMEM, FLK_E_UNAVAILABLE. Process-wide state of a backend (LMDB

@@ -126,7 +126,7 @@ flk_err_t flk_redis_shard_parse(const char *address, const flk_redis_defaults_t 
     bool url = shard->tls || strncasecmp(address, "redis://", 8) == 0;
     bool fine = url ? parse_url(address + (shard->tls ? 9 : 8), shard) : parse_host(address, strlen(address), shard);
     if (!fine) {
-        flk_errmsg(errmsg, "not host:port, nor redis[s]://[user:password@]host[:port][/database]");
+        flk_errmsg(errmsg, "not host:port, nor redis:// or rediss:// with host, port and database");
         return FLK_E_CONFIG;
     }
     const char *format = strchr(shard->host, ':') != NULL ? "[%s]:%u/%u" : "%s:%u/%u";
