@@ -225,8 +225,8 @@ int flk_program_end(flk_program_t program, flk_err_t err, const char *errmsg) {
     return FLK_EXIT_OK;
 }
 
-/* A write that waits for a reader would keep the tool from ending: the stop interrupts it, and from then on the alarm does,
- * once a second. */
+/* A write that waits for a reader would keep the tool from ending: the stop interrupts it, and from then on the alarm
+ * does, once a second. */
 static void on_stop(int number) {
     stop_asked = stop_asked || number != SIGALRM;
     alarm(1);

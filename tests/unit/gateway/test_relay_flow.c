@@ -332,10 +332,7 @@ START_TEST(test_relay_unfit_verdicts_leave_nothing) {
         say_unfit(broker, played_newest(broker), &garbage);
         http_wait(client, 503);
     }
-#if !defined(__SANITIZE_ADDRESS__) &&                                                                                  \
-    !defined(__SANITIZE_THREAD__) /* they keep freed memory, and see leaks themselves */
     ck_assert_uint_lt(resident_kib(), before_kib + kib_max);
-#endif
 }
 END_TEST
 
