@@ -31,3 +31,30 @@ bool flk_secret_is_sample(const char *list) {
     }
     return false;
 }
+
+size_t flk_secret_shortest(const char *list) {
+    size_t shortest = 0;
+    for (const char *item = list; *item != '\0';) {
+        size_t bytes = strcspn(item, ",");
+        if (bytes > 0 && (shortest == 0 || bytes < shortest)) {
+            shortest = bytes;
+        }
+        item += bytes + (item[bytes] == ',');
+    }
+    return shortest;
+}
+
+static bool is_blank(char letter) {
+    return letter == ' ' || letter == '\t' || letter == '\r' || letter == '\n';
+}
+
+bool flk_secret_has_blank_end(const char *list) {
+    for (const char *item = list; *item != '\0';) {
+        size_t bytes = strcspn(item, ",");
+        if (bytes > 0 && (is_blank(item[0]) || is_blank(item[bytes - 1]))) {
+            return true;
+        }
+        item += bytes + (item[bytes] == ',');
+    }
+    return false;
+}

@@ -12,7 +12,7 @@ enum { LABEL_BYTES = FLK_KEY_ID_BYTES + sizeof "key=\"\"" };
 
 struct flk_key_metrics {
     flk_metrics_t *metrics;
-    flk_gauge_t *states[FLK_KEY_STATES], *next_end;
+    flk_gauge_t *states[FLK_KEY_STATES], *next_end, *enabled;
     flk_counter_t *reloads_ok, *reloads_refused;
     size_t len;
     struct {
@@ -32,6 +32,8 @@ flk_key_metrics_t *flk_key_metrics_new(flk_metrics_t *metrics) {
     }
     keys->next_end = flk_metrics_gauge(metrics, "flk_keyring_next_end_timestamp_seconds", NULL,
                                        "When the first of the active keys expires, as Unix time; 0 when none does.");
+    keys->enabled = flk_metrics_gauge(metrics, "flk_signing_enabled", NULL,
+                                      "Whether signatures are verified (1), or anybody's PCS is believed (0).");
     static const char reloads[] = "flk_rules_reloads_total";
     static const char help[] = "Reloads of keys and policy.";
     keys->reloads_ok = flk_metrics_counter(metrics, reloads, "result=\"ok\"", help);
@@ -69,6 +71,7 @@ void flk_key_metrics_show(flk_key_metrics_t *keys, const flk_keyring_t *keyring,
     for (size_t i = 0; i < FLK_KEY_STATES; i++) {
         flk_gauge_set(keys->states[i], counts[i]);
     }
+    flk_gauge_set(keys->enabled, flk_keyring_alg(keyring) != FLK_SIGN_NONE);
     flk_gauge_set(keys->next_end, flk_keyring_next_end(keyring, now_s));
 }
 

@@ -70,6 +70,16 @@ static void watch_files(struct program *program, const flk_settings_t *settings)
     flk_file_watch_init(&program->watch, paths, len);
 }
 
+static void warn_unsigned(struct program *program) {
+    const flk_rules_t *rules = flk_rulebook_turn_to(program->book, NULL);
+    bool is_signed = flk_keyring_alg(rules->keyring) != FLK_SIGN_NONE;
+    flk_rulebook_leave(program->book, rules);
+    if (!is_signed) {
+        flk_log(FLK_LOG_WARN, "signing_off", FLK_S("effect", "anybody's PCS is believed"),
+                FLK_S("do", "set PCS_SIGN_ALG, and the keys of the agents"));
+    }
+}
+
 static void show_rules(struct program *program) {
     const flk_rules_t *rules = flk_rulebook_turn_to(program->book, NULL);
     flk_key_metrics_show(program->key_metrics, rules->keyring, flk_wall_ms() / 1000);
@@ -146,6 +156,7 @@ static void reload_rules(struct program *program) {
         flk_log(FLK_LOG_INFO, "rules_reloaded", FLK_S("policy_version", rules->policy.version),
                 FLK_U("keys", flk_keyring_len(rules->keyring)));
         flk_rulebook_publish(program->book, rules);
+        warn_unsigned(program);
     } else {
         flk_log(FLK_LOG_ERROR, "rules_refused", FLK_S("error", errmsg), FLK_S("kept", "the keys and policy of before"));
     }
@@ -186,7 +197,11 @@ static flk_err_t prepare(struct program *program, const flk_settings_t *settings
                         : flk_endpoints_check(program->security, "FLK_BACKENDS",
                                               flk_settings_str(settings, FLK_SET_BACKENDS), errmsg);
     err = err != FLK_OK ? err : flk_store_check(&program->store, errmsg);
-    return err != FLK_OK ? err : flk_err_at(flk_admin_check(admin, errmsg), "FLK_ADMIN_LISTEN", errmsg);
+    err = err != FLK_OK ? err : flk_err_at(flk_admin_check(admin, errmsg), "FLK_ADMIN_LISTEN", errmsg);
+    if (err == FLK_OK) {
+        warn_unsigned(program);
+    }
+    return err;
 }
 
 static flk_err_t start(struct program *program, char *errmsg) {

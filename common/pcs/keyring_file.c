@@ -104,7 +104,7 @@ static flk_err_t take_member(const char *name, const json_t *value, entry_t *ent
     return FLK_E_CONFIG;
 }
 
-static flk_err_t check_entry(const entry_t *entry, bool allow_samples, char *errmsg) {
+static flk_err_t check_entry(const entry_t *entry, bool allow_weak, char *errmsg) {
     if (entry->id == NULL) {
         return wrong(errmsg, "id is required");
     }
@@ -115,8 +115,13 @@ static flk_err_t check_entry(const entry_t *entry, bool allow_samples, char *err
     if ((entry->key != NULL) != hmac || (entry->public_key != NULL) == hmac) {
         return wrong(errmsg, hmac ? "alg hmac needs key and no public_key" : "alg ed25519 needs public_key and no key");
     }
-    if (hmac && !allow_samples && flk_secret_is_sample(entry->key)) {
+    if (hmac && !allow_weak && flk_secret_is_sample(entry->key)) {
         return wrong(errmsg, "key is one that documents print as an example; draw one of your own");
+    }
+    if (hmac && !allow_weak && entry->key_bytes < FLK_SECRET_KEY_BYTES_MIN) {
+        flk_errmsg(errmsg, "key has %zu bytes, which can be guessed; %d are the least", entry->key_bytes,
+                   FLK_SECRET_KEY_BYTES_MIN);
+        return FLK_E_CONFIG;
     }
     if (entry->not_before_s >= entry->not_after_s) {
         return wrong(errmsg, "not_after must be later than not_before");
@@ -153,11 +158,11 @@ static flk_err_t read_entry(json_t *object, entry_t *entry, char *errmsg) {
     return FLK_OK;
 }
 
-static flk_err_t add_entry(flk_keyring_t *keyring, json_t *object, bool allow_samples, char *errmsg) {
+static flk_err_t add_entry(flk_keyring_t *keyring, json_t *object, bool allow_weak, char *errmsg) {
     entry_t entry;
     flk_key_t *key;
     flk_err_t err = read_entry(object, &entry, errmsg);
-    err = err == FLK_OK ? check_entry(&entry, allow_samples, errmsg) : err;
+    err = err == FLK_OK ? check_entry(&entry, allow_weak, errmsg) : err;
     err = err == FLK_OK ? flk_keyring_add(keyring, entry.id, entry.alg, &key, errmsg) : err;
     if (err != FLK_OK) {
         return err;
@@ -174,7 +179,7 @@ static json_t *keys_of(json_t *root) {
     return json_object_size(root) == 1 && json_is_array(keys) ? keys : NULL;
 }
 
-static flk_err_t add_entries(flk_keyring_t *keyring, json_t *root, bool allow_samples, char *errmsg) {
+static flk_err_t add_entries(flk_keyring_t *keyring, json_t *root, bool allow_weak, char *errmsg) {
     json_t *keys = keys_of(root);
     if (keys == NULL) {
         return wrong(errmsg, "must be one object {\"keys\": [...]}");
@@ -183,7 +188,7 @@ static flk_err_t add_entries(flk_keyring_t *keyring, json_t *root, bool allow_sa
         return wrong(errmsg, "keys is empty");
     }
     for (size_t i = 0; i < json_array_size(keys); i++) {
-        flk_err_t err = add_entry(keyring, json_array_get(keys, i), allow_samples, errmsg);
+        flk_err_t err = add_entry(keyring, json_array_get(keys, i), allow_weak, errmsg);
         if (err != FLK_OK) {
             char place[40];
             snprintf(place, sizeof place, "keys[%zu]", i);
@@ -216,7 +221,7 @@ static bool has_secret(const flk_keyring_t *keyring, size_t first) {
 }
 
 flk_err_t flk_keyring_add_text(flk_keyring_t *keyring, const char *text, size_t text_bytes, mode_t mode,
-                               bool allow_samples, char *errmsg) {
+                               bool allow_weak, char *errmsg) {
     size_t first = keyring->keys_len;
     json_error_t error;
     json_t *root = json_loadb(text, text_bytes, JSON_REJECT_DUPLICATES, &error);
@@ -224,7 +229,7 @@ flk_err_t flk_keyring_add_text(flk_keyring_t *keyring, const char *text, size_t 
         flk_errmsg(errmsg, "line %d, column %d: not JSON, or a member stands twice", error.line, error.column);
         return FLK_E_CONFIG;
     }
-    flk_err_t err = add_entries(keyring, root, allow_samples, errmsg);
+    flk_err_t err = add_entries(keyring, root, allow_weak, errmsg);
     wipe(root);
     json_decref(root);
     if (err == FLK_OK && (mode & RIGHTS_TOO_WIDE) != 0 && has_secret(keyring, first)) {
@@ -260,7 +265,7 @@ static ssize_t read_file(const char *path, char *text, size_t text_max, mode_t *
     return got < 0 ? -1 : (ssize_t)len;
 }
 
-static flk_err_t read_and_add(flk_keyring_t *keyring, const char *path, bool allow_samples, char *text, char *errmsg) {
+static flk_err_t read_and_add(flk_keyring_t *keyring, const char *path, bool allow_weak, char *text, char *errmsg) {
     mode_t mode;
     ssize_t text_bytes = read_file(path, text, FILE_BYTES_MAX + 1, &mode, errmsg);
     if (text_bytes < 0) {
@@ -270,15 +275,15 @@ static flk_err_t read_and_add(flk_keyring_t *keyring, const char *path, bool all
         flk_errmsg(errmsg, "is larger than %d bytes", FILE_BYTES_MAX);
         return FLK_E_CONFIG;
     }
-    return flk_keyring_add_text(keyring, text, (size_t)text_bytes, mode, allow_samples, errmsg);
+    return flk_keyring_add_text(keyring, text, (size_t)text_bytes, mode, allow_weak, errmsg);
 }
 
-flk_err_t flk_keyring_add_file(flk_keyring_t *keyring, const char *path, bool allow_samples, char *errmsg) {
+flk_err_t flk_keyring_add_file(flk_keyring_t *keyring, const char *path, bool allow_weak, char *errmsg) {
     char *text = flk_secret_alloc(FILE_BYTES_MAX + 1);
     if (text == NULL) {
         return flk_key_no_memory(errmsg);
     }
-    flk_err_t err = read_and_add(keyring, path, allow_samples, text, errmsg);
+    flk_err_t err = read_and_add(keyring, path, allow_weak, text, errmsg);
     sodium_free(text);
     if (err != FLK_OK) {
         char place[FLK_ERRMSG_BYTES / 2];

@@ -74,7 +74,7 @@ static flk_err_t fill(flk_keyring_t *keyring, const flk_keyring_options_t *optio
     }
     flk_err_t err = add_settings(keyring, options, errmsg);
     if (err == FLK_OK && is_set(options->file)) {
-        err = flk_keyring_add_file(keyring, options->file, options->allow_samples, errmsg);
+        err = flk_keyring_add_file(keyring, options->file, options->allow_weak, errmsg);
     }
     if (err == FLK_OK && keyring->keys_len == 0) {
         flk_errmsg(errmsg, "PCS_SIGN_ALG is %s: set %s or PCS_KEYRING_FILE", flk_sign_alg_name(keyring->alg),
@@ -108,7 +108,7 @@ flk_err_t flk_keyring_load(const flk_settings_t *settings, flk_keyring_t **keyri
         .ed25519_pub_b64 = flk_settings_str(settings, FLK_SET_ED25519_PUB),
         .file = flk_settings_str(settings, FLK_SET_KEYRING_FILE),
         .accept_payload = strcmp(flk_settings_str(settings, FLK_SET_SIGN_ACCEPT), "payload") == 0,
-        .allow_samples = flk_settings_bool(settings, FLK_SET_DEV),
+        .allow_weak = flk_settings_bool(settings, FLK_SET_DEV),
     };
     FLK_ASSERT(
         flk_sign_alg_parse(flk_settings_str(settings, FLK_SET_SIGN_ALG), &options.alg)); /* settings checked it */

@@ -13,7 +13,7 @@ typedef struct flk_keyring_options {
     const char *ed25519_pub_b64; /* a comma-separated list of base64; ids PCS_ED25519_PUB_B64.1 and so on */
     const char *file;            /* JSON, see below; its keys may be of either algorithm */
     bool accept_payload;         /* an HMAC over the canonical bytes themselves is as good */
-    bool allow_samples;          /* keys that documents print are no error */
+    bool allow_weak;             /* keys that documents print are no error */
 } flk_keyring_options_t;
 
 /* Makes a keyring. The file:

@@ -21,6 +21,7 @@
 #include "common/metrics_process.h"
 #include "common/program/harden.h"
 #include "common/program/inherited.h"
+#include "common/program/settings_names.h"
 #include "common/program/settings_row.h"
 
 enum { LAST_LINES_MS = 1000 };
@@ -74,6 +75,21 @@ void flk_program_start_log(const flk_settings_t *settings) {
     (void)!flk_log_start(NULL); /* else it waits for its reader */
 }
 
+/* What may be meant otherwise than it is taken. */
+static void log_remarks(const flk_settings_t *settings) {
+    const char *name;
+    size_t count = flk_settings_platform_names(&name);
+    if (count > 0) {
+        char first[64];
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(name, "="), name);
+        flk_log(FLK_LOG_INFO, "platform_names_passed_over", FLK_U("names", count), FLK_S("first", first));
+    }
+    for (size_t i = 0; (name = flk_settings_blank_secret(settings, i)) != NULL; i++) {
+        flk_log(FLK_LOG_WARN, "secret_has_blank_end", FLK_S("setting", name),
+                FLK_S("effect", "the blank or line end is part of the secret"));
+    }
+}
+
 /* ---- arguments ---- */
 
 static void print_help(const flk_start_t *start) {
@@ -114,6 +130,7 @@ static int check(const flk_start_t *start, bool json) {
         return status;
     }
     set_log(settings);
+    log_remarks(settings);
     flk_err_t err = start->check != NULL ? start->check(settings, errmsg) : FLK_OK;
     if (err == FLK_OK) {
         (json ? flk_settings_print_effective_json : flk_settings_print_effective)(settings, stdout);
@@ -177,6 +194,7 @@ int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_setti
         flk_settings_destroy(settings);
         return complain(start->program, err, errmsg);
     }
+    log_remarks(*settings);
     return -1;
 }
 

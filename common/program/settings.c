@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading: refuse FLK_* names that nobody knows -> for each setting of this program take the variable, else the
- * file that NAME_FILE names, else the default -> check it by its type -> check what belongs together.
+/* Loading: refuse names that nobody knows -> for each setting of this program take the variable, else the
+ * file that NAME_FILE names, else the default -> check it by its type -> check what belongs together -> refuse names
+ * that are a slip away from a setting.
  *
  * Everything that is wrong ends in one line of errmsg and FLK_E_CONFIG; nothing is read later, so a program that has
  * started never fails over a setting. An empty text counts as unset (that is what `NAME: ${NAME:-}` gives); an empty
@@ -12,11 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/address.h"
 #include "common/listen.h"
-#include "common/program/nearest.h"
+#include "common/program/settings_names.h"
 #include "common/program/settings_row.h"
 #include "common/secret.h"
 
@@ -81,47 +81,6 @@ const char *flk_setting_default(const flk_setting_row_t *row, flk_program_t prog
         return program == FLK_PROGRAM_WORKER ? "127.0.0.1:8082" : "127.0.0.1:8081";
     }
     return row->default_value;
-}
-
-/* ---- names ---- */
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static const char *row_name(const void *list, size_t index) {
-    (void)list;
-    return index < FLK_SETTINGS_COUNT ? flk_setting_rows[index].name : NULL;
-}
-
-static bool is_known_name(const char *name, size_t name_len) {
-    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
-        const char *known = flk_setting_rows[i].name;
-        size_t known_len = strlen(known);
-        bool same_start = name_len >= known_len && memcmp(name, known, known_len) == 0;
-        size_t rest_len = name_len - known_len;
-        if (same_start && (rest_len == 0 || (rest_len == 5 && memcmp(name + known_len, "_FILE", 5) == 0))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static flk_err_t check_unknown_names(char *errmsg) {
-    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
-        size_t name_len = strcspn(*entry, "=");
-        if (strncmp(*entry, "FLK_", 4) != 0 || is_known_name(*entry, name_len)) {
-            continue;
-        }
-        char name[NAME_BYTES];
-        snprintf(name, sizeof name, "%.*s", (int)min_size(name_len, sizeof name - 1), *entry);
-        const char *nearest = flk_nearest(name, row_name, NULL);
-        flk_errmsg(errmsg,
-                   nearest != NULL ? "%s: no such setting; did you mean %s?" : "%s: no such setting; see --help", name,
-                   nearest);
-        return FLK_E_CONFIG;
-    }
-    return FLK_OK;
 }
 
 /* ---- values ---- */
@@ -253,19 +212,44 @@ static flk_err_t check_value(const flk_setting_row_t *row, const char *value, ui
     return FLK_OK;
 }
 
-/* What a document prints as an example is no secret. */
-static flk_err_t check_samples(const flk_settings_t *settings, char *errmsg) {
-    for (size_t i = 0; i < FLK_SETTINGS_COUNT && settings->uints[FLK_SET_DEV] == 0; i++) {
-        const char *value = settings->values[i];
-        if (value != NULL && flk_setting_rows[i].type == FLK_SETTING_SECRET && flk_secret_is_sample(value)) {
-            flk_errmsg(errmsg,
-                       "%s: this is an example that documents print; draw a secret of your own, or set FLK_DEV=1 on a "
-                       "developer's machine",
-                       flk_setting_rows[i].name);
-            return FLK_E_CONFIG;
-        }
+/* Bytes that a key of the setting must have; 0: it is none, or not used. */
+static size_t key_bytes_min(const flk_settings_t *settings, size_t id) {
+    const char *alg = settings->values[FLK_SET_SIGN_ALG];
+    bool is_key = id == FLK_SET_HMAC_KEY || id == FLK_SET_HMAC_KEYS;
+    return is_key && alg != NULL && strcmp(alg, "hmac") == 0 ? FLK_SECRET_KEY_BYTES_MIN : 0;
+}
+
+static flk_err_t check_secret(const flk_settings_t *settings, size_t id, char *errmsg) {
+    const char *name = flk_setting_rows[id].name, *value = settings->values[id];
+    size_t bytes_min = key_bytes_min(settings, id);
+    size_t bytes = id == FLK_SET_HMAC_KEYS ? flk_secret_shortest(value) : strlen(value);
+    if (flk_secret_is_sample(value)) {
+        flk_errmsg(errmsg,
+                   "%s: this is an example that documents print; draw a secret of your own, or set FLK_DEV=1 on a "
+                   "developer's machine",
+                   name);
+        return FLK_E_CONFIG;
+    }
+    if (bytes > 0 && bytes < bytes_min) {
+        flk_errmsg(errmsg,
+                   "%s: a key of %zu bytes can be guessed, %zu are the least: draw one (openssl rand -hex 32), or set "
+                   "FLK_DEV=1 on a developer's machine",
+                   name, bytes, bytes_min);
+        return FLK_E_CONFIG;
     }
     return FLK_OK;
+}
+
+static bool is_secret(const flk_settings_t *settings, size_t id) {
+    return settings->values[id] != NULL && flk_setting_rows[id].type == FLK_SETTING_SECRET;
+}
+
+static flk_err_t check_secrets(const flk_settings_t *settings, char *errmsg) {
+    flk_err_t err = FLK_OK;
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT && err == FLK_OK && settings->uints[FLK_SET_DEV] == 0; i++) {
+        err = is_secret(settings, i) ? check_secret(settings, i, errmsg) : FLK_OK;
+    }
+    return err;
 }
 
 static flk_err_t check_together(const flk_settings_t *settings, char *errmsg) {
@@ -301,13 +285,14 @@ static flk_err_t load_values(flk_settings_t *settings, char *errmsg) {
             return err;
         }
     }
-    flk_err_t err = check_samples(settings, errmsg);
-    return err == FLK_OK ? check_together(settings, errmsg) : err;
+    flk_err_t err = check_secrets(settings, errmsg);
+    err = err == FLK_OK ? check_together(settings, errmsg) : err;
+    return err == FLK_OK ? flk_settings_check_slips(settings->program, errmsg) : err;
 }
 
 flk_err_t flk_settings_load(flk_program_t program, flk_settings_t **settings, char *errmsg) {
     *settings = NULL;
-    flk_err_t err = check_unknown_names(errmsg);
+    flk_err_t err = flk_settings_check_names(errmsg);
     if (err != FLK_OK) {
         return err;
     }
@@ -369,6 +354,15 @@ const char *flk_settings_str(const flk_settings_t *settings, flk_setting_id_t id
 uint64_t flk_settings_uint(const flk_settings_t *settings, flk_setting_id_t id) {
     assert_readable(settings, id, 1u << FLK_SETTING_UINT);
     return settings->uints[id];
+}
+
+const char *flk_settings_blank_secret(const flk_settings_t *settings, size_t index) {
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
+        if (is_secret(settings, i) && flk_secret_has_blank_end(settings->values[i]) && index-- == 0) {
+            return flk_setting_rows[i].name;
+        }
+    }
+    return NULL;
 }
 
 bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id) {

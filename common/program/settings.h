@@ -46,6 +46,10 @@ bool flk_settings_bool(const flk_settings_t *settings, flk_setting_id_t id);
  * long as the environment does not change. Returns how many. */
 size_t flk_settings_files(const flk_settings_t *settings, const char **paths, size_t paths_max);
 
+/* The name of the index-th setting whose secret begins or ends in a blank or line end, which may have come with the
+ * file that it was copied from; NULL: there are no more. */
+const char *flk_settings_blank_secret(const flk_settings_t *settings, size_t index);
+
 flk_program_t flk_settings_program(const flk_settings_t *settings);
 
 /* Splits a comma-separated list. Calls fn for each non-empty item. */

@@ -15,11 +15,12 @@ import generate
 
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
+from harness import pcs as reference  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
 from harness.process import environment  # noqa: E402
 
 BIN = BUILD / "bin"
-SECRETS = {"PCS_HMAC_KEY": "key", "PCS_HMAC_KEYS": "old,older", "PCS_ED25519_PUB_B64": base64.b64encode(bytes(32)).decode(),
+SECRETS = {"PCS_HMAC_KEY": "a key of the tests", "PCS_HMAC_KEYS": "an old key of the tests,one that is older", "PCS_ED25519_PUB_B64": base64.b64encode(bytes(32)).decode(),
            "METRICS_USER": "ops", "METRICS_PASS": "pass", "FLK_REDIS_PASSWORD": "pass", "POSTGRES_CONN": "host=db dbname=flk",
            "keyring.json": json.dumps({"keys": [{"id": "a", "alg": "ed25519", "public_key": base64.b64encode(bytes(31) + b"1").decode()}]})}
 GATE = "canary-gate"  # the one container without a program of ours
@@ -287,7 +288,7 @@ def test_helm_test_submits(tmp_path):
     points = next(d for d in of_kind(objects, "ConfigMap") if "points.csv" in d["data"])["data"]["points.csv"]
     (tmp_path / "points.csv").write_text(points)
     with Cluster() as cluster:
-        env = {name: at_home(value, tmp_path, {"PCS_HMAC_KEY": "testsecret"}) for name, value in env_of(container).items()}
+        env = {name: at_home(value, tmp_path, {"PCS_HMAC_KEY": reference.HMAC_KEY}) for name, value in env_of(container).items()}
         env["ENDPOINT"] = "http://%s:%d/v1/pcs/submit" % cluster.gateway.http
         command = [str(BIN / container["command"][0]), *container["command"][1:-1], str(tmp_path / "points.csv")]
         done = subprocess.run(command, env=environment(env), capture_output=True, text=True, timeout=60)

@@ -155,7 +155,7 @@ def test_agent_is_killed(cluster, tmp_path):
 # With the right key both are signed anew and delivered.
 @pytest.mark.parametrize("door", ["http", "zmq"])
 def test_permanent_refusal_goes_to_the_dead_letters(cluster, door, tmp_path):
-    agent = Agent(tmp_path, endpoint(cluster, door), PCS_HMAC_KEY="wrongkey")
+    agent = Agent(tmp_path, endpoint(cluster, door), PCS_HMAC_KEY="a wrong key of the tests")
     shard = ["--shard", f"dead-{door}"]
     summary = agent.submit(*shard, status=BAD_KEY)
     status = agent.status()

@@ -155,7 +155,7 @@ def test_other_number_print_verifies(door, factory):
     printed = json.dumps(subset, sort_keys=True, separators=(",", ":")).encode()
     assert printed != reference.canonical(pcs)
     digest = hashlib.sha256(printed).digest()
-    pcs["sig"] = base64.b64encode(hmac.new(b"testsecret", digest, hashlib.sha256).digest()).decode()
+    pcs["sig"] = base64.b64encode(hmac.new(reference.HMAC_KEY.encode(), digest, hashlib.sha256).digest()).decode()
     answer = door.submit(pcs)
     assert answer.outcome() == doors.predicted(pcs), answer
 

@@ -68,14 +68,14 @@ def test_rotation_under_load(ring, seed):
         load = Load(cluster, seed, http=2, zmq=1, window=8)
         with load:
             wait_for(lambda: len(load.answered()) > 200, 30, "200 answers with the first key")
-            write(ring, [key("first", reference.HMAC_KEY), key("second", "the second key")])
+            write(ring, [key("first", reference.HMAC_KEY), key("second", "the second key of the tests")])
             wait_keys(cluster, 2)
             for factory in load.factories:
-                factory.key = "the second key"
+                factory.key = "the second key of the tests"
             switched = len(load.submissions)
             wait_for(lambda: all(s.returned for s in load.submissions[:switched + 50]) and verified(cluster, "second") > 200,
                      30, "answers to all that the first key signed")
-            write(ring, [key("second", "the second key")])
+            write(ring, [key("second", "the second key of the tests")])
             wait_keys(cluster, 1)
             dropped = len(load.answered())
             wait_for(lambda: len(load.answered()) > dropped + 200, 30, "200 answers without the first key")
@@ -98,14 +98,14 @@ def zulu(seconds):
 # An expired key and one that is not valid yet are refused with that reason: to the client, in the log with the key's id, in the metric. Of
 # a signature that nobody made, no key is named.
 def test_expired_and_future_keys(ring, seed):
-    keys = [key("expired", "the old key", not_after=zulu(-60)), key("future", "the next key", not_before=zulu(3600)),
+    keys = [key("expired", "the old key of the tests", not_after=zulu(-60)), key("future", "the next key of the tests", not_before=zulu(3600)),
             key("active", reference.HMAC_KEY, not_before=zulu(-60), not_after=zulu(3600))]
     with cluster_of(ring, keys) as cluster:
         factory = reference.Factory(seed)
         assert [keys_shown(cluster.worker, state) for state in ("active", "expired", "future")] == [1, 1, 1]
         assert cluster.worker.metrics().total("flk_keyring_next_end_timestamp_seconds") > 0
         with cluster.http() as door, cluster.zmq() as inner:
-            for text, reason, label in (("the old key", "has expired", "key_expired"), ("the next key", "not valid yet", "key_not_yet")):
+            for text, reason, label in (("the old key of the tests", "has expired", "key_expired"), ("the next key of the tests", "not valid yet", "key_not_yet")):
                 before = refused(cluster, label)
                 for way in (door, inner):
                     answer = way.submit(factory.make(key=text))
@@ -116,23 +116,23 @@ def test_expired_and_future_keys(ring, seed):
             assert door.submit(factory.make()).status in (200, 202)
         log = cluster.worker.log()
         assert "key=expired" in log and "key=future" in log and "key=active" not in log
-        assert "the old key" not in log and "the next key" not in log
+        assert "the old key of the tests" not in log and "the next key of the tests" not in log
 
 
 # A key's end comes by the clock alone, while it is in use: what it signs is good until then and refused with that reason from then on, in the metrics too,
 # without anybody touching the file.
 def test_a_key_expires_in_use(ring, seed):
-    with cluster_of(ring, [key("short", "the short key", not_after=zulu(4)), key("long", reference.HMAC_KEY)]) as cluster, cluster.http() as door:
+    with cluster_of(ring, [key("short", "the short key of the tests", not_after=zulu(4)), key("long", reference.HMAC_KEY)]) as cluster, cluster.http() as door:
         factory, statuses = reference.Factory(seed), []
 
         def expired():
-            answer = door.submit(factory.make(key="the short key"))
+            answer = door.submit(factory.make(key="the short key of the tests"))
             statuses.append(answer.status)
             assert answer.status in (200, 202) or "has expired" in answer.body["detail"], answer
             return answer.status == 401
         wait_for(expired, 20, "the end of a key")
         print(f"{len(statuses) - 1} good ones before its end")
-        assert door.submit(factory.make(key="the short key")).status == 401 and door.submit(factory.make()).status in (200, 202)
+        assert door.submit(factory.make(key="the short key of the tests")).status == 401 and door.submit(factory.make()).status in (200, 202)
         wait_keys(cluster, 1, "expired")
         assert refused(cluster, "key_expired") == 2 and verified(cluster, "short") == len(statuses) - 1
         assert "key=short" in cluster.worker.log()
@@ -154,7 +154,7 @@ def test_bad_file_keeps_the_ring(ring, seed):
         def reloads(result):
             return worker.metrics().total("flk_rules_reloads_total", result=result)
 
-        for number, text in enumerate(('{"keys": [', '{"keys": []}', json.dumps({"keys": [key("first", "x"), key("first", "y")]}))):
+        for number, text in enumerate(('{"keys": [', '{"keys": []}', json.dumps({"keys": [key("first", "the first key of the tests"), key("first", "the same id, another key")]}))):
             write(ring, text)
             wait_for(lambda: reloads("refused") == number + 1, 20, "the refusal of a bad file")
             assert door.submit(factory.make()).status in (200, 202)
@@ -163,13 +163,13 @@ def test_bad_file_keeps_the_ring(ring, seed):
         wait_for(lambda: reloads("refused") >= 4, 20, "the refusal of no file")
         assert door.submit(factory.make()).status in (200, 202)
         assert "rules_refused" in worker.log() and "PCS_KEYRING_FILE" in worker.log()
-        write(ring, [key("second", "the second key")])
+        write(ring, [key("second", "the second key of the tests")])
         wait_for(lambda: reloads("ok") == 1, 20, "the good file")
         assert door.submit(factory.make()).status == 401
-        assert door.submit(factory.make(key="the second key")).status in (200, 202)
+        assert door.submit(factory.make(key="the second key of the tests")).status in (200, 202)
         ring.chmod(0o644)
         wait_for(lambda: "chmod 0600" in worker.log(), 20, "the refusal of wide rights")
-        assert door.submit(factory.make(key="the second key")).status in (200, 202)
+        assert door.submit(factory.make(key="the second key of the tests")).status in (200, 202)
 
 
 # What the fate of old-key records is: taken into the log but not yet verified when their key goes, they end as 401 and leave nothing in the
@@ -182,30 +182,31 @@ def test_records_of_a_dropped_key(ring, seed):
             assert door.submit(early).status == 200
             worker.kill()
             assert door.submit(queued).status == 503
-            write(ring, [key("second", "the second key")])
+            write(ring, [key("second", "the second key of the tests")])
             worker.start().wait_ready()
             wait_for(lambda: refused(cluster, "wrong") >= 1, 30, "the queued record's 401")
             wait_for(lambda: gateway.metrics().total("flk_wal_unacked") == 0, 30, "no un-acked record")
             assert door.submit(queued).status == 401
             assert door.submit(early).status == 401, "a replayed old signature"
             for pcs in (queued, early):
-                again = {**pcs, "sig": reference.sign_hmac(pcs, "the second key")}
+                again = {**pcs, "sig": reference.sign_hmac(pcs, "the second key of the tests")}
                 answer = door.submit(again)
                 assert answer.status == 200 and answer.body["duplicate"] is (pcs is early), answer
 
 
 # Secrets behind NAME_FILE are read again when they change, without a signal; the keys of settings and file hold beside each other.
 def test_key_from_name_file(ring, seed, tmp_path):
+    one, two, three = (f"key {number} of the tests" for number in ("one", "two", "three"))
     keys = tmp_path / "keys"
-    keys.write_text("one,two\n")
-    with cluster_of(ring, [key("filed", "three")], PCS_HMAC_KEYS_FILE=keys) as cluster, cluster.http() as door:
+    keys.write_text(f"{one},{two}\n")
+    with cluster_of(ring, [key("filed", three)], PCS_HMAC_KEYS_FILE=keys) as cluster, cluster.http() as door:
         factory = reference.Factory(seed)
-        for text in ("one", "two", "three"):
+        for text in (one, two, three):
             assert door.submit(factory.make(key=text)).status in (200, 202)
         assert [verified(cluster, name) for name in ("PCS_HMAC_KEYS.1", "PCS_HMAC_KEYS.2", "filed")] == [1, 1, 1]
-        keys.write_text("two\n")
+        keys.write_text(f"{two}\n")
         wait_keys(cluster, 2)
-        assert [door.submit(factory.make(key=text)).status == 401 for text in ("one", "two", "three")] == [True, False, False]
+        assert [door.submit(factory.make(key=text)).status == 401 for text in (one, two, three)] == [True, False, False]
 
 
 # From HMAC to Ed25519 without a pause: the file holds both, and a list of Ed25519 keys overlaps as HMAC keys do.
@@ -236,7 +237,7 @@ def test_payload_signatures(ring, seed, accept):
 # A ring without signing, or a file of wrong rights, stops the start with one line that says what to do.
 def test_wrong_rings_stop_the_start(ring):
     from harness.process import run
-    write(ring, [key("k", "v")])
+    write(ring, [key("k", "the only key of the tests")])
     done = run("flk-worker", env={"PCS_KEYRING_FILE": ring, "FLK_DATA_DIR": ring.parent})
     assert done.returncode == 2 and "PCS_SIGN_ALG is none" in done.stderr and done.stderr.count("\n") == 1, done
     ring.chmod(0o644)

@@ -124,7 +124,7 @@ def test_audit(written, tmp_path):
     *differences, summary = lines("audit", "--dir", written.inbox, env={"FLK_POLICY_FILE": policy}, status=1)
     assert summary["differences"] == len(differences) > 0 and summary["policy_version"] == "other"
     assert differences[0]["pcs_id"] in written.ids() and "budget_mismatch" in differences[0]["verified"]["reasons"]
-    *differences, summary = lines("audit", "--dir", written.inbox, env={"PCS_HMAC_KEY": "another"}, status=1)
+    *differences, summary = lines("audit", "--dir", written.inbox, env={"PCS_HMAC_KEY": "another key of the tests"}, status=1)
     assert {difference["verified"]["status"] for difference in differences} == {401}
     few = lines("audit", "--dir", written.inbox, "--status", "202", env={"FLK_POLICY_FILE": policy}, status=1)[-1]
     assert few["records"] < RECORDS

@@ -68,7 +68,7 @@ def test_version(program):
 def test_check_masks_secrets(program, env, tmp_path):
     (tmp_path / "pass").write_text("filesecret\n")
     env.update({"METRICS_USER": "ops", "METRICS_PASS_FILE": str(tmp_path / "pass"), "PCS_SIGN_ALG": "hmac",
-                "PCS_HMAC_KEY": "keysecret"})
+                "PCS_HMAC_KEY": "keysecret of 16 bytes"})
     done = run(program, "--check", env=env)
     assert done.returncode == 0, done
     assert "ops" in done.stdout and "METRICS_PASS" in done.stdout
@@ -247,3 +247,38 @@ def test_no_password_of_an_address_is_shown(program, name, env):
             except subprocess.TimeoutExpired as still_runs:
                 said = str((still_runs.stdout or b"") + (still_runs.stderr or b""))
             assert "zq7" not in said and "cret" not in said, f"{name}={address} {arguments}: {said}"
+
+
+# What Kubernetes sets for a service named flk-… stops nothing: one line tells that it was passed over.
+@pytest.mark.parametrize("program", DAEMONS)
+def test_service_links_are_passed_over(program, env):
+    links = {"FLK_GATEWAY_PORT": "tcp://10.0.0.1:8080", "FLK_GATEWAY_SERVICE_HOST": "10.0.0.1", "FLK_GATEWAY_PORT_8080_TCP_ADDR": "10.0.0.1"}
+    done = run(program, "--check", env={**env, **links})
+    assert done.returncode == 0, done
+    told = [line for line in done.stderr.splitlines() if "platform_names_passed_over" in line]
+    assert len(told) == 1 and "names=3" in told[0], done.stderr
+
+
+# A name that is a slip away from one of the original project's is refused, not passed for a default.
+@pytest.mark.parametrize("program, name, meant", [("flk-worker", "PCS_SIGN_ALGO", "PCS_SIGN_ALG"), ("flk-gateway", "TOKENRATE", "TOKEN_RATE"),
+                                                  ("flk-broker", "METRICS_PASSWORD", "METRICS_PASS")])
+def test_slips_are_refused(program, name, meant, env):
+    check_refusal(run(program, env={**env, name: "1"}), name, f"did you mean {meant}?")
+
+
+# A secret that came with a line end of another system is warned about, and not shown.
+def test_secret_with_a_carriage_return(env, tmp_path):
+    (tmp_path / "key").write_bytes(b"a key of 16 bytes or more\r\n")
+    done = run("flk-worker", "--check", env={**env, "PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY_FILE": tmp_path / "key"})
+    assert done.returncode == 0 and "a key of" not in done.stdout + done.stderr, done
+    assert re.search(r"WARN flk-worker secret_has_blank_end setting=PCS_HMAC_KEY ", done.stderr), done.stderr
+
+
+# A worker that verifies no signature says so, in its log and as a metric.
+def test_unsigned_operation_is_loud():
+    with Cluster(worker_env={"PCS_SIGN_ALG": "none", "PCS_HMAC_KEY": None}) as unsigned:
+        assert "WARN flk-worker signing_off" in unsigned.worker.log()
+        assert unsigned.worker.metrics().total("flk_signing_enabled") == 0
+    with Cluster() as signed:
+        assert "signing_off" not in signed.worker.log()
+        assert signed.worker.metrics().total("flk_signing_enabled") == 1

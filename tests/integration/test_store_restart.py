@@ -150,7 +150,7 @@ def test_other_keys_verify(seed):
                 check_first(door, dict(pcs, sig=reference.sign_ed25519(pcs, secret)))
                 pcs = factory.make()
                 assert door.submit(dict(pcs, sig=reference.sign_ed25519(pcs, b"\1" * 32))).status == 401
-    with Cluster(worker_env={"PCS_HMAC_KEYS": "old,older"}) as cluster, cluster.http() as http:
-        for key in ("testsecret", "old", "older"):
+    with Cluster(worker_env={"PCS_HMAC_KEYS": "the old key of the tests,an older key of the tests"}) as cluster, cluster.http() as http:
+        for key in (reference.HMAC_KEY, "the old key of the tests", "an older key of the tests"):
             check_first(http, factory.make(key=key))
-        assert http.submit(factory.make(key="oldest")).status == 401
+        assert http.submit(factory.make(key="the oldest key of the tests")).status == 401

@@ -12,7 +12,7 @@ VECTORS = json.loads((ROOT / "tests" / "data" / "vectors" / "verdicts.json").rea
 
 @pytest.fixture
 def cluster():
-    with Cluster(workers=2, threads=2) as running:
+    with Cluster(workers=2, threads=2, worker_env={"PCS_HMAC_KEY": VECTORS["key"], "FLK_DEV": 1}) as running:
         yield running
 
 

@@ -159,7 +159,7 @@ def test_doctor_keys(cluster, tmp_path):
     key = tmp_path / "key"
     key.write_text("short")
     key.chmod(0o644)
-    env = settings_of(cluster, PCS_HMAC_KEY=None, PCS_HMAC_KEY_FILE=key)
+    env = settings_of(cluster, PCS_HMAC_KEY=None, PCS_HMAC_KEY_FILE=key, FLK_DEV=1)
     report = findings(run("flk", "doctor", "--json", "agent", env=env))[1]
     notes = " ".join(one["text"] for one in report["findings"] if one["level"] == "note")
     assert str(key) in notes and "5 bytes" in notes and report["well"], report

@@ -8,9 +8,7 @@
 #include "agent/flk/specimen.h"
 #include "common/pcs/keyring_load.h"
 #include "common/pcs/policy.h"
-#include "common/program/settings_row.h"
-
-enum { HMAC_KEY_BYTES_MIN = 16 };
+#include "common/secret.h"
 
 static const char check[] = "keys";
 
@@ -68,7 +66,7 @@ static void check_unsigned(const flk_settings_t *worker, flk_findings_t *finding
 
 static void check_strength(const char *program, const flk_settings_t *settings, flk_findings_t *findings) {
     size_t bytes = strlen(flk_settings_str(settings, FLK_SET_HMAC_KEY));
-    if (alg_of(settings) == FLK_SIGN_HMAC && bytes > 0 && bytes < HMAC_KEY_BYTES_MIN) {
+    if (alg_of(settings) == FLK_SIGN_HMAC && bytes > 0 && bytes < FLK_SECRET_KEY_BYTES_MIN) {
         flk_findings_add(findings, check, FLK_FINDING_NOTE, "take 32 random bytes: openssl rand -hex 32",
                          "%s: PCS_HMAC_KEY has only %zu bytes: it can be guessed", program, bytes);
     }
@@ -77,23 +75,11 @@ static void check_strength(const char *program, const flk_settings_t *settings, 
 /* What an editor, or a file of another system, leaves at the end of a line is part of a secret: the other side hardly
  * has it. */
 static void check_blanks(const char *program, const flk_settings_t *settings, flk_findings_t *findings) {
-    static const char blanks[] = " \t\r\n";
-    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
-        const flk_setting_row_t *row = &flk_setting_rows[i];
-        if (row->type != FLK_SETTING_SECRET || (row->programs & flk_settings_program(settings)) == 0) {
-            continue;
-        }
-        const char *value = flk_settings_str(settings, (flk_setting_id_t)i);
-        size_t len = strlen(value);
-        if (len > 0 && strchr(blanks, value[len - 1]) != NULL) {
-            flk_findings_add(findings, check, FLK_FINDING_NOTE,
-                             "write it without that, as printf does and an editor may not",
-                             "%s: %s ends in a %s, which counts", program, row->name,
-                             value[len - 1] == '\r' ? "carriage return" : "blank");
-        } else if (len > 0 && strchr(blanks, value[0]) != NULL) {
-            flk_findings_add(findings, check, FLK_FINDING_NOTE, "write it without that",
-                             "%s: %s begins with a blank, which counts", program, row->name);
-        }
+    const char *name;
+    for (size_t i = 0; (name = flk_settings_blank_secret(settings, i)) != NULL; i++) {
+        flk_findings_add(findings, check, FLK_FINDING_NOTE,
+                         "write it without that, as printf does and an editor may not",
+                         "%s: %s begins or ends in a blank or line end, which counts", program, name);
     }
 }
 

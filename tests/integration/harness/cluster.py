@@ -38,7 +38,7 @@ class Daemon(Process):
 
 
 class Cluster:
-    """`env` goes to all; gateway_env, broker_env and worker_env to one kind. HMAC signing with `testsecret`, LMDB, unless
+    """`env` goes to all; gateway_env, broker_env and worker_env to one kind. HMAC signing with pcs.HMAC_KEY, LMDB, unless
     overridden. With `curve` each process has a key of its own, named like it, and there is an agent with the key "agent". Use as a context manager: leaving it stops everything in order and checks every log."""
 
     running = []  # for the check after each test

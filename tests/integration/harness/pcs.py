@@ -12,7 +12,7 @@ import random
 
 import nacl.signing
 
-HMAC_KEY = "testsecret"
+HMAC_KEY = "testsecret-of-the-integration-tests"
 PLANTED = "planted-7f3a91.payload"  # in every PCS; process.py looks for it in every log
 POLICY = dict(tolD=0.15, tolCoh=0.05, tolBudget=0.01, alpha=0.30, beta=0.50, gamma=0.20, base=0.10, D0=2.2)
 SIGNED = ("D_hat", "budget", "coh_star", "epoch", "merkle_root", "pcs_id", "r", "shard_id")

@@ -11,7 +11,7 @@ static flk_pcs_reader_t *reader;
 
 static void setup(void) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
-    flk_keyring_options_t options = {.alg = FLK_SIGN_HMAC, .hmac_key = "testsecret", .allow_samples = true};
+    flk_keyring_options_t options = {.alg = FLK_SIGN_HMAC, .hmac_key = "testsecret", .allow_weak = true};
     ck_assert_msg(flk_keyring_new(&options, &keyring, errmsg) == FLK_OK, "%s", errmsg);
     reader = flk_pcs_reader_new();
 }

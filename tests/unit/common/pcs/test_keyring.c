@@ -38,7 +38,7 @@ static void write_file(const char *text, mode_t mode) {
 }
 
 static flk_keyring_options_t options_of(flk_sign_alg_t alg) {
-    return (flk_keyring_options_t){.alg = alg, .file = path};
+    return (flk_keyring_options_t){.alg = alg, .file = path, .allow_weak = true};
 }
 
 static flk_keyring_t *load(const flk_keyring_options_t *options) {
@@ -308,7 +308,7 @@ START_TEST(test_keyring_public_key_length) {
 }
 END_TEST
 
-#define HMAC(rest) "{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0\"" rest "}]}"
+#define HMAC(rest) "{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"" rest "}]}"
 
 /* Whatever is wrong in the file is named, with the key's place and the member; its secrets are not. */
 START_TEST(test_keyring_file_is_strict) {
@@ -323,26 +323,29 @@ START_TEST(test_keyring_file_is_strict) {
         {"{\"keys\":[]}", "empty"},
         {"{\"keys\":[1]}", "keys[0]: must be an object"},
         {"{\"keys\":[],\"keys\":[]}", "twice"},
-        {HMAC(",\"key\":\"SECRET0\""), "twice"},
+        {HMAC(",\"key\":\"SECRET0 of 16 bytes\""), "twice"},
         {HMAC("") " x", "not JSON"},
-        {HMAC(",\"note\":\"SECRET0\""), "keys[0]: unknown member 'note'"},
-        {"{\"keys\":[{\"alg\":\"hmac\",\"key\":\"SECRET0\"}]}", "keys[0]: id is required"},
-        {"{\"keys\":[{\"id\":\"a\",\"key\":\"SECRET0\"}]}", "keys[0]: alg is required"},
-        {"{\"keys\":[{\"id\":\"\",\"alg\":\"hmac\",\"key\":\"SECRET0\"}]}", "keys[0]: id must"},
-        {"{\"keys\":[{\"id\":\"a b\",\"alg\":\"hmac\",\"key\":\"SECRET0\"}]}", "keys[0]: id must"},
-        {"{\"keys\":[{\"id\":\"a\\u0000b\",\"alg\":\"hmac\",\"key\":\"SECRET0\"}]}", "not JSON"},
-        {"{\"keys\":[{\"id\":\"PCS_HMAC_KEY\",\"alg\":\"hmac\",\"key\":\"SECRET0\"}]}", "keys[0]: id must"},
-        {"{\"keys\":[{\"id\":\"123456789012345678901234567890123\",\"alg\":\"hmac\",\"key\":\"SECRET0\"}]}", "id must"},
-        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"none\",\"key\":\"SECRET0\"}]}", "keys[0]: alg must"},
-        {"{\"keys\":[{\"id\":\"a\",\"alg\":1,\"key\":\"SECRET0\"}]}", "keys[0]: alg must"},
+        {HMAC(",\"note\":\"SECRET0 of 16 bytes\""), "keys[0]: unknown member 'note'"},
+        {"{\"keys\":[{\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: id is required"},
+        {"{\"keys\":[{\"id\":\"a\",\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: alg is required"},
+        {"{\"keys\":[{\"id\":\"\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: id must"},
+        {"{\"keys\":[{\"id\":\"a b\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: id must"},
+        {"{\"keys\":[{\"id\":\"a\\u0000b\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"}]}", "not JSON"},
+        {"{\"keys\":[{\"id\":\"PCS_HMAC_KEY\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: id must"},
+        {"{\"keys\":[{\"id\":\"123456789012345678901234567890123\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"}]}",
+         "id must"},
+        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"none\",\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: alg must"},
+        {"{\"keys\":[{\"id\":\"a\",\"alg\":1,\"key\":\"SECRET0 of 16 bytes\"}]}", "keys[0]: alg must"},
         {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\"}]}", "keys[0]: alg hmac needs key"},
         {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"\"}]}", "keys[0]: key must"},
         {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":12}]}", "keys[0]: key must"},
         {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"Change-Me\"}]}", "keys[0]: key is one that"},
+        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0 15 byte\"}]}", "keys[0]: key has 15 bytes"},
         {HMAC(",\"public_key\":\"" PUB_B64 "\""), "keys[0]: alg hmac needs key and no public_key"},
-        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"ed25519\",\"key\":\"SECRET0\"}]}",
+        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"ed25519\",\"key\":\"SECRET0 of 16 bytes\"}]}",
          "keys[0]: alg ed25519 needs public_key"},
-        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"ed25519\",\"public_key\":\"SECRET0\"}]}", "keys[0]: public_key is not"},
+        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"ed25519\",\"public_key\":\"SECRET0 of 16 bytes\"}]}",
+         "keys[0]: public_key is not"},
         {"{\"keys\":[{\"id\":\"a\",\"alg\":\"ed25519\",\"public_key\":"
          "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}]}",
          "keys[0]: public_key is not"},
@@ -359,7 +362,8 @@ START_TEST(test_keyring_file_is_strict) {
         {HMAC(",\"not_after\":\"2026-02-28T00:00:00z\""), "keys[0]: not_after must"},
         {HMAC(",\"not_after\":\"2026-02-28T00:00:00\""), "keys[0]: not_after must"},
         {HMAC(",\"not_before\":\"2026-02-28T00:00:00Z\",\"not_after\":\"2026-02-28T00:00:00Z\""), "later than"},
-        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0\"},{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"x\"}]"
+        {"{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 "
+         "bytes\"},{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"another of 16 bytes\"}]"
          "}",
          "keys[1]: two keys have the id a"},
     };
@@ -367,6 +371,7 @@ START_TEST(test_keyring_file_is_strict) {
         flk_keyring_t *ring = NULL;
         flk_keyring_options_t options = options_of(FLK_SIGN_HMAC);
         options.hmac_key = "fine";
+        options.allow_weak = false;
         write_file(rows[i].text, 0600);
         ck_assert_msg(flk_keyring_new(&options, &ring, errmsg) == FLK_E_CONFIG, "row %zu", i);
         ck_assert_ptr_null(ring);
@@ -454,9 +459,10 @@ END_TEST
 START_TEST(test_keyring_samples) {
     flk_keyring_options_t options = options_of(FLK_SIGN_HMAC);
     flk_keyring_t *ring;
+    options.allow_weak = false;
     write_file("{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"change-me\"}]}", 0600);
     ck_assert_int_eq(flk_keyring_new(&options, &ring, errmsg), FLK_E_CONFIG);
-    options.allow_samples = true;
+    options.allow_weak = true;
     ring = load(&options);
     flk_keyring_destroy(&ring);
 }
@@ -487,12 +493,12 @@ END_TEST
 START_TEST(test_keyring_from_settings) {
     static const char *const accepts[] = {NULL, "digest", "payload"};
     flk_pcs_t pcs = pcs_to_sign();
-    sign_payload("k", FLK_PRINT_PYTHON, &pcs);
+    sign_payload("a key of 16 bytes or more", FLK_PRINT_PYTHON, &pcs);
     for (size_t i = 0; i < FLK_COUNT_OF(accepts); i++) {
         flk_settings_t *settings;
         flk_keyring_t *ring;
         setenv("PCS_SIGN_ALG", "hmac", 1);
-        setenv("PCS_HMAC_KEY", "k", 1);
+        setenv("PCS_HMAC_KEY", "a key of 16 bytes or more", 1);
         unsetenv("PCS_SIGN_ACCEPT");
         if (accepts[i] != NULL) {
             setenv("PCS_SIGN_ACCEPT", accepts[i], 1);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/program/program.h"
+#include "common/program/settings_names.h"
 #include "common/program/settings_row.h"
 #include "tests/unit/rig/suite.h"
 
@@ -188,6 +189,119 @@ START_TEST(test_settings_samples_for_developers) {
 }
 END_TEST
 
+/* What Kubernetes and Docker set for a service named flk-something or pcs-something is no setting, and no mistake. */
+START_TEST(test_settings_of_a_platform) {
+    static const char *const names[][2] = {
+        {"FLK_GATEWAY_SERVICE_HOST", "10.0.0.1"},
+        {"FLK_GATEWAY_SERVICE_PORT", "8080"},
+        {"FLK_GATEWAY_SERVICE_PORT_HTTP", "8080"},
+        {"FLK_GATEWAY_PORT", "tcp://10.0.0.1:8080"},
+        {"FLK_GATEWAY_PORT_8080_TCP", "tcp://10.0.0.1:8080"},
+        {"FLK_GATEWAY_PORT_8080_TCP_ADDR", "10.0.0.1"},
+        {"FLK_GATEWAY_PORT_8080_TCP_PORT", "8080"},
+        {"FLK_GATEWAY_PORT_8080_TCP_PROTO", "tcp"},
+        {"FLK_PORT_53_UDP_ADDR", "10.0.0.1"},
+        {"PCS_STORE_SERVICE_HOST", "10.0.0.2"},
+    };
+    const char *first;
+    for (size_t i = 0; i < FLK_COUNT_OF(names); i++) {
+        setenv(names[i][0], names[i][1], 1);
+    }
+    load(FLK_PROGRAM_WORKER);
+    ck_assert_uint_eq(flk_settings_platform_names(&first), FLK_COUNT_OF(names));
+    ck_assert_str_eq(first, "FLK_GATEWAY_SERVICE_HOST=10.0.0.1");
+    flk_settings_destroy(&settings);
+    clearenv();
+    for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
+        char name[80];
+        setenv(flk_setting_rows[i].name, "tcp://10.0.0.1:8080", 1);
+        snprintf(name, sizeof name, "%s_FILE", flk_setting_rows[i].name);
+        setenv(name, "tcp://10.0.0.1:8080", 1);
+    }
+    ck_assert_uint_eq(flk_settings_platform_names(&first), 0);
+    clearenv();
+}
+END_TEST
+
+/* A name that is a slip away from a setting which is not set is refused with what may be meant; others' names pass. */
+START_TEST(test_settings_slips) {
+    static const struct {
+        flk_program_t program;
+        const char *name, *meant; /* NULL: it passes */
+    } cases[] = {
+        {FLK_PROGRAM_WORKER, "PCS_SIGN_ALGO", "PCS_SIGN_ALG"},
+        {FLK_PROGRAM_BROKER, "PCS_HMAC_KYE", "PCS_HMAC_KEY"},
+        {FLK_PROGRAM_WORKER, "DEDUP_BACKED", "DEDUP_BACKEND"},
+        {FLK_PROGRAM_WORKER, "DEDUP_BACKNED", "DEDUP_BACKEND"},
+        {FLK_PROGRAM_GATEWAY, "TOKEN_RATES", "TOKEN_RATE"},
+        {FLK_PROGRAM_GATEWAY, "TOKENRATE", "TOKEN_RATE"},
+        {FLK_PROGRAM_BROKER, "METRICS_PASSWORD", "METRICS_PASS"},
+        {FLK_PROGRAM_BROKER, "METRICS_USERNAME", "METRICS_USER"},
+        {FLK_PROGRAM_AGENT, "ENDPONT", "ENDPOINT"},
+        {FLK_PROGRAM_AGENT, "ENDPOINT_URL", NULL},
+        {FLK_PROGRAM_AGENT, "METRICS_PASSWORD", NULL},
+        {FLK_PROGRAM_GATEWAY, "METRICS_PATH", NULL},
+        {FLK_PROGRAM_GATEWAY, "METRICS_PORT", NULL},
+        {FLK_PROGRAM_GATEWAY, "DEDUP_BACKED", NULL},
+        {FLK_PROGRAM_WORKER, "REDIS_ADDRESS", NULL}, /* the store is another one */
+        {FLK_PROGRAM_WORKER, "TOKEN_RATE_FILE", NULL},
+        {FLK_PROGRAM_WORKER, "PATH", NULL},
+    };
+    for (size_t i = 0; i < FLK_COUNT_OF(cases); i++) {
+        char line[256];
+        setenv(cases[i].name, "1", 1);
+        snprintf(line, sizeof line, "%s: no such setting; did you mean %s?", cases[i].name, cases[i].meant);
+        if (cases[i].meant != NULL) {
+            assert_refused(cases[i].program, line);
+        } else {
+            load(cases[i].program);
+            flk_settings_destroy(&settings);
+        }
+        unsetenv(cases[i].name);
+    }
+    setenv("DEDUP_BACKEND", "redis", 1);
+    setenv("REDIS_ADRR", "127.0.0.1:6379", 1);
+    assert_refused(FLK_PROGRAM_WORKER, "REDIS_ADRR: no such setting; did you mean REDIS_ADDR?");
+    setenv("REDIS_ADDR", "127.0.0.1:6379", 1); /* then the other one is somebody else's */
+    load(FLK_PROGRAM_WORKER);
+}
+END_TEST
+
+/* A key that can be guessed is refused where it would verify or sign; a developer may have one. */
+START_TEST(test_settings_short_keys) {
+    setenv("PCS_HMAC_KEY", "fifteen letters", 1);
+    load(FLK_PROGRAM_WORKER); /* it is not used: nothing is signed */
+    flk_settings_destroy(&settings);
+    setenv("PCS_SIGN_ALG", "hmac", 1);
+    const char *line =
+        "PCS_HMAC_KEY: a key of 15 bytes can be guessed, 16 are the least: draw one (openssl rand -hex 32), "
+        "or set FLK_DEV=1 on a developer's machine";
+    assert_refused(FLK_PROGRAM_WORKER, line);
+    assert_refused(FLK_PROGRAM_AGENT, line);
+    setenv("PCS_HMAC_KEY", "sixteen letters!", 1);
+    setenv("PCS_HMAC_KEYS", "sixteen letters!,,short", 1);
+    assert_refused(
+        FLK_PROGRAM_WORKER,
+        "PCS_HMAC_KEYS: a key of 5 bytes can be guessed, 16 are the least: draw one (openssl rand -hex 32), or "
+        "set FLK_DEV=1 on a developer's machine");
+    setenv("FLK_DEV", "1", 1);
+    load(FLK_PROGRAM_WORKER);
+}
+END_TEST
+
+/* A secret with a blank or line end at its end, which nobody sees, is told of by its setting's name. */
+START_TEST(test_settings_blank_ends) {
+    setenv("METRICS_USER", " ops ", 1); /* no secret */
+    setenv("METRICS_PASS", "pass word", 1);
+    setenv("PCS_HMAC_KEYS", "a key of 16 bytes, another of 16 bytes", 1);
+    setenv("PCS_HMAC_KEY_FILE", write_file("crlf", "a key of 16 bytes\r\n", 19), 1);
+    load(FLK_PROGRAM_WORKER);
+    ck_assert_str_eq(flk_settings_blank_secret(settings, 0), "PCS_HMAC_KEY");
+    ck_assert_str_eq(flk_settings_blank_secret(settings, 1), "PCS_HMAC_KEYS");
+    ck_assert_ptr_null(flk_settings_blank_secret(settings, 2));
+}
+END_TEST
+
 /* The files behind NAME_FILE variables of this program, and no others. */
 START_TEST(test_settings_files) {
     const char *paths[4];
@@ -326,6 +440,10 @@ int main(void) {
     tcase_add_loop_test(tests, test_settings_refuses, 0, (int)FLK_COUNT_OF(refusals));
     tcase_add_test(tests, test_settings_samples_for_developers);
     tcase_add_test(tests, test_settings_files);
+    tcase_add_test(tests, test_settings_of_a_platform);
+    tcase_add_test(tests, test_settings_slips);
+    tcase_add_test(tests, test_settings_short_keys);
+    tcase_add_test(tests, test_settings_blank_ends);
     tcase_add_test(tests, test_settings_of_other_programs);
     tcase_add_test(tests, test_settings_each);
     tcase_add_test(tests, test_settings_start_help);
