@@ -63,7 +63,7 @@ def test_units_of_daemons(units):
 
 # Each name in the environment files and units is a setting of that program; agents have their arguments too.
 def test_environment_names():
-    known = set(re.findall(r'X\(\w+, "(\w+)"', (ROOT / "common" / "settings_table.h").read_text()))
+    known = set(re.findall(r'X\(\w+, "(\w+)"', (ROOT / "common" / "program" / "settings_table.h").read_text()))
     for path in [*(PACKAGE / "env").glob("*.env"), *TEMPLATES]:
         text = path.read_text()
         names = re.findall(r"^#([A-Z][A-Z0-9_]+)=", text, re.M) + re.findall(r"^Environment=.*", text, re.M)

@@ -14,7 +14,7 @@ STORES = {"redis", "postgres"}
 
 def settings():
     """name -> letters of its programs"""
-    source = re.sub(r"\s*\\\n\s*", " ", (ROOT / "common" / "settings_table.h").read_text())
+    source = re.sub(r"\s*\\\n\s*", " ", (ROOT / "common" / "program" / "settings_table.h").read_text())
     return {name: set(letters.replace(" ", "").split("|")) for name, letters in re.findall(r'X\(\w+, "(\w+)", \w+, ([A-Z |]+),', source)}
 
 
