@@ -106,8 +106,8 @@ void flk_metrics_add_process(flk_metrics_t *metrics) {
     if (start_seconds == 0) {
         start_seconds = compute_start_seconds();
     }
-    flk_metrics_gauge_fn(metrics, "flk_build_info", "version=\"" FLK_VERSION "\"",
-                         "Version of this program, as a label.", read_one, NULL);
+    flk_metrics_gauge_fn(metrics, "flk_build_info", "version=\"" FLK_VERSION "\",commit=\"" FLK_COMMIT "\"",
+                         "Version of this program and the commit it was built from, as labels.", read_one, NULL);
     flk_metrics_counter_fn(metrics, "process_cpu_seconds_total", NULL, "User and system CPU time spent.",
                            read_cpu_seconds, NULL);
     flk_metrics_gauge_fn(metrics, "process_max_fds", NULL, "Limit of open file descriptors.", read_max_fds, NULL);

@@ -282,3 +282,12 @@ def test_unsigned_operation_is_loud():
     with Cluster() as signed:
         assert "signing_off" not in signed.worker.log()
         assert signed.worker.metrics().total("flk_signing_enabled") == 1
+
+
+# Every daemon tells its version and the commit that it was built from.
+def test_build_info():
+    version = run("flk", "version").stdout.split()[1]
+    with Cluster() as cluster:
+        for daemon in cluster.daemons():
+            page = daemon.get("/metrics").raw.decode()
+            assert re.search(rf'^flk_build_info{{version="{version}",commit="(unknown|[\w.-]+)"}} 1$', page, re.M), daemon.name
