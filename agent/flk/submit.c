@@ -175,7 +175,7 @@ static void fill(submit_t *submit) {
         if (submit->input_ended && err != FLK_E_NOT_FOUND) {
             flk_progress_fini(&submit->progress);
             fprintf(stderr, "flk submit: %s\n", errmsg);
-            submit->status = FLK_EXIT_FAILED;
+            submit->status = flk_exit_status(err);
         }
     }
 }

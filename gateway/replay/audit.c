@@ -242,7 +242,7 @@ int flk_replay_audit(const flk_replay_options_t *options, const flk_settings_t *
     audit_t audit = {.json = options->json, .filter = &options->filter};
     int status = FLK_EXIT_OK;
     if (load_rules(&audit, settings, errmsg) != FLK_OK) {
-        fprintf(stderr, "flk-replay: %s\n", errmsg);
+        (void)!flk_replay_failed(errmsg);
         status = FLK_EXIT_USAGE;
     } else if (read_log(&audit, dir, &damage, errmsg) != FLK_OK) {
         status = flk_replay_failed(errmsg);

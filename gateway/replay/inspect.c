@@ -8,14 +8,14 @@
 #include "gateway/replay/verbs.h"
 
 int flk_replay_failed(const char *errmsg) {
-    fprintf(stderr, "flk-replay: %s\n", errmsg);
+    fprintf(stderr, "%s: %s\n", flk_replay_title(), errmsg);
     return FLK_EXIT_FAILED;
 }
 
 /* What cannot be read cannot be shown: say so, and go on with the rest. */
 static void warn_of_damage(const flk_journal_t *journal) {
     if (flk_journal_damage(journal) > 0) {
-        fprintf(stderr, "flk-replay: %zu damaged places were passed over; flk-replay verify names them\n",
+        fprintf(stderr, "%s: %zu damaged places were passed over; verify names them\n", flk_replay_title(),
                 flk_journal_damage(journal));
     }
 }
@@ -73,7 +73,7 @@ int flk_replay_show(const flk_replay_options_t *options, const char *dir) {
     uint64_t records = 0;
     int status = show_all(options, dir, &records);
     if (status == FLK_EXIT_OK && records == 0) {
-        fprintf(stderr, "flk-replay: there is no record %s in %s\n", options->what, dir);
+        fprintf(stderr, "%s: there is no record %s in %s\n", flk_replay_title(), options->what, dir);
         return FLK_EXIT_FAILED;
     }
     return status;

@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES], dir[4096];
     flk_settings_t *settings;
     if (flk_settings_load(FLK_PROGRAM_REPLAY, &settings, errmsg) != FLK_OK) {
-        fprintf(stderr, "flk-replay: %s\n", errmsg);
+        (void)!flk_replay_failed(errmsg);
         return FLK_EXIT_USAGE;
     }
     if (options.dir == NULL) {

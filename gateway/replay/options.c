@@ -97,6 +97,10 @@ static flk_options_t command_line = {
     .take = take_option,
 };
 
+const char *flk_replay_title(void) {
+    return command_line.title;
+}
+
 bool flk_verb_is_dlq(flk_verb_t verb) {
     return verb >= FLK_VERB_DLQ_LIST;
 }

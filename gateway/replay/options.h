@@ -33,6 +33,9 @@ typedef struct flk_replay_options {
     flk_filter_t filter;
 } flk_replay_options_t;
 
+/* What the program was called as: "flk-replay", "flk wal", "flk dlq". */
+const char *flk_replay_title(void);
+
 /* True for the verbs that work on the dead-letter queue. */
 bool flk_verb_is_dlq(flk_verb_t verb);
 

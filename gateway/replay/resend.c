@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/program/program.h"
+#include "gateway/replay/options.h"
 #include "proto/body.h"
 #include "proto/uplink.h"
 
@@ -208,7 +209,7 @@ static void tell_silence(flk_resend_t *resend, uint64_t now_ms) {
     }
     resend->told_silence = true;
     bool keyless = resend->uplink.security == NULL || !flk_security_has_key(resend->uplink.security);
-    fprintf(stderr, "flk-replay: no connection to %s yet; %s\n", resend->uplink.endpoint,
+    fprintf(stderr, "%s: no connection to %s yet; %s\n", flk_replay_title(), resend->uplink.endpoint,
             keyless ? "if it has CURVE keys, FLK_CURVE_KEY_FILE and FLK_CURVE_DIR must name ours"
                     : "it may not have our public key, or we not its");
 }

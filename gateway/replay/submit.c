@@ -158,7 +158,7 @@ static flk_err_t submit_all(replay_t *replay, flk_journal_t *journal) {
         return save_state(replay, replay->errmsg);
     }
     if (save_state(replay, NULL) != FLK_OK) { /* the first fault is the one to tell */
-        fprintf(stderr, "flk-replay: the state file was not written\n");
+        (void)!flk_replay_failed("the state file was not written");
     }
     return err;
 }
@@ -193,7 +193,7 @@ int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t 
     flk_security_destroy(&security);
     flk_journal_close(&journal);
     if (err == FLK_E_CONFIG) {
-        fprintf(stderr, "flk-replay: %s\n", errmsg);
+        (void)!flk_replay_failed(errmsg);
         return FLK_EXIT_USAGE;
     }
     return err != FLK_OK ? flk_replay_failed(errmsg[0] != '\0' ? errmsg : flk_err_text(err)) : FLK_EXIT_OK;

@@ -23,7 +23,7 @@ FLK_MUST_CHECK int flk_replay_submit(const flk_replay_options_t *options, const 
 /* dlq.c: dlq purge, dlq replay */
 FLK_MUST_CHECK int flk_replay_dlq(const flk_replay_options_t *options, const char *dir);
 
-/* Prints "flk-replay: errmsg" and gives FLK_EXIT_FAILED. */
+/* Prints errmsg, under the name that the program was called by, and gives FLK_EXIT_FAILED. */
 FLK_MUST_CHECK int flk_replay_failed(const char *errmsg);
 
 #endif
