@@ -19,7 +19,8 @@ flk_key_metrics_t *flk_key_metrics_new(flk_metrics_t *metrics);
 void flk_key_metrics_destroy(flk_key_metrics_t **keys);
 /* Lives as long as the registry. */
 flk_counter_t *flk_key_metrics_of(flk_key_metrics_t *keys, const char *id);
-/* Shows whether signatures are verified, how many keys of the ring are active, expired and future, and when the next one ends. */
+/* Shows whether signatures are verified, how many keys of the ring are active, expired and future, and when the next
+ * one ends. */
 void flk_key_metrics_show(flk_key_metrics_t *keys, const flk_keyring_t *keyring, int64_t now_s);
 /* Counts a reload of the rules. */
 void flk_key_metrics_reloaded(flk_key_metrics_t *keys, bool ok);

@@ -80,7 +80,7 @@ def test_cut_after_each_byte(door, factory):
 
 
 # What a member of another type may be without being wrong in itself; it may still not fit the id, or not be what was signed.
-ALLOWED = {**{name: lambda value: type(value) in (int, float) and abs(value) < 2 ** 63 for name in NUMBERS},
+ALLOWED = {**{name: lambda value: type(value) in (int, float) for name in NUMBERS},
            **{name: lambda value: type(value) is int and value == 1 for name in COUNTS},
            "shard_id": lambda value: value == "x", "sig": lambda value: value in ("", "x"), "ft": lambda value: isinstance(value, dict),
            "v_star": lambda value: value == [], "N_j": lambda value: value == {}}
