@@ -127,6 +127,7 @@ REFUSED = [
 ]
 
 
+# A start that is refused is a check that is refused: with the same line and the same status.
 @pytest.mark.parametrize("program, extra, status, word", REFUSED,
                          ids=[f"{program}-{'-'.join(f'{name}={value[:40]}' for name, value in extra.items())}" for program, extra, _, _ in REFUSED])
 def test_refused_start_is_a_refused_check(program, extra, status, word, env, tmp_path):
