@@ -4,6 +4,7 @@
  * submit; status, dead. */
 #include <stdio.h>
 
+#include "agent/check.h"
 #include "agent/compute.h"
 #include "agent/dead.h"
 #include "agent/status.h"
@@ -25,6 +26,8 @@ static int run_command(const flk_agent_options_t *options, const flk_settings_t 
         return flk_submit_run(options, settings, signer);
     case FLK_COMMAND_STATUS:
         return flk_status_run(options, settings);
+    case FLK_COMMAND_CHECK:
+        return flk_check_run(options, settings);
     case FLK_COMMAND_DEAD:
         return options->verb == FLK_DEAD_RESIGN ? flk_submit_run(options, settings, signer)
                                                 : flk_dead_run(options, settings);

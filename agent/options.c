@@ -15,7 +15,8 @@ enum {
     S = 1 << FLK_COMMAND_SUBMIT,
     D = 1 << FLK_COMMAND_DRAIN,
     T = 1 << FLK_COMMAND_STATUS,
-    E = 1 << FLK_COMMAND_DEAD
+    E = 1 << FLK_COMMAND_DEAD,
+    K = 1 << FLK_COMMAND_CHECK,
 };
 
 #define LENGTHS "1 to 16777216 rows, or a time like 90s, 15m, 6h, 1d"
@@ -24,7 +25,7 @@ _Static_assert(FLK_WINDOW_ROWS_MAX == 16777216 && FLK_DIRECTIONS_MAX == 10000 &&
 
 /* id, name, argument (NULL: none), limits, default, commands, help */
 #define OPTIONS(X)                                                                                                     \
-    X(JSON, "json", NULL, "", "", C | S | D | T | E, "summary, status or list as JSON on standard output")             \
+    X(JSON, "json", NULL, "", "", C | S | D | T | E | K, "summary, status or list as JSON on standard output")         \
     X(QUIET, "quiet", NULL, "", "", C | S | D | E, "no progress bar and no summary line")                              \
     X(FORMAT, "format", "NAME", "csv or ndjson", "by file name, else csv", C | S, "format of the input")               \
     X(COLUMNS, "columns", "NAME,...", "", "all columns of numbers but the time", C | S, "coordinates of a point")      \
@@ -68,7 +69,7 @@ static const flk_option_t rows[] = {
 
 static const char *const commands[] = {
     [FLK_COMMAND_COMPUTE] = "compute", [FLK_COMMAND_SUBMIT] = "submit", [FLK_COMMAND_DRAIN] = "drain",
-    [FLK_COMMAND_STATUS] = "status",   [FLK_COMMAND_DEAD] = "dead",
+    [FLK_COMMAND_STATUS] = "status",   [FLK_COMMAND_DEAD] = "dead",     [FLK_COMMAND_CHECK] = "check",
 };
 
 static const char *const verbs[] = {
@@ -98,11 +99,12 @@ static void print_help(void) {
            "                                         with what is pending\n"
            "  flk-agent drain [options]              send what is pending in the outbox\n"
            "  flk-agent status [options]             show what is pending and what is dead\n"
+           "  flk-agent check [options]              check the settings and print those in effect\n"
            "  flk-agent dead list|show [ID...]       dead letters: refused, or too old\n"
            "  flk-agent dead purge ID...|--all       drop them\n"
            "  flk-agent dead resign [ID...]          sign them anew and send them\n\n"
            "An ID is the beginning of a pcs_id, 8 characters at least.\n\n");
-    flk_options_print(&command_line, C | S | D | T | E, stdout);
+    flk_options_print(&command_line, C | S | D | T | E | K, stdout);
     printf("\n");
     flk_settings_print(FLK_PROGRAM_AGENT, stdout);
     printf("\nExit status:\n"
@@ -392,7 +394,8 @@ static int find_command(const char *name, flk_command_t *command) {
     const char *nearest = flk_nearest(name, name_of_command, NULL);
     return nearest != NULL
                ? flk_options_wrong(&command_line, "'%s' is no command (did you mean %s?)", name, nearest)
-               : flk_options_wrong(&command_line, "'%s' is no command: compute, submit, drain, status or dead", name);
+               : flk_options_wrong(&command_line, "'%s' is no command: compute, submit, drain, status, check or dead",
+                                   name);
 }
 
 int flk_agent_options_parse(int argc, char **argv, flk_agent_options_t *options) {
@@ -402,7 +405,7 @@ int flk_agent_options_parse(int argc, char **argv, flk_agent_options_t *options)
     set_defaults(options);
     int status = flk_options_parse(&command_line, argc, argv, &parse, &given, &rest);
     if (status < 0 && *rest == NULL) {
-        return flk_options_wrong(&command_line, "no command: compute, submit, drain, status or dead");
+        return flk_options_wrong(&command_line, "no command: compute, submit, drain, status, check or dead");
     }
     status = status < 0 ? find_command(*rest, &options->command) : status;
     status = status < 0 ? flk_options_belong(&command_line, given, options->command) : status;

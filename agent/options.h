@@ -13,6 +13,7 @@ typedef enum flk_command {
     FLK_COMMAND_DRAIN,
     FLK_COMMAND_STATUS,
     FLK_COMMAND_DEAD,
+    FLK_COMMAND_CHECK,
 } flk_command_t;
 
 typedef enum flk_dead_verb { FLK_DEAD_LIST, FLK_DEAD_SHOW, FLK_DEAD_PURGE, FLK_DEAD_RESIGN } flk_dead_verb_t;

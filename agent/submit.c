@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/check.h"
 #include "agent/dead.h"
 #include "agent/progress.h"
 #include "agent/send/delivery_loop.h"
@@ -299,6 +300,7 @@ static flk_err_t open_parts(submit_t *submit, const flk_settings_t *settings, co
                             char *errmsg) {
     const flk_agent_options_t *options = submit->options;
     flk_err_t err = flk_security_load(settings, FLK_ROLE_GATEWAY, 0, &submit->security, errmsg);
+    err = err != FLK_OK ? err : flk_check_settings(options, settings, submit->security, errmsg);
     if (err != FLK_OK) {
         return err;
     }

@@ -137,6 +137,20 @@ def test_refused_start_is_a_refused_check(program, extra, status, word, env, tmp
     assert not (tmp_path / "data").exists()
 
 
+# The agent's run and its check refuse the same, with the same line.
+@pytest.mark.parametrize("extra, status, word", [
+    ({"ENDPOINT": "gopher://x"}, WRONG, "ENDPOINT"), ({"ENDPOINT": "http://"}, WRONG, "ENDPOINT"), ({"ENDPOINT": "tcp://x:70000"}, WRONG, "65535"),
+    ({"ENDPOINT": "tcp://gateway:5550"}, WRONG, "FLK_PLAINTEXT"), ({"PCS_SIGN_ALG": "hmac"}, WRONG, "PCS_HMAC_KEY"),
+    ({"PCS_SIGN_ALG": "ed25519", "PCS_ED25519_SECRET_B64": "c2hvcnQ="}, WRONG, "PCS_ED25519_SECRET_B64"), ({"ENDPONT": "http://x/"}, WRONG, "ENDPOINT?"),
+    ({"FLK_CURVE_KEY_FILE": "/nonexistent/key", "FLK_CURVE_DIR": "/etc"}, WRONG, "/nonexistent/key"),
+    ({"FLK_DATA_DIR": "/dev/null/data"}, MAY_PASS, "/dev/null/data")])
+def test_refused_run_of_an_agent_is_a_refused_check(extra, status, word, tmp_path):
+    drain, check = (run("flk-agent", command, env={"FLK_DATA_DIR": tmp_path / "data", **extra}) for command in ("drain", "check"))
+    assert check.returncode == status and check.stdout == "" and word in check.stderr, check
+    assert drain.returncode == status and drain.stderr.splitlines()[0] == check.stderr.splitlines()[0], (drain, check)
+    assert not (tmp_path / "data").exists()
+
+
 # An FLK_* name that no program knows is refused: a slip of the pen must not pass for a default.
 @pytest.mark.parametrize("program", DAEMONS)
 def test_unknown_setting(program, env):
