@@ -174,7 +174,8 @@ static void load_samples(const json_t *cases) {
     for (size_t i = 0; i < samples_len; i++) {
         sample_t *sample = &samples[i];
         flk_pcs_fault_t fault;
-        sample->json = json_dumps(json_object_get(json_array_get(cases, i), "pcs"), JSON_COMPACT);
+        sample->json =
+            json_dumps(json_object_get(json_array_get(cases, i), "pcs"), JSON_COMPACT | JSON_REAL_PRECISION(15));
         sample->json_bytes = strlen(sample->json);
         FLK_ASSERT(flk_pcs_from_json(sample->json, sample->json_bytes, &sample->pcs, &fault) == FLK_OK);
         FLK_ASSERT(flk_pcs_msgpack_bound(&sample->pcs) <= PACKED_MAX);
