@@ -36,6 +36,7 @@ CASES = [
 ]
 
 
+# Each program ends with exactly the status that program.h gives for what went wrong.
 @pytest.mark.parametrize("words, env, status, part", CASES, ids=[" ".join(words) + "".join(f" {name}" for name in env) for words, env, _, _ in CASES])
 def test_exit_codes(words, env, status, part, tmp_path):
     done = run(words[0], *words[1:], env={"FLK_DATA_DIR": tmp_path / "data", **env}, cwd=tmp_path)
