@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import nacl.signing
 import pytest
 from conftest import BUILD, ROOT, VALUES, render
 
@@ -20,9 +21,10 @@ from harness.cluster import Cluster  # noqa: E402
 from harness.process import environment  # noqa: E402
 
 BIN = BUILD / "bin"
-SECRETS = {"PCS_HMAC_KEY": "a key of the tests", "PCS_HMAC_KEYS": "an old key of the tests,one that is older", "PCS_ED25519_PUB_B64": base64.b64encode(bytes(32)).decode(),
+PUBLIC_KEY = base64.b64encode(bytes(nacl.signing.SigningKey(bytes(32)).verify_key)).decode()
+SECRETS = {"PCS_HMAC_KEY": "a key of the tests", "PCS_HMAC_KEYS": "an old key of the tests,one that is older", "PCS_ED25519_PUB_B64": PUBLIC_KEY,
            "METRICS_USER": "ops", "METRICS_PASS": "pass", "FLK_REDIS_PASSWORD": "pass", "POSTGRES_CONN": "host=db dbname=flk",
-           "keyring.json": json.dumps({"keys": [{"id": "a", "alg": "ed25519", "public_key": base64.b64encode(bytes(31) + b"1").decode()}]})}
+           "keyring.json": json.dumps({"keys": [{"id": "a", "alg": "ed25519", "public_key": PUBLIC_KEY}]})}
 GATE = "canary-gate"  # the one container without a program of ours
 
 

@@ -174,8 +174,8 @@ class ZmqDoor:
 
     name = "zmq"
 
-    def __init__(self, endpoint, seconds=20, hello=True, curve=None):
-        self.seconds, self.instance = seconds, os.urandom(16)
+    def __init__(self, endpoint, seconds=20, hello=True, curve=None, instance=None):
+        self.seconds, self.instance = seconds, instance or os.urandom(16)
         self.socket = dealer(curve)
         self.socket.connect(endpoint)
         self.credit, self.answers = None, {}
