@@ -74,7 +74,7 @@ static size_t pop(char line[FLK_LOG_LINE_BYTES]) {
 static bool may_go_on(int code) {
     if (code == EAGAIN || code == EWOULDBLOCK) { /* somebody else has made it non-blocking */
         struct pollfd entry = {.fd = STDERR_FILENO, .events = POLLOUT};
-        return poll(&entry, 1, -1) >= 0 || errno == EINTR;
+        return ppoll(&entry, 1, NULL, NULL) >= 0 || errno == EINTR;
     }
     return code == EINTR;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 bool flk_write_within(int fd, const char *text, size_t bytes, uint64_t ms) {
@@ -12,7 +13,9 @@ bool flk_write_within(int fd, const char *text, size_t bytes, uint64_t ms) {
     while (done < bytes) {
         struct pollfd entry = {.fd = fd, .events = POLLOUT};
         uint64_t now_ms = flk_mono_ms();
-        int ready = poll(&entry, 1, now_ms < until_ms ? (int)(until_ms - now_ms) : 0);
+        uint64_t left_ms = now_ms < until_ms ? until_ms - now_ms : 0;
+        const struct timespec wait = {.tv_sec = (time_t)(left_ms / 1000), .tv_nsec = (long)(left_ms % 1000) * 1000000};
+        int ready = ppoll(&entry, 1, &wait, NULL);
         if (ready == 0 || (ready < 0 && errno != EINTR)) {
             return false;
         }
