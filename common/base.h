@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every file may use: attributes, the assertion that stays on in release, clocks. */
+/* The base of every file: attributes, the assertion that stays on in release, clocks. */
 #ifndef FLK_COMMON_BASE_H
 #define FLK_COMMON_BASE_H
 
@@ -18,7 +18,7 @@ enum { FLK_ERRMSG_BYTES = 320 };
 /* Ends the process with file, line and condition on stderr: a bug, never a reaction to input. */
 #define FLK_ASSERT(condition) ((condition) ? (void)0 : flk_assert_failed(#condition, __FILE__, __LINE__))
 FLK_NORETURN void flk_assert_failed(const char *condition, const char *file, int line);
-/* Called before that: it may wait for a moment, so that what was logged before is not lost. */
+/* `before` is called first. It may wait for a moment, so that no line of the log is lost. */
 void flk_on_fatal(void (*before)(void));
 
 /* Monotonic time, for deadlines and durations. */
@@ -41,7 +41,7 @@ uint64_t flk_random_u64(void);
 
 /* Formats into a caller-owned buffer of FLK_ERRMSG_BYTES; NULL is allowed and ignored. */
 void flk_errmsg(char *errmsg, const char *format, ...) FLK_PRINTF(2, 3);
-/* Puts "step: " before what errmsg already says. */
+/* Puts "step: " before the text in errmsg. */
 void flk_errmsg_prefix(char *errmsg, const char *step);
 
 #endif

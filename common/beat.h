@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a process: each of its loops beats at every turn, and whoever asks (the pages, the watchdog's
+/* The life of a process: each of its loops beats at every turn, and its readers (the pages, the watchdog's
  * keep-alive) learns whether one of them has not turned for too long. A process that answers requests is not alive
  * for that alone: another thread answers. */
 #ifndef FLK_COMMON_BEAT_H

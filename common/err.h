@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The one list of errors. */
+/* The one list of errors, and what an errno means where that is decided once. */
 #ifndef FLK_COMMON_ERR_H
 #define FLK_COMMON_ERR_H
 
@@ -33,7 +33,7 @@ typedef enum flk_err {
 
 const char *flk_err_text(flk_err_t err);
 
-/* Gives `err` back; where it is an error, after putting "step: " before what errmsg says. */
+/* Returns `err`. If it is an error, "step: " is put before the text in errmsg. */
 flk_err_t flk_err_at(flk_err_t err, const char *step, char *errmsg);
 
 /* Why an address could not be listened on, by the errno: FLK_E_LOCKED (another process has it), FLK_E_UNAVAILABLE

@@ -26,7 +26,7 @@ typedef struct flk_file_watch {
 
 /* Keeps the paths until the end; further ones than FLK_WATCHED_MAX are a bug. Ends with a mark. */
 void flk_file_watch_init(flk_file_watch_t *watch, const char *const *paths, size_t paths_len);
-/* What the files are now is what is known of them: call it before they are read. */
+/* Takes the files as they are now for the known state: call it before they are read. */
 void flk_file_watch_mark(flk_file_watch_t *watch);
 /* True when some file differs from the mark, and all are as at the look before: nobody is in the middle of writing. */
 FLK_MUST_CHECK bool flk_file_watch_look(flk_file_watch_t *watch);

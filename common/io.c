@@ -52,7 +52,7 @@ static flk_err_t failed(const char *step, const char *path, int code, char *errm
     return err_from_errno(code);
 }
 
-/* What every simple operation comes to: `code` 0 is success. */
+/* The end of every simple operation: `code` 0 is success. */
 static flk_err_t result(const char *step, const char *path, int code, char *errmsg) {
     return code == 0 ? FLK_OK : failed(step, path, code, errmsg);
 }
@@ -74,7 +74,7 @@ flk_err_t flk_io_open(const char *path, int flags, int *fd, char *errmsg) {
     return result(flags & O_CREAT ? "create" : "open", path, code, errmsg);
 }
 
-/* Drops the first `bytes` of what is left to write. */
+/* Drops the first `bytes` of the vector, which are written. */
 static void iov_advance(struct iovec **iov, int *iov_len, size_t bytes) {
     while (*iov_len > 0 && bytes >= (*iov)->iov_len) {
         bytes -= (*iov)->iov_len;
@@ -124,7 +124,7 @@ flk_err_t flk_io_pread(int fd, const char *path, void *buffer, size_t size, uint
 flk_err_t flk_io_sync(int fd, const char *path, char *errmsg) {
     int code = injected(FLK_IO_SYNC, path);
     if (code == 0 && fdatasync(fd) != 0) {
-        code = errno; /* EINTR too: what was written back is unknown, and a second call may lie */
+        code = errno; /* EINTR too: nobody knows which pages were written back, and a second call may lie */
     }
     return result("sync", path, code, errmsg);
 }
@@ -220,7 +220,7 @@ static void parent_of(const char *path, char *dir) {
     }
 }
 
-/* A new directory is synced into its parent: what is made durable inside must not vanish with it. */
+/* A new directory is synced into its parent: otherwise durable files inside could vanish with it. */
 static flk_err_t make_dir(const char *path, const char *whole, char *errmsg) {
     char parent[PATH_MAX];
     struct stat status;

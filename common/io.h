@@ -25,7 +25,7 @@ typedef enum flk_io_op {
     FLK_IO_FREE_BYTES,
 } flk_io_op_t;
 
-/* Test hook: called before each operation when set; a non-zero errno is what the operation then fails with,
+/* Test hook: called before each operation when set; the operation fails with the errno that it returns (0: none),
  * untouched by the kernel; a failed close still closes, as close(2) does. Called from any thread. NULL in
  * production. */
 typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Intrusive doubly linked lists: no allocation, nothing fails, every operation O(1), no locks. A node knows the list
- * that it is on, so that whoever has the object can take it off without knowing where it is. */
+ * that it is on, so that the holder of an object can take it off without knowing where it is. */
 #ifndef FLK_COMMON_LIST_H
 #define FLK_COMMON_LIST_H
 

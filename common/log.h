@@ -13,7 +13,7 @@ typedef enum flk_log_format { FLK_LOG_TEXT, FLK_LOG_JSON } flk_log_format_t;
 
 /* `program` is put on each line; kept for the process's life. Before it, level INFO, text. */
 void flk_log_init(const char *program, flk_log_level_t level, flk_log_format_t format);
-/* From now on nobody who logs waits: a thread writes. Errors: FLK_E_NOMEM. */
+/* From now on a thread writes, and no caller waits. Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_log_start(char *errmsg);
 FLK_MUST_CHECK bool flk_log_level_parse(const char *text, flk_log_level_t *level);    /* debug info warn error */
 FLK_MUST_CHECK bool flk_log_format_parse(const char *text, flk_log_format_t *format); /* text json */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How often one event may be logged. A peer can cause most events as often as it likes: a worker that says READY with
  * a new instance each time, a stranger that knocks. So each event has a bucket of its own, and none can fill the disk
- * or push the others out of sight. What was left out is counted and told. Any thread; never blocks for long. */
+ * or push the others out of sight. The log tells how many lines were left out. Any thread; never blocks for long. */
 #ifndef FLK_COMMON_LOG_LIMIT_H
 #define FLK_COMMON_LOG_LIMIT_H
 

@@ -7,7 +7,7 @@
  * is one that may wait. When it waits for long:
  *   the ring is full                lines are lost, counted, and told of in the log once there is room, and as a metric
  *   the process ends                flush waits for a second at most
- *   it ends of a fault of its own   a failed assertion flushes first; a signal takes what was not written yet */
+ *   it ends of a fault of its own   a failed assertion flushes first; a signal loses the lines that are kept */
 #include "common/log_writer.h"
 
 #include <errno.h>

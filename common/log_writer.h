@@ -7,14 +7,14 @@
 
 enum { FLK_LOG_LINE_BYTES = 4096, FLK_LOG_RING_BYTES = 256 * 1024 };
 
-/* Until this is called lines are written at once, by whoever logs, and wait for stderr's reader: as tools want it. From
+/* Until this call each caller writes its line at once and waits for stderr's reader, as tools want it. From
  * here on they are kept, up to FLK_LOG_RING_BYTES of them, for the thread that _start makes. */
 void flk_log_writer_hold(void);
 
 /* Makes the line that tells how many were lost. Returns its bytes. Called by the thread. */
 typedef size_t flk_log_lost_fn(uint64_t lines, char line[FLK_LOG_LINE_BYTES]);
 
-/* Starts the thread that writes what is kept, and from now on whatever comes; nothing when it runs. Errors:
+/* Starts the thread that writes the lines that are kept and all later ones. Does nothing while it runs. Errors:
  * FLK_E_NOMEM; lines are written at once again. */
 FLK_MUST_CHECK flk_err_t flk_log_writer_start(flk_log_lost_fn *lost, char *errmsg);
 

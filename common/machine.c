@@ -17,7 +17,7 @@ static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-/* Two numbers of a file, or of two files; what is no number ("max", "-1") leaves `first` as it is. */
+/* Two numbers of a file, or of two files; a text that is no number ("max", "-1") leaves `first` as it is. */
 static bool read_numbers(const char *directory, const char *file, uint64_t *first, uint64_t *second) {
     char path[PATH_BYTES + 64], text[64] = "";
     snprintf(path, sizeof path, "%s/%s", directory, file);

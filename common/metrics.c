@@ -3,7 +3,7 @@
  * with relaxed atomics on a cache line of its own -> rendered at each scrape, families and their series in order.
  *
  * A registry's mutex guards the lists only: an update never takes it, so a scrape never slows the hot path.
- * What can go wrong: out of memory while rendering -> FLK_E_NOMEM, the scrape fails, nothing else does. A name that
+ * Failures: out of memory while rendering -> FLK_E_NOMEM, the scrape fails, nothing else does. A name that
  * is registered twice with different types is a bug and ends the process. */
 #include "common/metrics.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Redaction of what a person may have typed: a scan from left to right that copies everything but e-mail addresses
- * and phone numbers. Logs are full of numbers that are neither, so the phone rules ask for a shape, not for digits:
+/* Redaction of texts that a person may have typed: a scan from left to right that copies everything but e-mail
+ * addresses and phone numbers. Logs are full of numbers that are neither, so the phone rules ask for a shape, not
+ * for digits:
  *   +49 170 1234567   '+' and 7 to 15 digits in groups
  *   (555) 123-4567    a group in parentheses, 7 to 15 digits in all
  *   555-123-4567      groups of 3, 3 and 4

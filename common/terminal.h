@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How wide what a person sees may be. Any thread. */
+/* The width of a terminal. Any thread. */
 #ifndef FLK_COMMON_TERMINAL_H
 #define FLK_COMMON_TERMINAL_H
 

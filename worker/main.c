@@ -142,8 +142,7 @@ static flk_err_t start_admin(struct program *program, char *errmsg) {
     return flk_err_at(err, "FLK_ADMIN_LISTEN", errmsg);
 }
 
-/* Keys and policy as the environment's files have them now. A fault in them is logged and counted, and what held
- * goes on holding. */
+/* Loads keys and policy from the files anew. A fault is logged and counted, and the rules of before stay in force. */
 static void reload_rules(struct program *program) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_settings_t *settings = NULL;

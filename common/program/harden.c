@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call filter is a list of what fails, not of what may be: which calls the C library, libpq or libzmq
- * make differs by release, and none of them makes these. They fail with EPERM rather than kill, so that a library
- * which tries one says so. Calls by another ABI of the same machine (32 bits, x32) fail as a whole: their numbers
- * would slip through. */
+/* The system call filter lists the calls that fail, not those that may be made: which calls the C library, libpq or
+ * libzmq make differs by release, and none of them makes these. They fail with EPERM rather than kill, so that a
+ * library which tries one says so. Calls by another ABI of the same machine (32 bits, x32) fail as a whole: their
+ * numbers would slip through. */
 #include "common/program/harden.h"
 
 #include <errno.h>

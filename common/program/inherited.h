@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process inherits from its parent and must not rely on: standard streams, signals, umask. */
+/* State that a process inherits from its parent and must not rely on: standard streams, signals, umask. */
 #ifndef FLK_COMMON_PROGRAM_INHERITED_H
 #define FLK_COMMON_PROGRAM_INHERITED_H
 

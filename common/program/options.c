@@ -49,7 +49,7 @@ static int unknown(const flk_options_t *options, const char *word) {
                            : flk_options_wrong(options, "%s is no option (did you mean --%s?)", name, nearest);
 }
 
-/* What getopt_long made of a word that is no good. */
+/* Tells about a word that getopt_long refused. */
 static int mistake(const flk_options_t *options, int result, char **argv) {
     char letter[] = {'-', (char)optopt, '\0'};
     const char *name = optopt >= FIRST_ROW ? options->rows[optopt - FIRST_ROW].name : NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A command line as one table: parsing, what is said about a mistake, and the part of --help that lists options. Values
+/* A command line as one table: parsing, messages about mistakes, and the part of --help that lists options. Values
  * and rows are borrowed from argv and the program's tables. The main thread only. */
 #ifndef FLK_COMMON_PROGRAM_OPTIONS_H
 #define FLK_COMMON_PROGRAM_OPTIONS_H
@@ -13,14 +13,14 @@ enum { FLK_OPTIONS_MAX = 64 };
 typedef struct flk_option {
     const char *name;     /* without its dashes */
     const char *argument; /* as --help shows it, "N"; NULL: it takes none */
-    const char *limits;   /* what a value must be, "1 to 1024"; "" when every value will do but none at all */
+    const char *limits;   /* "1 to 1024"; "": every value but an empty one is taken */
     const char *preset;   /* the value without the option, for --help; "" when that is nothing to tell */
     unsigned verbs;       /* a bit for each verb that it belongs to; 0 in programs without verbs */
     const char *help;
 } flk_option_t;
 
 typedef struct flk_options {
-    const char *title; /* "flk-agent", "flk up": begins each message, and is what --help is asked of */
+    const char *title; /* "flk-agent", "flk up": begins each message, and "TITLE --help" ends it */
     const flk_option_t *rows;
     size_t rows_len;          /* at most FLK_OPTIONS_MAX */
     const char *const *verbs; /* the name of each bit; NULL: none */
@@ -31,7 +31,7 @@ typedef struct flk_options {
     bool (*take)(void *arg, size_t row, char *value);
 } flk_options_t;
 
-/* Takes all options of argv, wherever they stand, and moves what is none of them to the end: from `*rest` on, ended
+/* Takes all options of argv, wherever they stand, and moves the other words to the end: from `*rest` on, ended
  * by NULL. `given` has a bit for each row that came. --help, -h and --version are answered, and a mistake is told on
  * stderr, with the nearest name where there is one. Returns -1 to go on, or the exit status to end with. */
 FLK_MUST_CHECK int flk_options_parse(const flk_options_t *options, int argc, char **argv, void *arg, uint64_t *given,

@@ -33,7 +33,7 @@ int flk_exit_status(flk_err_t err) {
     return err == FLK_OK ? FLK_EXIT_OK : err == FLK_E_CONFIG ? FLK_EXIT_USAGE : FLK_EXIT_FAILED;
 }
 
-/* Who was told to stop and has no reader ends without: a flush would wait for one. */
+/* A tool that was told to stop drops output that nobody reads: a flush would wait for a reader. */
 static void give_up_output(void) {
     struct pollfd entry = {.fd = STDOUT_FILENO, .events = POLLOUT};
     if (flk_program_stop_asked() && poll(&entry, 1, 0) == 0) {
@@ -75,7 +75,7 @@ void flk_program_start_log(const flk_settings_t *settings) {
     (void)!flk_log_start(NULL); /* else it waits for its reader */
 }
 
-/* What may be meant otherwise than it is taken. */
+/* Tells about settings that may be meant otherwise than they are taken. */
 static void log_remarks(const flk_settings_t *settings) {
     const char *name;
     size_t count = flk_settings_platform_names(&name);

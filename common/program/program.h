@@ -6,7 +6,7 @@
 #include "common/metrics.h"
 #include "common/program/settings.h"
 
-/* What every program exits with; units and scripts go by it. A program may have more, above these. */
+/* Exit statuses of every program; units and scripts go by them. A program may have more, above these. */
 typedef enum flk_exit {
     FLK_EXIT_OK = 0,
     FLK_EXIT_FAILED = 1, /* it may pass: a port in use, a full disk, a server that is away; units start it again */
@@ -27,7 +27,7 @@ void flk_program_start_log(const flk_settings_t *settings);
 
 typedef struct flk_start {
     flk_program_t program;
-    const char *summary; /* what --help says it is */
+    const char *summary; /* after the name in --help */
     /* Does all that its start does before it listens, and undoes it: for --check. Errors: the start's, with its
      * line. */
     flk_err_t (*check)(const flk_settings_t *settings, char *errmsg);

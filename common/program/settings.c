@@ -4,7 +4,7 @@
  * that are a slip away from a setting.
  *
  * Everything that is wrong ends in one line of errmsg and FLK_E_CONFIG; nothing is read later, so a program that has
- * started never fails over a setting. An empty text counts as unset (that is what `NAME: ${NAME:-}` gives); an empty
+ * started never fails over a setting. An empty text counts as unset (`NAME: ${NAME:-}` gives one); an empty
  * number, switch or choice is refused like any other wrong one. */
 #include "common/program/settings.h"
 

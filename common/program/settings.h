@@ -32,8 +32,8 @@ typedef enum flk_setting_id {
 typedef struct flk_settings flk_settings_t; /* Opaque; immutable once loaded. */
 
 /* Reads the environment for one program and checks every value. Errors: FLK_E_CONFIG with one line that names the
- * setting, its value unless secret, and what is allowed; also for an FLK_* name that is in no program's list. Caller
- * frees with flk_settings_destroy, which wipes secrets. */
+ * setting, its value unless secret, and the values that are allowed; also for an FLK_* name that is in no program's
+ * list. Caller frees with flk_settings_destroy, which wipes secrets. */
 FLK_MUST_CHECK flk_err_t flk_settings_load(flk_program_t program, flk_settings_t **settings, char *errmsg);
 void flk_settings_destroy(flk_settings_t **settings);
 
@@ -56,7 +56,7 @@ flk_program_t flk_settings_program(const flk_settings_t *settings);
 typedef void flk_settings_item_fn(void *arg, const char *item, size_t index);
 size_t flk_settings_each(const char *list, flk_settings_item_fn *fn, void *arg);
 
-/* For programs with arguments of their own: the part of --help that lists settings, what --check prints, and the
+/* For programs with arguments of their own: the part of --help that lists settings, the output of --check, and the
  * table of OPERATING.md of all programs. */
 void flk_settings_print(flk_program_t program, FILE *out);
 void flk_settings_print_effective(const flk_settings_t *settings, FILE *out);

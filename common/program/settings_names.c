@@ -47,14 +47,14 @@ static bool is_ours(const char *entry) {
     return strncmp(entry, "FLK_", 4) == 0 || strncmp(entry, "PCS_", 4) == 0;
 }
 
-/* ---- what a platform sets ---- */
+/* ---- variables of a platform ---- */
 
 static bool ends_in(const char *text, const char *end) {
     size_t len = strlen(text), end_len = strlen(end);
     return len > end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/* "_PORT_8080_TCP", and what follows. */
+/* "_PORT_8080_TCP", and its suffixes. */
 static bool has_port_of_link(const char *name) {
     static const char *const ends[] = {"", "_ADDR", "_PORT", "_PROTO"};
     static const char *const protocols[] = {"_TCP", "_UDP", "_SCTP"};

@@ -7,7 +7,7 @@
 #include "common/program/settings.h"
 
 /* FLK_* and PCS_* are ours: a name there that no program knows is FLK_E_CONFIG, with the nearest one in errmsg, but for
- * what Kubernetes and Docker set for a service whose name begins so. */
+ * variables that Kubernetes and Docker set for a service whose name begins so. */
 FLK_MUST_CHECK flk_err_t flk_settings_check_names(char *errmsg);
 
 /* A name outside of these that is a slip away from a setting of `program` which is not set: FLK_E_CONFIG. */

@@ -66,7 +66,7 @@ void flk_settings_print_effective(const flk_settings_t *settings, FILE *out) {
 void flk_settings_print_markdown(FILE *out) {
     static const flk_program_t programs[] = {FLK_PROGRAM_GATEWAY, FLK_PROGRAM_BROKER, FLK_PROGRAM_WORKER,
                                              FLK_PROGRAM_AGENT,   FLK_PROGRAM_REPLAY, FLK_PROGRAM_FLK};
-    fprintf(out, "| Setting | Programs | Default | Unit, limits | What it does |\n|---|---|---|---|---|\n");
+    fprintf(out, "| Setting | Programs | Default | Unit, limits | Effect |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
         const flk_setting_row_t *row = &flk_setting_rows[i];
         fprintf(out, "| `%s` | ", row->name);
