@@ -17,7 +17,7 @@ ERROR_EXIT = 96
 def valgrind(log):
     assert shutil.which("valgrind"), "apt-get install valgrind"
     return ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
-            "--errors-for-leak-kinds=definite,indirect,possible", f"--error-exitcode={ERROR_EXIT}", f"--log-file={log}"]
+            "--errors-for-leak-kinds=definite,indirect,possible", f"--suppressions={ROOT}/tests/valgrind.supp", f"--error-exitcode={ERROR_EXIT}", f"--log-file={log}"]
 
 
 # Gateway, broker and worker take good and bad submissions by both doors, stop on SIGTERM, and valgrind has nothing to say.

@@ -75,7 +75,7 @@ def test_submit_bad_line(cluster, quakes):
     done = run("flk", "submit", "-", env=settings_of(cluster), stdin=sample(quakes, 1) + '{"schema":1}\n' + sample(quakes, 2))
     assert done.returncode == 1 and "line 2" in done.stderr and done.stdout.count("200 accepted") == 3, done
     missing = run("flk", "submit", "/nonexistent", env=settings_of(cluster))
-    assert missing.returncode == 1 and "/nonexistent" in missing.stderr, missing
+    assert missing.returncode == 2 and "/nonexistent" in missing.stderr, missing
 
 
 # bench counts what was sent and answered; both doors.

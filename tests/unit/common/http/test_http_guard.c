@@ -265,7 +265,8 @@ START_TEST(test_guard_targets) {
         close(fd);
     }
     int fd = talk_open(port);
-    ck_assert(talk_send(fd, "GET /a\0 HTTP/1.1\r\nHost: x\r\n\r\n", 32));
+    static const char with_nul[] = "GET /a\0 HTTP/1.1\r\nHost: x\r\n\r\n";
+    ck_assert(talk_send(fd, with_nul, sizeof with_nul - 1));
     ck_assert_int_eq(talk_read(fd), 400);
     close(fd);
 }
