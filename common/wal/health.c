@@ -11,7 +11,7 @@
 #include "common/wal/retain.h"
 #include "common/wal/writer.h"
 
-enum { TELL_MS = 60000, VAIN_MS = 10000 };
+enum { TELL_MS = 60000, IN_VAIN_MAX = 4, VAIN_MS = 10000 };
 
 static void update_health(flk_wal_t *wal) {
     const flk_wal_writer_t *writer = &wal->writer;
@@ -31,19 +31,20 @@ static void tell_low(flk_wal_t *wal, bool refusing, uint64_t free_bytes) {
     }
 }
 
-static bool give_up(flk_wal_t *wal, uint64_t free_bytes) {
-    bool given = flk_wal_give_up(wal);
-    if (given) {
+/* Returns the bytes of the segment that went; 0: none is settled. */
+static uint64_t give_up(flk_wal_t *wal, uint64_t free_bytes) {
+    uint64_t given_bytes = flk_wal_give_up(wal);
+    if (given_bytes > 0) {
         tell_low(wal, false, free_bytes);
     }
-    return given;
+    return given_bytes;
 }
 
 /* A quota or a limit of the process may be the reason, which the free space does not show: the oldest settled segment
  * goes, once, and no further one unless that helped. */
 static flk_err_t open_with_room(flk_wal_t *wal, uint64_t item_bytes, bool acks_only) {
     flk_err_t err = flk_wal_active_open(wal, item_bytes, acks_only);
-    if (err == FLK_E_NO_SPACE && !wal->writer.given_in_vain && give_up(wal, 0)) {
+    if (err == FLK_E_NO_SPACE && !wal->writer.given_in_vain && give_up(wal, 0) > 0) {
         err = flk_wal_active_open(wal, item_bytes, acks_only);
         wal->writer.given_in_vain = err == FLK_E_NO_SPACE;
     }
@@ -76,18 +77,21 @@ void flk_wal_health_fail(flk_wal_t *wal, flk_err_t err) {
 }
 
 /* Segment by segment, until the next one fits above the low-water mark. Files that a snapshot or a reader still holds
- * free nothing; then this stops for a while, so that the history is not given up in vain. */
+ * free nothing. A reader holds one or two; when IN_VAIN_MAX in a row freed nothing, this stops for a while, so that the
+ * history is not given up in vain. */
 static void make_room(flk_wal_t *wal, uint64_t *free_bytes) {
     const flk_wal_options_t *options = &wal->config.options;
     const uint64_t wanted_bytes = options->low_water_bytes + options->segment_bytes_max;
     wal->writer.pressed = *free_bytes < wanted_bytes && flk_mono_ms() >= wal->writer.vain_until_ms;
+    unsigned in_vain = 0; /* removals in a row that freed nothing */
     for (bool more = wal->writer.pressed; more;) {
-        const uint64_t before_bytes = *free_bytes;
-        more = give_up(wal, *free_bytes) && flk_io_free_bytes(wal->config.dir, free_bytes, NULL) == FLK_OK;
-        if (more && *free_bytes <= before_bytes) {
+        const uint64_t before_bytes = *free_bytes, given_bytes = give_up(wal, before_bytes);
+        more = given_bytes > 0 && flk_io_free_bytes(wal->config.dir, free_bytes, NULL) == FLK_OK;
+        in_vain = more && *free_bytes <= before_bytes ? in_vain + 1 : 0;
+        if (in_vain == IN_VAIN_MAX) {
             wal->writer.vain_until_ms = flk_mono_ms() + VAIN_MS;
         }
-        more = more && *free_bytes > before_bytes && *free_bytes < wanted_bytes;
+        more = more && in_vain < IN_VAIN_MAX && *free_bytes < wanted_bytes;
     }
 }
 

@@ -228,12 +228,12 @@ void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms) {
     remove_due(wal, &dues, now_ms);
 }
 
-bool flk_wal_give_up(flk_wal_t *wal) {
+uint64_t flk_wal_give_up(flk_wal_t *wal) {
     const uint64_t now_ms = flk_mono_ms();
     dues_t dues = {.wanted_bytes = 1, .settled_bytes = settle_all(wal, true, now_ms)};
     keep_checkpoint(wal);
     remove_due(wal, &dues, now_ms);
-    return dues.removed_bytes > 0;
+    return dues.removed_bytes;
 }
 
 void flk_wal_upkeep_reserve(flk_wal_t *wal) {
