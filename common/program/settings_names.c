@@ -125,7 +125,7 @@ static bool is_slip(const char *name, const char *meant) {
     }
     return (*a != '\0' && strcmp(a + 1, b) == 0) || (*b != '\0' && strcmp(a, b + 1) == 0) ||
            (*a != '\0' && *b != '\0' && strcmp(a + 1, b + 1) == 0) ||
-           (*a != '\0' && a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0);
+           (*a != '\0' && *b != '\0' && a[0] == b[1] && a[1] == b[0] && strcmp(a + 2, b + 2) == 0);
 }
 
 /* METRICS_PASSWORD for METRICS_PASS; ENDPOINT alone is a word that others begin with as well. */
