@@ -7,7 +7,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/http/read.h"
 
@@ -39,8 +41,10 @@ static ssize_t give_request(int fd, char *out, size_t room) {
     return sizeof head - 1;
 }
 
+/* The libraries' own calls go straight to the kernel: a sanitizer takes libc's function, called from here, for ours,
+ * and tests/tsan.supp cannot tell it from libzmq's. */
 FLK_EXPORTED ssize_t recv(int fd, void *out, size_t room, int flags) {
-    return reading != NULL ? give_request(fd, out, room) : flk_http_recv(fd, out, room, flags);
+    return reading != NULL ? give_request(fd, out, room) : syscall(SYS_recvfrom, fd, out, room, flags, NULL, NULL);
 }
 
 #ifndef __clang__ /* libc's header says that poll only writes its argument, and gcc believes it */

@@ -15,10 +15,10 @@
 enum { LINGER_MS = 2000, LINGER_PRESSED_MS = 200, LINGER_SLICE_MS = 50, LINGER_BYTES = 4 << 20 };
 
 /* By recvmsg, which the thread sanitizer follows from one end of a socket to the other, as it does not recvfrom. */
-ssize_t flk_http_recv(int fd, void *out, size_t room, int flags) {
+static ssize_t receive_now(int fd, void *out, size_t room) {
     struct iovec place = {.iov_base = out, .iov_len = room};
     struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1};
-    return recvmsg(fd, &message, flags);
+    return recvmsg(fd, &message, MSG_DONTWAIT);
 }
 
 /* The hooks are for civetweb, so these are not poll and recv. -1: error; 0: the end. */
@@ -28,7 +28,7 @@ static ssize_t receive(flk_http_connection_t *connection, void *out, size_t room
         if (ppoll(&wanted, 1, NULL, NULL) < 0 && errno != EINTR) {
             return -1;
         }
-        ssize_t got = flk_http_recv(connection->fd, out, room, MSG_DONTWAIT);
+        ssize_t got = receive_now(connection->fd, out, room);
         if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
             connection->request.ended |= got <= 0;
             return got;
@@ -178,7 +178,7 @@ void flk_http_linger(flk_http_connection_t *connection) {
             return;
         }
         if (ppoll(&wanted, 1, &(struct timespec){.tv_nsec = LINGER_SLICE_MS * 1000000L}, NULL) > 0) {
-            ssize_t got = flk_http_recv(connection->fd, request->buffer, sizeof request->buffer, MSG_DONTWAIT);
+            ssize_t got = receive_now(connection->fd, request->buffer, sizeof request->buffer);
             if (got <= 0) {
                 return;
             }

@@ -4,12 +4,7 @@
 #ifndef FLK_COMMON_HTTP_READ_H
 #define FLK_COMMON_HTTP_READ_H
 
-#include <sys/types.h>
-
 #include "common/http/connections.h"
-
-/* As libc's recv, which is hooked. */
-ssize_t flk_http_recv(int fd, void *out, size_t room, int flags);
 
 /* Reads the next head, or what must be refused instead of one. False: the connection is over. Blocks. */
 FLK_MUST_CHECK bool flk_http_read_head(flk_http_connection_t *connection);
