@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from kit.clients import Retries, Source  # noqa: E402
 from kit.figures import longest_gap, percentile, steady_again  # noqa: E402
-from kit.judge import judge  # noqa: E402
+from kit.judge import judge, level  # noqa: E402
 from kit.nemesis import periodic  # noqa: E402
 from kit.payload import Payload, WRONG_SIGNATURE, content_hash  # noqa: E402
 from kit.recorder import Recorder, read  # noqa: E402
@@ -268,6 +268,15 @@ def test_table():
                recovery_s=None, drain_s=0.1, rss_mib={"gateway-0": 12.3, "worker-0": 5, "worker-1": 7})
     rows = list(table([dict(run, holds=False), run, dict(run, seed=2, gap_s=0.7, holds=False), dict(run, seed=3, short=True)]))[2:]
     assert rows == ["| T1 | 1 of 2 | 20 | 4 | 0.7 | 1 / 9 / 2 | – | 0.1 | 12 / – / 7 |"]
+
+
+# Memory that creeps is named, however slowly it goes; memory that was taken at first and then stays, or comes and goes, is level.
+def test_level():
+    mib = 1 << 20
+    warm = [8 * mib, *[20 * mib] * 59]
+    wave = [(20 + n % 3) * mib for n in range(60)]
+    creep = [(20 * mib) + n * mib // 15 for n in range(60)]
+    assert [line.split(":")[0] for line in level(dict(warm=warm, wave=wave, creep=creep))] == ["creep"]
 
 
 # The hash of a PCS is that of its content: order and print do not matter, every member does.

@@ -230,7 +230,7 @@ def test_conflict_is_shown(cluster, door, tmp_path):
 # Throttled at either door, the agent waits as it is told and delivers all.
 @pytest.mark.parametrize("door", ["http", "zmq"])
 def test_throttled_agent_delivers_all(door, tmp_path):
-    with Cluster(workers=1, gateway_env={"TOKEN_RATE": 40}) as cluster:
+    with Cluster(workers=1, gateway_env={"TOKEN_RATE": int(40 / SLOW)}) as cluster:
         agent = Agent(tmp_path, endpoint(cluster, door))
         agent.submit("--parallel", "8", "--window", "60", "--slide", "30")
         assert all(result["status"] in (200, 202) for result in agent.results())

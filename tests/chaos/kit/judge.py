@@ -12,6 +12,8 @@
   I9 crashed     a process that ended by itself, a sanitizer's report, one that did not stop
   answers        a status that the trial does not allow, or a 503 without Retry-After
 """
+import statistics
+
 from . import figures
 
 WORDS = {"I1": "lost", "I2": "duplicated", "I3": "unexpected", "I4": "unsettled", "I5": "altered", "I6": "unsynced",
@@ -19,6 +21,7 @@ WORDS = {"I1": "lost", "I2": "duplicated", "I3": "unexpected", "I4": "unsettled"
 FOUND_MAX = 5
 SETTLED = ("flk_accepted", "flk_escalated", "flk_dedup_hits", "flk_rejected_total")
 SKEW = 100  # records, beside what was seen to happen around a scrape
+LEVEL_SLACK = 1 << 20  # bytes, beside a twentieth
 SLACK = dict(fds=8, threads=6, rss=48 << 20)  # beside a tenth: what a process of this size takes once and keeps
 
 
@@ -193,6 +196,16 @@ def leaked(ledger, limits):
             slack = limits["rss_slack"] if what == "rss" and limits["rss_slack"] else slack
             if after[name][what] > before[name][what] * 1.1 + slack:
                 yield f"{name}: {what} was {before[name][what]}, is {after[name][what]}"
+
+
+def level(series):
+    """Memory of a process over a long time, in equal steps: after the first sixth, which warms it, the last third needs no more than the first."""
+    for name, sizes in series.items():
+        warm = sizes[len(sizes) // 6:]
+        third = len(warm) // 3
+        before, after = statistics.median(warm[:third]), statistics.median(warm[-third:])
+        if after > before * 1.05 + LEVEL_SLACK:
+            yield f"{name}: {before / 2**20:.1f} MiB early, {after / 2**20:.1f} MiB late"
 
 
 def wrong_answers(operations, limits):

@@ -7,7 +7,7 @@ harvest() gives one JSON object:
   store     {id: {outcome, digest}}, or null when the store outlives nobody   every effect
   audit     [{gate, clean, ...flk-replay audit's summary}]    verify [{gate, clean, ...}]
   counters  {gateway: {metric: value}}    ended [names that were restarted: their counters began anew]
-  drained   {in_time, seconds, detail}    resources {before, after: {name: {rss, fds, threads}}}    disk_bytes
+  drained   {in_time, seconds, detail}    resources {before, after: {name: {rss, anonymous, fds, threads}}}    disk_bytes
   reports   [what I9 forbids]             syscalls {replied, violations} or null
 """
 import base64
@@ -35,6 +35,11 @@ def scrape(daemon, seconds=60):
         except OSError:
             return None
     return wait_for(attempt, seconds, f"{daemon.name} does not tell its metrics")
+
+
+def totals(metrics):
+    """The counters that the judge holds against the log: of what was refused only that which had a record."""
+    return {name: metrics.total(name, **({"code": "401"} if name == "flk_rejected_total" else {})) for name in COUNTERS}
 
 
 def left_over(cluster):
@@ -66,7 +71,8 @@ def resources(cluster):
         if daemon.alive():
             status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
             fields = dict(line.split(":", 1) for line in status.splitlines())
-            found[daemon.name] = dict(rss=int(fields["VmRSS"].split()[0]) * 1024, threads=int(fields["Threads"]),
+            found[daemon.name] = dict(rss=int(fields["VmRSS"].split()[0]) * 1024, anonymous=int(fields["RssAnon"].split()[0]) * 1024,
+                                      threads=int(fields["Threads"]),
                                       fds=len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir())))
     return found
 
@@ -75,8 +81,7 @@ def counters(cluster):
     found = {}
     for gateway in cluster.gateways:
         if gateway.alive():
-            metrics = scrape(gateway)
-            found[gateway.name] = {name: metrics.total(name) for name in COUNTERS}
+            found[gateway.name] = totals(scrape(gateway))
     return found
 
 

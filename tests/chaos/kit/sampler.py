@@ -4,10 +4,10 @@ import http.client
 import threading
 import time
 
-from .ledger import COUNTERS
+from .ledger import totals
 
 PERIOD_S = 0.25
-NAMES = (*COUNTERS, "process_start_time_seconds")
+STARTED = "process_start_time_seconds"
 
 
 class Sampler:
@@ -32,4 +32,4 @@ class Sampler:
                 except (OSError, http.client.HTTPException, AssertionError):
                     continue  # killed, hung, on its way: no sample
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
-                self.recorder.sample(gateway.name, {name: metrics.total(name) for name in NAMES})
+                self.recorder.sample(gateway.name, {**totals(metrics), STARTED: metrics.total(STARTED)})
