@@ -55,17 +55,8 @@ _Static_assert(FLK_WINDOW_ROWS_MAX == 16777216 && FLK_DIRECTIONS_MAX == 10000 &&
     X(RESIGN, "resign", NULL, "", "", D, "sign each PCS anew, with today's key, before it is sent")                    \
     X(ALL, "all", NULL, "", "", E, "purge: every dead letter")
 
-enum option_id {
-#define OPTION_ID(id, ...) OPTION_##id,
-    OPTIONS(OPTION_ID)
-#undef OPTION_ID
-};
-
-static const flk_option_t rows[] = {
-#define OPTION_ROW(id, name, argument, limits, preset, commands, help) {name, argument, limits, preset, commands, help},
-    OPTIONS(OPTION_ROW)
-#undef OPTION_ROW
-};
+enum option_id { OPTIONS(FLK_OPTION_ID) };
+static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_VERBS_ROW)};
 
 static const char *const commands[] = {
     [FLK_COMMAND_COMPUTE] = "compute", [FLK_COMMAND_SUBMIT] = "submit", [FLK_COMMAND_DRAIN] = "drain",

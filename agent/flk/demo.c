@@ -450,28 +450,9 @@ static void fini(demo_t *demo) {
     X(KEEP, "keep", NULL, "", "", "the directory stays also when the demo failed, with every log")                     \
     X(JSON, "json", NULL, "", "", "the report as one JSON document")
 
-enum option_id {
-#define OPTION_ID(id, ...) OPTION_##id,
-    OPTIONS(OPTION_ID)
-#undef OPTION_ID
-};
-
-static const flk_option_t rows[] = {
-#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
-    OPTIONS(OPTION_ROW)
-#undef OPTION_ROW
-};
-
-static void print_help(void);
-static bool take_option(void *arg, size_t row, char *value);
-
-static const flk_options_t command_line = {
-    .title = "flk demo",
-    .rows = rows,
-    .rows_len = FLK_COUNT_OF(rows),
-    .print_help = print_help,
-    .take = take_option,
-};
+enum option_id { OPTIONS(FLK_OPTION_ID) };
+static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_ROW)};
+FLK_COMMAND_LINE("flk demo");
 
 static void print_help(void) {
     printf("Usage: flk demo [OPTION...] EVENTS.csv\n\n"

@@ -28,28 +28,9 @@ enum { WORKERS_DEFAULT = 2, OFFSET_MAX = 50000, SAY_MS = 1000 };
       "every ZeroMQ link is encrypted, with keys made once in DIR/keys: one for agents too")                           \
     X(JSON, "json", NULL, "", "", "one JSON object a line: when it is ready, when it stops, when it has stopped")
 
-enum option_id {
-#define OPTION_ID(id, ...) OPTION_##id,
-    OPTIONS(OPTION_ID)
-#undef OPTION_ID
-};
-
-static const flk_option_t rows[] = {
-#define OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
-    OPTIONS(OPTION_ROW)
-#undef OPTION_ROW
-};
-
-static void print_help(void);
-static bool take_option(void *arg, size_t row, char *value);
-
-static const flk_options_t command_line = {
-    .title = "flk up",
-    .rows = rows,
-    .rows_len = FLK_COUNT_OF(rows),
-    .print_help = print_help,
-    .take = take_option,
-};
+enum option_id { OPTIONS(FLK_OPTION_ID) };
+static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_ROW)};
+FLK_COMMAND_LINE("flk up");
 
 static void print_help(void) {
     printf("Usage: flk up [OPTION...]\n\n"

@@ -31,6 +31,26 @@ typedef struct flk_options {
     bool (*take)(void *arg, size_t row, char *value);
 } flk_options_t;
 
+/* The three parts of a program's command line, from its list OPTIONS(X) of X(id, name, argument, limits, preset, help):
+ *
+ *     enum option_id { OPTIONS(FLK_OPTION_ID) };                          OPTION_id is the number of its row
+ *     static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_ROW)};
+ *     FLK_COMMAND_LINE("flk up");                                         command_line, with the functions below
+ *
+ * A program with verbs names them before the help of each row and writes its flk_options_t out. */
+#define FLK_OPTION_ID(id, ...)                                   OPTION_##id,
+#define FLK_OPTION_ROW(id, name, argument, limits, preset, help) {name, argument, limits, preset, 0, help},
+#define FLK_OPTION_VERBS_ROW(id, name, argument, limits, preset, verbs, help)                                          \
+    {name, argument, limits, preset, verbs, help},
+#define FLK_COMMAND_LINE(program_title)                                                                                \
+    static void print_help(void);                                                                                      \
+    static bool take_option(void *arg, size_t row, char *value);                                                       \
+    static const flk_options_t command_line = {.title = program_title,                                                 \
+                                               .rows = rows,                                                           \
+                                               .rows_len = FLK_COUNT_OF(rows),                                         \
+                                               .print_help = print_help,                                               \
+                                               .take = take_option}
+
 /* Takes all options of argv, wherever they stand, and moves the other words to the end: from `*rest` on, ended
  * by NULL. `given` has a bit for each row that came. --help, -h and --version are answered, and a mistake is told on
  * stderr, with the nearest name where there is one. Returns -1 to go on, or the exit status to end with. */

@@ -44,17 +44,8 @@ enum {
     X(WAIT, "wait", "SECONDS", "0 to 999999", "30", CHANGES, "for a gateway that runs to do it")                       \
     X(EVERY, "all", NULL, "", "", CHANGES, "without a filter: really all")
 
-enum option_id {
-#define OPTION_ID(id, ...) OPTION_##id,
-    OPTIONS(OPTION_ID)
-#undef OPTION_ID
-};
-
-static const flk_option_t rows[] = {
-#define OPTION_ROW(id, name, argument, limits, preset, verbs, help) {name, argument, limits, preset, verbs, help},
-    OPTIONS(OPTION_ROW)
-#undef OPTION_ROW
-};
+enum option_id { OPTIONS(FLK_OPTION_ID) };
+static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_VERBS_ROW)};
 
 static const char *const verbs[] = {
     [FLK_VERB_LIST] = "list",
