@@ -2,7 +2,6 @@
 """Stores that clusters share, with real servers: one outcome per id over clusters, and what an outage of the store does."""
 import base64
 import json
-import os
 import queue
 import random
 import struct
@@ -14,12 +13,11 @@ import pytest
 from harness import doors, pcs as reference
 from harness.cluster import Cluster
 from harness.load import Load, Submission, first_answers, statuses
-from harness.process import SLOW, run, wait_for
+from harness.process import run, sized, wait_for
 from harness.servers import BY_NAME, Postgres, Redis
 
-FULL = bool(os.environ.get("FLK_TEST_FULL"))
-IDS = 20000 if SLOW == 1 else 4000  # sanitizer builds
-OUTAGE_SECONDS = 10 if FULL else 5
+IDS = sized(4000, 20000)
+OUTAGE_SECONDS = sized(3, 10)
 
 
 @pytest.fixture(params=["redis", "postgres"])
@@ -91,6 +89,7 @@ def spread(clusters, work, http, zmq, window):
 
 # Two clusters, eight worker processes, one store: every PCS is sent five times over 50 connections and both doors of both
 # clusters. Each id has one outcome, the predicted one, is first exactly once, and all counters add up.
+@pytest.mark.long
 def test_two_clusters_agree(store, seed):
     shuffle = random.Random(seed)
     made = [reference.Factory(seed + part, f"shared{part}") for part in range(4)]
@@ -199,6 +198,7 @@ def check_refusals(submissions):
 
 # An outage of the store under load: clients see 503 with Retry-After and no wrong answer, workers live on, say on /readyz that
 # they are degraded and do not spin; afterwards every record gets its outcome by itself, and nobody has two.
+@pytest.mark.long
 @pytest.mark.parametrize("kind, outage", OUTAGES, ids=lambda value: getattr(value, "__name__", None))
 def test_outage_under_load(kind, outage, seed):
     with kind() as server, Cluster(workers=2, threads=1, env=server.env,

@@ -27,7 +27,7 @@ def counters_must_agree(cluster, submissions):
 # each id has one outcome (the predicted one) and was first exactly once, and the counters equal what the clients saw.
 def test_kill_a_worker_every_second(seed):
     pick = random.Random(seed)
-    with Cluster(workers=4, threads=1) as cluster:
+    with Cluster(workers=4, threads=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(15000 * SLOW)}) as cluster:
         with Load(cluster, seed, http=4, zmq=2, window=128, duplicate_every=4, pause=0.002, seconds=30) as load:
             end, kills = time.monotonic() + SECONDS, 0
             while time.monotonic() < end:

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/store_contract.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { IDS = 20000 };
+#else
+enum { IDS = 100000 };
+#endif
+
 flk_store_t *open_backend(int backend) {
     flk_store_options_t options = backend_options(backend);
     return open_with(&options);
@@ -226,7 +232,7 @@ END_TEST
 
 /* Very many ids go in, and are all found again with their own values, also by a store that is opened later. */
 START_TEST(test_store_many_ids) {
-    uint64_t ids = getenv("FLK_TEST_FULL") != NULL ? 1000000 : 100000;
+    uint64_t ids = getenv("FLK_TEST_LONG") != NULL ? 1000000 : IDS;
     static flk_store_item_t items[BATCH], *batch[BATCH];
     for (int i = 0; i < BATCH; i++) {
         batch[i] = &items[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The contract of worker/store/store.h as far as it is the same for each backend. The including file defines
- * backend_options(i) first, and adds the contract for its backends. FLK_TEST_FULL makes the big case ten times as big.
+ * backend_options(i) first, and adds the contract for its backends. FLK_TEST_LONG makes the big case far bigger.
  */
 #ifndef FLK_TESTS_STORE_CONTRACT_H
 #define FLK_TESTS_STORE_CONTRACT_H
