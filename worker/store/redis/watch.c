@@ -12,6 +12,7 @@ struct watched {
     struct watched *next;
     bool checked, evicts, forgets; /* what was warned of */
     char generation[FLK_REDIS_GENERATION_HEX + 1];
+    char former[FLK_REDIS_GENERATION_HEX + 1]; /* one that was read before, and is told late, is no news */
     char name[];
 };
 
@@ -36,8 +37,9 @@ bool flk_redis_watch_generation(const char *name, const char *generation) {
     bool lost = false;
     pthread_mutex_lock(&mutex);
     struct watched *watched = find(name);
-    if (watched != NULL) {
-        lost = watched->generation[0] != '\0' && strcmp(watched->generation, generation) != 0;
+    if (watched != NULL && strcmp(watched->generation, generation) != 0 && strcmp(watched->former, generation) != 0) {
+        lost = watched->generation[0] != '\0';
+        memcpy(watched->former, watched->generation, sizeof watched->former);
         snprintf(watched->generation, sizeof watched->generation, "%s", generation);
     }
     pthread_mutex_unlock(&mutex);

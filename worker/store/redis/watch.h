@@ -10,7 +10,8 @@
 enum { FLK_REDIS_GENERATION_HEX = 16 };
 
 /* A server shows this generation. True when it differs from the one seen before: the server has lost its outcomes. Told
- * once a process for each loss; logs a warning. `name` is a shard's. */
+ * once a process for each loss, also when a connection tells late of the generation before; logs a warning. `name` is a
+ * shard's. */
 bool flk_redis_watch_generation(const char *name, const char *generation);
 
 /* Warns when the server may drop outcomes by itself, or loses them when it stops; again only after a change. NULL: the

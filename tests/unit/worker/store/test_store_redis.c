@@ -7,6 +7,7 @@
 #include "tests/unit/rig/store_probe.h"
 #include "tests/unit/rig/suite.h"
 #include "worker/store/redis/shards.h"
+#include "worker/store/redis/watch.h"
 
 enum { RIGS = 3, TIMEOUT_MS = 500 };
 
@@ -265,6 +266,18 @@ START_TEST(test_redis_restarted_empty) {
     ck_assert(lookup_one(other, 1, &item) && item_is(&item, "after"));
     flk_store_close(&store);
     flk_store_close(&other);
+}
+END_TEST
+
+/* A new mark is told once, also when a connection tells late of the mark before it. */
+START_TEST(test_redis_mark_told_late) {
+    const struct {
+        const char *mark;
+        bool lost;
+    } told[] = {{"a", false}, {"a", false}, {"b", true}, {"a", false}, {"b", false}, {"c", true}, {"b", false}};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        ck_assert_msg(flk_redis_watch_generation("late", told[i].mark) == told[i].lost, "%zu: %s", i, told[i].mark);
+    }
 }
 END_TEST
 
@@ -618,6 +631,7 @@ int main(void) {
         test_redis_shard_away,
         test_redis_restarted_empty,
         test_redis_flushed,
+        test_redis_mark_told_late,
         test_redis_replica,
         test_redis_passwords,
         test_redis_out_of_memory,
