@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-agent check: what a run would refuse before it sends anything. */
+/* flk-agent check: the tests that a run makes before it sends anything. */
 #ifndef FLK_AGENT_CHECK_H
 #define FLK_AGENT_CHECK_H
 
 #include "agent/options.h"
 #include "proto/security.h"
 
-/* What a run does first: checks ENDPOINT and the data directory. Errors: FLK_E_CONFIG and those of flk_io_check_dir. */
+/* The first step of a run: checks ENDPOINT and the data directory. Errors: FLK_E_CONFIG and those of
+ * flk_io_check_dir. */
 FLK_MUST_CHECK flk_err_t flk_check_settings(const flk_agent_options_t *options, const flk_settings_t *settings,
                                             const flk_security_t *security, char *errmsg);
 

@@ -51,7 +51,7 @@ _Static_assert(FLK_WINDOW_ROWS_MAX == 16777216 && FLK_DIRECTIONS_MAX == 10000 &&
     X(TIMEOUT, "timeout", "TIME", "1s to 3600s, or as 5m", "15s", S | D | E, "of one try")                             \
     X(CACERT, "cacert", "FILE", "", "the system's", S | D | E, "CA certificates that https:// is checked against")     \
     X(RESULTS, "results", "FILE", "", "", S | D | E, "one line of JSON for each PCS and its answer")                   \
-    X(DEAD_LETTERS, "dead-letters", NULL, "", "", D, "send the dead letters, as they are, instead of what is pending") \
+    X(DEAD_LETTERS, "dead-letters", NULL, "", "", D, "send the dead letters, as they are, instead of pending PCS")     \
     X(RESIGN, "resign", NULL, "", "", D, "sign each PCS anew, with today's key, before it is sent")                    \
     X(ALL, "all", NULL, "", "", E, "purge: every dead letter")
 
@@ -87,9 +87,9 @@ static void print_help(void) {
     printf("flk-agent - boils event streams down to signed PCS and delivers each of them\n\n"
            "  flk-agent compute [options] FILE...|-  print PCS, one a line, and send nothing\n"
            "  flk-agent submit [options] FILE...|-   compute, keep in the outbox, and send,\n"
-           "                                         with what is pending\n"
-           "  flk-agent drain [options]              send what is pending in the outbox\n"
-           "  flk-agent status [options]             show what is pending and what is dead\n"
+           "                                         with pending ones\n"
+           "  flk-agent drain [options]              send the pending PCS of the outbox\n"
+           "  flk-agent status [options]             show pending PCS and dead letters\n"
            "  flk-agent check [options]              check the settings and print those in effect\n"
            "  flk-agent dead list|show [ID...]       dead letters: refused, or too old\n"
            "  flk-agent dead purge ID...|--all       drop them\n"

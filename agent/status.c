@@ -52,7 +52,7 @@ static void print_text(const char *data_dir, const flk_outbox_view_t *pending, c
             "\nflk-agent dead list shows dead letters, dead resign signs and sends them anew, dead purge drops them\n");
     }
     if (flk_outbox_view_len(pending) > 0) {
-        printf("flk-agent drain sends what is pending\n");
+        printf("flk-agent drain sends pending PCS\n");
     }
 }
 

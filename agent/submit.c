@@ -91,7 +91,7 @@ static void check_outbox(submit_t *submit) {
         return;
     }
     char line[FLK_ERRMSG_BYTES];
-    flk_errmsg(line, "the outbox cannot make PCS durable (%s): input stopped; what is durable is delivered",
+    flk_errmsg(line, "the outbox cannot make PCS durable (%s): input stopped; durable PCS are delivered",
                flk_err_text(fault));
     submit->fault_told = true;
     fail_run(submit, FLK_EXIT_FAILED, line);
@@ -290,7 +290,7 @@ static void tell_run(submit_t *submit) {
     } else if (!submit->options->quiet) {
         flk_report_print(&submit->report, false, stderr);
         if (submit->report.pending > 0 && !submit->stopped) {
-            fprintf(stderr, "flk-agent: %sflk-agent drain delivers what is pending\n",
+            fprintf(stderr, "flk-agent: %sflk-agent drain delivers pending PCS\n",
                     flk_program_stop_asked() ? "stopped; " : "");
         }
     }

@@ -2,10 +2,10 @@
 /* Workers: READY gives credit and is answered by WELCOME; each WORK that dispatch.c hands out is answered by VERDICT or
  * UNAVAILABLE, which gives its credit back and goes on to the gateway.
  *
- * What goes wrong: an answer that comes after its worker was counted as lost still settles the delivery; the first
- * verdict wins and the others are stale. Who holds a delivery that another settled keeps its credit in use until it
+ * Failures: an answer that comes after its worker was counted as lost still settles the delivery; the first verdict
+ * wins and the others are stale. A worker that holds a delivery settled by another keeps its credit in use until it
  * answers or is lost, so that no worker ever holds more than its credit. A worker that comes back over another route
- * lost its first connection, with whatever was on the way: all it held is handed out again, without blame, since it
+ * lost its first connection, with all messages on the way: all it held is handed out again, without blame, since it
  * lives. */
 #include "broker/backend.h"
 
@@ -80,7 +80,7 @@ static void on_goodbye(flk_broker_t *broker, flk_worker_peer_t *worker) {
 
 /* ---- VERDICT, UNAVAILABLE ---- */
 
-/* Ends a delivery that has its answer. `worker` is who gave it, NULL when unknown. */
+/* Ends a delivery that has its answer. `worker` gave it; NULL: unknown. */
 static void settle(flk_broker_t *broker, flk_delivery_t *delivery, const flk_worker_peer_t *worker) {
     if (delivery->worker != NULL && delivery->worker != worker) {
         flk_deliveries_settle(&broker->deliveries, delivery); /* its holder has yet to answer */
@@ -110,7 +110,7 @@ static void on_answer(flk_broker_t *broker, const flk_worker_peer_t *worker) {
         }
         return;
     }
-    if (frame->kind == FLK_UNAVAILABLE && !holds) { /* somebody else may yet do better */
+    if (frame->kind == FLK_UNAVAILABLE && !holds) { /* another worker may yet do better */
         flk_counter_add(broker->metrics.stale_verdicts, 1);
         return;
     }

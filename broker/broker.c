@@ -2,10 +2,10 @@
 /* A turn reads a batch from the workers (that frees memory and credit), then one from the gateways, hands out, and
  * runs the tick when it is due. After a turn without work the loop waits for a message, the next tick or the stop.
  *
- * What goes wrong: a malformed or unexpected message is counted and ignored. A peer that is silent for three
- * heartbeats, or whose route is gone, is lost. When the loop itself was held up (a stopped process, a suspended
- * machine), silence proves nothing, so every peer is credited with the gap. When the broker dies, all it knew is
- * gone: the gateways keep it and send again. */
+ * Failures: a malformed or unexpected message is counted and ignored. A peer that is silent for three heartbeats, or
+ * whose route is gone, is lost. When the loop itself was held up (a stopped process, a suspended machine), silence
+ * proves nothing, so every peer is credited with the gap. When the broker dies, all it knew is gone: the gateways keep
+ * it and send again. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The broker: takes submissions from gateways, hands them to workers by credit, passes verdicts back. All in memory;
- * one thread runs it and owns everything in it. PROTOCOL.md is what it speaks. */
+ * one thread runs it and owns everything in it. It speaks PROTOCOL.md. */
 #ifndef FLK_BROKER_BROKER_H
 #define FLK_BROKER_BROKER_H
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The table is a hash with chains, sized once for the limit: it never stops to grow. Submission ids are a log's
- * random number and a running LSN, so log + LSN puts neighbours into neighbouring buckets: the memory that is touched
- * is what is in use.
+ * random number and a running LSN, so log + LSN puts neighbours into neighbouring buckets: only memory in use is
+ * touched.
  *
  * Bodies: libzmq hands out small messages as slices of its 8 KiB receive buffers, each kept whole (18 KiB with its
- * book-keeping) by its last slice. One slow delivery would pin all of that, so what may be a slice is copied into an
- * allocation of its own size. */
+ * book-keeping) by its last slice. One slow delivery would pin all of that, so a body that may be a slice is copied
+ * into an allocation of its own size. */
 #include "broker/delivery.h"
 
 #include <stdlib.h>

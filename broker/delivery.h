@@ -31,7 +31,7 @@ typedef struct flk_delivery {
     uint32_t attempt;                 /* times it was handed out */
     uint8_t losses;                   /* workers that were lost while they held it */
     bool settled;
-    zmq_msg_t body; /* its own allocation, or shared with what libzmq is still sending */
+    zmq_msg_t body; /* its own allocation, or shared with a message that libzmq still sends */
 } flk_delivery_t;
 
 typedef struct flk_deliveries {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Handing out: suspects first, each to a worker that holds nothing else; then the rest, gateway by gateway in turn,
- * to whoever has least in hand.
+ * to the worker with the least in hand.
  *
- * A worker that is lost takes nothing with it: its deliveries go back to the front in their order. Any of them may
- * have been what killed it, so each counts a loss. After two losses a delivery is a suspect and travels alone: an
- * innocent one is cleared by its verdict, the guilty one is found out and, after three more workers, becomes a dead
- * letter. Half of the workers at most are set aside for that, so that one poisoned record cannot stop the rest. */
+ * A worker that is lost takes nothing with it: its deliveries go back to the front in their order. Any of them may have
+ * killed it, so each counts a loss. After two losses a delivery is a suspect and travels alone: an innocent one is
+ * cleared by its verdict, the guilty one is found out and, after three more workers, becomes a dead letter. Half of the
+ * workers at most are set aside for that, so that one poisoned record cannot stop the rest. */
 #include "broker/dispatch.h"
 
 #include <stdlib.h>
@@ -73,7 +73,7 @@ static void wait_first(flk_broker_t *broker, flk_delivery_t *delivery) {
     }
 }
 
-/* Takes what was just taken off its queue to `worker`. False: nothing more can be handed out in this turn. */
+/* Hands `delivery`, just taken off its queue, to `worker`. False: nothing more can be handed out in this turn. */
 static bool hand_over_or_wait(flk_broker_t *broker, flk_worker_peer_t *worker, flk_delivery_t *delivery) {
     flk_err_t err = hand_over(broker, worker, delivery);
     if (err == FLK_OK) {
@@ -187,7 +187,7 @@ static void bury(flk_broker_t *broker, flk_delivery_t *delivery) {
     flk_deliveries_remove(&broker->deliveries, delivery);
 }
 
-/* Puts what a lost worker holds back to the front. */
+/* Puts the deliveries of a lost worker back to the front. */
 static void return_hand(flk_broker_t *broker, flk_worker_peer_t *worker, bool blame) {
     flk_delivery_t *delivery;
     while ((delivery = flk_queue_pop_last(&worker->hand)) != NULL) {

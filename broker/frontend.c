@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Gateways: HELLO is answered by WELCOME with credit. A SUBMIT waits behind what its gateway submitted before. Its
- * answer goes back over the route that it, or its last repetition, came from.
+/* Gateways: HELLO is answered by WELCOME with credit. A SUBMIT waits behind earlier ones of its gateway. Its answer
+ * goes back over the route that it, or its last repetition, came from.
  *
- * What goes wrong: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway
- * lost sight of it, and only the way back changes. Under the id of a held submission another body, or the same body
- * from a second gateway while the first lives, is BUSY too, and an error in the log: two gateways run on copies of
- * one log. A gateway that is gone keeps its submissions in its log; those that are queued here still run for 60
- * heartbeats, and their repetition finds the outcome in the store. A gateway that never introduced itself, or did so
- * to an earlier broker, is served all the same; PONG asks it to do it. */
+ * Failures: a full queue is BUSY at once. A submission that is held already is not queued again: the gateway lost sight
+ * of it, and only the way back changes. Under the id of a held submission another body, or the same body from a second
+ * gateway while the first lives, is BUSY too, and an error in the log: two gateways run on copies of one log. A gateway
+ * that is gone keeps its submissions in its log; those that are queued here still run for 60 heartbeats, and their
+ * repetition finds the outcome in the store. A gateway that never introduced itself, or did so to an earlier broker, is
+ * served all the same; PONG asks it to do it. */
 #include "broker/frontend.h"
 
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker knows of a gateway and of a worker thread, beyond what proto/peers.h keeps of any peer. The loop's
- * thread. */
+/* The broker's records of a gateway and of a worker thread, on top of the peer of proto/peers.h. The loop's thread. */
 #ifndef FLK_BROKER_PEERS_H
 #define FLK_BROKER_PEERS_H
 
@@ -10,7 +9,7 @@
 typedef struct flk_gateway_peer {
     flk_peer_t peer;
     uint64_t deliveries; /* that answer to it */
-    flk_queue_t waiting; /* of them, what waits for a worker: turns.h */
+    flk_queue_t waiting; /* those of them that wait for a worker: turns.h */
     struct flk_gateway_peer *turn_prev, *turn_next;
     uint64_t gone_ms; /* 0: there. Else: since when its route leads nowhere; freed with its last delivery */
 } flk_gateway_peer_t;
@@ -20,7 +19,7 @@ typedef struct flk_worker_peer {
     uint32_t credit;  /* deliveries that it may hold */
     bool leaving;     /* said GOODBYE: gets no more */
     bool reserved;    /* set aside for suspects: gets them one at a time, and nothing else */
-    flk_queue_t hand; /* what it holds, in the order handed out */
+    flk_queue_t hand; /* its deliveries, in the order handed out */
     struct flk_worker_peer *load_prev, *load_next; /* in the roster */
     uint32_t load;                                 /* the roster's list that it is in */
     bool listed;

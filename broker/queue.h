@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* FIFO of deliveries with room at the front for those that come back: what waits for one gateway, the suspects, what
- * a worker has in hand. Intrusive: no allocation, nothing fails, every operation O(1). A delivery is in at most one. */
+/* FIFO of deliveries with room at the front for those that come back: those that wait for one gateway, the suspects,
+ * those in a worker's hand. Intrusive: no allocation, nothing fails, every operation O(1). A delivery is in at most
+ * one. */
 #ifndef FLK_BROKER_QUEUE_H
 #define FLK_BROKER_QUEUE_H
 

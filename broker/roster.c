@@ -17,7 +17,7 @@ void flk_roster_update(flk_roster_t *roster, flk_worker_peer_t *worker) {
         return;
     }
     uint32_t load = worker->hand.count < FLK_ROSTER_LOADS ? (uint32_t)worker->hand.count : FLK_ROSTER_LOADS - 1;
-    if (worker->credit == 1) { /* its store fails, maybe: whoever may hold more comes first */
+    if (worker->credit == 1) { /* its store may fail: workers with more credit come first */
         load = FLK_ROSTER_LOADS - 1;
     }
     struct flk_roster_list *list = &roster->lists[load];

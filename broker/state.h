@@ -23,19 +23,19 @@
 enum {
     FLK_BROKER_BATCH = 256,               /* messages read from one socket before the other gets its turn */
     FLK_BROKER_MISSES = 3,                /* heartbeat periods of silence after which a peer is lost */
-    FLK_BROKER_VOUCHED_PERIODS = 30,      /* for how many a pulse may speak for a worker that is silent itself */
+    FLK_BROKER_VOUCHED_PERIODS = 30,      /* periods for which a pulse may speak for a silent worker */
     FLK_BROKER_GATEWAY_CREDIT = 32768,    /* submissions that one gateway may have outstanding here */
-    FLK_BROKER_WORKER_CREDIT_MAX = 16384, /* both stay below what a socket holds for one peer */
+    FLK_BROKER_WORKER_CREDIT_MAX = 16384, /* both stay below the messages that a socket holds for one peer */
     FLK_BROKER_SUSPECT_LOSSES = 2,        /* lost workers that make a delivery a suspect */
     FLK_BROKER_DEAD_LOSSES = 5,           /* … and a dead letter: three of them while it was alone */
-    FLK_BROKER_GONE_PERIODS = 60,         /* for how many what a gateway that is gone left here is still handed out */
+    FLK_BROKER_GONE_PERIODS = 60,         /* periods for which deliveries of a gone gateway are still handed out */
     FLK_BROKER_BUSY_RETRY_MS = 1000,
     FLK_BROKER_ENDPOINT_BYTES = 256,
 };
 
 struct flk_broker {
     void *context, *frontend, *backend; /* libzmq's */
-    flk_zap_t *zap;                     /* judges who may speak on both */
+    flk_zap_t *zap;                     /* judges the peers of both */
     uint64_t keys_generation;           /* of the lists by which all known peers were judged */
     int stop_fd;                        /* eventfd; readable once the loop shall end */
     atomic_bool accepting;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What waits for a worker, by gateway: within one gateway first come, first served; among the gateways one delivery
- * each in turn. So a gateway that submits a flood delays itself, and another one waits for one delivery of each at
- * most. Intrusive: no allocation, nothing fails, every operation O(1) but the age. Owned by the loop's thread. */
+/* The deliveries that wait for a worker, by gateway: within one gateway first come, first served; among the gateways
+ * one delivery each in turn. So a gateway that submits a flood delays itself, and another one waits for one delivery of
+ * each at most. Intrusive: no allocation, nothing fails, every operation O(1) but the age. Owned by the loop's
+ * thread. */
 #ifndef FLK_BROKER_TURNS_H
 #define FLK_BROKER_TURNS_H
 

@@ -27,7 +27,7 @@ static char *last_at_sign(char *begin, char *end) {
     return NULL;
 }
 
-/* Moves what follows the user part of one word over it. Returns the word's new end. */
+/* Moves the text behind the user part of one word over it. Returns the word's new end. */
 static char *hide_in_word(char *word, char *end) {
     char *authority = authority_of(word, end), *at_sign = last_at_sign(authority, end);
     if (at_sign == NULL || (authority == word && memchr(word, ':', (size_t)(at_sign - word)) == NULL)) {

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Takes the user part out of each address in a text, in place: in each word that holds "://" or "NAME:", what lies
+/* Takes the user part out of each address in a text, in place: in each word that holds "://" or "NAME:", the text
  * between that and the last '@' of the word. Words end at white space, quotes and brackets. Linear in the text. */
 void flk_address_hide_users(char *text);
 

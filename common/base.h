@@ -12,7 +12,7 @@
 #define FLK_NORETURN                      __attribute__((noreturn))
 #define FLK_COUNT_OF(array)               (sizeof(array) / sizeof((array)[0]))
 
-/* Room for one line that tells a person what happened and what to do; callers own the buffer. */
+/* Room for one line that tells a person the event and the remedy; callers own the buffer. */
 enum { FLK_ERRMSG_BYTES = 320 };
 
 /* Ends the process with file, line and condition on stderr: a bug, never a reaction to input. */

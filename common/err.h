@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The one list of errors, and what an errno means where that is decided once. */
+/* The one list of errors, and the meaning of an errno where that is decided once. */
 #ifndef FLK_COMMON_ERR_H
 #define FLK_COMMON_ERR_H
 
@@ -36,8 +36,8 @@ const char *flk_err_text(flk_err_t err);
 /* Returns `err`. If it is an error, "step: " is put before the text in errmsg. */
 flk_err_t flk_err_at(flk_err_t err, const char *step, char *errmsg);
 
-/* Why an address could not be listened on, by the errno: FLK_E_LOCKED (another process has it), FLK_E_UNAVAILABLE
- * (this host does not have the address now), FLK_E_NOMEM; else FLK_E_CONFIG. */
+/* The reason why an address could not be listened on, by the errno: FLK_E_LOCKED (another process has it),
+ * FLK_E_UNAVAILABLE (this host does not have the address now), FLK_E_NOMEM; else FLK_E_CONFIG. */
 flk_err_t flk_err_of_listen(int code);
 
 #endif

@@ -10,8 +10,8 @@ typedef enum flk_escape {
     FLK_ESCAPE_TEXT, /* C-like: \" \\ \n \r \t, and \xNN for controls and bytes that are not UTF-8 */
 } flk_escape_t;
 
-/* Appends to out[0..out_bytes) without a NUL and returns the bytes written; what does not fit is left out from a
- * whole character on, and *whole tells (NULL allowed). */
+/* Appends to out[0..out_bytes) without a NUL and returns the bytes written; the rest is left out at a whole character,
+ * and *whole tells (NULL allowed). */
 size_t flk_escape(const char *text, flk_escape_t style, char *out, size_t out_bytes, bool *whole);
 
 /* A name out of somebody's file, for an error line: its beginning, escaped as text. Returns `out`. */

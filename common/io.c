@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Each function: ask the fault hook, make the call (again after EINTR, or for the rest after a short count), turn errno
- * into an error and a line. close(2) is never repeated: on Linux the descriptor is gone whatever it answers. */
+ * into an error and a line. close(2) is never repeated: on Linux the descriptor is gone after an error, too. */
 #include "common/io.h"
 
 #include <errno.h>

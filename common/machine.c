@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/self/cgroup names a cgroup for each controller ("4:memory:/a/b"; version 2: "0::/a/b"). Its limit, and that of
  * each cgroup above, lies in /sys/fs/cgroup/[CONTROLLER]/a/b, …/a, …/. In a container the names are often those of the
- * host, of which nothing is mounted: then only the topmost directory is there, and it is the container's own. Whatever
- * cannot be read limits nothing. */
+ * host, of which nothing is mounted: then only the topmost directory is there, and it is the container's own. A limit
+ * that cannot be read limits nothing. */
 #include "common/machine.h"
 
 #include <inttypes.h>

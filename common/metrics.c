@@ -279,7 +279,7 @@ static void print_name(FILE *out, const char *name, const char *suffix, const ch
     fputc(' ', out);
 }
 
-/* _count is the sum of the buckets that were printed, so that the two agree whatever happens meanwhile. */
+/* _count is the sum of the buckets that were printed, so that the two agree although others count meanwhile. */
 static void print_histogram(FILE *out, const char *name, const char *labels, const flk_histogram_t *histogram) {
     const char *comma = labels[0] != '\0' ? "," : "";
     uint64_t cumulative = 0;

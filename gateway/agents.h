@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The agents at the ZeroMQ door: peers, and how many answers each still waits for. An agent that outlived this
- * gateway's restart is not introduced; it is asked to do that again, and then sends again whatever has no answer.
- * One owner thread. */
+ * gateway's restart is not introduced; it is asked to do that again, and then sends each submission without an answer
+ * again. One owner thread. */
 #ifndef FLK_GATEWAY_AGENTS_H
 #define FLK_GATEWAY_AGENTS_H
 

@@ -4,10 +4,10 @@
  * pending ones: the other side may have lost everything, and sending twice is harmless (same id, and the first
  * verdict wins).
  *
- * A verdict is decoded once and checked before anything is done with it: its status, its numbers, its pcs_id. What
- * does not fit is not taken: the client is told 503, the record stays un-acked. A verdict for a record that is not
- * in memory any more, because no client waited and places were short, still settles it in the log. UNAVAILABLE and
- * BUSY make the re-drive rest; the client learns when to come back. */
+ * A verdict is decoded once and checked before anything is done with it: its status, its numbers, its pcs_id. A verdict
+ * that does not fit is not taken: the client is told 503, the record stays un-acked. A verdict for a record that is not
+ * in memory any more, because no client waited and places were short, still settles it in the log. UNAVAILABLE and BUSY
+ * make the re-drive rest; the client learns when to come back. */
 #include "gateway/brokers.h"
 
 #include <stdio.h>
@@ -26,7 +26,7 @@ enum { UNFIT_LOG_MS = 1000 };
 
 typedef struct broker {
     flk_uplink_t uplink;
-    flk_list_t sent; /* by state: what it has */
+    flk_list_t sent; /* by state: its submissions */
     bool up;
     flk_gauge_t *up_gauge;
     flk_counter_t *unfit_counter;
@@ -73,8 +73,8 @@ static void note(flk_relay_t *relay, broker_t *broker, flk_uplink_event_t event)
 
 /* ---- receiving ---- */
 
-/* What waits for the answer in `frame`. NULL: nobody does; then *lsn is 0 unless it is that of a record of ours
- * which the answer may yet settle. */
+/* The submission that waits for the answer in `frame`. NULL: none; then *lsn is that of a record of this log that the
+ * answer may still settle, or 0. */
 static flk_submission_t *waiting_for(const flk_relay_t *relay, const flk_frame_t *frame, uint64_t *lsn) {
     flk_submission_t *submission = NULL;
     bool ours = flk_id_to_lsn(&frame->id, flk_wal_id(relay->gateway->inbox), lsn);
@@ -97,7 +97,7 @@ static void refuse_verdict(flk_relay_t *relay, broker_t *broker, uint64_t lsn, f
     if (relay->now_ms - broker->unfit_logged_ms >= UNFIT_LOG_MS) {
         flk_log(FLK_LOG_ERROR, "verdict_unfit", FLK_S("broker", broker->uplink.endpoint), FLK_S("why", why),
                 FLK_U("status", relay->message.frame.status), FLK_U("lsn", lsn), FLK_U("verdicts", broker->unfit),
-                FLK_S("do", "see the workers behind this broker: one answers with what is no verdict"));
+                FLK_S("do", "see the workers behind this broker: one gives answers that are no verdicts"));
         broker->unfit_logged_ms = relay->now_ms;
         broker->unfit = 0;
     }
@@ -265,7 +265,7 @@ typedef struct adding {
 } adding_t;
 
 static void add_metrics(flk_relay_t *relay, broker_t *broker) {
-    char name[sizeof broker->labels - 16]; /* room for what stands around it */
+    char name[sizeof broker->labels - 16]; /* room for the text around it */
     flk_metrics_t *registry = relay->gateway->registry;
     size_t bytes = flk_escape(broker->uplink.endpoint, FLK_ESCAPE_TEXT, name, sizeof name, NULL);
     snprintf(broker->labels, sizeof broker->labels, "broker=\"%.*s\"", (int)bytes, name);

@@ -13,9 +13,9 @@ FLK_MUST_CHECK flk_err_t flk_brokers_init(flk_relay_t *relay, char *errmsg);
 void flk_brokers_fini(flk_relay_t *relay);
 FLK_MUST_CHECK size_t flk_brokers_receive(flk_relay_t *relay); /* messages taken */
 void flk_brokers_tick(flk_relay_t *relay);
-void flk_brokers_dispatch(flk_relay_t *relay); /* sends what is pending, as credit allows */
+void flk_brokers_dispatch(flk_relay_t *relay); /* sends pending submissions, as credit allows */
 
-/* Adds what to poll for; returns how many items that were: FLK_BROKERS_MAX at most. */
+/* Adds the sockets to poll; returns the number of items: FLK_BROKERS_MAX at most. */
 FLK_MUST_CHECK int flk_brokers_poll(const flk_brokers_t *brokers, zmq_pollitem_t *items);
 size_t flk_brokers_linked(const flk_brokers_t *brokers); /* how many are up; any thread */
 

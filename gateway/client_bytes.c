@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A hash table of theoretical arrival times (GCRA, as in throttle.h), keyed by a secret so that no client can choose
  * its place. A client without debt needs no entry. Where all entries that a client may have are in use, it takes the
- * one with the least debt: a stranger with many addresses can only make the table forget who owes little. */
+ * one with the least debt: a stranger with many addresses can only make the table forget small debts. */
 #include "gateway/client_bytes.h"
 
 #include <pthread.h>
@@ -20,7 +20,7 @@ typedef struct entry {
 struct flk_client_bytes {
     uint64_t rate_per_s;
     uint8_t key[crypto_shorthash_KEYBYTES];
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex; /* guards the fields below */
     entry_t entries[ENTRIES];
 };
 

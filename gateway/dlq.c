@@ -45,10 +45,9 @@ static flk_err_t hash_ours(flk_pcs_t *pcs, const void *body, size_t body_bytes, 
     return FLK_OK;
 }
 
-/* What a body is known by: all that it says but the agent's notes, whichever door it came through and however its
- * JSON was printed. The signature is part of that, and so are members that it does not cover: either may be what a
- * worker dies of. A body that our encoder would have written otherwise (a foreign agent's; unknown members) is known
- * by its bytes alone. */
+/* The identity of a body: all of it but the agent's notes, whichever door it came through and however its JSON was
+ * printed. The signature is part of it, and so are members outside the signature: a worker may die of either. A body
+ * that our encoder would have written otherwise (a foreign agent's; unknown members) is known by its bytes alone. */
 static flk_err_t key_of(const void *body, size_t body_bytes, flk_pcs_reader_t *reader, flk_dlq_key_t *key) {
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A person wants dead letters replayed or purged while the gateway runs: flk-replay dlq leaves a file `order` beside
- * the dead-letter log. A user who may write there owns the log anyway. Once a second the relay looks for it:
+ * the dead-letter log. A user with write access there owns the log anyway. Once a second the relay looks for it:
  * 1. Read the order: "replay" or "purge", the LSNs in rising order, "end".
  * 2. Walk the dead-letter log and take the records of the order. A purge acks each there; a replay puts each into
  *    the inbox as a new record, and acks it when that is durable. From then on its content is no dead letter any

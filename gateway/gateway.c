@@ -80,7 +80,7 @@ static uint64_t inflight_bytes_max(const flk_settings_t *settings) {
     return wanted != FLK_SETTING_AUTO ? wanted : flk_machine_share_bytes(4, INFLIGHT_BYTES_MOST);
 }
 
-/* What can be told of the settings before anything is opened. */
+/* The checks of the settings that need nothing opened. */
 static flk_err_t check_settings(const flk_settings_t *settings, const flk_security_t *security, char *errmsg) {
     const char *zmq = flk_settings_str(settings, FLK_SET_ZMQ_LISTEN);
     const char *brokers = flk_settings_str(settings, FLK_SET_FRONTENDS);

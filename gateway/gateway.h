@@ -31,8 +31,8 @@ typedef struct flk_gateway {
     _Atomic uint64_t committed_lsn; /* last one that the log made durable */
 } flk_gateway_t;
 
-/* What flk_gateway_start, or the HTTP door's start, would refuse: keys, addresses, brokers, directory; nothing is
- * opened or written. Errors: the same. */
+/* Checks all that flk_gateway_start and the HTTP door's start would refuse: keys, addresses, brokers, directory. Opens
+ * and writes nothing. Errors: the same. */
 FLK_MUST_CHECK flk_err_t flk_gateway_check(const flk_settings_t *settings, char *errmsg);
 
 /* Opens the logs and starts the relay with its ZeroMQ door; all that is behind the HTTP door. `settings` is kept until

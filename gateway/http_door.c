@@ -24,7 +24,7 @@
 enum {
     BODY_DEADLINE_MS = 10000, /* for the whole body, however slowly it drips */
     IDLE_MS = 15000,          /* between two requests of one connection */
-    SPARE_THREADS = 16,       /* for heads and bodies on their way, and to refuse what is too much */
+    SPARE_THREADS = 16,       /* for heads and bodies on their way, and for refusals */
     QUEUE = 2048,           /* connections that wait for a thread: slow ones in front of them are cut within a second */
     BODY_GRACE_MS = 2000,   /* until a body has begun to come; from then on it must come at BODY_BYTES_PER_MS */
     BODY_PRESSED_MS = 1500, /* less of that while others wait for a thread */
@@ -44,7 +44,7 @@ struct flk_http_door {
     flk_gateway_t *gateway;
     flk_http_server_t *server;
     flk_admin_t *admin;
-    flk_client_bytes_t *clients; /* NULL: no bound on what one sends */
+    flk_client_bytes_t *clients; /* NULL: no bound on the bytes of one */
     bool is_behind_proxy;
 };
 

@@ -85,7 +85,7 @@ void flk_redrive_progress(flk_relay_t *relay) {
     relay->redrive->backoff_ms = BACKOFF_MS_MIN;
 }
 
-/* What was committed a whole period ago has come to the relay by now. Should the log's writer be slower still,
+/* A record committed a whole period ago has come to the relay by now. Should the log's writer be slower still,
  * flk_relay_arrive finds the record in the table, or the log knows that it was settled: either is harmless. */
 static void move_horizon(flk_relay_t *relay) {
     flk_redrive_t *redrive = relay->redrive;
@@ -127,7 +127,7 @@ static void end_pass(flk_relay_t *relay) {
     redrive->unreadable_reported = redrive->unreadable;
 }
 
-/* ---- what ---- */
+/* ---- one record ---- */
 
 static void pass_over(flk_redrive_t *redrive, const char *why) {
     if (redrive->unreadable++ == 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One turn: take the arrivals, drain the brokers, drain the door, run what is due, send pending submissions; poll
- * only when all of that found nothing.
+/* One turn: take the arrivals, drain the brokers, drain the door, run due timers, send pending submissions; poll only
+ * when all of that found nothing.
  *
  * Failures, and the reaction to each:
  *   the log could not make the record durable   503, never counted as accepted
@@ -207,7 +207,7 @@ static void abandon(flk_relay_t *relay, flk_submission_t *submission) {
     flk_settle_forget(relay, submission);
 }
 
-/* Whatever is left stays un-acked in the log and is driven again at the next start. */
+/* A submission left over stays un-acked in the log and is driven again at the next start. */
 static void abandon_all(flk_relay_t *relay) {
     flk_list_t *ages[] = {&relay->watched, &relay->detached, &relay->driven};
     flk_submission_t *submission = flk_arrivals_take(&relay->gateway->arrivals);

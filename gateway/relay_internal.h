@@ -23,7 +23,7 @@ enum {
     FLK_RELAY_BATCH = 256,    /* messages from one socket in one turn */
     FLK_REDRIVE_WINDOW = 256, /* records from the log on their way at once */
     FLK_RETRY_MS = 1000,      /* told to clients when no better time is known */
-    FLK_RETRY_MS_MAX = 60000, /* whatever a broker or worker may ask for */
+    FLK_RETRY_MS_MAX = 60000, /* also when a broker or worker asks for more */
 };
 
 struct flk_relay {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a submission ends. The record is acked first, then its verdict is counted, then the client is told, and last
+/* The end of a submission. The record is acked first, then its verdict is counted, then the client is told, and last
  * the memory is let go.
  *
  * A verdict may come twice (the submission was sent to two brokers), late (its client was told 503), or for a record

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* How a submission ends. All but _tell and _late take the submission. Relay thread. */
+/* The end of a submission. All but _tell and _late take the submission. Relay thread. */
 #ifndef FLK_GATEWAY_SETTLE_H
 #define FLK_GATEWAY_SETTLE_H
 
 #include "gateway/gateway.h"
 
-/* Tells the client; false when it was told before, or there is none. What `answer` holds may be moved. For a
+/* Tells the client; false when it was told before, or there is none. The content of `answer` may be moved. For a
  * submission that the relay does not have yet, the thread that has it may do this. */
 bool flk_settle_tell(flk_gateway_t *gateway, flk_submission_t *submission, flk_answer_t *answer);
-/* A final answer: acks, counts, tells, lets go. What `answer` holds is moved or freed. */
+/* A final answer: acks, counts, tells, lets go. The content of `answer` is moved or freed. */
 void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer);
 /* The final answer for a dead letter; with FLK_FLAG_DUPLICATE in `flags` for one that the queue held before. */
 void flk_settle_dead_letter(flk_relay_t *relay, flk_submission_t *submission, uint32_t flags);

@@ -34,7 +34,7 @@ typedef enum flk_submission_state {
 } flk_submission_state_t;
 
 typedef struct flk_submission flk_submission_t;
-/* Tells the client its answer; the relay calls it once, when it has claimed that. What `answer` holds may be moved.
+/* Tells the client its answer; the relay calls it once, when it has claimed that. The content of `answer` may be moved.
  * Never blocks. */
 typedef void flk_tell_fn(flk_submission_t *submission, flk_answer_t *answer);
 
@@ -62,7 +62,7 @@ struct flk_submission {
     /* The relay's. */
     struct flk_submission *queue_next; /* in the arrivals */
     struct flk_submission *hash_next;  /* in-flight table, by LSN */
-    flk_node_t by_state;               /* PENDING; SENT: what that broker has; DEAD: to be tried again */
+    flk_node_t by_state;               /* PENDING; SENT: those of that broker; DEAD: to be tried again */
     flk_node_t by_age;                 /* watched, detached or driven; see relay_internal.h */
     flk_dead_letter_t dead_letter;     /* DEAD: why */
     flk_err_t dlq_err;                 /* DEAD: whether its log holds it */

@@ -5,7 +5,7 @@
  * Malformed and unknown frames are counted and ignored: they have no id to be answered under. An agent with as many
  * unanswered submissions as its credit is told BUSY. An answer for an agent that is gone, or does not read, is
  * dropped: the agent sends again and gets the outcome. An agent whose key is taken out of the lists is put out
- * (flk_zmq_door_judge): it is not heard any more, and gets no answer to what it has here. */
+ * (flk_zmq_door_judge): it is no longer heard, and gets no answer to its submissions here. */
 #include "gateway/zmq_door.h"
 
 #include <stdlib.h>

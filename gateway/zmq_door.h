@@ -12,7 +12,7 @@ FLK_MUST_CHECK size_t flk_zmq_door_receive(flk_relay_t *relay); /* messages take
 void flk_zmq_door_judge(flk_relay_t *relay);                    /* each tick: puts out agents whose key is gone */
 void flk_zmq_door_sweep(flk_relay_t *relay);                    /* each second: forgets agents that are gone */
 
-/* Adds what to poll for; returns how many items that were: one at most. */
+/* Adds the socket to poll; returns the number of items: one at most. */
 FLK_MUST_CHECK int flk_zmq_door_poll(const flk_relay_t *relay, zmq_pollitem_t *items);
 
 #endif

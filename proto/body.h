@@ -18,7 +18,7 @@ size_t flk_pcs_msgpack_bound(const flk_pcs_t *pcs);
 /* Writes the PCS and returns its bytes. `out` has flk_pcs_msgpack_bound(pcs). */
 size_t flk_pcs_to_msgpack(const flk_pcs_t *pcs, void *out);
 
-/* ---- outcome: what the store keeps and a VERDICT 200 or 202 carries ---- */
+/* ---- outcome: kept by the store, and the body of a VERDICT 200 or 202 ---- */
 
 enum { FLK_OUTCOME_BYTES = 640 };
 
@@ -31,7 +31,7 @@ typedef struct flk_outcome_record {
     uint8_t unsigned_digest[FLK_UNSIGNED_DIGEST_BYTES]; /* of flk_verdict_digest: another one is a conflict, too */
 } flk_outcome_record_t;
 
-/* What about a record would make no outcome: static, plain ASCII. NULL: nothing. */
+/* The reason why a record makes no outcome: static, plain ASCII. NULL: it makes one. */
 const char *flk_outcome_fault(const flk_outcome_record_t *record);
 
 /* Writes the outcome and returns its bytes; 0, and nothing is written, when the decoder would refuse it. */
@@ -39,7 +39,7 @@ size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OU
 FLK_MUST_CHECK flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_record_t *record,
                                             char *errmsg);
 
-/* ---- problem: what a VERDICT with another status carries ---- */
+/* ---- problem: the body of a VERDICT with another status ---- */
 
 typedef struct flk_problem {
     char field[48];   /* member at fault; "" = none */

@@ -49,7 +49,7 @@ bool flk_curve_name_valid(const char *name) {
 
 /* ---- reading ---- */
 
-/* What `path` holds as text and as bytes; both are wiped after an error. */
+/* Reads the key in `path` as text and as bytes; both are wiped after an error. */
 static flk_err_t read_key(const char *path, char text[FLK_CURVE_TEXT_BYTES], uint8_t key[FLK_CURVE_KEY_BYTES],
                           char *errmsg) {
     char *data = NULL;

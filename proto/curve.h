@@ -12,7 +12,7 @@ enum {
     FLK_CURVE_NAME_MAX = 64,   /* of a key: A-Z a-z 0-9 . _ -, begins with a letter or digit */
 };
 
-/* What a key's owner is. role, its name, the directory of the public keys of its kind */
+/* The kinds of a key's owner. role, its name, the directory of the public keys of its kind */
 #define FLK_ROLES(X)                                                                                                   \
     X(BROKER, "broker", "brokers")                                                                                     \
     X(GATEWAY, "gateway", "gateways")                                                                                  \
@@ -45,7 +45,7 @@ FLK_MUST_CHECK flk_err_t flk_curve_make_files(const char *secret_path, const cha
 FLK_MUST_CHECK flk_err_t flk_curve_read_secret(const char *path, uint8_t secret[FLK_CURVE_KEY_BYTES],
                                                char public_key[FLK_CURVE_TEXT_BYTES], char *errmsg);
 
-/* Reads a public key. Errors: FLK_E_INVALID (what it holds is no key), and those of flk_io_read_file. */
+/* Reads a public key. Errors: FLK_E_INVALID (its text is no key), and those of flk_io_read_file. */
 FLK_MUST_CHECK flk_err_t flk_curve_read_public(const char *path, char public_key[FLK_CURVE_TEXT_BYTES], char *errmsg);
 
 #endif

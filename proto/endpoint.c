@@ -22,14 +22,14 @@ static bool is_port(const char *text, bool binds) {
     return digits > 0 && digits <= 5 && *end == '\0' && port <= PORT_MAX && (binds || port > 0);
 }
 
-/* What libzmq would find out as well, but for a name only once that was looked up. */
+/* libzmq would check the same, but a name only after its look-up. */
 static bool has_form(const char *endpoint, bool binds) {
     if (strncmp(endpoint, ipc, sizeof ipc - 1) == 0) {
         size_t bytes = strlen(endpoint + sizeof ipc - 1);
         return bytes > 0 && bytes < sizeof((struct sockaddr_un *)NULL)->sun_path;
     }
     if (strncmp(endpoint, tcp, sizeof tcp - 1) != 0) {
-        return true; /* the check of what is allowed knows the rest */
+        return true; /* flk_security_check knows the rest */
     }
     const char *host = endpoint + sizeof tcp - 1, *colon = strrchr(host, ':');
     return colon != NULL && colon != host && strcspn(host, " \t/") == strlen(host) && is_port(colon + 1, binds);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The header frame: the only encoder and decoder of what peers say to each other (PROTOCOL.md).
- * A message is [routing frames] header [body]; the header is a msgpack array [protocol, kind, id, fields…]. */
+/* The header frame: the only encoder and decoder of the messages between peers (PROTOCOL.md). A message is [routing
+ * frames] header [body]; the header is a msgpack array [protocol, kind, id, fields…]. */
 #ifndef FLK_PROTO_FRAME_H
 #define FLK_PROTO_FRAME_H
 
@@ -29,7 +29,8 @@ bool flk_id_equal(const flk_id_t *a, const flk_id_t *b);
 enum { FLK_ID_TEXT_BYTES = 2 * FLK_ID_BYTES + 1 };
 void flk_id_print(const flk_id_t *id, char out[FLK_ID_TEXT_BYTES]); /* lowercase hex */
 
-/* What a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up to 32 here. */
+/* The routing id that a ROUTER puts before a message; kept by value. libzmq's own ids have 5 bytes; peers may choose up
+ * to 32 here. */
 typedef struct flk_route {
     uint8_t bytes;
     uint8_t id[33];
@@ -51,7 +52,7 @@ typedef enum flk_kind {
     FLK_BUSY = 8,        /* broker -> gateway -> agent: retry_ms, name = reason: not admitted */
     FLK_PING = 9,        /* instances: those for which the sender vouches beside itself */
     FLK_PONG = 10,       /* known: false asks the peer to introduce itself again */
-    FLK_GOODBYE = 11,    /* a peer that stops: takes no more; what it holds it finishes */
+    FLK_GOODBYE = 11,    /* a peer that stops: takes no more, finishes all that it holds */
 } flk_kind_t;
 const char *flk_kind_name(unsigned kind); /* "SUBMIT"; "unknown" */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A look at one subdirectory: stat what is in it -> if that is what it was the last time, done -> read every key into
- * a new list -> put it in the old one's place. Askers only ever wait for that exchange, not for the disk.
+/* A look at one subdirectory: stat its files -> nothing changed since the last look: done -> read every key into a new
+ * list -> put it in the old one's place. Callers wait for that exchange only, never for the disk.
  *
- * A file that changes within the grain of the clock keeps its times. So what changed within the last two seconds is
- * read again the next time, whatever its times say. A key file that cannot be read stands for no key; which one and
- * why is logged once. */
+ * A file that changes within the grain of the clock keeps its times. So a file changed within the last two seconds is
+ * read again at the next look, even with equal times. A key file that cannot be read stands for no key; one log line
+ * names it and the reason. */
 #include "proto/keydir.h"
 
 #include <dirent.h>
@@ -33,11 +33,11 @@ typedef struct list {
     size_t len;
 } list_t;
 
-/* One role. Guarded by the mutex but for `print` and `why`, which belong to who looks. */
+/* One role. Guarded by the mutex but for `print` and `why`, which belong to the thread that looks. */
 typedef struct shelf {
     list_t list;
     bool readable;  /* false: nobody new is let in */
-    uint64_t print; /* fingerprint of what was read; 0: read again */
+    uint64_t print; /* fingerprint of the files read; 0: read again */
     int why;        /* errno of the last failure; 0: none */
 } shelf_t;
 
@@ -51,14 +51,14 @@ struct flk_keydir {
     atomic_flag looking; /* some thread is at the disk */
 };
 
-/* ---- what is on the disk ---- */
+/* ---- the files on the disk ---- */
 
 static bool is_key_file(const char *name) {
     size_t len = strlen(name);
     return name[0] != '.' && len > 4 && strcmp(name + len - 4, ".pub") == 0;
 }
 
-/* Adds one file's times, size and identity to the fingerprint, whatever the order of the files. */
+/* Adds one file's times, size and identity to the fingerprint, which does not depend on the order of files. */
 static uint64_t print_of(const char *name, const struct stat *status) {
     const struct {
         uint64_t inode, size;

@@ -3,15 +3,13 @@
  * Receive: [route] header [body]; header decoded in place, body moved out, never copied.
  * Send: [route] header [body], never blocking.
  *
- * What libzmq does when things fail, and what is done about it here:
- * - A ROUTER without MANDATORY drops what it cannot route; with MANDATORY but without DONTWAIT it may block for ever
- * on a
- *   departed peer whose pipe is full. So always both.
- * - A send that succeeded is no delivery: whatever lay in the pipe of a peer that died is gone. Callers keep what they
- *   sent until the peer answers.
+ * Failures in libzmq, and the reaction to each:
+ * - A ROUTER without MANDATORY drops messages that it cannot route; with MANDATORY but without DONTWAIT it may block
+ *   for ever on a departed peer with a full pipe. So both are always set.
+ * - A send that succeeded is no delivery: messages in the pipe of a dead peer are gone. Callers keep each message until
+ *   the peer answers.
  * - A peer that ignores its credit is slowed down by TCP (RCVHWM), and one that never reads loses its answers
- * (SNDHWM): memory
- *   stays bounded either way. Peers that keep the protocol never reach these marks.
+ *   (SNDHWM): memory stays bounded either way. Peers that keep the protocol never reach these marks.
  * - A message of several bad parts is read to its end, so that the next one starts where it should. */
 #include "proto/link.h"
 
@@ -21,7 +19,7 @@
 #include "proto/zap.h"
 
 enum {
-    LINGER_MS = 500,          /* what a closing socket may take to send its last frames: GOODBYE */
+    LINGER_MS = 500,          /* time of a closing socket for its last frames: GOODBYE */
     ZMTP_HEARTBEAT_MS = 2000, /* under the application's own: ends half-open connections */
     ZMTP_TIMEOUT_MS = 6000,
     HANDSHAKE_MS = 5000,
@@ -148,7 +146,7 @@ void flk_message_fini(flk_message_t *message) {
     zmq_msg_close(&message->body);
 }
 
-/* Receives one part; what `part` held is freed. */
+/* Receives one part; the earlier content of `part` is freed. */
 static flk_err_t recv_part(void *socket, zmq_msg_t *part, bool *more) {
     while (zmq_msg_recv(part, socket, ZMQ_DONTWAIT) < 0) {
         if (errno == EINTR) {

@@ -14,17 +14,17 @@ typedef struct flk_zap flk_zap_t; /* see proto/zap.h */
 
 /* A ROUTER bound to `endpoint`, or a DEALER connected to it: MANDATORY (ROUTER), IMMEDIATE (DEALER), ZMTP heartbeats,
  * keep-alive, reconnect back-off, MAXMSGSIZE, high-water marks that only a peer outside the protocol reaches (credit
- * bounds what is under way), LINGER bounded. Errors, with endpoint and reason: FLK_E_CONFIG; FLK_E_LOCKED, another
+ * bounds the messages under way), LINGER bounded. Errors, with endpoint and reason: FLK_E_CONFIG; FLK_E_LOCKED, another
  * process listens there. */
 
-/* Over TCP, when the handler's process has a key, with CURVE: who is let in is what `zap` says for `role`. NULL: no
+/* Over TCP, with CURVE when the process has a key: `zap` then decides, for `role`, which clients come in. NULL: no
  * key. */
 FLK_MUST_CHECK flk_err_t flk_link_bind(void *context, const char *endpoint, flk_zap_t *zap, flk_role_t role,
                                        void **socket, char *errmsg);
 
 /* One of the servers that are trusted. */
 typedef struct flk_server {
-    size_t turn;                    /* which: counted round and round */
+    size_t turn;                    /* its number, counted round and round */
     char key[FLK_CURVE_TEXT_BYTES]; /* filled in by flk_link_connect; "" over a plain link */
 } flk_server_t;
 /* FLK_E_UNAVAILABLE: no server is trusted, for now. */
@@ -46,9 +46,9 @@ typedef struct flk_message {
 void flk_message_init(flk_message_t *message);
 void flk_message_fini(flk_message_t *message);
 
-/* Receives one message without blocking; what `message` held is freed. FLK_E_AGAIN: none there. FLK_E_INVALID: one
- * came, was malformed, and is gone; FLK_E_NOT_FOUND: one of an unknown kind or protocol came and is gone (route is
- * valid in both). FLK_E_CLOSED: the context ends. */
+/* Receives one message without blocking; the earlier content of `message` is freed. FLK_E_AGAIN: none there.
+ * FLK_E_INVALID: one came, was malformed, and is gone; FLK_E_NOT_FOUND: one of an unknown kind or protocol came and is
+ * gone (route is valid in both). FLK_E_CLOSED: the context ends. */
 FLK_MUST_CHECK flk_err_t flk_link_recv(void *socket, bool router, flk_message_t *message, char *errmsg);
 
 /* Sends header and, when not NULL, body without blocking. `route` NULL for a DEALER. On FLK_OK `body` is moved away

@@ -39,15 +39,15 @@ enum { FLK_MP_KEY_BYTES = 33 }; /* room for a member name of our own maps, with 
 
 typedef struct flk_mp_cursor {
     const uint8_t *at, *end;
-    const char *error; /* NULL while all is well; else what was wrong first */
+    const char *error; /* NULL while all is well; else the first fault */
 } flk_mp_cursor_t;
 
-extern const char flk_mp_short[]; /* the error of what ends too early, by its address */
+extern const char flk_mp_short[]; /* the fault of input that ends too early, known by its address */
 
 void flk_mp_open(flk_mp_cursor_t *cursor, const void *data, size_t data_bytes);
 
 /* Reads one token; an ARRAY or MAP is its head only. Its count is never more than the bytes that follow could hold,
- * so a loop over it is bounded by the input. Refused: ext types, the byte 0xc1, whatever runs over the end. */
+ * so a loop over it is bounded by the input. Refused: ext types, the byte 0xc1, any value that runs over the end. */
 bool flk_mp_next(flk_mp_cursor_t *cursor, flk_mp_token_t *token);
 
 /* Reads one value of a given type. */

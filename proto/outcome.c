@@ -14,8 +14,8 @@
  *   unsigned_digest binary, 16 bytes; optional
  *
  * Exports of stores have it, and stores of the first version: old ones must stay readable. Members may be added
- * (readers pass over what they do not know), never removed or given another meaning. The first ten are required;
- * none comes twice. */
+ * (readers pass over unknown ones), never removed or given another meaning. The first ten are required; none comes
+ * twice. */
 #include "proto/body.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading: each msgpack token becomes an event for the PCS reader, which has the rules. Ends of maps and arrays, which
- * msgpack does not spell out, come from a stack of what is still expected; the reader's depth limit bounds it. The
- * reader reports what is wrong with the PCS, the cursor what is wrong with the encoding: whichever comes first.
- * Writing: the members in schema order; what was not sent is left out. */
+ * msgpack does not spell out, come from a stack of the values still expected; the reader's depth limit bounds it. The
+ * reader reports faults of the PCS, the cursor faults of the encoding; the first one counts. Writing: the members in
+ * schema order; absent members are left out. */
 #include <stdio.h>
 
 #include "proto/body.h"
@@ -63,7 +63,7 @@ static flk_err_t feed(walk_t *walk, const flk_mp_token_t *token) {
     bool map = token->type == FLK_MP_MAP;
     flk_err_t err = flk_pcs_reader_event(walk->reader, map ? FLK_PCS_MAP : FLK_PCS_ARRAY, NULL);
     if (err == FLK_OK) {
-        FLK_ASSERT(walk->depth < FLK_COUNT_OF(walk->levels)); /* the reader refuses what is deeper */
+        FLK_ASSERT(walk->depth < FLK_COUNT_OF(walk->levels)); /* the reader refuses deeper ones */
         walk->levels[walk->depth++] = (struct level){.map = map, .key_next = map, .left = token->len};
     }
     return err;
@@ -86,7 +86,7 @@ static flk_err_t feed_end(walk_t *walk) {
     return flk_pcs_reader_event(walk->reader, level->map ? FLK_PCS_MAP_END : FLK_PCS_ARRAY_END, NULL);
 }
 
-/* Feeds what comes next: an end, a key or a value. */
+/* Feeds the next event: an end, a key or a value. */
 static flk_err_t step(walk_t *walk) {
     struct level *level = &walk->levels[walk->depth - 1];
     if (level->left == 0) {
@@ -117,7 +117,7 @@ static flk_err_t feed_all(walk_t *walk) {
     return err;
 }
 
-/* Puts what is wrong with the encoding into the words of the JSON door. */
+/* Puts a fault of the encoding into the words of the JSON door. */
 static flk_err_t report(const walk_t *walk, flk_pcs_fault_t *fault) {
     *fault = (flk_pcs_fault_t){0};
     if (walk->cursor.error == flk_mp_short) {
@@ -148,7 +148,7 @@ flk_err_t flk_pcs_from_msgpack(flk_pcs_reader_t *reader, const void *body, size_
     if (walk.cursor.error == NULL) {
         return err != FLK_OK ? err : flk_pcs_reader_finish(reader);
     }
-    err = flk_pcs_reader_finish(reader); /* frees what was read: the root map is still open */
+    err = flk_pcs_reader_finish(reader); /* frees the members read so far: the root map is still open */
     FLK_ASSERT(err != FLK_OK);
     return report(&walk, fault);
 }

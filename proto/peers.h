@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The peers of one ROUTER: by route and, once introduced, by instance; with key and last sign of life. Its owner
- * embeds a peer in what it knows of one. One owner thread. */
+/* The peers of one ROUTER: by route and, once introduced, by instance; with key and last sign of life. Its owner embeds
+ * a peer in its own record of one. One owner thread. */
 #ifndef FLK_PROTO_PEERS_H
 #define FLK_PROTO_PEERS_H
 

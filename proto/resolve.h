@@ -24,9 +24,9 @@ typedef struct flk_addresses {
  * HOST is an address, or the endpoint is of another kind, which libzmq reads itself. */
 bool flk_resolve_is_name(const char *endpoint, char host[FLK_HOST_BYTES], const char **port);
 
-/* Fills in what is known of `host`, perhaps from an earlier look-up, and starts a new one when the last one is older
- * than FLK_RESOLVE_AGAIN_MS. FLK_E_AGAIN: nothing is known yet. FLK_E_UNAVAILABLE: nothing is known, and errmsg says
- * why the last one failed. */
+/* Fills in the known addresses of `host`, perhaps from an earlier look-up, and starts a new one when the last one is
+ * older than FLK_RESOLVE_AGAIN_MS. FLK_E_AGAIN: nothing is known yet. FLK_E_UNAVAILABLE: nothing is known, and errmsg
+ * says why the last one failed. */
 FLK_MUST_CHECK flk_err_t flk_resolve(const char *host, uint64_t now_ms, flk_addresses_t *addresses, char *errmsg);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The secret key lives in locked memory of its own (sodium_malloc), for as long as sockets are made; libzmq keeps a
- * copy in each socket. What is wrong with the settings is found at start. What is wrong with the peers' keys is not:
- * they come and go while the process runs, and until a server is trusted there is simply nobody to connect to. */
+ * copy in each socket. Faults of the settings are found at start. Faults of the peers' keys are not: keys come and go
+ * while the process runs, and until a server is trusted there is no server to connect to. */
 #include "proto/security.h"
 
 #include <arpa/inet.h>
@@ -141,7 +141,7 @@ flk_err_t flk_security_check(const flk_security_t *security, const char *endpoin
         char shown[128];
         flk_address_show(endpoint, shown, sizeof shown);
         flk_log(FLK_LOG_WARN, "link_in_plaintext", FLK_S("endpoint", shown),
-                FLK_S("effect", "whoever reaches this network can read, forge and join"));
+                FLK_S("effect", "anyone on this network can read, forge and join"));
     }
     return FLK_OK;
 }

@@ -13,8 +13,8 @@ typedef struct flk_security flk_security_t; /* Opaque; fields are commented in s
 typedef struct flk_security_options {
     const char *key_file, *key_dir; /* FLK_CURVE_KEY_FILE and FLK_CURVE_DIR; both "": no CURVE */
     bool plaintext;                 /* FLK_PLAINTEXT */
-    flk_role_t servers;             /* whom this process connects to; FLK_ROLE_NONE: nobody */
-    unsigned guests;                /* FLK_ROLE_BITs: who connects to it */
+    flk_role_t servers;             /* of the servers that this process connects to; FLK_ROLE_NONE: none */
+    unsigned guests;                /* FLK_ROLE_BITs: of the clients that connect to it */
 } flk_security_options_t;
 
 /* Reads the key and looks at the directory. Errors: FLK_E_CONFIG with the setting and the reason. Caller frees with

@@ -8,10 +8,10 @@
  *    └──────────────────────┘  └── PONG unknown ┘ │
  *    └──── 3 periods of silence, GOODBYE, failed send ┘
  *
- * Over CURVE the other side must be a server that is trusted, and must let us in. Which of both does not hold nobody
- * tells, so a link on which nothing is heard for half a second, then longer, is made anew with the next trusted key:
- * that is how a server's new key is found, and how a key of ours that was entered late takes effect. A server that is
- * not trusted any more is left.
+ * Over CURVE the other side must be a server that is trusted, and must let us in. ZeroMQ does not tell which of the two
+ * failed. So a link that is silent for half a second, then longer, is made anew with the next trusted key. That is how
+ * a server's new key is found, and how a late entry of our own key takes effect. A server that is no longer trusted is
+ * left.
  *
  * A name is looked up beside the loop (proto/resolve.h) before each connect. A link whose name now stands for other
  * addresses, or that finds nothing at one of several, is made anew with the next one. While no name server answers,
@@ -61,8 +61,8 @@ typedef struct flk_uplink {
 
 typedef enum flk_uplink_event {
     FLK_UPLINK_NOTHING, /* handled here */
-    FLK_UPLINK_MET,     /* now UP: send again what is outstanding here */
-    FLK_UPLINK_LOST,    /* no longer UP: what is outstanding here must go elsewhere */
+    FLK_UPLINK_MET,     /* now UP: send outstanding messages here again */
+    FLK_UPLINK_LOST,    /* no longer UP: outstanding messages must go elsewhere */
     FLK_UPLINK_YOURS,   /* not a control frame: the owner's */
 } flk_uplink_event_t;
 

@@ -3,9 +3,9 @@
  * key is looked up in the lists of that role -> 200 with the key as User-Id, which every later message of that
  * connection carries, or 400. Between requests the lists are looked at again.
  *
- * What goes wrong: whatever is not a CURVE request for a role we know gets 400. A client that never gets as far as
- * showing a key (another mechanism, no ZMTP at all) is seen by the listener's monitor only, and counted. Logs are
- * limited: strangers must not fill disks.
+ * Failures: any request but a CURVE one for a known role gets 400. A client that never gets as far as showing a key
+ * (another mechanism, no ZMTP at all) is seen by the listener's monitor only, and counted. Logs are limited: strangers
+ * must not fill disks.
  *
  * libzmq cannot disconnect one peer of a ROUTER. A peer whose key is gone is cut off so: its messages are dropped
  * from the next look on; the owner of the socket forgets it and sends it nothing more; and its next message names the
@@ -32,10 +32,10 @@
 enum { GUARDS_MAX = 4, ROUTES_CUT = 16, BATCH = 256, PART_BYTES = 256 };
 enum { SEEN_FAILURES = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL };
 
-/* Of messages; zmq.h names them for drafts only. The first one is what the handler answered. */
+/* Of messages; zmq.h names them for drafts only. The first one is the handler's answer. */
 static const char user_property[] = "User-Id", address_property[] = "Peer-Address";
 
-/* Why somebody was not let in, or not heard: the label, and its help. */
+/* The reasons why a peer is not let in, or not heard: the label, and its help. */
 #define REASONS(X)                                                                                                     \
     X(UNKNOWN_KEY, "unknown_key")                                                                                      \
     X(WRONG_ROLE, "wrong_role") /* a key that we know, in another role */                                              \
@@ -84,7 +84,7 @@ struct flk_zap {
     flk_counter_t *admitted, *refused[REASONS_COUNT];
     gauge_t gauges[FLK_ROLES_COUNT];
 
-    flk_route_t cut[ROUTES_CUT]; /* whose connections were ended last; the owner's thread */
+    flk_route_t cut[ROUTES_CUT]; /* of the connections ended last; the owner's thread */
     size_t cut_at;
 
     uint64_t log_period_ms; /* the thread's: since when, and how much */
@@ -93,7 +93,7 @@ struct flk_zap {
 
 /* ---- judging ---- */
 
-/* Whose lists open a listener's door to `role`. */
+/* The roles whose lists open a listener for `role`. */
 static unsigned lists_of(flk_role_t role) {
     return FLK_ROLE_BIT(role) | (role == FLK_ROLE_AGENT ? FLK_ROLE_BIT(FLK_ROLE_ADMIN) : 0);
 }
@@ -183,7 +183,7 @@ static void judge(flk_zap_t *zap, const request_t *request) {
     answer(zap, request, welcome, welcome ? key : "");
 }
 
-/* ---- what the monitors tell ---- */
+/* ---- the monitors' events ---- */
 
 static void read_monitor(flk_zap_t *zap, const guard_t *guard) {
     for (int i = 0; i < BATCH; i++) {

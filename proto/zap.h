@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Who may come in over CURVE, and who may stay: the ZAP handler (ZeroMQ RFC 27) of one context. libzmq asks it about
- * each client key before the handshake ends; a ROUTER's owner asks it about each message, so that a key that is taken
- * out of its list ends what its owner has, too.
+/* The ZAP handler (ZeroMQ RFC 27) of one context: it decides which CURVE clients come in, and which stay. libzmq asks
+ * it about each client key before the handshake ends; a ROUTER's owner asks it about each message, so that a key that
+ * is taken out of its list ends its owner's connections, too.
  *
  * Life: after the context, before the first listener (flk_link_bind takes it); it ends after the last listener is
  * closed, before the context. In a process without a key it is there and does nothing. */

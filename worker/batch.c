@@ -5,8 +5,8 @@
  *              those found that are no outcome: likewise, in the place of exactly those bytes
  *              settle: the store's outcome is everybody's
  *
- * A lookup that fails makes all admitted jobs UNAVAILABLE, a put that fails those that needed it. What such a put
- * stored after all is found when the record comes again, under its own submission. */
+ * A lookup that fails makes all admitted jobs UNAVAILABLE, a put that fails those that needed it. An outcome that such
+ * a put stored after all is found when the record comes again, under its own submission. */
 #include "worker/batch.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The deliveries that had arrived when a turn began, taken through verification together: one lookup and one put at the
- * store, whatever their number. Owned by one thread. */
+ * store for all of them. Owned by one thread. */
 #ifndef FLK_WORKER_BATCH_H
 #define FLK_WORKER_BATCH_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is counted, shown and logged about keys and signatures. */
+/* Counters, gauges and log lines about keys and signatures. */
 #ifndef FLK_WORKER_KEY_METRICS_H
 #define FLK_WORKER_KEY_METRICS_H
 

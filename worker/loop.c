@@ -88,8 +88,8 @@ static void take_message(flk_loop_t *loop, size_t u, uint64_t now_ms) {
                   zmq_msg_size(&loop->message.body));
 }
 
-/* Takes what has arrived on one uplink, until the batch is full. Bad messages count against a bound as well, so that a
- * flood of them cannot hold the thread. */
+/* Takes the messages that have arrived on one uplink, until the batch is full. Bad messages count against a bound as
+ * well, so that a flood of them cannot hold the thread. */
 static void take_arrived(flk_loop_t *loop, size_t u, uint64_t now_ms) {
     for (int taken = 0; taken < 2 * FLK_BATCH_MAX && flk_batch_len(loop->batch) < FLK_BATCH_MAX; taken++) {
         if (loop->uplinks[u].socket == NULL) {
@@ -196,8 +196,7 @@ static void look_after_store(flk_loop_t *loop, uint64_t now_ms) {
     }
 }
 
-/* Silence counts only while this thread listens: what a broker said meanwhile, or would have answered, is still to
- * come. */
+/* Silence counts only while this thread listens: messages that a broker sent meanwhile are still to come. */
 static void forgive_silence(flk_loop_t *loop, uint64_t held_ms) {
     for (size_t u = 0; u < loop->uplinks_len; u++) {
         loop->uplinks[u].heard_ms += held_ms;
@@ -251,7 +250,7 @@ static void wait_for_events(flk_loop_t *loop) {
         }
     }
     polls[polls_len++] = (zmq_pollitem_t){.fd = loop->wake_fd, .events = ZMQ_POLLIN};
-    /* A tick each quarter of the heartbeat is what the uplinks ask for. */
+    /* The uplinks ask for a tick each quarter of the heartbeat. */
     (void)zmq_poll(polls, polls_len, (long)(loop->heartbeat_ms / 4 + 1));
     uint64_t wakes;
     if (read(loop->wake_fd, &wakes, sizeof wakes) < 0) {

@@ -27,9 +27,9 @@ FLK_MUST_CHECK flk_err_t flk_loop_new(const flk_loop_options_t *options, flk_sto
                                       char *errmsg);
 /* Starts the thread. FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_loop_start(flk_loop_t *loop, char *errmsg);
-/* Asks it to drain: GOODBYE to the brokers, what is in hand is finished. Does not wait. */
+/* Asks it to drain: GOODBYE to the brokers, deliveries in hand are finished. Does not wait. */
 void flk_loop_stop(flk_loop_t *loop);
-/* Waits for the thread, when one was started; what it shows to other threads stays readable. */
+/* Waits for the thread, when one was started; its getters for other threads stay valid. */
 void flk_loop_join(flk_loop_t *loop);
 void flk_loop_destroy(flk_loop_t **loop);
 
@@ -37,7 +37,7 @@ void flk_loop_destroy(flk_loop_t **loop);
 const flk_id_t *flk_loop_instance(const flk_loop_t *loop); /* never changes */
 uint64_t flk_loop_turn_ms(const flk_loop_t *loop);         /* when its last turn began, monotonic */
 bool flk_loop_linked(const flk_loop_t *loop);              /* some broker has welcomed it */
-/* False: the store did not answer last time; `why` (FLK_ERRMSG_BYTES) says what it said. */
+/* False: the store did not answer last time; `why` (FLK_ERRMSG_BYTES) has its error. */
 bool flk_loop_store_ok(flk_loop_t *loop, char *why);
 
 #endif

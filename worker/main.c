@@ -147,7 +147,7 @@ static void reload_rules(struct program *program) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_settings_t *settings = NULL;
     flk_rules_t *rules = NULL;
-    flk_file_watch_mark(&program->watch); /* first: what is written from now on is another change */
+    flk_file_watch_mark(&program->watch); /* first: a file written from now on is another change */
     bool ok = flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK &&
               flk_rules_load(settings, program->key_metrics, &rules, errmsg) == FLK_OK;
     flk_key_metrics_reloaded(program->key_metrics, ok);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What verification goes by: keys and policy, as one immutable whole. SIGHUP publishes another; each thread picks it up
+/* The rules of verification: keys and policy, as one immutable whole. SIGHUP publishes another; each thread picks it up
  * between two batches, so that no record is judged by half of each. */
 #ifndef FLK_WORKER_RULES_H
 #define FLK_WORKER_RULES_H
@@ -29,8 +29,8 @@ FLK_MUST_CHECK flk_rulebook_t *flk_rulebook_new(flk_rules_t *rules);
 void flk_rulebook_destroy(flk_rulebook_t **book);
 /* Takes rules; those of before go when the last thread has left them. */
 void flk_rulebook_publish(flk_rulebook_t *book, flk_rules_t *rules);
-/* Gives back `held` (NULL at first) and returns what holds now: one atomic load while nothing changed. The caller ends
- * with flk_rulebook_leave. */
+/* Gives back `held` (NULL at first) and returns the rules in force: one atomic load while nothing changed. The caller
+ * ends with flk_rulebook_leave. */
 const flk_rules_t *flk_rulebook_turn_to(flk_rulebook_t *book, const flk_rules_t *held);
 void flk_rulebook_leave(flk_rulebook_t *book, const flk_rules_t *held);
 

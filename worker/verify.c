@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A duplicate is an outcome whose origin is another submission: the same submission finds its own outcome again when
  * the broker delivers it a second time, and that is no duplicate. A duplicate with another digest is a conflict: the
- * same pcs_id was signed over other content, or came with other values in what the verdict reads beyond it. */
+ * same pcs_id was signed over other content, or came with other values of members that the verdict reads beyond it. */
 #include "worker/verify.h"
 
 #include <stdio.h>
@@ -65,7 +65,7 @@ void flk_verify_judge(const flk_policy_t *policy, flk_job_t *job) {
     }
 }
 
-/* Has the job judged, and its outcome put in the place of what the store has. */
+/* Has the job judged, and its outcome put in the place of the store's value. */
 static void take_its_place(flk_job_t *job) {
     if (job->stale != NULL) {
         give_up(job, "store holds a damaged outcome");

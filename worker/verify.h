@@ -6,7 +6,7 @@
  *              └────▶ ADMITTED ── not in the store: judge, put ──▶ settle ──▶ SETTLED (200, 202)
  *                      ▲  │     └ in the store ─────────────────▶ settle ──▶ SETTLED (200, 202)
  *                      │  │                                         │
- *                      └──│─── what a lookup found is no outcome ───┘
+ *                      └──│─── the value found is no outcome ───────┘
  *                         └─────── the store failed, out of memory ────────▶ UNAVAILABLE */
 #ifndef FLK_WORKER_VERIFY_H
 #define FLK_WORKER_VERIFY_H

@@ -56,7 +56,7 @@ static flk_err_t new_context(flk_worker_t *worker, unsigned threads, char *errms
         flk_errmsg(errmsg, "cannot make a ZeroMQ context");
         return FLK_E_NOMEM;
     }
-    /* Twice what is open at once: a lost socket lingers beside its successor. */
+    /* Twice the number open at once: a lost socket lingers beside its successor. */
     int sockets_max = (int)(2 * (threads + 1) * worker->endpoints_len + 16);
     zmq_ctx_set(worker->context, ZMQ_MAX_SOCKETS, sockets_max);
     return FLK_OK;

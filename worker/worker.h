@@ -27,7 +27,7 @@ typedef struct flk_worker_options {
 FLK_MUST_CHECK flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **worker, char *errmsg);
 /* Starts the threads. After an error only flk_worker_drain and _destroy are allowed. */
 FLK_MUST_CHECK flk_err_t flk_worker_start(flk_worker_t *worker, char *errmsg);
-/* Finishes what is in hand and stops all threads; blocks up to drain_ms and what the store takes. */
+/* Finishes the deliveries in hand and stops all threads; blocks up to drain_ms and the store's timeout. */
 void flk_worker_drain(flk_worker_t *worker);
 /* After flk_worker_drain, or before flk_worker_start. NULL content is allowed. */
 void flk_worker_destroy(flk_worker_t **worker);

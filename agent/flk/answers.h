@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the agent's --results files say: the answer to each PCS, and how two rounds of answers compare. */
+/* The contents of the agent's --results files: the answer to each PCS, and the comparison of two rounds of answers. */
 #ifndef FLK_AGENT_FLK_ANSWERS_H
 #define FLK_AGENT_FLK_ANSWERS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* flk bench: make PCS -> keep a number of them under way at a door -> count answers and their time, until the time or
- * the count is over. Each is tried once, so that what a door puts off shows. */
+ * the count is over. Each is tried once, so that a 503 of the door shows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

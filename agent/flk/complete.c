@@ -88,7 +88,7 @@ static void offer_options(const char *help, const char *word) {
     }
 }
 
-/* What the usage has between | and |, and the verbs below it: "  name  text" or "  flk store name  text". */
+/* The words of the usage between | and |, and the verbs below it: "  name  text" or "  flk store name  text". */
 static void offer_words(const char *help, const char *program, const char *verb, const char *word) {
     const char *usage = strstr(help, "Usage:");
     size_t usage_len = usage != NULL ? strcspn(usage, "\n") : 0;

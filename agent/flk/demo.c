@@ -2,7 +2,7 @@
 /* flk demo: events into a directory of its own -> a cluster -> PCS, signed -> half by HTTP, half by ZeroMQ, while one
  * worker is killed -> all of it again -> the report (demo_report.c).
  *
- * Everything is done by the real programs, as a user would run them, and kept in the directory. Whatever fails ends the
+ * Everything is done by the real programs, as a user would run them, and kept in the directory. Any failure ends the
  * demo with one line, in the words of the program that failed, and the directory goes unless --keep is given. Children
  * end with us (they get SIGTERM when this process dies). */
 #include <curl/curl.h>
@@ -423,7 +423,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return remove(path);
 }
 
-/* After a failure: ends what still runs, and removes the directory. */
+/* After a failure: ends the programs that still run, and removes the directory. */
 static void discard(demo_t *demo, bool keep) {
     char errmsg[FLK_ERRMSG_BYTES];
     for (size_t i = 0; i < 2; i++) {
@@ -458,7 +458,7 @@ static void print_help(void) {
     printf("Usage: flk demo [OPTION...] EVENTS.csv\n\n"
            "Shows the whole of flk on real events (tests/data/earthquakes.csv): a cluster of\n"
            "three worker processes, signed PCS over both doors, a worker killed in the\n"
-           "middle, everything sent twice, a report. Takes a few seconds; what it made stays\n"
+           "middle, everything sent twice, a report. Takes a few seconds; its files stay\n"
            "in a directory under $TMPDIR or /tmp.\n\n");
     flk_options_print(&command_line, 0, stdout);
     printf("\nExit codes: 0 nothing was lost and no answer changed, 1 it failed, 2 wrong\n"

@@ -80,7 +80,7 @@ static void print_table(const flk_demo_facts_t *facts, size_t lost, size_t chang
            style.end);
 }
 
-/* What had a verdict and lost it, and what never got one. */
+/* The PCS that had a verdict and lost it, and those that never got one. */
 static size_t count_lost(const flk_demo_facts_t *facts, const flk_answers_diff_t *diff) {
     flk_answers_count_t first;
     flk_answers_count(&facts->rounds[0].answers, &first);

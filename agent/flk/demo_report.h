@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the demo found out, and how it is told. */
+/* The findings of the demo, and their report. */
 #ifndef FLK_AGENT_FLK_DEMO_REPORT_H
 #define FLK_AGENT_FLK_DEMO_REPORT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the agent's settings say about sending: the door (ENDPOINT), the delivery loop to it, and the key to sign with.
- * One thread. */
+/* The agent's settings for sending: the door (ENDPOINT), the delivery loop to it, and the key to sign with. One
+ * thread. */
 #ifndef FLK_AGENT_FLK_DOOR_H
 #define FLK_AGENT_FLK_DOOR_H
 
@@ -32,7 +32,7 @@ void flk_door_close(flk_door_t **door);
 /* Hands the PCS of `json`, borrowed until return, to the delivery loop. Errors: those of flk_parcel_new. */
 FLK_MUST_CHECK flk_err_t flk_door_send(flk_door_t *door, const char *json, size_t json_bytes, char *errmsg);
 
-/* What to look at when a door is silent: ", if it has keys ..." for a ZeroMQ door without a key of ours; "" otherwise.
+/* A hint for a door that is silent: ", if it has keys ..." for a ZeroMQ door without a key of ours; "" otherwise.
  */
 const char *flk_door_hint(const flk_door_t *door);
 

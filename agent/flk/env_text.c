@@ -17,7 +17,7 @@ static const char *skip_blanks(const char *at) {
     return at;
 }
 
-/* Copies what stands at `from` without quotes and escapes, and without blanks at its end, up to a newline or, with
+/* Copies the text at `from` without quotes and escapes, and without blanks at its end, up to a newline or, with
  * `blank_ends`, an unquoted blank. Returns where it ended. */
 static const char *take_text(const char *from, bool blank_ends, char *to) {
     char quote = '\0', *kept = to; /* blanks from `kept` on may be the end's */

@@ -23,7 +23,7 @@ typedef struct health {
     const char *path;
     unsigned timeout_ms;
     bool json, all_well;
-    const flk_daemon_t *wanted; /* NULL = whatever runs here */
+    const flk_daemon_t *wanted; /* NULL = all that run here */
     json_t *answers;
 } health_t;
 
@@ -41,7 +41,7 @@ static void print_help(void) {
     printf("Usage: flk healthcheck [OPTION...] [gateway|broker|worker]\n\n"
            "Asks a program that runs here whether it would take work now (/readyz); without a\n"
            "name, every one that runs here. Addresses come from the settings that the program\n"
-           "itself has, or its unit (--unit); beside flk up from what that runs.\n\n");
+           "itself has, or its unit (--unit); beside flk up from its cluster.\n\n");
     flk_options_print(&command_line, 0, stdout);
     printf("\nExit codes: 0 healthy, 1 not healthy or nothing runs here, 2 wrong setting or\n"
            "argument.\n");

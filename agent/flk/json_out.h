@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What --json of a command prints: one JSON text a line on standard output. */
+/* The output of a command's --json: one JSON text a line on standard output. */
 #ifndef FLK_AGENT_FLK_JSON_OUT_H
 #define FLK_AGENT_FLK_JSON_OUT_H
 

@@ -17,8 +17,8 @@ typedef struct keygen {
 
 /* id, name, argument (NULL: none), limits, default, help */
 #define OPTIONS(X)                                                                                                     \
-    X(ROLE, "role", "ROLE", "broker, gateway, worker, agent or admin", "", "what the process is")                      \
-    X(DIR, "dir", "DIR", "", "FLK_CURVE_DIR, else the current directory", "what FLK_CURVE_DIR of the processes names") \
+    X(ROLE, "role", "ROLE", "broker, gateway, worker, agent or admin", "", "of the process")                           \
+    X(DIR, "dir", "DIR", "", "FLK_CURVE_DIR, else the current directory", "the FLK_CURVE_DIR of the processes")        \
     X(JSON, "json", NULL, "", "", "the paths and the public key as one JSON document")
 
 enum option_id { OPTIONS(FLK_OPTION_ID) };
@@ -28,8 +28,8 @@ FLK_COMMAND_LINE("flk keygen");
 static void print_help(void) {
     printf("Usage: flk keygen [OPTION...] NAME\n\n"
            "Makes a key pair for the ZeroMQ links of one process, or of all that share it:\n\n"
-           "  DIR/NAME.key        the secret key (mode 0600): what FLK_CURVE_KEY_FILE of that\n"
-           "                      process names\n"
+           "  DIR/NAME.key        the secret key (mode 0600), for FLK_CURVE_KEY_FILE of that\n"
+           "                      process\n"
            "  DIR/ROLES/NAME.pub  the public key: copy it to wherever it is let in; without\n"
            "                      --role DIR/NAME.pub\n\n");
     flk_options_print(&command_line, 0, stdout);

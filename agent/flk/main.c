@@ -27,7 +27,7 @@ static const struct {
     {"status", flk_command_status, "one screen about the cluster that runs"},
     {"demo", flk_command_demo, "a cluster, real events, a killed worker, a report"},
     {"submit", flk_command_submit, "send PCS from a file and print the answers"},
-    {"doctor", flk_command_doctor, "look for what is wrong here, and say what to do"},
+    {"doctor", flk_command_doctor, "look for faults here, and tell the remedies"},
     {"healthcheck", flk_command_healthcheck, "ask the program that runs here whether it is ready"},
     {"bench", flk_command_bench, "load a door and tell how fast it answers"},
     {"keygen", flk_command_keygen, "a key pair for the ZeroMQ links"},
@@ -171,7 +171,7 @@ static const char *command_name(const void *list, size_t index) {
     return index < FLK_COUNT_OF(commands) ? commands[index].name : NULL;
 }
 
-/* argv[0] is the command's name, and what stands before it may be written over. */
+/* argv[0] is the command's name, and the words before it may be written over. */
 static int run_command(int argc, char **argv) {
     char errmsg[FLK_ERRMSG_BYTES];
     for (size_t i = 0; i < FLK_COUNT_OF(commands); i++) {

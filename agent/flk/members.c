@@ -39,7 +39,7 @@ static flk_err_t read_access(flk_members_t *members, char *errmsg) {
 
 /* ---- addresses ---- */
 
-/* Splits what the user wrote into "http://" or "https://", host and port; a port that is not there is the program's
+/* Splits the user's address into "http://" or "https://", host and port; a port that is not there is the program's
  * usual one. */
 static bool split_place(const flk_members_place_t *place, const char **scheme, char host[HOST_BYTES], char port[8]) {
     const char *at = place->address;

@@ -2,7 +2,7 @@
 /* flk submit: read PCS, one a line -> sign those without a signature when there is a key -> send -> print each answer.
  *
  * For people and scripts: nothing is kept on the disk, unlike with `flk agent submit`, whose outbox outlives a crash.
- * What got no answer within its tries is told, and the exit status says so. A line that is no PCS is told with its
+ * A PCS without an answer within its tries is told, and the exit status says so. A line that is no PCS is told with its
  * number and left out; the others go on. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,7 +176,7 @@ static void draw_progress(submit_t *submit) {
                                                                  .why = flk_delivery_loop_why(submit->door->loop)});
 }
 
-/* Once, when nothing has come back for a while: from where it is awaited, and what may be missing. */
+/* Once, when nothing has come back for a while: the door, and a hint at a missing key. */
 static void tell_silence(submit_t *submit) {
     if (!submit->told_silence && flk_mono_ms() - submit->quiet_since_ms >= SILENCE_MS &&
         flk_delivery_loop_held(submit->door->loop) > 0) {

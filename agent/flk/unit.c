@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Read the unit's files (unit_file.c) -> clear our settings -> set what Environment= says, then each EnvironmentFile. A
- * file that the unit marks with '-' may be missing, but not unreadable: systemd could read it. */
+/* Read the unit's files (unit_file.c) -> clear our settings -> set the variables of Environment=, then of each
+ * EnvironmentFile. A file that the unit marks with '-' may be missing, but not unreadable: systemd could read it. */
 #include "agent/flk/unit.h"
 
 #include <dirent.h>
@@ -35,7 +35,7 @@ static void clear_settings(void) {
         size_t len = strcspn(environ[i], "=");
         char *name = is_setting(environ[i], len) ? strndup(environ[i], len) : NULL;
         if (name != NULL) {
-            unsetenv(name); /* what stood behind it moves here */
+            unsetenv(name); /* the words behind it move here */
             free(name);
         } else {
             i++;

@@ -86,7 +86,7 @@ static int parse(int argc, char **argv, up_t *up) {
     return status < 0 && rest[0] != NULL ? flk_options_wrong(&command_line, "'%s' is no option", rest[0]) : status;
 }
 
-/* The supervisor goes on although nobody reads what it says. Takes `text`. */
+/* The supervisor goes on although nobody reads its output. Takes `text`. */
 static void say(char *text) {
     FLK_ASSERT(text != NULL);
     (void)!flk_write_within(STDOUT_FILENO, text, strlen(text), SAY_MS);
@@ -117,7 +117,7 @@ static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
                 cluster->keys, cluster->keys);
     }
     if (!cluster->is_signed) {
-        fprintf(out, "  %ssigning%s      %soff: whoever reaches a door is believed; see PCS_SIGN_ALG%s\n", style.bold,
+        fprintf(out, "  %ssigning%s      %soff: every client of a door is believed; see PCS_SIGN_ALG%s\n", style.bold,
                 style.end, style.yellow, style.end);
     }
     fprintf(out, "  %sdata%s         %s\n", style.bold, style.end, cluster->data_dir);
@@ -171,7 +171,7 @@ static int run_cluster(flk_cluster_t *cluster, bool json, char *errmsg) {
     }
     flk_supervisor_destroy(&supervisor);
     if (err == FLK_OK && !clean) {
-        flk_errmsg(errmsg, "what did not stop was killed");
+        flk_errmsg(errmsg, "some process did not stop and was killed");
     }
     if (err == FLK_OK || err == FLK_E_CLOSED) {
         return clean ? FLK_EXIT_OK : FLK_EXIT_FAILED;

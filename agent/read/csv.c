@@ -118,7 +118,7 @@ static bool split_at_hand(flk_reader_t *reader, split_t *split) {
     }
 }
 
-/* What is unquoted is shorter than the bytes at hand; nothing of the last record is kept. */
+/* An unquoted cell is shorter than the bytes at hand; nothing of the last record is kept. */
 static flk_err_t make_room(flk_reader_t *reader, size_t bytes, char *errmsg) {
     if (bytes <= reader->unquoted_capacity) {
         return FLK_OK;

@@ -99,8 +99,8 @@ static const struct {
     {"\xEF\xBB\xBF", 3, NULL}, /* the byte-order mark of UTF-8 */
     {"\xFF\xFE", 2, "UTF-16 text: make it UTF-8, by iconv -f UTF-16 -t UTF-8"},
     {"\xFE\xFF", 2, "UTF-16 text: make it UTF-8, by iconv -f UTF-16 -t UTF-8"},
-    {"\x1F\x8B", 2, "compressed by gzip: give what gzip -dc makes of it"},
-    {"\x28\xB5\x2F\xFD", 4, "compressed by zstd: give what zstd -dc makes of it"},
+    {"\x1F\x8B", 2, "compressed by gzip: give the output of gzip -dc"},
+    {"\x28\xB5\x2F\xFD", 4, "compressed by zstd: give the output of zstd -dc"},
     {"PK\x03\x04", 4, "a ZIP file or a spreadsheet: export it as CSV"},
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows are gathered in a chunk so that zlib is not called for every short row; only the number of bytes that come out
- * is kept. The split into chunks does not change what zlib makes of them. */
+ * is kept. The split into chunks does not change zlib's output. */
 #include "agent/signals/compress.h"
 
 #include <stdlib.h>

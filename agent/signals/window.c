@@ -54,7 +54,7 @@ void flk_windows_destroy(flk_windows_t **windows) {
     *windows = NULL;
 }
 
-/* What rows are sorted by. */
+/* The sort key of rows. */
 static double place_of(const flk_windows_t *windows, const flk_window_row_t *row) {
     return windows->options.by_time ? row->time_s : (double)row->order;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An HTTP answer: what it says, and how it looks on the wire. Any thread. */
+/* An HTTP answer: its contents, and its form on the wire. Any thread. */
 #ifndef FLK_COMMON_HTTP_ANSWER_H
 #define FLK_COMMON_HTTP_ANSWER_H
 

@@ -8,7 +8,7 @@
 
 enum { FLK_HTTP_CHUNK_EXTRAS_BYTES_MAX = 8192 }; /* of extensions and trailers, in one body */
 
-/* Named by what comes next. */
+/* Named by the next part of the body. */
 typedef enum flk_http_chunk_state {
     FLK_CHUNK_SIZE,      /* the first digit */
     FLK_CHUNK_SIZE_MORE, /* a digit, blanks, an extension or the end of the line */

@@ -2,7 +2,7 @@
 /* One server's connections: a table with a place for each thread, and bounds on how long a client may hold one.
  *
  * civetweb gives a connection a thread for as long as it lasts, and waits as long as bytes trickle in, so slow or
- * idle clients could occupy every thread. The table knows what each connection does; the watch (http/watch.c) ends
+ * idle clients could occupy every thread. The table knows the phase of each connection; the watch (http/watch.c) ends
  * those that take too long:
  *
  *     taken up ──▶ HEAD ──────▶ BUSY ◀────▶ BODY     LATE: the watch ended it

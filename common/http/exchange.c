@@ -3,8 +3,8 @@
  * 2. answer: the thread that has the answer prints it and sends it, with one send that does not block.
  * 3. All of it went out: closed.
  *
- * What may go wrong, and what is done:
- *   the client reads too slowly   what the socket did not take is kept; tick sends it once there is room, and ends
+ * Failures, and the reaction to each:
+ *   the client reads too slowly   the bytes left over are kept; tick sends them once there is room, and ends
  *                                 the connection after a while. No other client waits for it
  *   the client is gone            the answer is dropped; the connection's thread sees the end of the connection by
  *                                 itself

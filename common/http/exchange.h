@@ -32,7 +32,7 @@ typedef void flk_http_answered_fn(flk_http_exchange_t *exchange);
 typedef bool flk_http_overdue_fn(void *arg);
 
 struct flk_http_exchange {
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards the fields below */
     pthread_cond_t over;  /* the state is CLOSED */
     flk_http_exchange_state_t state;
     int fd;     /* of the connection, while the state is not CLOSED */
@@ -72,7 +72,7 @@ typedef enum flk_http_exchange_news {
     FLK_EXCHANGE_IN_VAIN  /* the client did not take its answer in time, and its connection was ended */
 } flk_http_exchange_news_t;
 
-/* The watch: answers what is overdue, sends what did not go out at once. Never blocks. */
+/* The watch: answers an overdue request, sends the rest of an answer. Never blocks. */
 FLK_MUST_CHECK flk_http_exchange_news_t flk_http_exchange_tick(flk_http_exchange_t *exchange, uint64_t now_ms);
 
 #endif

@@ -82,7 +82,7 @@ static bool refuse_length(const char *data, size_t bytes, flk_http_head_t *head)
 
 /* ---- the request line ---- */
 
-/* Ends the text at `at` with a NUL over `mark`, and gives what is behind it; NULL: there is no such mark before
+/* Ends the text at `at` with a NUL over `mark`, and gives the text behind it; NULL: there is no such mark before
  * `end`. */
 static char *cut(char *at, char *end, char mark) {
     char *found = memchr(at, mark, (size_t)(end - at));
@@ -237,7 +237,7 @@ static void note_field(const flk_http_field_t *field, flk_http_head_t *head, fra
     }
 }
 
-/* Of any length: what overflows is the largest number, which is over every limit. */
+/* Of any length: a number that overflows becomes the largest one, which is over every limit. */
 static bool read_length(const char *text, uint64_t *length) {
     *length = 0;
     for (const char *at = text; *at != '\0'; at++) {
@@ -250,8 +250,8 @@ static bool read_length(const char *text, uint64_t *length) {
     return text[0] != '\0';
 }
 
-/* What is wrong with Transfer-Encoding, which stands there. A coding that we do not know is named as such only in
- * front of chunks: without them nobody can tell where the body ends. */
+/* Finds the fault of a Transfer-Encoding that is there. A coding that we do not know is named as such only in front of
+ * chunks: without them nobody can tell where the body ends. */
 static bool check_encoding(const framing_t *framing, flk_http_head_t *head) {
     static const char must[] = "Transfer-Encoding must stand once, be chunked, and needs HTTP/1.1";
     const char *encoding = framing->encoding;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads the head of an HTTP/1 request in exactly one way, or refuses it (RFC 9110, RFC 9112).
  *
- * civetweb never sees a head that a client sent: it trims, folds, skips and decodes what two servers may read in two
- * ways, so that a proxy and this door could see different requests. The guard proves where a head ends, that it
+ * civetweb never sees a head that a client sent: it trims, folds, skips and decodes bytes that two servers may read in
+ * two ways, so that a proxy and this door could see different requests. The guard proves where a head ends, that it
  * begins with its request line, and how long its body is; a byte that leaves room for a second reading ends the
  * connection with a reason.
  *
@@ -39,9 +39,9 @@ typedef struct flk_http_head {
     flk_http_field_t fields[FLK_HTTP_FIELDS_MAX];
 } flk_http_head_t;
 
-/* Reads `data`, which holds what came so far; false: more must come. `*scanned` (0 at first) remembers what earlier
- * calls saw of the same data. A refusal does not wait for the end of the head. Writes NULs into `data` when the head
- * is a request. */
+/* Reads `data`, which holds all bytes so far; false: more must come. `*scanned` (0 at first) remembers the bytes of it
+ * that earlier calls saw. A refusal does not wait for the end of the head. Writes NULs into `data` when the head is a
+ * request. */
 FLK_MUST_CHECK bool flk_http_guard_read(char *data, size_t bytes, size_t *scanned, flk_http_head_t *head);
 
 /* The first field of that name, in any case of letters; NULL: there is none. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 1. head: waits for bytes until the guard has a whole head or a refusal. What came behind the head stays in the
- *    buffer.
+/* 1. head: waits for bytes until the guard has a whole head or a refusal. Bytes behind the head stay in the buffer.
  * 2. body: bytes from the buffer first, then off the socket; chunks are taken apart on the way.
  *
  * A client that trickles is not timed here: the watch ends its socket, and the read that waits for it returns. */
@@ -49,7 +48,7 @@ static void begin_request(flk_http_request_t *request) {
 
 bool flk_http_read_head(flk_http_connection_t *connection) {
     flk_http_request_t *request = &connection->request;
-    FLK_ASSERT(request->complete); /* else what comes next is still the body before it */
+    FLK_ASSERT(request->complete); /* else the next bytes are still the body before it */
     begin_request(request);
     for (;;) {
         if (request->end > 0 && !flk_http_connection_enter(connection, FLK_HTTP_HEAD)) {

@@ -6,7 +6,7 @@
 
 #include "common/http/connections.h"
 
-/* Reads the next head, or what must be refused instead of one. False: the connection is over. Blocks. */
+/* Reads the next head, or bytes that must be refused in its place. False: the connection is over. Blocks. */
 FLK_MUST_CHECK bool flk_http_read_head(flk_http_connection_t *connection);
 
 /* As flk_http_request_body. */

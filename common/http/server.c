@@ -3,8 +3,8 @@
  * begin_request callback is the one place where requests come in, so its own handlers, files and errors are never
  * reached.
  *
- * While civetweb stops it drops what handlers write and cuts every connection. So flk_http_stop lets requests finish
- * first, and answers the next request of an open connection with a 503 and a close.
+ * While civetweb stops, it drops the output of handlers and cuts every connection. So flk_http_stop lets requests
+ * finish first, and answers the next request of an open connection with a 503 and a close.
  *
  * Spare threads let a request that is one too many be refused instead of left to wait. */
 #include "common/http/server.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An HTTP server as all our doors have it: what it listens on, its bounds, and the paths that exist. Several may run
- * in one process. */
+/* An HTTP server as all our doors have it: its address, its bounds and its paths. Several may run in one process. */
 #ifndef FLK_COMMON_HTTP_SERVER_H
 #define FLK_COMMON_HTTP_SERVER_H
 
@@ -24,7 +23,7 @@ enum { FLK_HTTP_ROUTES_MAX = 16 };
 typedef struct flk_http_options {
     const char *listen;       /* as common/listen.h reads it */
     unsigned threads;         /* requests that may be detached at once */
-    unsigned spare_threads;   /* beyond those: for heads and bodies on their way, and to refuse what is too much */
+    unsigned spare_threads;   /* beyond those: for heads and bodies on their way, and for refusals */
     unsigned queue;           /* accepted connections that may wait for a thread */
     unsigned per_address_max; /* connections of one client; a request over it is answered 503; 0 = no bound */
     unsigned write_timeout_ms;

@@ -4,15 +4,12 @@
  * 1. Three bytes are looked for that yajl is lax about: form feed and vertical tab, which it takes for white space, and
  *    backslash: escapes of half a surrogate pair would become a question mark.
  * 2. yajl parses and calls back; each call is one event. The reader has all further rules: duplicate keys, UTF-8,
- * depth,
- *    number of values. yajl keeps its state on the heap and does not recurse.
+ *    depth, number of values. yajl keeps its state on the heap and does not recurse.
  * 3. When the root map ends, yajl is stopped: behind it only white space may stand, and yajl would take the beginning
- * of
- *    a string for that.
+ *    of a string for that.
  *
- * What goes wrong: yajl's message quotes the text, so it is never shown; a scan up to where yajl stopped finds the
- * member that the fault is in. yajl does not check its allocations, so it gets all it can need in one piece
- * beforehand. */
+ * Failures: yajl's message quotes the text, so it is never shown; a scan up to where yajl stopped finds the member that
+ * the fault is in. yajl does not check its allocations, so it gets all it can need in one piece beforehand. */
 #include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,8 +22,8 @@
 /* ---- yajl's memory ---- */
 
 /* A handle, a lexer and a stack of states take less than SMALL_BYTES. Beside them yajl has two buffers, one for a
- * string with escapes and one for a token that the body ends in; each doubles from 2 KiB until it is larger than what
- * it holds. Only the newest allocation ever grows. */
+ * string with escapes and one for a token that the body ends in; each doubles from 2 KiB until it is larger than its
+ * contents. Only the newest allocation ever grows. */
 enum { SMALL_BYTES = 4096, BUFFER_BYTES_MIN = 2048 };
 
 typedef struct arena {
@@ -157,7 +154,7 @@ static flk_err_t refuse_text(flk_pcs_fault_t *fault, const char *body, size_t at
     return refuse_at(fault, body, at, reason);
 }
 
-/* ---- what yajl is lax about ---- */
+/* ---- where yajl is lax ---- */
 
 static bool read_hex(const char *at, const char *end, unsigned *code) {
     *code = 0;
@@ -213,7 +210,7 @@ typedef struct source {
     size_t root_end; /* 0: not yet */
 } source_t;
 
-/* What yajl's callbacks return: whether to go on. */
+/* The results of yajl's callbacks: whether to go on. */
 static int feed(const source_t *source, flk_pcs_event_t event, const flk_pcs_value_t *value) {
     return flk_pcs_reader_event(source->reader, event, value) == FLK_OK;
 }

@@ -43,7 +43,7 @@ flk_err_t flk_key_no_memory(char *errmsg);
 flk_err_t flk_keyring_add(flk_keyring_t *keyring, const char *id, flk_sign_alg_t alg, flk_key_t **key, char *errmsg);
 /* Adds the keys of a file; `allow_weak` as in flk_keyring_options_t. */
 flk_err_t flk_keyring_add_file(flk_keyring_t *keyring, const char *path, bool allow_weak, char *errmsg);
-/* The same for what such a file holds; `mode` has its rights. */
+/* The same for the text of such a file; `mode` has its rights. */
 flk_err_t flk_keyring_add_text(flk_keyring_t *keyring, const char *text, size_t text_bytes, mode_t mode,
                                bool allow_weak, char *errmsg);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Verifying: decode `sig`, whose length tells the algorithm; then try each active key of that algorithm over the
  * digest of the Python print, over that of the ECMAScript print where the two differ, and, when allowed, over the
- * prints themselves. Only what no active key made is tried with the other keys, so that its refusal can tell why. */
+ * prints themselves. Only a signature that no active key made is tried with the other keys, so that its refusal has a
+ * reason. */
 #include "common/pcs/keyring.h"
 
 #include <stdio.h>
@@ -84,7 +85,7 @@ const char *flk_signature_text(flk_signature_fault_t fault) {
 
 /* ---- verifying ---- */
 
-/* What is being verified, and where the search is. */
+/* The PCS under verification, and the state of the search. */
 typedef struct search {
     const flk_keyring_t *keyring;
     flk_sign_alg_t alg; /* of the signature */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The keyring file (keyring.h has its form): read as a whole into secret memory, parsed strictly, key by key into the
- * ring. Whatever is wrong ends in one line with file, key and member, and the ring is not used.
+ * ring. Every fault ends in one line with file, key and member, and the ring is not used.
  *
  * It is read with one open: a file that is replaced meanwhile is the old one or the new one. It may be a symbolic
  * link, as mounted secrets are; its rights are those of the file it leads to. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of algorithms, what signer and keyring share, and the signer.
+/* Names of algorithms, the parts that signer and keyring share, and the signer.
  *
- * Keys and what is derived from them lie in secret memory (secret.h), read-only once made. */
+ * Keys and values derived from them lie in secret memory (secret.h), read-only once made. */
 #include "common/pcs/key_internal.h"
 
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The members of a PCS and what each may hold: the rules of the schema, one by one. For the reader only, which sees to
- * where a value stands. Functions that return bool return false with `fault` filled. */
+/* The members of a PCS and the values that each may hold: the rules of the schema, one by one. For the reader only,
+ * which sees to the place of a value. Functions that return bool return false with `fault` filled. */
 #ifndef FLK_COMMON_PCS_MEMBER_H
 #define FLK_COMMON_PCS_MEMBER_H
 
 #include "common/pcs/pcs.h"
 
-/* Where a value stands, that is, what the array or map around it is. */
+/* The place of a value: the array or map around it. */
 typedef enum flk_place {
     FLK_PLACE_ROOT, /* nothing around it */
     FLK_PLACE_PCS,
@@ -92,7 +92,7 @@ flk_member_t flk_member_find(flk_place_t map, const char *key, size_t key_bytes,
 /* Fills the fault and returns false. */
 bool flk_member_refuse(flk_pcs_fault_t *fault, const char *field, const char *format, ...) FLK_PRINTF(3, 4);
 
-/* Checks the value of a known member and stores it; of an array or map, which is to be opened, only what it is. */
+/* Checks the value of a known member and stores it; of an array or map, which is to be opened, only its kind. */
 FLK_MUST_CHECK bool flk_member_take(flk_member_t member, flk_pcs_event_t event, const flk_pcs_value_t *value,
                                     flk_pcs_t *pcs, flk_pcs_fault_t *fault);
 

@@ -2,7 +2,7 @@
 /* A Proof-of-Computation Summary in memory, and its reader.
  *
  * The reader is fed events, so that the JSON door and the ZeroMQ door share one set of rules: pcs/json.c turns
- * JSON text into events, proto/pcs_msgpack.c does so for msgpack. Whatever one door refuses, the other refuses with
+ * JSON text into events, proto/pcs_msgpack.c does so for msgpack. A PCS that one door refuses, the other refuses with
  * the same words. The rules are those of PCS schema version 0.x (proto/pcs.schema.json). */
 #ifndef FLK_COMMON_PCS_PCS_H
 #define FLK_COMMON_PCS_PCS_H
@@ -33,7 +33,7 @@ enum {
     FLK_PCS_VALUES_MAX = 16384, /* scalars, arrays and maps in all */
     FLK_PCS_BODY_BYTES_MAX = 1 << 20,
 };
-#define FLK_PCS_INTEGER_MAX ((UINT64_C(1) << 53) - 1) /* what a JSON number holds exactly */
+#define FLK_PCS_INTEGER_MAX ((UINT64_C(1) << 53) - 1) /* the largest integer that a JSON number holds exactly */
 
 typedef enum flk_regime { FLK_REGIME_STICKY, FLK_REGIME_MIXED, FLK_REGIME_NON_STICKY } flk_regime_t;
 const char *flk_regime_name(flk_regime_t regime);
@@ -97,7 +97,7 @@ FLK_MUST_CHECK flk_err_t flk_pcs_from_json(const char *body, size_t body_bytes, 
  * gives the same double. Caller frees *json with free(). Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_pcs_to_json(const flk_pcs_t *pcs, char **json, size_t *json_bytes);
 
-/* ---- the reader, for those who have another encoding to read from ---- */
+/* ---- the reader, for other encodings ---- */
 
 typedef struct flk_pcs_reader flk_pcs_reader_t; /* Opaque; fields are commented in pcs/reader.c. */
 

@@ -19,12 +19,12 @@ typedef struct flk_policy {
 void flk_policy_default(flk_policy_t *policy);
 
 /* Reads a JSON object {"version", "tolD", "tolCoh", "tolBudget", "alpha", "beta", "gamma", "base", "D0",
- * "dedup_ttl_s"}; what is absent keeps its default, but "version" is required: another policy is another version.
- * Refuses unknown members and whatever breaks the guard-rails (weights and base in [0, 1], tolerances in [0, 1], D0 in
- * [0, 16], TTL 60 s to 10 years). Errors: FLK_E_CONFIG, with file, member and limit in errmsg. */
+ * "dedup_ttl_s"}; an absent member keeps its default, but "version" is required: another policy is another version.
+ * Refuses unknown members and values that break the guard-rails (weights and base in [0, 1], tolerances in [0, 1], D0
+ * in [0, 16], TTL 60 s to 10 years). Errors: FLK_E_CONFIG, with file, member and limit in errmsg. */
 FLK_MUST_CHECK flk_err_t flk_policy_load(const char *path, flk_policy_t *policy, char *errmsg);
 
-/* What tells two policies apart whatever their version says: the beginning of the SHA-256 of all members but that. */
+/* Tells two policies of the same version apart: the beginning of the SHA-256 of all other members. */
 enum { FLK_POLICY_DIGEST_HEX = 16 };
 void flk_policy_digest(const flk_policy_t *policy, char digest[FLK_POLICY_DIGEST_HEX + 1]);
 

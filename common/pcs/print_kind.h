@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How the four claims are printed in what was signed. Almost every agent prints them as Python's json.dumps or as
- * ECMAScript does; the others (Rust, Java, C's printf) sign what they send, so their texts are kept beside the
+/* The print of the four claims in the signed bytes. Almost every agent prints them as Python's json.dumps or as
+ * ECMAScript does; the others (Rust, Java, C's printf) sign prints of their own, so their texts are kept beside the
  * numbers. */
 #ifndef FLK_COMMON_PCS_PRINT_KIND_H
 #define FLK_COMMON_PCS_PRINT_KIND_H

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Events -> PCS: where each value stands. What it may be there, pcs/member.c knows.
+/* Events -> PCS: the place of each value. pcs/member.c has the rules for the value there.
  *
- * 1. A KEY event looks the member up in the table of the map it stands in; unknown ones are skipped with what is below
- *    them.
+ * 1. A KEY event looks the member up in the table of the map it stands in; unknown ones are skipped with all values
+ *    below them.
  * 2. The value that follows is checked by the rule of its member and stored.
  * 3. _finish asks whether the root was closed, whether each required member was seen, and whether the id is right.
  *
- * What goes wrong: the first fault is written into the caller's flk_pcs_fault_t, the PCS is finished, and the error
- * sticks, so that a source of events may go on or stop as it likes. The work is bounded: depth, values in all and
- * members of one map are counted, in skipped parts too, and two keys are compared by a 64-bit hash. A sender that
- * makes two keys with one hash gets its own PCS refused and nothing else. Keys of known members and of N_j need no
- * hash. */
+ * Failures: the first fault is written into the caller's flk_pcs_fault_t, the PCS is finished, and the error sticks, so
+ * that a source of events may go on or stop as it likes. The work is bounded: depth, values in all and members of one
+ * map are counted, in skipped parts too, and two keys are compared by a 64-bit hash. A sender that makes two keys with
+ * one hash gets its own PCS refused and nothing else. Keys of known members and of N_j need no hash. */
 #include "common/pcs/member.h"
 #include "common/pcs/print_kind.h"
 #include "common/pcs/text.h"

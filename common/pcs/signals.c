@@ -30,8 +30,9 @@ static void sort(double *values, size_t len) {
     }
 }
 
-/* Puts the value of rank `rank` at its place and what is not greater before it. Quickselect, until the part that is
- * left is small or, with values chosen against the pivots, until a round has been spent on each halving twice. */
+/* Puts the value of rank `rank` at its place and the values that are not greater before it. Quickselect, until the part
+ * that is left is small or, with values chosen against the pivots, until a round has been spent on each halving
+ * twice. */
 static void select_rank(double *values, size_t len, size_t rank) {
     enum { SMALL = 24, ROUNDS = 24 };
     size_t low = 0, high = len; /* the rank lies in [low, high) */

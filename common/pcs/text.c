@@ -50,7 +50,7 @@ bool flk_text_is_hex(const char *text, size_t text_bytes, size_t max, bool upper
 }
 
 /* Bytes of the UTF-8 sequence at `at`, 0 when it is none. The second byte's range keeps out overlong forms,
- * surrogates and what lies above U+10FFFF (RFC 3629, section 4). */
+ * surrogates and values above U+10FFFF (RFC 3629, section 4). */
 static size_t sequence_bytes(const uint8_t *at, size_t left) {
     uint8_t lead = at[0];
     uint8_t low = 0x80, high = 0xBF;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What each text of a PCS may look like. Pure functions; texts are not NUL-terminated. */
+/* The form of each text of a PCS. Pure functions; texts are not NUL-terminated. */
 #ifndef FLK_COMMON_PCS_TEXT_H
 #define FLK_COMMON_PCS_TEXT_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 1. Round the claims to what the signature covers: digits past the ninth could be changed on the way.
+/* 1. Round the claims to the 9 decimals that the signature covers: later digits could be changed on the way.
  * 2. Recompute D-hat from N_j, and budget and regime from the claims.
  * 3. Compare: each reason by itself, none hides another. */
 #include "common/pcs/verdict.h"

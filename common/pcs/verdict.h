@@ -27,7 +27,7 @@ const char *flk_reason_name(flk_reason_t reason);
 
 enum { FLK_STATUS_ACCEPTED = 200, FLK_STATUS_ESCALATED = 202 };
 
-/* What the store keeps for a pcs_id, for ever the same (first write wins). */
+/* The record that the store keeps for a pcs_id, for ever the same (first write wins). */
 typedef struct flk_outcome {
     uint16_t status;  /* FLK_STATUS_ACCEPTED without reasons, FLK_STATUS_ESCALATED with some */
     uint32_t reasons; /* bit (1u << flk_reason_t) */
@@ -41,15 +41,15 @@ typedef struct flk_outcome {
 
 /* No number of the outcome is infinite or NaN.
  *
- * The claims D_hat, coh_star, r and budget count as rounded to 9 decimals, for that is what is signed. D-hat is
- * recomputed from scales and N_j and compared with the claim; regime and budget are recomputed from the claimed
- * signals, so that a wrong D-hat is one reason and not three. Two numbers are within a tolerance when their difference,
- * rounded to 9 decimals, is at most the tolerance: 0.65 is within 0.15 of 0.5. Bounds are inclusive. */
+ * The claims D_hat, coh_star, r and budget count as rounded to 9 decimals, as they are signed. D-hat is recomputed from
+ * scales and N_j and compared with the claim; regime and budget are recomputed from the claimed signals, so that a
+ * wrong D-hat is one reason and not three. Two numbers are within a tolerance when their difference, rounded to 9
+ * decimals, is at most the tolerance: 0.65 is within 0.15 of 0.5. Bounds are inclusive. */
 void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome);
 
-/* Digest of what flk_verdict reads and no signature covers: scales with their cells, regime, ft.degraded. Two PCS
- * with one signed content and one such digest get one verdict. BLAKE2b-128 over: regime (1) · degraded (1) · then,
- * by rising scale, scale (8, big-endian) · cells (8). */
+/* Digest of the values that flk_verdict reads and no signature covers: scales with their cells, regime, ft.degraded.
+ * Two PCS with one signed content and one such digest get one verdict. BLAKE2b-128 over: regime (1) · degraded (1) ·
+ * then, by rising scale, scale (8, big-endian) · cells (8). */
 enum { FLK_UNSIGNED_DIGEST_BYTES = 16 };
 void flk_verdict_digest(const flk_pcs_t *pcs, uint8_t digest[FLK_UNSIGNED_DIGEST_BYTES]);
 

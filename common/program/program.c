@@ -102,7 +102,7 @@ static void print_help(const flk_start_t *start) {
            "  --json     print them as one JSON document\n\n",
            name, start->summary, name);
     flk_settings_print(start->program, stdout);
-    printf("\nSignals: SIGTERM and SIGINT finish what is in hand, then end with 0.\n"
+    printf("\nSignals: SIGTERM and SIGINT finish the work in hand, then end with 0.\n"
            "Exit codes: 0 ended as asked, 1 failed in a way that may pass, 2 wrong setting or\nargument.\n");
 }
 

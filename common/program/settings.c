@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading: refuse names that nobody knows -> for each setting of this program take the variable, else the
- * file that NAME_FILE names, else the default -> check it by its type -> check what belongs together -> refuse names
- * that are a slip away from a setting.
+/* Loading: refuse unknown names -> for each setting of this program take the variable, else the file that NAME_FILE
+ * names, else the default -> check it by its type -> check values that belong together -> refuse names that are a slip
+ * away from a setting.
  *
  * Everything that is wrong ends in one line of errmsg and FLK_E_CONFIG; nothing is read later, so a program that has
  * started never fails over a setting. An empty text counts as unset (`NAME: ${NAME:-}` gives one); an empty

@@ -79,7 +79,7 @@
     X(REDIS_ADDR, "REDIS_ADDR", SECRET, W, "127.0.0.1:6379", "shard[,...]", "",                                        \
       "Redis shards: host:port, or redis[s]://[user:password@]host[:port][/database]")                                 \
     X(REDIS_FORMER, "FLK_REDIS_FORMER", SECRET, W, "", "shard[,...]", "",                                              \
-      "shards as they were before REDIS_ADDR changed, for one time to live: what they keep is honoured")               \
+      "shards as they were before REDIS_ADDR changed, for one time to live: their outcomes are honoured")              \
     X(REDIS_USER, "FLK_REDIS_USER", STR, W, "", "", "", "for shards whose address has none")                           \
     X(REDIS_PASSWORD, "FLK_REDIS_PASSWORD", SECRET, W, "", "", "", "for shards whose address has none")                \
     X(REDIS_DB, "FLK_REDIS_DB", UINT, W, "0", "", "0..1000000", "database, for shards whose address has none")         \

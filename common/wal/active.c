@@ -29,7 +29,7 @@ void flk_wal_active_seal(flk_wal_t *wal) {
     flk_wal_path(wal->config.dir, segment->name, path);
     bool cut = flk_io_truncate(wal->writer.active_fd, path, segment->bytes, NULL) ==
                FLK_OK;                                      /* else it only takes more space */
-    (void)!flk_io_close(wal->writer.active_fd, path, NULL); /* what counts was synced before */
+    (void)!flk_io_close(wal->writer.active_fd, path, NULL); /* its records were synced before */
     wal->writer.active = NULL;
     if (segment->end_lsn == segment->first_lsn) {
         forget_empty(wal, segment, path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* 1. Pick the oldest segment behind the last finished one that has an un-acked record, and the waypoint before it.
- * 2. Read item by item up to what is durable; hand out records whose bit is not set.
+ * 2. Read item by item up to the durable end; hand out records whose bit is not set.
  * 3. At the end of a sealed segment go on with the next; at the end of the active one say so and stay.
  *
  * The file may be replaced (compacted) or removed meanwhile. One that is open stays readable and complete, since a
@@ -116,7 +116,8 @@ static bool missed_any(const flk_wal_cursor_t *cursor, const flk_wal_segment_t *
 }
 
 static flk_err_t report_missed(const flk_wal_cursor_t *cursor, uint64_t offset, char *errmsg) {
-    flk_errmsg(errmsg, "%s: no valid record at offset %llu: the disk changed what had been written; see flk-replay",
+    flk_errmsg(errmsg,
+               "%s: no valid record at offset %llu: the disk changed bytes that had been written; see flk-replay",
                cursor->scan.path, (unsigned long long)offset);
     return FLK_E_CORRUPT;
 }
@@ -128,7 +129,7 @@ static flk_err_t go_on(flk_wal_cursor_t *cursor, const flk_wal_found_t *found, c
     pthread_mutex_lock(&cursor->wal->shared.lock);
     const flk_wal_segment_t *segment = flk_wal_segments_numbered(&cursor->wal->shared.segments, cursor->number);
     if (segment != NULL && segment->generation != cursor->generation) {
-        cursor->number--; /* replaced: pick it again for what may have come behind the limit */
+        cursor->number--; /* replaced: pick it again for items that came behind the limit */
     } else if (segment != NULL && segment->bytes > cursor->scan.limit) {
         cursor->scan.limit = segment->bytes;
         finished = false;

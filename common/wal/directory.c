@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 1. Note what the checkpoint knows; list the directory; load the checkpoint again.
+/* 1. Note the segments that the checkpoint knows; list the directory; load the checkpoint again.
  * 2. Read the headers. If anything does not fit the checkpoint (name and number differ, a header is bad, a segment is
  *    missing), believe only the headers, all of them.
  * 3. Put the segments in order of number and mark the strangers: an entry that is no file or larger than any segment,

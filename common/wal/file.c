@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A new segment comes into being in one order: made under a temporary name, given its space, its header written,
- * synced, renamed, directory synced. Whatever fails in between leaves a temporary file, which the next attempt removes,
- * or under a final name a segment without items, which recovery removes. */
+ * synced, renamed, directory synced. A failure in between leaves a temporary file, which the next attempt removes, or
+ * under a final name a segment without items, which recovery removes. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@ enum {
     FLK_WAL_ACK_BYTES = 16,
     FLK_WAL_ALIGN_BYTES = 8,
     FLK_WAL_BODY_BYTES_MAX = 64 << 20,  /* of the format; the caller's own limit is below it */
-    FLK_WAL_SEGMENT_LSNS_MAX = 1 << 26, /* LSNs of one segment, used or not: twice what 1 GiB of empty items has */
+    FLK_WAL_SEGMENT_LSNS_MAX = 1 << 26, /* LSNs of one segment: twice the empty items of 1 GiB */
 };
 #define FLK_WAL_SEGMENT_BYTES_MAX (UINT64_C(2) << 30) /* of a file; the caller's own limit is half of it */
 #define FLK_WAL_NUMBER_MAX        (UINT64_C(1) << 62) /* of LSNs and segment numbers: one more never wraps */

@@ -56,7 +56,7 @@ static void store(const flk_wal_config_t *config, const char *path, const struct
     struct iovec iov = {.iov_base = bytes, .iov_len = sizeof bytes};
     encode(place, config->number, bytes);
     if (flk_io_pwritev(config->lock_fd, path, &iov, 1, 0, NULL) == FLK_OK) {
-        (void)!flk_io_sync(config->lock_fd, path, NULL); /* else the next start finds what it finds, and is right too */
+        (void)!flk_io_sync(config->lock_fd, path, NULL); /* else the next start finds the old bytes, and is right too */
     }
 }
 

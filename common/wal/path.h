@@ -22,7 +22,7 @@ static inline void flk_wal_path(const char *dir, const char *name, char out[FLK_
 
 /* FLK_WAL_NAME_BYTES long. */
 void flk_wal_file_name(uint64_t number, char name[FLK_WAL_NAME_BYTES]);
-/* False unless `name` is what flk_wal_file_name makes. */
+/* False unless `name` has the form that flk_wal_file_name gives. */
 bool flk_wal_file_number(const char *name, uint64_t *number);
 
 #endif

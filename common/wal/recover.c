@@ -5,9 +5,9 @@
  *    other items it is left out by a rewrite, since from now on those are promised.
  * 4. Note it all in a new checkpoint. New items go to a new segment, never to one that was found.
  *
- * Later items tell what was promised: each item and each segment header says up to which LSN the
- * log was durable at that time. Each step can be repeated: a crash anywhere in here gives the same result at the next
- * start. A rewrite that fails (no space) leaves the damaged file in use; reading skips the same places again. */
+ * Later items tell the promise: each item and each segment header gives the LSN up to which the log was durable at that
+ * time. Each step can be repeated: a crash anywhere in here gives the same result at the next start. A rewrite that
+ * fails (no space) leaves the damaged file in use; reading skips the same places again. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A start: files, then items, then repairs. recover_files.c decides which files take part, recover_items.c reads them,
- * recover.c repairs what they lack. One thread, before the writer starts. */
+ * recover.c repairs the gaps. One thread, before the writer starts. */
 #ifndef FLK_COMMON_WAL_RECOVER_H
 #define FLK_COMMON_WAL_RECOVER_H
 
@@ -41,7 +41,7 @@ flk_err_t flk_wal_recover_nomem(const flk_wal_recovery_t *recovery, char *errmsg
 
 /* ---- recover_items.c ---- */
 
-/* Makes a segment of each candidate and reads what must be read. Errors: FLK_E_IO, FLK_E_NOMEM. */
+/* Makes a segment of each candidate and reads its items where they are not known. Errors: FLK_E_IO, FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_wal_recover_items(flk_wal_recovery_t *recovery, char *errmsg);
 void flk_wal_recover_settle(flk_wal_segment_t *segment); /* hands back the memory of one that needs no more acks */
 

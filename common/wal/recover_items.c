@@ -104,7 +104,7 @@ static flk_err_t guess_header(flk_wal_recovery_t *recovery, size_t index, char *
     return err;
 }
 
-/* The last LSN that the segment is known to have held durably, apart from what its own items say. */
+/* The last LSN that the segment is known to have held durably, its own items left aside. */
 static uint64_t promised_lsn(const flk_wal_recovery_t *recovery, size_t index) {
     const flk_wal_candidate_t *candidate = &recovery->candidates[index];
     if (candidate->file.row != NULL) {

@@ -29,7 +29,7 @@ enum { COMPACT_BYTES_PER_UPKEEP = 1 << 20 }; /* or a slow drain of old segments 
 /* Why segments may go. */
 typedef struct dues {
     uint64_t settled_bytes, cap_bytes; /* in settled segments; the most of it, 0: no cap */
-    uint64_t wanted_bytes;             /* to be made free whatever their age */
+    uint64_t wanted_bytes;             /* to be made free at any age */
     uint64_t removed_bytes;
 } dues_t;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From one valid item to the next, over whatever lies between. One thread. */
+/* From one valid item to the next, over any bytes between. One thread. */
 #ifndef FLK_COMMON_WAL_SCAN_H
 #define FLK_COMMON_WAL_SCAN_H
 
@@ -34,8 +34,8 @@ void flk_wal_scan_init(flk_wal_scan_t *scan);
 FLK_MUST_CHECK flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg);
 /* Back to the first item of the open file. */
 void flk_wal_scan_rewind(flk_wal_scan_t *scan);
-/* The next valid item at or behind `offset`, over whatever cannot be read. FLK_E_NOT_FOUND: none before `limit`.
- * FLK_E_NOMEM, FLK_E_CLOSED (a stop was asked for). */
+/* The next valid item at or behind `offset`, over unreadable bytes. FLK_E_NOT_FOUND: none before `limit`. FLK_E_NOMEM,
+ * FLK_E_CLOSED (a stop was asked for). */
 FLK_MUST_CHECK flk_err_t flk_wal_scan_next(flk_wal_scan_t *scan, flk_wal_found_t *found, char *errmsg);
 void flk_wal_scan_close(flk_wal_scan_t *scan); /* keeps the buffer */
 void flk_wal_scan_fini(flk_wal_scan_t *scan);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The log in memory, in three parts by owner: `config` is read by all, `shared` belongs to the lock, `writer` to the
- * writer's thread. A file that gets &wal->config and &wal->writer cannot touch what the lock guards.
+ * writer's thread. A file that gets &wal->config and &wal->writer cannot touch the fields that the lock guards.
  *
  * Words. Item: a record or an ack in a segment. LSN: number of an item, +1 each. Durable: covered by a successful
  * fdatasync. Settled: a record whose ack is durable; a segment without any other record. Sealed: a segment that gets no

@@ -56,7 +56,7 @@ static flk_err_t open_inbox(const char *dir, flk_wal_t **inbox, char *errmsg) {
         return FLK_E_NOT_FOUND;
     }
     snprintf(path, sizeof path, "%.*s/inbox", (int)(len - 4), dir);
-    flk_journal_t *journal; /* opening would make what is not there */
+    flk_journal_t *journal; /* opening would make a log that is not there */
     flk_err_t err = flk_journal_open(path, &journal, errmsg);
     flk_journal_close(&journal);
     return err == FLK_OK ? open_log(path, inbox, errmsg) : err;
@@ -90,7 +90,7 @@ static flk_err_t open_logs(removal_t *removal, const char *dir, char *errmsg) {
         return FLK_OK;
     }
     flk_journal_t *journal;
-    flk_err_t err = flk_journal_open(dir, &journal, errmsg); /* opening would make what is not there */
+    flk_err_t err = flk_journal_open(dir, &journal, errmsg); /* opening would make a log that is not there */
     flk_journal_close(&journal);
     if (err == FLK_OK) {
         err = open_log(dir, &removal->queue, errmsg);
@@ -148,7 +148,7 @@ static flk_err_t take_all(removal_t *removal, const char *dir, char *errmsg) {
                                  removal->options->wait_ms, errmsg);
         err = err == FLK_OK ? count_left(removal, dir, errmsg) : err;
     }
-    if (removal->queue != NULL) { /* what is in the inbox already leaves the queue, whatever came after it */
+    if (removal->queue != NULL) { /* letters in the inbox already leave the queue, also after an error */
         flk_err_t flushed = flk_wal_flush(removal->queue, err == FLK_OK ? errmsg : NULL);
         err = err == FLK_OK ? flushed : err;
     }

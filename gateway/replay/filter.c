@@ -13,7 +13,7 @@ static bool is_set_aside(const char *segment) {
 
 bool flk_filter_matches_outside(const flk_filter_t *filter, const flk_journal_record_t *record) {
     bool segment = filter->segment != NULL ? strcmp(filter->segment, record->segment) == 0
-                                           : !is_set_aside(record->segment); /* recovery copied what was good in it */
+                                           : !is_set_aside(record->segment); /* recovery copied its good records */
     bool time = (filter->since_ms == 0 || record->time_ms >= filter->since_ms) &&
                 (filter->until_ms == 0 || record->time_ms < filter->until_ms);
     bool status = filter->status == 0 || (record->acked && record->mark.status == filter->status);
@@ -42,7 +42,7 @@ bool flk_filter_is_empty(const flk_filter_t *filter) {
 
 /* ---- values ---- */
 
-/* What follows the seconds: nothing, Z, or an offset from UTC; a fraction before it is dropped. */
+/* The text behind the seconds: nothing, Z, or an offset from UTC; a fraction before it is dropped. */
 static bool parse_zone(const char *text, int64_t *offset_s) {
     *offset_s = 0;
     if (*text == '.') {

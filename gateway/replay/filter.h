@@ -16,7 +16,7 @@ typedef struct flk_filter {
     uint64_t lsn;               /* 0 = any */
 } flk_filter_t;
 
-/* What can be told without the PCS; then the rest, for which record->pcs is needed (NULL: not valid, matches no id). */
+/* The conditions that need no PCS; then the rest, which need record->pcs (NULL: not valid, matches no id). */
 FLK_MUST_CHECK bool flk_filter_matches_outside(const flk_filter_t *filter, const flk_journal_record_t *record);
 FLK_MUST_CHECK bool flk_filter_matches_inside(const flk_filter_t *filter, const flk_journal_record_t *record);
 bool flk_filter_needs_pcs(const flk_filter_t *filter);

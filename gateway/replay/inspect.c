@@ -12,7 +12,7 @@ int flk_replay_failed(const char *errmsg) {
     return FLK_EXIT_FAILED;
 }
 
-/* What cannot be read cannot be shown: say so, and go on with the rest. */
+/* An unreadable place cannot be shown: say so, and go on with the rest. */
 static void warn_of_damage(const flk_journal_t *journal) {
     if (flk_journal_damage(journal) > 0) {
         fprintf(stderr, "%s: %zu damaged places were passed over; verify names them\n", flk_replay_title(),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One table holds every option: what it takes, the verbs that it belongs to, --help. */
+/* One table holds every option: its argument and limits, the verbs that it belongs to, its help. */
 #include "gateway/replay/options.h"
 
 #include <ctype.h>
@@ -39,7 +39,7 @@ enum {
     X(BARE, "bare", NULL, "", "", BIT(EXPORT), "only the PCS, as flk-agent submit --pcs reads them")                   \
     X(TO, "to", "ENDPOINT", "", "FLK_ZMQ_LISTEN", SENDS, "the gateway's ZeroMQ door")                                  \
     X(RATE, "rate", "N/s", "1 to 1000000", "", SENDS, "at most so many records a second")                              \
-    X(STATE, "state", "FILE", "", "", SENDS, "note there how far it got, and go on from there")                        \
+    X(STATE, "state", "FILE", "", "", SENDS, "keep the position there, and go on from it")                             \
     X(DRY_RUN, "dry-run", NULL, "", "", SENDS | CHANGES, "show which records, and do nothing")                         \
     X(WAIT, "wait", "SECONDS", "0 to 999999", "30", CHANGES, "for a gateway that runs to do it")                       \
     X(EVERY, "all", NULL, "", "", CHANGES, "without a filter: really all")
@@ -67,7 +67,7 @@ static const char *const verbs_help[] = {
     [FLK_VERB_VERIFY] = "check every byte; name each damage, and segments that are gone",
     [FLK_VERB_STATS] = "how many, of which status, how large, from when to when",
     [FLK_VERB_EXPORT] = "records with their PCS as NDJSON",
-    [FLK_VERB_AUDIT] = "verify each record again and compare with what was answered",
+    [FLK_VERB_AUDIT] = "verify each record again and compare with its answer",
     [FLK_VERB_REPLAY] = "submit the records again through a gateway",
     [FLK_VERB_DLQ_LIST] = "the dead letters",
     [FLK_VERB_DLQ_SHOW] = "LSN|PCS_ID: all about a dead letter",
@@ -139,7 +139,7 @@ static int take_verb(char ***rest, flk_verb_t *verb) {
 /* ---- help ---- */
 
 static void print_help(void) {
-    printf("%s - reads a gateway's log: what came in, what was answered\n\n"
+    printf("%s - reads a gateway's log: submissions and their answers\n\n"
            "Usage: %s VERB [OPTION...] [LSN|PCS_ID]\n\n",
            command_line.title, command_line.title);
     for (unsigned verb = 0; verb < FLK_COUNT_OF(verbs); verb++) {

@@ -33,7 +33,7 @@ typedef struct flk_replay_options {
     flk_filter_t filter;
 } flk_replay_options_t;
 
-/* What the program was called as: "flk-replay", "flk wal", "flk dlq". */
+/* The name that the program was called by: "flk-replay", "flk wal", "flk dlq". */
 const char *flk_replay_title(void);
 
 /* True for the verbs that work on the dead-letter queue. */

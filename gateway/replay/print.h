@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How records are shown: a row of a table, a line of JSON, a page. All to standard output. */
+/* The forms of a record: a row of a table, a line of JSON, a page. All to standard output. */
 #ifndef FLK_GATEWAY_REPLAY_PRINT_H
 #define FLK_GATEWAY_REPLAY_PRINT_H
 
@@ -15,7 +15,7 @@ const char *flk_print_flags(unsigned flags, char out[FLK_WORDS_BYTES]);
 const char *flk_print_reasons(uint32_t reasons, char out[FLK_WORDS_BYTES]);
 /* The same as a JSON array, without a name. */
 void flk_print_reasons_json(uint32_t reasons);
-/* A JSON string with its quotes, whatever the bytes. */
+/* A JSON string with its quotes, of any bytes. */
 void flk_print_string_json(const char *text);
 
 void flk_print_table_head(void);

@@ -27,7 +27,7 @@ typedef struct place {
     uint64_t lsn; /* 0: free */
     bool sent;    /* over the link as it is now */
     uint64_t not_before_ms;
-    zmq_msg_t body; /* shared with what is sent */
+    zmq_msg_t body; /* shared with the message that is sent */
 } place_t;
 
 struct flk_resend {

@@ -67,7 +67,7 @@ static bool take_item(void *arg, const flk_wal_item_t *item) {
         verified->strangers++;
         print_file(verified, "stranger",
                    is_set_aside(item)
-                       ? "was set aside by a start, which took over what it could read: keep it to look into, or "
+                       ? "was set aside by a start, which took over all that it could read: keep it to look into, or "
                          "remove it"
                        : "is no segment of this log, or a second copy: the next start sets it aside",
                    item);

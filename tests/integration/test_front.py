@@ -174,7 +174,7 @@ def test_up_two_interrupts(up):
     up.signal(signal.SIGINT)
     status = up.wait(20)
     said = [line for line in up.log().splitlines() if line.startswith("flk up: ")]
-    assert (status, said) in ((0, []), (1, ["flk up: what did not stop was killed"])), up.log_tail()
+    assert (status, said) in ((0, []), (1, ["flk up: some process did not stop and was killed"])), up.log_tail()
 
 
 # Beside up, healthcheck and doctor ask each of its processes.

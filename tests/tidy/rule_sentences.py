@@ -1,6 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Above each test stands the sentence that says the behaviour; every test that is written is run."""
+"""Above each test stands the sentence that says the behaviour; every test that is written is run. In comments and texts a noun is
+the subject or object, and no clause that begins with "who" or "what"."""
 import re
+
+ENGLISH = re.compile(r"(?:agent|broker|common|gateway|proto|worker)/.*\.[ch]")
+TOKEN = re.compile(r"/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.S)
+CLAUSE = re.compile(r"\b(?:what|whatever|who|whoever|whom)\b", re.I)
+CITED = re.compile(r"`[^`]*`|PROTOCOL\.md, \"What is signed\"")
+
+
+def check_clauses(name, text):
+    for token in TOKEN.finditer(text):
+        words = CITED.sub("", re.sub(r"\n *\*? *", " ", token.group()))
+        clause = CLAUSE.search(words) if words[0] == "/" or " " in words else None
+        if clause:
+            number = text.count("\n", 0, token.start()) + 1
+            yield f"{name}:{number}: \"{words[clause.start():clause.start() + 30]}…\": say it with a noun"
 
 
 def check_c(name, text):
@@ -29,6 +44,8 @@ def check(tree):
             faults += check_c(name, tree.read(name))
         elif re.fullmatch(r"tests/.*/test_\w+\.py", name):
             faults += check_python(name, tree.read(name))
+        if ENGLISH.fullmatch(name):
+            faults += check_clauses(name, tree.read(name))
     return faults
 
 
@@ -47,4 +64,13 @@ def plant_python(tree):
     return "test_planted.py"
 
 
-PLANTS = {"c": plant_c, "not_run": plant_not_run, "python": plant_python}
+def planted(text):
+    def plant(tree):
+        tree.write("common/planted.c", text)
+        return "common/planted.c"
+    return plant
+
+
+PLANTS = {"c": plant_c, "not_run": plant_not_run, "python": plant_python,
+          "subject": planted("/* What is left goes. */\n"), "object": planted("/* Counts it,\n * whatever it is. */\n"),
+          "text": planted('static const char no[] = "unknown to who asks";\n')}

@@ -6,10 +6,10 @@
  * half is left out, so that the threads of a cluster do not come back as one. A connection that is dropped soon
  * after it was made counts as a failed attempt: a server that takes connections and refuses work does not make a
  * busy loop. The resolver may hold an attempt for longer than its time: _destroy then leaves it to the thread, which
- * frees what is left.
+ * frees the dialer.
  *
- * Servers and what lies between close connections that are idle. Such a one is seen before its next use; when the close
- * and the use cross, the caller drops it as CLOSED and may do its work again on the next. */
+ * Servers, and proxies on the way, close idle connections. A closed one is seen before its next use; when the close and
+ * the use cross, the caller drops it as CLOSED and may do its work again on the next. */
 #include "worker/store/dialer.h"
 
 #include <pthread.h>

@@ -21,7 +21,7 @@ typedef struct flk_dialer_ops {
     /* Makes a connection. On the dialer's thread; blocks for about timeout_ms. On an error fault may say more. */
     flk_err_t (*dial)(void *arg, uint64_t timeout_ms, void **connection, flk_store_fault_t *fault, char *errmsg);
     /* Frees a connection. After a _drop it is called on the dialer's thread before the next dial, and may block for
-     * about timeout_ms to end what the server still does for it. An idle one it frees at once. */
+     * about timeout_ms to end its work at the server. An idle one it frees at once. */
     void (*hang_up)(void *connection, uint64_t timeout_ms);
     bool (*is_closed)(void *connection); /* the peer has closed an idle connection; does not block. NULL: cannot tell */
     void (*free_arg)(void *arg);         /* nobody needs arg any more; NULL: nothing to do */

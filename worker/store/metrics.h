@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What a store is measured by, the same for each backend. Any thread. */
+/* The metrics of a store, the same for each backend. Any thread. */
 #ifndef FLK_WORKER_STORE_METRICS_H
 #define FLK_WORKER_STORE_METRICS_H
 
 #include "common/metrics.h"
 
-/* Why a store could not answer: the label `kind` of flk_store_errors_total. */
+/* The reasons of a store without an answer: the label `kind` of flk_store_errors_total. */
 #define FLK_STORE_FAULTS(X)                                                                                            \
     X(UNAVAILABLE, "unavailable") /* not reached, or lost on the way */                                                \
     X(TIMEOUT, "timeout")                                                                                              \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the store handles of one process share, by directory: opened with the first handle and closed with the last. Any
- * thread may call any function. */
+/* The parts that the store handles of one process share, by directory: opened with the first handle and closed with the
+ * last. Any thread may call any function. */
 #ifndef FLK_WORKER_STORE_REGISTRY_H
 #define FLK_WORKER_STORE_REGISTRY_H
 
@@ -26,8 +26,8 @@ typedef struct flk_store_registry {
     void (*close)(flk_store_shared_t *shared, uint64_t timeout_ms); /* frees it, or leaves it to a thread of its own */
 } flk_store_registry_t;
 
-/* Gives what is open on data_dir/place, or opens it. Errors: FLK_E_CONFIG (the path is too long), those of open. Caller
- * gives it back with _release. */
+/* Gives the part that is open on data_dir/place, or opens it. Errors: FLK_E_CONFIG (the path is too long), those of
+ * open. Caller gives it back with _release. */
 FLK_MUST_CHECK flk_err_t flk_store_registry_acquire(flk_store_registry_t *registry, const flk_store_options_t *options,
                                                     const char *place, flk_store_shared_t **shared, char *errmsg);
 void flk_store_registry_release(flk_store_registry_t *registry, flk_store_shared_t *shared, uint64_t timeout_ms);

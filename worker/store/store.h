@@ -56,8 +56,8 @@ typedef struct flk_store_options {
  * set. */
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options);
 
-/* What opening would refuse: for a server whatever its settings say, on a disk whether the directory could be made.
- * Nothing is written, nobody is connected to. Errors: those of flk_store_open. */
+/* Refuses all that opening would refuse by the settings and, on a disk, by the directory. Writes nothing and connects
+ * to no server. Errors: those of flk_store_open. */
 FLK_MUST_CHECK flk_err_t flk_store_check(const flk_store_options_t *options, char *errmsg);
 
 /* Opens a backend; options are borrowed until return. A server (redis, postgres) need not be there: it is connected to
@@ -68,8 +68,8 @@ FLK_MUST_CHECK flk_err_t flk_store_check(const flk_store_options_t *options, cha
 FLK_MUST_CHECK flk_err_t flk_store_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 void flk_store_close(flk_store_t **store);
 
-/* Brings the backend's schema to this program's version, within a minute; no store need be open. `told` says in a
- * sentence what there is now. Errors: FLK_E_CONFIG, FLK_E_NOMEM, FLK_E_UNAVAILABLE. */
+/* Brings the backend's schema to this program's version, within a minute; no store need be open. `told` gets a sentence
+ * about the present version. Errors: FLK_E_CONFIG, FLK_E_NOMEM, FLK_E_UNAVAILABLE. */
 enum { FLK_STORE_TOLD_BYTES = 512 };
 FLK_MUST_CHECK flk_err_t flk_store_migrate(const flk_store_options_t *options, char told[FLK_STORE_TOLD_BYTES],
                                            char *errmsg);
@@ -126,7 +126,7 @@ struct flk_store {
     uint64_t ttl_ms, timeout_ms;
     flk_store_clock_fn *clock;
     flk_store_metrics_t metrics;
-    flk_store_fault_t fault; /* what the backend knows of the call's error beyond its code; reset before each call */
+    flk_store_fault_t fault; /* the call's error beyond its code, from the backend; reset before each call */
 };
 
 /* As an assignment; copies no more of the value than there is. */
@@ -134,7 +134,7 @@ static inline void flk_store_item_copy(flk_store_item_t *to, const flk_store_ite
     memcpy(to, from, offsetof(flk_store_item_t, value) + from->value_bytes);
 }
 
-/* What a stored value is to its readers: it is cut where it is longer than any outcome. */
+/* The length of a stored value for its readers: it is cut where it is longer than any outcome. */
 static inline size_t flk_store_value_cut(size_t value_bytes) {
     return value_bytes < FLK_STORE_VALUE_BYTES_MAX ? value_bytes : FLK_STORE_VALUE_BYTES_MAX;
 }

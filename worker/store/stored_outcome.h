@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An outcome as stores keep it, a third of what it takes on the wire. Integers are big-endian, numbers IEEE 754
- * binary64:
+/* An outcome as stores keep it, a third of its size on the wire. Integers are big-endian, numbers IEEE 754 binary64:
  *
  *   0x02 · regime (1) · d_hat is there (1) · reasons (4) · d_hat (8) · budget (8) · budget_claimed (8)
  *   · origin (16) · digest (32) · unsigned_digest (16) · policy_version, the rest
@@ -28,8 +27,8 @@ enum {
 /* Writes the value of an outcome and returns its bytes; 0, and nothing is written, when the reader would refuse it. */
 size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]);
 
-/* Reads the value, of whatever version, that a store has for `key`. Errors: FLK_E_INVALID (it is damaged, or another
- * id's), FLK_E_UNAVAILABLE (a later version wrote it). */
+/* Reads the value, of any version, that a store has for `key`. Errors: FLK_E_INVALID (it is damaged, or another id's),
+ * FLK_E_UNAVAILABLE (a later version wrote it). */
 FLK_MUST_CHECK flk_err_t flk_stored_outcome_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value,
                                                  size_t value_bytes, flk_outcome_record_t *record, char *errmsg);
 

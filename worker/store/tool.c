@@ -22,7 +22,7 @@
 enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
 
 struct tool {
-    const char *title; /* what the user called: "flk-worker" or "flk store" */
+    const char *title; /* the user's command: "flk-worker" or "flk store" */
     flk_settings_t *settings;
     flk_policy_t policy;
     flk_store_options_t options;
@@ -84,7 +84,7 @@ static int get_one(struct tool *tool, const char *hex) {
         return fail(tool, FLK_EXIT_FAILED);
     }
     if (flk_stored_outcome_read(item.key, item.value, item.value_bytes, &record, tool->errmsg) != FLK_OK) {
-        flk_errmsg_prefix(tool->errmsg, "what the store has is no outcome");
+        flk_errmsg_prefix(tool->errmsg, "the store's value is no outcome");
         return fail(tool, FLK_EXIT_FAILED);
     }
     print_outcome(&record);
@@ -105,12 +105,12 @@ static int stats_of_all(struct tool *tool, const char *nothing) {
                                                                                     : fail(tool, FLK_EXIT_FAILED);
 }
 
-/* The wire's map of a kept outcome, which is what an export has whatever the store keeps; anything else as it is. */
+/* The wire's map of a kept outcome, for an export from a store of any version; other values as they are. */
 static size_t to_wire(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
                       uint8_t wire[FLK_STORE_VALUE_BYTES_MAX]) {
     flk_outcome_record_t record;
     if (flk_stored_outcome_read(key, value, value_bytes, &record, NULL) == FLK_OK) {
-        return flk_outcome_encode(&record, wire); /* what was read can be written */
+        return flk_outcome_encode(&record, wire); /* a record that was read can be written */
     }
     memcpy(wire, value, value_bytes);
     return value_bytes;
@@ -192,7 +192,7 @@ static bool parse_line(const char *text, size_t bytes, flk_store_item_t *item, i
     return fine;
 }
 
-/* A store must not get what no worker could have put: it would keep it for as long as the line says. */
+/* A store must not get a value that no worker could have put: it would keep it for as long as the line says. */
 static const char *fault_of(const flk_store_item_t *item, int64_t left_ms, flk_outcome_record_t *offered) {
     static char errmsg[FLK_ERRMSG_BYTES];
     if (left_ms > TTL_MS_MAX) {
@@ -224,7 +224,7 @@ static flk_err_t import_line(struct import *import, const char *text, size_t byt
     }
     item->ttl_ms = (uint64_t)(expires_ms - now_ms);
     item->value_bytes = (uint16_t)flk_stored_outcome_write(offered, item->value);
-    FLK_ASSERT(item->value_bytes != 0); /* what was read can be written */
+    FLK_ASSERT(item->value_bytes != 0); /* a record that was read can be written */
     import->batch[import->len++] = item;
     return import->len == BATCH_ITEMS ? put_batch(import) : FLK_OK;
 }
@@ -246,7 +246,7 @@ static int import_from_stdin(struct tool *tool, const char *nothing) {
     }
     char first[FLK_ERRMSG_BYTES];
     snprintf(first, sizeof first, "%s", tool->errmsg);
-    flk_err_t last = put_batch(import); /* also what came before a wrong line */
+    flk_err_t last = put_batch(import); /* also the lines before a wrong one */
     if (err != FLK_OK) {
         snprintf(tool->errmsg, sizeof tool->errmsg, "%s", first);
     }
@@ -334,7 +334,7 @@ static void print_usage(const struct tool *tool, FILE *out) {
         }
         line += len + (line[len] == '\n');
     }
-    fputs("\n  --json  what they print anyway: JSON, one object a line\n\n", out);
+    fputs("\n  --json  the form that they print in any case: JSON, one object a line\n\n", out);
 }
 
 static int print_help(const struct tool *tool) {
@@ -347,7 +347,7 @@ static int print_help(const struct tool *tool) {
     return FLK_EXIT_OK;
 }
 
-/* NULL after a line about what is wrong. */
+/* NULL after a line about the mistake. */
 static const struct verb *find_verb(const struct tool *tool, int argc, char **argv) {
     for (size_t i = 0; argc > 2 && i < FLK_COUNT_OF(verbs); i++) {
         if (strcmp(argv[2], verbs[i].name) == 0) {
@@ -396,7 +396,7 @@ static flk_err_t prepare(struct tool *tool) {
     return FLK_OK;
 }
 
-/* --json is what the store's commands print anyway: taken out of the arguments, wherever it stands. */
+/* The store's commands print JSON in any case: --json is taken out of the arguments, wherever it stands. */
 static int drop_json(int argc, char **argv) {
     int kept = 0;
     for (int i = 0; i < argc; i++) {

@@ -6,9 +6,9 @@
  *   flk-worker store get ID      prints the outcome of a pcs_id
  *   flk-worker store stats       prints how much is kept, a line a part
  *   flk-worker store export      prints every outcome, a line each
- *   flk-worker store import      puts what export printed, if absent; from standard input. Leaves out, tells and counts
- *                                what is no outcome, another id's, or to be kept for
- *                                more than ten years; then exits with 1
+ *   flk-worker store import      puts exported outcomes, if absent; from standard input. Leaves out, tells and counts
+ *                                values that are no outcome, another id's, or to be kept for more than ten years; then
+ *                                exits with 1
  *
  * A line of export, in any order, and the same outcome may come twice:
  *   {"pcs_id":"64 hex digits","expires_ms":1700000000000,"outcome":"base64 of the outcome's bytes (proto/body.h)"}
@@ -27,7 +27,7 @@
     "  flk-worker store export     print every outcome, one JSON object a line\n"                                      \
     "  flk-worker store import     put exported outcomes if absent, from standard input"
 
-/* True when the arguments are one of the commands above, or begin like one; then *status is what to exit with. */
+/* True when the arguments are one of the commands above, or begin like one; then *status is the exit status. */
 bool flk_store_tool(int argc, char **argv, int *status);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Planning before starting: whatever can be refused is refused here, in one line, while nothing runs yet. What
- * changes between here and the start (somebody else takes a port) is the child's own error, in its log. */
+/* Planning before starting: every fault that shows here is refused here, in one line, while nothing runs yet. A change
+ * between here and the start (another process takes a port) is the child's own error, in its log. */
 #include "agent/flk/cluster/cluster.h"
 
 #include <errno.h>
@@ -140,8 +140,9 @@ static flk_err_t check_ports(const char *list, const char *what, const char *adv
     if (check.err == FLK_E_CONFIG) {
         flk_errmsg(errmsg, "%s: %.200s; it is set by %s", what, reason, advice);
     } else if (check.err != FLK_OK) {
-        flk_errmsg(errmsg, "%s: %.200s; stop what holds it, or choose another with %s, or all with --ports +100", what,
-                   reason, advice);
+        flk_errmsg(errmsg,
+                   "%s: %.200s; stop the process that holds it, or choose another with %s, or all with --ports +100",
+                   what, reason, advice);
     }
     return check.err;
 }
@@ -166,7 +167,7 @@ static flk_err_t check_doors(const flk_cluster_t *cluster, const char *http, cha
 
 /* ---- the keys ---- */
 
-/* One pair a role; those that exist stay. The agent's is for whoever submits at the ZeroMQ door. */
+/* One pair a role; those that exist stay. The agent's is for all that submit at the ZeroMQ door. */
 static flk_err_t make_keys(flk_cluster_t *cluster, char *errmsg) {
     static const flk_role_t roles[] = {FLK_ROLE_BROKER, FLK_ROLE_GATEWAY, FLK_ROLE_WORKER, FLK_ROLE_AGENT};
     if ((size_t)snprintf(cluster->keys, sizeof cluster->keys, "%s/keys", cluster->data_dir) >= sizeof cluster->keys) {

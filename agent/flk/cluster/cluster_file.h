@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* DATA_DIR/cluster.json: what `flk up` runs, for `flk status` and for people. Written anew at each change, gone when
- * the cluster has stopped. */
+/* DATA_DIR/cluster.json: the processes that `flk up` runs, for `flk status` and for people. Written anew at each
+ * change, gone when the cluster has stopped. */
 #ifndef FLK_AGENT_FLK_CLUSTER_CLUSTER_FILE_H
 #define FLK_AGENT_FLK_CLUSTER_CLUSTER_FILE_H
 

@@ -65,7 +65,7 @@ flk_err_t flk_port_check(const char *address, char *errmsg) {
     return FLK_OK;
 }
 
-/* Host and port of what an URL or endpoint names, as "host:port"; an URL's scheme gives its port. */
+/* Host and port of a URL or endpoint, as "host:port"; an URL's scheme gives its port. */
 static void address_of(const char *url, char *out, size_t out_bytes) {
     const char *scheme = strstr(url, "://");
     const char *host = scheme != NULL ? scheme + 3 : url;

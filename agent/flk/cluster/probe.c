@@ -16,7 +16,7 @@ static size_t on_data(char *data, size_t unit, size_t count, void *arg) {
     return fits ? fwrite(data, 1, bytes, body) : 0;
 }
 
-/* Fetches what `curl` was told to, within timeout_ms. Takes curl. */
+/* Makes the request that `curl` is set up for, within timeout_ms. Takes curl. */
 static flk_err_t fetch(CURL *curl, const char *address, const char *path, unsigned timeout_ms, flk_probe_t *probe) {
     char url[512];
     size_t body_bytes;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The programs beside our own executable: flk-gateway, flk-broker, flk-worker, flk-agent and whatever else is put
- * there as flk-NAME. */
+/* The programs beside our own executable: flk-gateway, flk-broker, flk-worker, flk-agent and others that are put there
+ * as flk-NAME. */
 #ifndef FLK_AGENT_FLK_CLUSTER_SIBLING_H
 #define FLK_AGENT_FLK_CLUSTER_SIBLING_H
 

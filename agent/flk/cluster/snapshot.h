@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a cluster's pages say at one moment, and what two moments say about rates. */
+/* The pages of a cluster at one moment, and the rates between two moments. */
 #ifndef FLK_AGENT_FLK_CLUSTER_SNAPSHOT_H
 #define FLK_AGENT_FLK_CLUSTER_SNAPSHOT_H
 

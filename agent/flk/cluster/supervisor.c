@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One thread, one loop: wait for a signal or the next deadline -> reap -> start again what is due. Signals arrive
+/* One thread, one loop: wait for a signal or the next deadline -> reap -> start children that are due. Signals arrive
  * through a signalfd, so nothing runs in a handler.
  *
  * A child that ends -> one line, started again after a back-off; cluster.json follows. cluster.json cannot be written
@@ -96,7 +96,7 @@ static void wait_for_signals(flk_supervisor_t *supervisor, uint64_t deadline_ms)
     }
 }
 
-/* Reaps what has ended; returns one that did so without being asked, or NULL. */
+/* Reaps ended children; returns one that did so without being asked, or NULL. */
 static flk_child_t *reap_all(flk_supervisor_t *supervisor) {
     flk_child_t *unexpected = NULL;
     for (flk_child_t *child = supervisor->cluster->children; child < end_of(supervisor->cluster); child++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a planned cluster: starts it, waits until it is ready, starts again what ends, stops it in order. Blocks;
+/* Runs a planned cluster: starts it, waits until it is ready, starts ended processes again, stops it in order. Blocks;
  * takes SIGINT, SIGTERM, SIGHUP and SIGCHLD of the process for itself. */
 #ifndef FLK_AGENT_FLK_CLUSTER_SUPERVISOR_H
 #define FLK_AGENT_FLK_CLUSTER_SUPERVISOR_H
@@ -22,7 +22,7 @@ FLK_MUST_CHECK flk_err_t flk_supervisor_start(flk_supervisor_t *supervisor, char
 void flk_supervisor_run(flk_supervisor_t *supervisor);
 
 /* SIGTERM to the gateway, then the workers, then the broker, each once the former have ended. A second SIGINT or
- * SIGTERM, or 30 s without an end, kills what is left. False when something had to be killed. */
+ * SIGTERM, or 30 s without an end, kills the rest. False when something had to be killed. */
 bool flk_supervisor_stop(flk_supervisor_t *supervisor);
 
 #endif

@@ -19,9 +19,9 @@ enum { AGENTS_AND_ADMINS = FLK_ROLE_BIT(FLK_ROLE_AGENT) | FLK_ROLE_BIT(FLK_ROLE_
 typedef struct subject {
     const char *name;
     const flk_settings_t *settings;
-    flk_role_t role, servers; /* its own; whom it connects to */
+    flk_role_t role, servers; /* its own; that of its servers */
     flk_setting_id_t links;   /* where it connects to, or listens when it has no servers */
-    unsigned guests;          /* who connects to it: FLK_ROLE_BITs */
+    unsigned guests;          /* roles of its clients: FLK_ROLE_BITs */
 } subject_t;
 
 typedef struct visit {
@@ -46,7 +46,7 @@ static void check_plain_link(void *arg, const char *endpoint, size_t index) {
     }
     if (flk_settings_bool(visit->subject->settings, FLK_SET_PLAINTEXT)) {
         flk_findings_add(visit->findings, check, FLK_FINDING_NOTE, "make keys with flk keygen, and unset it",
-                         "%s: FLK_PLAINTEXT=1: whoever reaches the network of %.160s can read, forge and join",
+                         "%s: FLK_PLAINTEXT=1: anyone on the network of %.160s can read, forge and join",
                          visit->subject->name, endpoint);
     } else {
         flk_findings_add(visit->findings, check, FLK_FINDING_FAULT,
@@ -125,7 +125,7 @@ static void check_guests(const visit_t *visit) {
     for (flk_role_t role = 0; role < FLK_ROLES_COUNT; role++) {
         size_t keys = flk_keydir_len(flk_security_keys(visit->security), role);
         if ((subject->guests & FLK_ROLE_BIT(role)) == 0 || role == FLK_ROLE_ADMIN) {
-            continue; /* who comes now and then */
+            continue; /* admins come now and then */
         }
         flk_findings_add(visit->findings, check, keys > 0 ? FLK_FINDING_OK : FLK_FINDING_NOTE,
                          keys > 0 ? "" : "put their .pub files there; they count within a second",
@@ -134,7 +134,7 @@ static void check_guests(const visit_t *visit) {
     }
 }
 
-/* With each server key that is trusted, until one fits; what the last one came to otherwise. */
+/* With each server key that is trusted, until one fits; the last one's result otherwise. */
 static flk_handshake_t shake_with_any(const visit_t *visit, const char *endpoint) {
     size_t keys = flk_keydir_len(flk_security_keys(visit->security), visit->subject->servers);
     flk_handshake_t reached = FLK_HANDSHAKE_IMPOSSIBLE;

@@ -78,8 +78,7 @@ static void check_syncs(const char *dir, flk_findings_t *findings) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     uint64_t us[SYNCS] = {0};
     if (time_syncs(dir, us, errmsg) != FLK_OK) {
-        flk_findings_add(findings, "disk", FLK_FINDING_FAULT, "let the user who runs flk own the directory", "%s",
-                         errmsg);
+        flk_findings_add(findings, "disk", FLK_FINDING_FAULT, "let the user of flk own the directory", "%s", errmsg);
         return;
     }
     uint64_t median_us = us[SYNCS / 2];

@@ -45,7 +45,7 @@ static void check_agreement(const flk_signer_t *signer, const flk_keyring_t *key
     flk_specimen_fill(&pcs, 0, 0);
     flk_signer_sign(signer, &pcs);
     if (flk_keyring_verify(keyring, &pcs, flk_wall_ms() / 1000, digest, &signature) == FLK_OK) {
-        flk_findings_add(findings, check, FLK_FINDING_OK, "", "what the agent signs (%s), the worker verifies",
+        flk_findings_add(findings, check, FLK_FINDING_OK, "", "the worker verifies the agent's signatures (%s)",
                          flk_sign_alg_name(flk_keyring_alg(keyring)));
     } else {
         flk_findings_add(findings, check, FLK_FINDING_FAULT,
@@ -72,8 +72,8 @@ static void check_strength(const char *program, const flk_settings_t *settings, 
     }
 }
 
-/* What an editor, or a file of another system, leaves at the end of a line is part of a secret: the other side hardly
- * has it. */
+/* A blank that an editor, or a file of another system, leaves at the end of a line is part of a secret: the other side
+ * hardly has it. */
 static void check_blanks(const char *program, const flk_settings_t *settings, flk_findings_t *findings) {
     const char *name;
     for (size_t i = 0; (name = flk_settings_blank_secret(settings, i)) != NULL; i++) {

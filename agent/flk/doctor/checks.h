@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The checks of flk doctor, one family a file. Each adds what it finds, the good with the bad. */
+/* The checks of flk doctor, one family a file. Each adds its findings, the good with the bad. */
 #ifndef FLK_AGENT_FLK_DOCTOR_CHECKS_H
 #define FLK_AGENT_FLK_DOCTOR_CHECKS_H
 

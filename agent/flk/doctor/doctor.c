@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell what
- * is wrong and what to do. A program whose settings are wrong is left out of the other checks. */
+/* flk doctor: load the settings of the programs asked for -> check keys, CURVE, reach, clock, disk, store -> tell the
+ * faults and their remedies. A program whose settings are wrong is left out of the other checks. */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,9 +41,9 @@ FLK_COMMAND_LINE("flk doctor");
 
 static void print_help(void) {
     printf("Usage: flk doctor [OPTION...] [gateway|broker|worker|agent]...\n\n"
-           "Looks at what the named programs need in this environment: settings, keys, CURVE\n"
+           "Looks at the needs of the named programs in this environment: settings, keys, CURVE\n"
            "handshakes with their servers, addresses that answer, clock, disk and store; and\n"
-           "says what to do about what is wrong. Without a name: all, or the one that --unit\n"
+           "tells each fault with its remedy. Without a name: all, or the one that --unit\n"
            "runs. Give it the environment that the programs have: --unit takes that of a unit\n"
            "of this host. Beside flk up it asks every process of its cluster.\n\n");
     flk_options_print(&command_line, 0, stdout);
@@ -95,7 +95,7 @@ static flk_settings_t *load(const subject_t *subject, const doctor_t *doctor, fl
     }
     if (flk_settings_load(subject->program, &settings, errmsg) != FLK_OK) {
         flk_findings_add(findings, "settings", FLK_FINDING_FAULT,
-                         "set it right; --help of the program says what is allowed", "%s: %s", subject->name, errmsg);
+                         "set it right; --help of the program tells the limits", "%s: %s", subject->name, errmsg);
         return NULL;
     }
     flk_findings_add(findings, "settings", FLK_FINDING_OK, "", "%s", subject->name);

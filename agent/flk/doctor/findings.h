@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What flk doctor found, line by line, and what to do about it. One thread. */
+/* The findings of flk doctor, line by line, with their remedies. One thread. */
 #ifndef FLK_AGENT_FLK_DOCTOR_FINDINGS_H
 #define FLK_AGENT_FLK_DOCTOR_FINDINGS_H
 
@@ -15,7 +15,7 @@ typedef struct flk_finding {
     const char *check; /* "disk"; borrowed for ever */
     flk_finding_level_t level;
     char text[FLK_ERRMSG_BYTES];
-    const char *advice; /* what to do; "" for FLK_FINDING_OK; borrowed for ever */
+    const char *advice; /* the remedy; "" for FLK_FINDING_OK; borrowed for ever */
 } flk_finding_t;
 
 typedef struct flk_findings {

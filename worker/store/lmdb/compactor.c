@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A move carries all that is recent when it begins. A single put dirties about one index page per record. Moving many
- * sorted records at once shares pages; steps keep each write transaction short, so that the sync of another process on
- * the same disk does not wait long:
+/* A move carries all records that are recent when it begins. A single put dirties about one index page per record.
+ * Moving many sorted records at once shares pages; steps keep each write transaction short, so that the sync of another
+ * process on the same disk does not wait long:
  *
  *   list the youngest record of each key, of those that live
  *   put their expiries in steps, by expiry; then the outcomes in steps, by key: the records of a step share their pages
- *   beside the outcomes, delete what expired before the list was made
+ *   beside the outcomes, delete records that expired before the list was made
  *   each step is committed (LMDB syncs); only after the last one delete the batches, in steps as well
  *
  * Between steps it pauses, so that the move spreads over the time that the next one takes to gather, unless too much
- * is recent. Nobody else moves meanwhile, so what is in the batches is younger than what the index has, and stands.
- * Killed at any step, the batches stay and are moved again, to the same end.
+ * is recent. No other process moves meanwhile, so the batches are younger than the index, and stand. Killed at any
+ * step, the batches stay and are moved again, to the same end.
  *
- * While nothing is put for a while, a move takes what is left to the index and gives the memory back.
+ * While nothing is put for a while, a move takes the rest to the index and gives the memory back.
  *
- * Failures: what LMDB cannot mend is logged once and tried again when somebody wakes this thread. Until then the
- * recent grow; at their limit puts fail (lmdb/writer.c). */
+ * Failures: an error that LMDB cannot mend is logged once, and the move is tried again when this thread is woken. Until
+ * then the recent grow; at their limit puts fail (lmdb/writer.c). */
 #include "worker/store/lmdb/compactor.h"
 
 #include <errno.h>
@@ -33,17 +33,17 @@
 #include "worker/store/lmdb/move_list.h"
 
 enum {
-    STEP_MS = 8, /* what a step should take; more and fewer records are put in it until it does */
+    STEP_MS = 8, /* the aim for a step; its number of records follows */
     STEP_RECORDS_MIN = 512,
     STEP_RECORDS_MAX = 8192,
     FORGET_BYTES = 512 << 10, /* of the batches deleted in a step: the table drops them with everybody waiting */
-    PAUSES = 3,               /* a pause takes so many times what the step took, */
+    PAUSES = 3,               /* a pause is so many times as long as the step, */
     PAUSE_MS_MAX = 50,        /* and no more than this */
     READ_MS = 1000,           /* how long to wait for the map of the recent */
     SWEEP_ASKED = 1024,       /* expired records deleted in a step that was asked to sweep */
     SWEEP_BESIDE = 16,        /* … beside outcomes, and two more for each of them: deleting outruns putting */
     IDLE_MS = 10000,          /* nothing was put for so long: move */
-    IDLE_FACTOR = 16,         /* … what is more than this part of keep_bytes */
+    IDLE_FACTOR = 16,         /* … the records beyond this part of keep_bytes */
 };
 
 /* One half of putting records to the index (lmdb/index.h). */
@@ -65,7 +65,7 @@ struct flk_lmdb_compactor {
     flk_lmdb_move_list_t list;
     int64_t now_ms; /* when its list was made */
     put_fn *put;
-    size_t done, step_len; /* of the list; what the step puts */
+    size_t done, step_len; /* of the list; the step's records */
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t wake, stopped;
@@ -80,7 +80,7 @@ static int put_step(void *arg, MDB_txn *txn) {
     if (rc != MDB_SUCCESS || c->put != flk_lmdb_index_put_outcomes) {
         return rc;
     }
-    /* What expired later may be an expiry whose outcome is still to come. */
+    /* A later expiry may be one whose outcome is still to come. */
     return flk_lmdb_index_sweep(c->index, txn, c->now_ms, SWEEP_BESIDE + 2 * c->step_len);
 }
 

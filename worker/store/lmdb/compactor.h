@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that carries recent outcomes to the index, and deletes there what expired. Each process has one; a lock
+/* The thread that carries recent outcomes to the index, and deletes expired ones there. Each process has one; a lock
  * file lets one of them work at a time, and passes on when its holder dies. */
 #ifndef FLK_WORKER_STORE_LMDB_COMPACTOR_H
 #define FLK_WORKER_STORE_LMDB_COMPACTOR_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening: directory, environment, format check, databases. LMDB keeps its default of a full sync at each commit, and
- * publishes a commit to readers after that sync: what a reader sees survives a power cut.
+ * publishes a commit to readers after that sync: each record that a reader sees survives a power cut.
  *
  * Failures: a process that died with a read transaction leaves its slot (mdb_reader_check frees it), one that died with
  * the write lock leaves a robust mutex that the next writer takes over. MDB_MAP_RESIZED (another process grew the map):
@@ -116,7 +116,7 @@ static int open_databases(flk_lmdb_env_t *env, unsigned create) {
         mdb_txn_abort(txn);
         return rc;
     }
-    return mdb_txn_commit(txn); /* also what keeps handles that a read transaction opened */
+    return mdb_txn_commit(txn); /* a commit also keeps handles that a read transaction opened */
 }
 
 static int open_mdb(flk_lmdb_env_t *env, char *errmsg) {

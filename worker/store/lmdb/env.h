@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An LMDB environment of this process, and who may touch it when. The store has two, in data_dir/store/lmdb:
+/* An LMDB environment of this process, and the locks around it. The store has two, in data_dir/store/lmdb:
  *
  * FLK_LMDB_INDEX in the directory itself, outcomes for good (integers are big-endian):
  *   outcomes   key (32)                      ->  expiry, ms since the Unix epoch (8) · value
@@ -60,20 +60,20 @@ void flk_lmdb_env_close(flk_lmdb_env_t *env); /* after its last reader was remov
 void flk_lmdb_reader_add(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 void flk_lmdb_reader_remove(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 
-/* Opens a snapshot of what is committed and durable; 0 or LMDB's error. After 0 the caller calls flk_lmdb_read_end.
- * Adopts a map that another process made larger, and opens anew what LMDB gave up on; should a writer of this
- * process be held up meanwhile, it waits up to timeout_ms for it. */
+/* Opens a snapshot of all committed and durable records; 0 or LMDB's error. After 0 the caller calls flk_lmdb_read_end.
+ * Adopts a map that another process made larger, and opens an environment anew that LMDB gave up on; should a writer of
+ * this process be held up meanwhile, it waits up to timeout_ms for it. */
 FLK_MUST_CHECK int flk_lmdb_read_begin(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader, uint64_t timeout_ms);
 void flk_lmdb_read_end(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 
 /* Takes one write transaction from begin to commit, `step` between them; 0 when it is durable. When step, begin or
- * commit fail with what can be mended (a map too small, an environment that LMDB gave up on), it is done again: so
- * step must not mind. Blocks as long as another process holds the write lock. Else LMDB's error, or the step's;
- * ENOENT when the data file is no longer the one at its path: what is written now would be gone at the next start. */
+ * commit fail with an error that can be mended (a map too small, an environment that LMDB gave up on), all is done
+ * again: so step must be repeatable. Blocks as long as another process holds the write lock. Else LMDB's error, or the
+ * step's; ENOENT when the data file is no longer the one at its path: a write now would be gone at the next start. */
 typedef int flk_lmdb_step_fn(void *arg, MDB_txn *txn);
 FLK_MUST_CHECK int flk_lmdb_write(flk_lmdb_env_t *env, flk_lmdb_step_fn *step, void *arg);
 
-/* What LMDB's error means, with "lmdb: step: text" in errmsg. */
+/* The code for LMDB's error, with "lmdb: step: text" in errmsg. */
 flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg);
 
 void flk_lmdb_put_time(uint8_t at[FLK_LMDB_EXPIRY_BYTES], int64_t time_ms);

@@ -30,7 +30,7 @@ static int by_expiry(const void *a, const void *b) {
     return left->rank != right->rank ? left->rank < right->rank ? -1 : 1 : left->order < right->order ? -1 : 1;
 }
 
-/* The rank is the beginning of what is compared, beside its place: looking at the records is what takes the time. */
+/* The rank is the beginning of the compared bytes, beside the record's place: reading the records takes the time. */
 static void sort(flk_lmdb_move_list_t *list, uint64_t rank_of(const uint8_t *record),
                  int compare(const void *, const void *)) {
     for (size_t i = 0; i < list->len; i++) {
@@ -74,7 +74,7 @@ int flk_lmdb_move_list_load(flk_lmdb_move_list_t *list, flk_lmdb_recent_t *recen
     for (size_t i = 0; i < len; i++) {
         list->places[i].order = (uint32_t)i;
     }
-    FLK_ASSERT(list->len == len); /* what comes meanwhile comes behind */
+    FLK_ASSERT(list->len == len); /* records that come meanwhile go to the end */
     sort(list, key_rank, by_key);
     keep_living(list, now_ms);
     sort(list, expiry_rank, by_expiry);

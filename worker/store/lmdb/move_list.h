@@ -12,8 +12,8 @@ typedef struct flk_lmdb_move_list {
     uint64_t last_batch; /* all batches up to this one are in it */
 } flk_lmdb_move_list_t;
 
-/* Lists what the table has now, by expiry. The records stay in the table's memory: until the list is unloaded nobody
- * may delete batches, in whatever process. 0 or ENOMEM. */
+/* Lists the records that the table has now, by expiry. The records stay in the table's memory: until the list is
+ * unloaded no process may delete batches. 0 or ENOMEM. */
 FLK_MUST_CHECK int flk_lmdb_move_list_load(flk_lmdb_move_list_t *list, flk_lmdb_recent_t *recent, int64_t now_ms);
 void flk_lmdb_move_list_sort_by_key(flk_lmdb_move_list_t *list);
 void flk_lmdb_move_list_unload(flk_lmdb_move_list_t *list);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The recent outcomes of all processes: the environment that has them on disk, and this process's table of them.
  *
- * A put appends one batch of records, so that a commit writes a few pages whatever it puts; the index would need
- * one page for each. Later the compactor carries the records to the index, sorted, and deletes the batches. So
+ * A put appends one batch of records, so that a commit writes a few pages only; the index would need one page for each.
+ * Later the compactor carries the records to the index, sorted, and deletes the batches. So
  *
  *   an outcome is in the index when its batch is gone:       the index is committed first
  *   a lookup reads a snapshot of the recent first, then one of the index that began after it: nothing slips through
@@ -26,8 +26,8 @@ FLK_MUST_CHECK flk_err_t flk_lmdb_recent_open(flk_lmdb_recent_t *recent, const c
                                               char *errmsg);
 void flk_lmdb_recent_close(flk_lmdb_recent_t *recent);
 
-/* Brings the table up to the transaction's state: takes in what other processes and threads put, forgets what is in the
- * index. 0, LMDB's error, ENOMEM. */
+/* Brings the table up to the transaction's state: takes in the batches of other processes and threads, forgets those
+ * that are in the index. 0, LMDB's error, ENOMEM. */
 FLK_MUST_CHECK int flk_lmdb_recent_follow(flk_lmdb_recent_t *recent, MDB_txn *txn, bool writing);
 /* As above, up to now; `seen` (may be NULL) is the last transaction of which it has everything. */
 FLK_MUST_CHECK int flk_lmdb_recent_catch_up(flk_lmdb_recent_t *recent, flk_lmdb_reader_t *reader, uint64_t timeout_ms,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the LMDB store handles of one process share: both environments of data_dir/store/lmdb and their threads. LMDB
- * must not open one environment twice in a process. Any thread may call any function. */
+/* The part that the LMDB store handles of one process share: both environments of data_dir/store/lmdb and their
+ * threads. LMDB must not open one environment twice in a process. Any thread may call any function. */
 #ifndef FLK_WORKER_STORE_LMDB_SHARED_H
 #define FLK_WORKER_STORE_LMDB_SHARED_H
 

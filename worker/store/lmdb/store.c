@@ -4,8 +4,8 @@
  *   open     the first store of the process opens them and starts a writer and a compactor thread (lmdb/shared.h)
  *   lookup   the recent outcomes first (lmdb/recent.h), then the index, on the calling thread; takes no lock of
  *            another process
- *   put      a copy of the batch goes to the writer, which commits it, synced, with what other threads have for it
- *   tick     once a second asks the compactor to delete what expired
+ *   put      a copy of the batch goes to the writer, which commits it, synced, with those of other threads
+ *   tick     once a second asks the compactor to delete expired outcomes
  *
  * Failures are the writer's and the compactor's business; here they arrive as an error within the store timeout.
  * After a timeout the batch may yet be committed: first write wins, so that asking again is right. A bad sector
@@ -45,8 +45,8 @@ static bool make_room(flk_lmdb_request_t *request, size_t items_len) {
     return true;
 }
 
-/* Remembers what a lookup did not find: most likely it is put next, and then need not be looked up in the index
- * again. */
+/* Remembers the keys that a lookup did not find: most likely they are put next, and then need no second look into the
+ * index. */
 static void note_absent(struct lmdb_store *store, flk_store_item_t *const *items, size_t items_len, uint64_t seen) {
     store->absent_len = 0;
     if (items_len > store->absent_cap) {
@@ -198,7 +198,7 @@ static bool show(const flk_lmdb_page_t *page, flk_store_visit_fn *visit, void *a
     return go_on;
 }
 
-/* The recent first: what the compactor moves meanwhile is seen in the index. */
+/* The recent first: outcomes that the compactor moves meanwhile are seen in the index. */
 static flk_err_t lmdb_visit(flk_store_t *base, flk_store_visit_fn *visit, void *arg, char *errmsg) {
     struct lmdb_store *store = (struct lmdb_store *)base;
     flk_lmdb_page_t *page = calloc(1, sizeof *page);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Batches hang in a list, oldest first; each brings its records and their entries in one piece of memory. An entry
- * hangs in the chain of its bucket, in front of older ones. The number of buckets is fixed, for so is, by the
- * store's limit, what the table holds. The hash is seeded at random: keys are public, and a sender that could choose
+ * hangs in the chain of its bucket, in front of older ones. The number of buckets is fixed, since the store's limit
+ * bounds the records of the table. The hash is seeded at random: keys are public, and a sender that could choose
  * colliding ones would own the chains. */
 #include "worker/store/lmdb/table.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The outcomes of FLK_LMDB_RECENT in memory: what the batches there hold, found by key. A batch is a sequence of
+/* The outcomes of FLK_LMDB_RECENT in memory: the records of the batches there, found by key. A batch is a sequence of
  * records
  *
  *   key (32) · expiry, ms since the Unix epoch (8) · bytes of the value (2) · value        integers big-endian
@@ -24,7 +24,7 @@ int64_t flk_lmdb_record_expires_ms(const uint8_t *record);
 
 /* Where a record lies. */
 typedef struct flk_lmdb_place {
-    uint64_t rank; /* what it is sorted by first */
+    uint64_t rank; /* first key of the sort */
     const uint8_t *at;
     uint32_t order; /* a later record has a higher one */
 } flk_lmdb_place_t;

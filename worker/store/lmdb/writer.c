@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A turn, one write transaction of the recent: take all requests that wait, follow what other processes put, look
- * each item up in the table, then in the index, append those that are absent as one batch, commit (LMDB syncs), wake
- * the callers.
+/* A turn, one write transaction of the recent: take all requests that wait, take in the batches of other processes,
+ * look each item up in the table, then in the index, append those that are absent as one batch, commit (LMDB syncs),
+ * wake the callers.
  *
- * Failures: what LMDB cannot mend fails the requests of this turn, whose callers ask again later. While more is
- * recent than the limit allows, the turn is tried again until the compactor, of whichever process, made room;
+ * Failures: an error that LMDB cannot mend fails the requests of this turn, whose callers ask again later. While more
+ * is recent than the limit allows, the turn is tried again until the compactor, of whichever process, made room;
  * callers leave at their own deadline, and each handle has at most one batch waiting here. So it is while a stopped
  * process holds the write lock. */
 #include "worker/store/lmdb/writer.h"

@@ -15,7 +15,7 @@ typedef struct flk_lmdb_request {
     enum { FLK_LMDB_IDLE, FLK_LMDB_QUEUED, FLK_LMDB_DONE } state; /* guarded by the writer's mutex */
     bool orphan;                                                  /* its handle is gone: the writer frees it */
     bool probe;                                                   /* write something in any case */
-    int64_t now_ms;                                               /* what expired by then is absent */
+    int64_t now_ms;                                               /* outcomes that expired by then are absent */
     int64_t expires_ms;
     uint64_t absent_at;                /* no item was there at this transaction of the recent; 0: nobody looked */
     flk_store_item_t **items, *copies; /* copies: the caller may have left */
@@ -36,8 +36,8 @@ typedef struct flk_lmdb_writer_options { /* all borrowed until _stop */
 /* Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_lmdb_writer_start(const flk_lmdb_writer_options_t *options, flk_lmdb_writer_t **writer,
                                                char *errmsg);
-/* Writes what is queued and ends the thread. False: it did not end within timeout_ms; then it and what its options
- * name must be left alone, until the process ends. */
+/* Writes all queued batches and ends the thread. False: it did not end within timeout_ms; then it and the objects in
+ * its options must be left alone, until the process ends. */
 FLK_MUST_CHECK bool flk_lmdb_writer_stop(flk_lmdb_writer_t **writer, uint64_t timeout_ms);
 
 /* True when the request is not the writer's: it may be filled and written. */

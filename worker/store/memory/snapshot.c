@@ -127,7 +127,7 @@ flk_err_t flk_snapshot_write(flk_table_t *table, const char *dir, const char *pa
         err = flk_io_rename(temporary, path, errmsg);
     }
     if (err != FLK_OK) {
-        unlink(temporary); /* the next attempt truncates what stays */
+        unlink(temporary); /* the next attempt truncates it if it stays */
         goto out;
     }
     err = flk_io_sync_dir(dir, errmsg);
@@ -145,7 +145,7 @@ struct reader {
     uint64_t offset; /* of the next block in the file */
     XXH3_state_t *hash;
     uint8_t *block;
-    size_t at, len; /* what of the block is not consumed yet */
+    size_t at, len; /* the part of the block that is not consumed yet */
 };
 
 /* The next `bytes` bytes, hashed when `hashed`; FLK_E_CORRUPT when the file ends before. */

@@ -18,10 +18,10 @@
 #include "worker/store/memory/table.h"
 
 /* Writes path, through path.tmp; dir is its directory. Shards are copied one after the other while others go on
- * putting: what was put before the call is in the file. Errors: FLK_E_NOMEM, FLK_E_NO_SPACE, FLK_E_IO. */
+ * putting: every outcome put before the call is in the file. Errors: FLK_E_NOMEM, FLK_E_NO_SPACE, FLK_E_IO. */
 FLK_MUST_CHECK flk_err_t flk_snapshot_write(flk_table_t *table, const char *dir, const char *path, char *errmsg);
 
-/* Puts what the file holds and has not expired into an empty table. Errors: FLK_E_NOT_FOUND (no file), FLK_E_CORRUPT,
+/* Puts the file's outcomes that have not expired into an empty table. Errors: FLK_E_NOT_FOUND (no file), FLK_E_CORRUPT,
  * FLK_E_NOMEM, FLK_E_IO; after one the table may hold a part of it and must not be used. */
 FLK_MUST_CHECK flk_err_t flk_snapshot_load(flk_table_t *table, const char *path, int64_t now_ms, char *errmsg);
 

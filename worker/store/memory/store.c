@@ -7,9 +7,9 @@
  *   thread  writes the snapshot each period when something changed
  *   close   the last one stops the thread, writes the snapshot and gives the lock back
  *
- * A process that is killed loses what it put since its last snapshot: that is this backend's promise, and why lmdb
- * is the default. A second process on the directory is refused: it would decide first writes on its own. A snapshot
- * that cannot be written is logged at each period and tried again; puts go on. A damaged one stops the start. */
+ * A process that is killed loses its puts since its last snapshot: that is this backend's promise, and why lmdb is the
+ * default. A second process on the directory is refused: it would decide first writes on its own. A snapshot that
+ * cannot be written is logged at each period and tried again; puts go on. A damaged one stops the start. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -39,7 +39,8 @@ flk_pg_entry_t *flk_pg_batch_find(const flk_pg_batch_t *batch, const void *key);
 
 bool flk_pg_batch_any_open(const flk_pg_batch_t *batch);
 
-/* Gives the further items with equal keys what the first of them has; after a put they are told that it was there. */
+/* Gives the further items with equal keys the result of the first of them; after a put they are told that it was
+ * there. */
 void flk_pg_batch_share(const flk_pg_batch_t *batch, flk_store_item_t *const *items, size_t items_len, bool put);
 
 #endif

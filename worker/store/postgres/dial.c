@@ -86,7 +86,7 @@ static const char *param(const flk_pg_target_t *target, const char *keyword) {
 }
 
 static void set_params(flk_pg_target_t *target, const flk_store_options_t *options) {
-    add_param(target, "application_name", "flk-worker"); /* what comes first may be changed by POSTGRES_CONN */
+    add_param(target, "application_name", "flk-worker"); /* parameters before POSTGRES_CONN may be changed by it */
     add_param(target, "keepalives_idle", "10");
     add_param(target, "keepalives_interval", "5");
     add_param(target, "keepalives_count", "3");
@@ -166,7 +166,7 @@ static flk_err_t set_up_session(flk_pg_exchange_t *x, uint64_t statement_timeout
     return err;
 }
 
-/* What libpq has to say besides results is not for stderr. */
+/* libpq's notices are not for stderr. */
 static void ignore_notice(void *arg, const PGresult *result) {
     (void)arg;
     (void)result;
@@ -272,14 +272,14 @@ static void pg_hang_up(void *connection, uint64_t timeout_ms) {
     flk_pg_session_end(connection, timeout_ms);
 }
 
-/* A session that the server ends says why, and hangs up; other things that it says unasked are taken in. */
+/* A server that ends a session sends the reason and hangs up; its other messages are read and dropped. */
 static bool pg_is_closed(void *connection) {
     struct pollfd polled = {.fd = PQsocket(connection), .events = POLLIN};
     for (int reads = 0; reads < READS_MAX && polled.fd >= 0 && poll(&polled, 1, 0) > 0; reads++) {
         if (PQconsumeInput(connection) == 0) {
             return true;
         }
-        (void)PQisBusy(connection); /* reads what came */
+        (void)PQisBusy(connection); /* reads the bytes that came */
         polled.fd = PQsocket(connection);
     }
     return PQstatus(connection) != CONNECTION_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libpq queues what it is given to send; PQflush writes as much as fits, poll waits for either direction,
- * PQconsumeInput reads. A deadline that passes leaves results outstanding, so that the connection is lost for good. */
+/* libpq queues statements; PQflush writes as much as fits, poll waits for either direction, PQconsumeInput reads. A
+ * deadline that passes leaves results outstanding, so that the connection is lost for good. */
 #include "worker/store/postgres/exchange.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sleeps about a minute, or an eighth of a generation if that is less; connects, calls flk.maintain() until it has
- * nothing to do, hangs up. What fails is logged once in a row, and tried again at the next time: nothing but disk space
+ * nothing to do, hangs up. A call that fails is logged once in a row, and tried again at the next time: only disk space
  * depends on it. */
 #include "worker/store/postgres/janitor.h"
 

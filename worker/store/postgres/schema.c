@@ -24,8 +24,9 @@ static const char *const migrations[FLK_PG_SCHEMA_VERSION] = {
     "CREATE INDEX outcomes_expires_at ON flk.outcomes USING brin (expires_at);" /* finds out cheaply that all is over */
     "CREATE TABLE flk.outcomes_1 PARTITION OF flk.outcomes FOR VALUES IN (1);"
 
-    /* Returns what it did: 0 nothing, 1 opened a generation, 2 dropped one. One step a call. Waits for locks a
-     * moment only: puts queue behind it. An empty generation is kept on rather than followed by another empty one. */
+    /* Returns 0 when it did nothing, 1 when it opened a generation, 2 when it dropped one. One step a call. Waits for
+     * locks a moment only: puts queue behind it. An empty generation is kept on rather than followed by another empty
+     * one. */
     "CREATE FUNCTION flk.maintain(ttl_ms bigint) RETURNS int LANGUAGE plpgsql SECURITY DEFINER"
     " SET search_path = pg_catalog, pg_temp SET lock_timeout = '250ms' AS $$\n"
     "DECLARE\n"

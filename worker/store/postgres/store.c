@@ -10,16 +10,16 @@
  * stands for the others, and two batches lock their rows in the same order.
  *
  * Failures: any error fails the batch, within the store timeout; the server gives a statement up at the same time.
- * After an error it is unknown what was committed, above all when the connection breaks at COMMIT: first write wins,
- * so asking again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts;
- * otherwise the transaction is rolled back and the connection stays. A session that the server ended while it was
- * idle, or before it did anything of a pipeline, fails no batch: the pipeline is sent once more in a new one. A key
- * that expires between INSERT and SELECT is put again.
+ * After an error it is unknown which rows were committed, above all when the connection breaks at COMMIT: first write
+ * wins, so asking again finds out. The connection is made anew behind the batches (dialer.h) when an error lasts;
+ * otherwise the transaction is rolled back and the connection stays. A session that the server ended while it was idle,
+ * or before it did anything of a pipeline, fails no batch: the pipeline is sent once more in a new one. A key that
+ * expires between INSERT and SELECT is put again.
  *
  * A server that waits for a standby (synchronous_standby_names) has committed on its own disk by then. The put is
  * UNAVAILABLE at the store timeout and its session is ended (postgres/session.h), so that none piles up; but from
  * then on a lookup finds the outcome, and it is answered, although no standby has it. Should the server be lost
- * before one has, the id is verified anew: as with any server that lost what it had. */
+ * before one has, the id is verified anew: as with any server that lost outcomes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +105,7 @@ static flk_err_t exchange(struct postgres_store *store, flk_pg_call_t *calls, si
     return err;
 }
 
-/* ---- what comes back ---- */
+/* ---- the results ---- */
 
 static flk_err_t senseless(char *errmsg) {
     flk_errmsg(errmsg, "postgres: a row that does not belong to the question");
@@ -118,7 +118,7 @@ static flk_pg_entry_t *entry_of_row(const struct postgres_store *store, const PG
                : NULL;
 }
 
-/* pcs_id, outcome: what is there. */
+/* pcs_id, outcome: the rows that are there. */
 static flk_err_t take_found(struct postgres_store *store, const PGresult *result, char *errmsg) {
     for (int row = 0; row < PQntuples(result); row++) {
         flk_pg_entry_t *entry = entry_of_row(store, result, row);

@@ -86,7 +86,7 @@ static flk_err_t log_in(struct dialling *d) {
     return err;
 }
 
-/* ---- what kind of server it is ---- */
+/* ---- the kind of server ---- */
 
 /* The value of "name:value\r\n" in INFO; false when there is none. */
 static bool info_value(const char *info, const char *name, char *value, size_t value_bytes) {

@@ -10,7 +10,7 @@
 
 #define FLK_REDIS_GENERATION_KEY "flk:generation"
 
-/* What the dialer dials with. */
+/* The dialer's target. */
 typedef struct flk_redis_target {
     flk_redis_shard_t shard;
     char ca_file[1024];

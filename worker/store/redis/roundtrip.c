@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* use:  takes the link's connection from the dialer
  * add:  puts a command into its pipeline
- * end:  write what fits, poll, write on, read, hand the replies out; until nobody owes one
+ * end:  write until full, poll, write on, read, hand the replies out; until nobody owes one
  *
  * A link that fails is given up at once, the others go on and stay usable. At the deadline every link that owes a
  * reply is given up: a late reply must not be taken for a later one's. An error reply counts as the answer to its

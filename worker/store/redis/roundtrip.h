@@ -16,8 +16,8 @@ typedef struct flk_redis_link {
     bool distrusted; /* by the caller: the connection is made anew after the round trip */
 } flk_redis_link_t;
 
-/* Takes one reply; error replies do not come here. `tag` is what the command was added with. Errors: FLK_E_CORRUPT when
- * the reply makes no sense, with errmsg. */
+/* Takes one reply; error replies do not come here. `tag` is the one that the command was added with. Errors:
+ * FLK_E_CORRUPT when the reply makes no sense, with errmsg. */
 typedef flk_err_t flk_redis_reply_fn(void *arg, flk_redis_link_t *link, uint32_t tag, const redisReply *reply,
                                      char *errmsg);
 

@@ -27,7 +27,7 @@ typedef struct flk_redis_shard {
     uint64_t seed; /* of weights: XXH64 of name */
 } flk_redis_shard_t;
 
-/* What holds where an address has nothing of its own. */
+/* The defaults where an address has nothing of its own. */
 typedef struct flk_redis_defaults {
     const char *user, *password;
     uint32_t database;

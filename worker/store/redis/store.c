@@ -3,7 +3,7 @@
  *
  *   "flk:" + pcs_id in lowercase hex   ->  the outcome's bytes, with a time to live
  *   "flk:generation"                   ->  the server's mark, see redis/watch.h
- *   "flk:health"                       ->  what _health writes
+ *   "flk:health"                       ->  written by _health
  *
  *   lookup   GET for every key, a pipeline per shard, all shards at once
  *   put      SET key value NX PX ttl for every key, likewise; then GET for those that were there before. For a stale
@@ -11,17 +11,17 @@
  *
  * Shards (redis/shards.h) change one step at a time: REDIS_ADDR gets the new list on every worker, FLK_REDIS_FORMER
  * the old one, for one time to live. A key that has moved is first put on its former shard, where workers that do not
- * know the new list yet put it too, and what won there is then put on its shard, where workers that have forgotten the
- * old list put it: at each step of the change all of them agree on one first write. A lookup that finds a key on its
- * former shard only does the second step as well.
+ * know the new list yet put it too, and the winner there is then put on its shard, where workers that have forgotten
+ * the old list put it: at each step of the change all of them agree on one first write. A lookup that finds a key on
+ * its former shard only does the second step as well.
  *
  * Failures: any error fails the batch, within the store timeout (redis/roundtrip.h), and the connection is made anew
  * behind the batches (dialer.h). A connection that the server closed while it was idle, or before it answered
  * anything, fails no batch: the round trip is done once more on a new one. A SET that was sent may be carried out
  * although its batch failed; first write wins, so asking again is right. A key that expires between SET and GET is
- * put again. A server that was emptied is noticed at the next lookup, warned of and counted: what it kept is then
- * verified anew. A server that crashes with appendfsync everysec forgets the outcomes of its last second or two,
- * with the same effect. */
+ * put again. A server that was emptied is noticed at the next lookup, warned of and counted: its outcomes are then
+ * verified anew. A server that crashes with appendfsync everysec forgets the outcomes of its last second or two, with
+ * the same effect. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,7 @@ enum { PUT_ROUNDS = 4 }; /* a key expires under us at most once in its time to l
 
 #define TAG_GENERATION UINT32_MAX
 
-/* What a batch remembers of an item. */
+/* A batch's notes on an item. */
 struct place {
     flk_redis_link_t *home, *former; /* former: NULL when it has not moved */
     flk_redis_link_t *claim;         /* where it has to be put still, or its winner to be read; NULL: done */
@@ -139,7 +139,8 @@ static flk_err_t try_roundtrip(struct redis_store *store, pick_fn *pick, add_fn 
     return flk_redis_roundtrip_end(trip);
 }
 
-/* Replies that came from other servers stay taken when it is done again: what they settled is not picked any more. */
+/* Replies that came from other servers stay taken when it is done again: items that they settled are no longer
+ * picked. */
 static flk_err_t run_roundtrip(struct redis_store *store, pick_fn *pick, add_fn *add, flk_redis_reply_fn *on_reply,
                                char *errmsg) {
     flk_redis_roundtrip_t trip;
@@ -233,7 +234,8 @@ static flk_err_t begin_batch(struct redis_store *store, flk_store_item_t *const 
     return FLK_OK;
 }
 
-/* Puts the items whose claim is set where it says. Then `lost` tells who was not first, and has the winner's value. */
+/* Puts the items with a claim at the place of the claim. Then `lost` tells the items that were not first, and has the
+ * winner's value. */
 static flk_err_t settle_claims(struct redis_store *store, char *errmsg) {
     for (int round = 0; round < PUT_ROUNDS; round++) {
         flk_err_t err = run_roundtrip(store, pick_claim, add_set, on_set, errmsg);
@@ -253,7 +255,7 @@ static flk_err_t settle_claims(struct redis_store *store, char *errmsg) {
     return FLK_E_UNAVAILABLE;
 }
 
-/* Looks where the absent ones were before, and brings what is there to where it belongs now. */
+/* Looks for the absent ones on their former shards, and brings those found to their present ones. */
 static flk_err_t honour_former(struct redis_store *store, char *errmsg) {
     for (size_t i = 0; i < store->items_len; i++) {
         if (store->items[i]->found) {

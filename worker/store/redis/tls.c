@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The SSL object is ours: hiredis' own context checks who signed the certificate, but not for whom. */
+/* The SSL object is ours: hiredis' own context checks the certificate's signer, but not its name. */
 #include "worker/store/redis/tls.h"
 
 #ifdef FLK_HAVE_REDIS_TLS

@@ -10,7 +10,7 @@
 
 struct watched {
     struct watched *next;
-    bool checked, evicts, forgets; /* what was warned of */
+    bool checked, evicts, forgets; /* warnings given */
     char generation[FLK_REDIS_GENERATION_HEX + 1];
     char former[FLK_REDIS_GENERATION_HEX + 1]; /* one that was read before, and is told late, is no news */
     char name[];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What this process remembers of each Redis server, beyond its connections: whether it still has what it had, and which
- * warnings were given. Any thread. */
+/* This process' memory of each Redis server, beyond its connections: its mark, and the warnings that were given. Any
+ * thread. */
 #ifndef FLK_WORKER_STORE_REDIS_WATCH_H
 #define FLK_WORKER_STORE_REDIS_WATCH_H
 
