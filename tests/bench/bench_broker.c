@@ -194,7 +194,7 @@ static void send_submit(void *socket, uint64_t lsn, const void *body) {
     FLK_ASSERT(err == FLK_OK);
 }
 
-/* Receives what is there; returns how many verdicts it was. */
+/* Receives the messages that are there; returns how many verdicts it was. */
 static uint64_t take_verdicts(void *socket, flk_message_t *message) {
     uint64_t verdicts = 0;
     while (flk_link_recv(socket, false, message, NULL) == FLK_OK) {

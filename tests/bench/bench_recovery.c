@@ -124,7 +124,7 @@ static void unacked(uint64_t count) {
     remove_dir();
 }
 
-/* Adds up what a start reads: the hook is asked before each operation, and a read is of a buffer at most. */
+/* Adds up the bytes that a start reads: the hook is asked before each operation, and a read is of a buffer at most. */
 static int count_reads(flk_io_op_t op, const char *path, void *arg) {
     (void)path;
     (void)arg;

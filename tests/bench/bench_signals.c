@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the signals of one window cost: prints, for windows of 10^2 to 10^6 points in 3 dimensions, milliseconds of
+/* The cost of the signals of one window: prints, for windows of 10^2 to 10^6 points in 3 dimensions, milliseconds of
  * coherence (100 directions, 20 bins), box counts (5 scales), compressibility, Merkle root, and reading the same rows
  * from CSV. Each figure is the best of several rounds. */
 #include "agent/read/reader.h"

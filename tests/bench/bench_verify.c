@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What one PCS costs, step by step: prints nanoseconds for the PCS of the verdict vectors (about 700 bytes of JSON, 2
+/* The cost of one PCS, step by step: prints nanoseconds for the PCS of the verdict vectors (about 700 bytes of JSON, 2
  * to 8 scales) and for the greatest number of scales. Each figure is the median of several rounds. */
 #include "common/pcs/keyring_load.h"
 #include "common/pcs/signals.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* count_paths verify|broker: takes some hundred records along a path, for callgrind to count the instructions of its
- * counted_… function. Prints what the count depends on, and the number of records.
+ * counted_… function. Prints the conditions of the count, and the number of records.
  *
  *   verify  a worker's part for a PCS, without store and sockets: decode, id, HMAC, verdict, outcome, answer
  *   broker  a broker's part for a delivery, without sockets: SUBMIT, queue, WORK, VERDICT */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Instructions of the verify path and of the broker path, counted by callgrind: within 5 % of those that counts.json records for this
-compiler and these libraries. `counts.py --record` writes down what they are now; say why in the commit. Exit 77: cannot tell here."""
+compiler and these libraries. `counts.py --record` writes the present ones down; say why in the commit. Exit 77: cannot tell here."""
 import json
 import pathlib
 import re

@@ -36,7 +36,7 @@ static void *open_socket(void *context, int type) {
 
 /* ---- the broker's part ---- */
 
-/* Whom the next record goes to: a queue of credits, the longest unused first. */
+/* The receivers of the next records: a queue of credits, the longest unused first. */
 typedef struct credits {
     zmq_msg_t routes[256];
     unsigned head, tail;

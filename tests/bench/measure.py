@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the rows are measured with: loads on a door, limits and peers beside it, and the CPU time of processes."""
+"""The means of the rows: loads on a door, limits and peers beside it, and the CPU time of processes."""
 import contextlib
 import json
 import os

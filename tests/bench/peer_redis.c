@@ -86,7 +86,7 @@ static void add(redisContext *redis, const outstanding_t *load, unsigned slot) {
     redisAppendCommand(redis, "XADD records MAXLEN ~ 10000 * r %b", outstanding_record(slot), load->record_bytes);
 }
 
-/* Takes what has arrived, without waiting; NULL when that is all. */
+/* Takes the replies that have arrived, without waiting; NULL when that is all. */
 static redisReply *arrived(redisContext *redis) {
     void *reply = NULL;
     if (redisGetReplyFromReader(redis, &reply) != REDIS_OK) {

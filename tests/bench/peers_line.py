@@ -28,7 +28,7 @@ def busy_s():
 
 
 def client(door, seconds, warm):
-    """What flk-load prints, False when it fails, and the CPU time that it took."""
+    """The output of flk-load, False when it fails, and the CPU time that it took."""
     command = [BIN_DIR / "flk-load", *door, "--key", pcs.HMAC_KEY, "--outstanding", os.environ.get("BENCH_C", "256"), "--distinct", DISTINCT,
                "--seconds", seconds, "--warm", warm, "--json"]
     child = subprocess.Popen([str(word) for word in command], env=environment(), stdout=subprocess.PIPE, text=True)

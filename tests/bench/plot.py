@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Draws what the last run measured, by gnuplot, as SVG beside results.json."""
+"""Draws the measurements of the last run, by gnuplot, as SVG beside results.json."""
 import json
 import subprocess
 

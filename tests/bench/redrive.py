@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Records without an outcome, and then a start: how long until every one has its outcome, and what the gateway needs of memory.
+"""Records without an outcome, and then a start: how long until every one has its outcome, and the memory that the gateway needs.
 
 A gateway alone takes the records in and answers 503; it is killed, started again on the same log, and given a broker and a worker.
 usage: redrive.py RECORDS...

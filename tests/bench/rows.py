@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rows of the table: each function measures one subject and yields its lines, and leaves what plots need in `data`.
+"""The rows of the table: each function measures one subject and yields its lines, and leaves the data of plots in `data`.
 
 A ratio is the median of ratios of pairs that were taken in turn, in this very run.
 """
@@ -79,7 +79,7 @@ def zmq(plan, data):
 
 
 def latency(plan, data, name, door, outstanding, target_ms):
-    """Open loop at 70 % of the highest rate; more may be outstanding than at the highest rate, so that the door is what waits."""
+    """Open loop at 70 % of the highest rate; more may be outstanding than at the highest rate, so that the door waits."""
     rate = max(0.7 * data[name + "_rate"], 20 / plan.seconds)  # so that some fall due, however slow the machine
     rounds = [load(plan, door, outstanding * (1 if name == "http" else 4), rate) for _ in range(plan.rounds)]
     middle = sorted(rounds, key=lambda figures: figures["p99"])[len(rounds) // 2]
@@ -212,7 +212,7 @@ def slow_workers(plan, cluster, threads):
                               env=environment({"PCS_SIGN_ALG": "hmac", "PCS_HMAC_KEY": pcs.HMAC_KEY}))
     try:
         assert worker.stdout.readline() == b"ready\n"
-        # Twice what the threads may hold, so that none of them ever waits for the client.
+        # Twice as many as the threads may hold, so that none of them ever waits for the client.
         return load(plan, ("--zmq", cluster.broker.frontend), 2 * 16 * threads, seconds=plan.pick(1.0, 0.2))["rate"]
     finally:
         worker.terminate()
@@ -236,7 +236,7 @@ def idle(plan, data):
 
 
 def batch(plan, data):
-    """How rate and latency go with the number outstanding: every stage takes what is there."""
+    """How rate and latency go with the number outstanding: every stage takes all that are there."""
     points = {"http": (1, 4, 16, 64, 128), "zmq": (1, 4, 16, 64, 256, 1024)}
     with BenchCluster(workers=1, threads=WORKER_THREADS) as cluster:
         for name, door in (("http", http_door(cluster)), ("zmq", zmq_door(cluster))):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* slow_worker ENDPOINT THREADS WORK_US: flk-worker with a store that takes WORK_US for each PCS and keeps nothing, so
- * that what limits it is its threads and not the cores of the machine. Settings (keys) from the environment. Prints
- * "ready"; ends with SIGTERM. */
+ * that its threads limit it and not the cores of the machine. Settings (keys) from the environment. Prints "ready";
+ * ends with SIGTERM. */
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>

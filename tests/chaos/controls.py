@@ -12,7 +12,7 @@ from harness import pcs as reference
 
 
 class Control(Trial):
-    """Short phases: there is nothing to measure. `red` is what must not hold."""
+    """Short phases: there is nothing to measure. `red` has the invariants that must not hold."""
 
     cluster = dict(workers=2, threads=1)
     warm_s, base_s, after_s, seconds, short_seconds = 0.3, 1, 1, 0.5, 0.5
@@ -55,7 +55,7 @@ class Uninvited(Control):
 
 
 class InfiniteLiveness(Control):
-    """A worker hangs, and is believed to live for longer than anybody waits: what it holds is not given to another one."""
+    """A worker hangs, and is believed to live for longer than anybody waits: its deliveries are not given to another one."""
 
     name, red = "infinite-liveness", "I4 I7"
     cluster = dict(workers=2, threads=1, env={"FLK_HEARTBEAT_MS": 5000}, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 1000})
@@ -70,7 +70,7 @@ class InfiniteLiveness(Control):
 
     def finish(self, run):
         run.cluster.workers[0].kill()
-        run.cluster.gateway.kill()  # else its drain would settle what is to be found
+        run.cluster.gateway.kill()  # else its drain would settle the records to be found
 
 
 class Altered(Control):
@@ -146,7 +146,7 @@ CONTROLS = [control() for control in (StoreWiped, DedupOff, Uninvited, InfiniteL
 
 
 def verdict_on(control, result):
-    """What is wrong with this control; None when it is as red as it must be, and nowhere else."""
+    """The fault of this control; None when it is as red as it must be, and nowhere else."""
     red = {name for name, found in result["verdicts"].items() if found["holds"] is False}
     wanted = set(control.red.split())
     if control.red == "" and result["verdicts"]["I6"]["holds"] is not True:

@@ -67,7 +67,7 @@ def operations(history, kind):
     return [line for line in history if line["e"] == kind]
 
 
-# What is as it should be is green in every invariant.
+# A sound run is green in every invariant.
 def test_truth_holds(truth):
     assert broken(*truth) == set()
 
@@ -224,7 +224,7 @@ PLANTS = {"I1": [forget_outcome, answer_new_again, lose_record, lose_dead_letter
           "I4": [leave_unacked, count_wrongly, count_restarted_wrongly, fall, lose_count, stay_in_flight, audit_differs, damage_log], "I5": [alter_record, alter_outcome],
           "I6": [answer_unsynced, miss_in_trace], "I7": [stall, never_drain], "I8": [leak_descriptors, leak_memory], "I9": [crash],
           "answers": [answer_500, omit_retry_after, accept_wrong_signature]}
-# What cannot be planted alone: an answer that is told otherwise is also not what the store has; and so on.
+# Faults that cannot be planted alone: an answer that is told otherwise also differs from the store's; and so on.
 COMPANY = {answer_otherwise: {"I1"}, lose_dead_letter: {"I4"}}
 
 
@@ -254,7 +254,7 @@ def test_unanswered(truth):
     assert broken(history, ledger, unanswered_max=1) == set()
 
 
-# Gaps, percentiles and the way back to speed are what they are by hand.
+# Gaps, percentiles and the way back to speed are as computed by hand.
 def test_figures():
     assert longest_gap([1, 2, 2.5, 9], 0, 10) == 6.5 and longest_gap([], 3, 10) == 7 and longest_gap([1, 12], 0, 10) == 9
     assert percentile([5, 1, 3], 0.5) == 3 and percentile(range(100), 0.99) == 99 and percentile([], 0.5) is None

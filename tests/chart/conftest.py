@@ -33,7 +33,7 @@ def tool(name):
 
 
 def helm(*arguments, chart=CHART):
-    """Runs helm with the chart as last argument; away from whatever cluster and repositories the user has."""
+    """Runs helm with the chart as last argument; away from the user's cluster and repositories."""
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": "/nonexistent"}
     return subprocess.run([str(tool("helm")), *map(str, arguments), str(chart)], env=env, capture_output=True, text=True, timeout=60)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What of the chart is made from values.yaml and `flk settings`: values.schema.json, and the table in the chart's README.
+"""The parts of the chart that are made from values.yaml and `flk settings`: values.schema.json, and the table in the chart's README.
 
 generate.py FLK --write writes them, generate.py FLK tells whether they are as they should be. FLK is the built program.
 """
@@ -34,7 +34,7 @@ POSITIVE, COUNT, PORT = number(1), number(0), number(1, 65535)
 SHARE, AMOUNT = {"type": "number", "minimum": 0, "maximum": 1}, {"type": ["integer", "string"]}
 SERVICE, RETENTION = {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, {"enum": ["Retain", "Delete"]}
 
-# What cannot be told from a default.
+# Types that cannot be told from a default.
 EXACT = {
     path: shape for shape, paths in (
         (NAME, ("store.existingSecret", "signing.existingSecret", "signing.testSecret", "metricsBasicAuth.existingSecret",

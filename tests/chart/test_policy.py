@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Properties of what the chart renders, whatever the values: restricted pods, nothing unreachable, nothing reachable in vain, and an
+"""Properties of the chart's render, for any values: restricted pods, nothing unreachable, nothing reachable in vain, and an
 environment that the programs themselves accept."""
 import base64
 import json
@@ -74,7 +74,7 @@ def test_restricted(objects):
     assert seen >= 4
 
 
-# Every container says what it needs; those that serve have probes of three depths.
+# Every container has requests and limits; those that serve have probes of three depths.
 def test_resources_and_probes(objects):
     for component, container, spec, document in containers(objects):
         assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), component
@@ -89,7 +89,7 @@ def test_resources_and_probes(objects):
                 assert all(container[probe]["httpGet"]["port"] in ports for probe in ("startupProbe", "livenessProbe", "readinessProbe"))
 
 
-# The grace covers preStop, the deadline of what is awaited, and something on top.
+# The grace covers preStop, the deadline of waiting clients, and something on top.
 def test_grace(objects):
     for component, container, spec, document in containers(objects):
         if document["kind"] not in ("StatefulSet", "Deployment"):
@@ -150,7 +150,7 @@ def test_identity(objects):
             assert document["metadata"]["namespace"] == "space", document["metadata"]
 
 
-# What a pod mounts is a volume of it; what a volume names is made by the chart, or was given as existing.
+# A pod mounts volumes of its own; the source of a volume is made by the chart, or was given as existing.
 def test_references(objects):
     made = {(document["kind"], document["metadata"]["name"]) for document in objects}
     given = {"flk-store", "flk-signing", "flk-metrics", "flk-curve", "flk-agents", "flk-admins", "db", "keys", "test-keys", "gateway-tls", "store"}
@@ -282,7 +282,7 @@ def test_network_policies(name):
     assert all(port in open_ports[component] for component, way, _, port in found if way == "in")
 
 
-# The pod of helm test does what it says, against a real cluster: its PCS is accepted.
+# The pod of helm test works, against a real cluster: its PCS is accepted.
 def test_helm_test_submits(tmp_path):
     objects = render("--values", VALUES["playbook"])
     pod = next(d for d in of_kind(objects, "Pod"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What helm makes of the chart: accepted by helm, kubectl and Kubernetes' schemas, as it was before, and refused where it must be."""
+"""The render of the chart: accepted by helm, kubectl and Kubernetes' schemas, as it was before, and refused where it must be."""
 import functools
 import json
 import re
@@ -18,7 +18,7 @@ FLK = BUILD / "bin" / "flk"
 
 
 def masked(text):
-    """Without what is random, and without what is another file's."""
+    """Without random parts, and without those of another file."""
     text = re.sub(r'(PCS_HMAC_KEY|METRICS_PASS): "?\w+"?', r"\1: made by the chart", text)
     text = re.sub(r"(\n  flk\.json: ).*", r"\1the dashboard", text)
     return re.sub(r"(kind: PrometheusRule\n(?:.*\n)*?  groups:\n)(?:    .*\n)+", r"\1    the rules\n", text)
@@ -31,7 +31,7 @@ def test_lint(name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# The render is what it was; a change is looked at, and written with --write-golden.
+# The render is as it was; a change is looked at, and written with --write-golden.
 @pytest.mark.parametrize("name", VALUES)
 def test_golden(name, request):
     text = "# SPDX-License-Identifier: MIT\n" + masked(render_text("--values", VALUES[name]))
@@ -48,7 +48,7 @@ def definitions(version):
 
 
 def faults(document, version):
-    """What Kubernetes' schema of its kind has against it."""
+    """The objections of Kubernetes' schema of its kind."""
     group, _, api = document["apiVersion"].rpartition("/")
     group = f"{group.split('.')[0]}-" if group else ""
     text = (tool(version) / f"{document['kind'].lower()}-{group}{api}.json").read_text()
@@ -94,7 +94,7 @@ def test_kubectl_decodes(name):
     assert sorted(kinds) == sorted(d["kind"] for d in documents)
 
 
-REFUSED = {  # what is set -> what the refusal says
+REFUSED = {  # values that are set -> words of the refusal
     "worker.replicas=2": "one pod's own",
     "autoscaling.mode=hpa": "one pod's own",
     "canary.enabled=true": "one pod's own",
@@ -153,7 +153,7 @@ def test_playbook_toggles():
     assert {"PCS_HMAC_KEY_FILE", "METRICS_USER_FILE", "METRICS_PASS_FILE"} <= env.keys()
 
 
-# The notes of an installation say how to go on, and warn of what is open.
+# The notes of an installation say how to go on, and warn of open doors.
 def test_notes():
     done = helm("install", "release", "--dry-run=client", "--namespace", "space")
     assert done.returncode == 0, done.stderr
@@ -217,7 +217,7 @@ def test_autoscaling_never_lowers():
     assert objects("Deployment", *arguments)["release-flk-worker"]["spec"]["replicas"] == 7
 
 
-# Prometheus is let in by networkPolicy.monitoring alone, whatever finds the pods.
+# Prometheus is let in by networkPolicy.monitoring alone, for any way of finding the pods.
 @pytest.mark.parametrize("kind", ["none", "podMonitor"])
 def test_monitoring_is_let_in(kind):
     arguments = ("--set", f"monitoring.kind={kind}")

@@ -33,7 +33,7 @@ def certificate(directory, name, issuer):
 
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory):
-    """(port, directory with certificates) of a Caddy that the chart's Caddyfile tells what to do, and the gateway behind it."""
+    """(port, directory with certificates) of a Caddy with the chart's Caddyfile, and the gateway behind it."""
     if not shutil.which("caddy"):
         pytest.skip("caddy is not installed (apt-get install caddy)")
     directory, port = tmp_path_factory.mktemp("sidecar"), free_port()

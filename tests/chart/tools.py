@@ -37,7 +37,7 @@ def run(*command, cwd):
 
 def get(url):
     """The answer's bytes. A host whose certificate nobody here knows (a proxy of the machine's network, a root without certificates) is
-    asked all the same: it learns nothing, and what it sends counts only with the digest that stands above."""
+    asked all the same: it learns nothing, and its answer counts only with the digest that stands above."""
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.read()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the fuzz targets share. A target is one file fuzz_<name>.c with LLVMFuzzerTestOneInput; it aborts when a promise
- * of the header that it exercises is broken. clang links it with libFuzzer; every build links it with replay.c, which
- * runs the seeds and what was once found. */
+/* The common part of the fuzz targets. A target is one file fuzz_<name>.c with LLVMFuzzerTestOneInput; it aborts when a
+ * promise of the header that it exercises is broken. clang links it with libFuzzer; every build links it with replay.c,
+ * which runs the seeds and the inputs of earlier finds. */
 #ifndef FLK_TESTS_FUZZ_FUZZ_H
 #define FLK_TESTS_FUZZ_FUZZ_H
 
@@ -39,8 +39,8 @@ static inline const char *fuzz_file(const uint8_t *data, size_t data_bytes) {
     return fuzz_path;
 }
 
-/* True for one input of `every`, by a hash that no mutation keeps; without libFuzzer for each: what costs a hundred
- * times as much as the rest of a target need not be all that the fuzzer does. */
+/* True for one input of `every`, by a hash that no mutation keeps; without libFuzzer for each: a step that costs a
+ * hundred times as much as the rest of a target must not take all of the fuzzer's time. */
 static inline bool fuzz_turn(const uint8_t *data, size_t data_bytes, unsigned every) {
 #ifdef FLK_FUZZ
     return XXH3_64bits(data, data_bytes) % every == 0;

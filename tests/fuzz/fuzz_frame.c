@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The header frame and the small bodies: the first byte says which. What is read is written to bytes that read back as
- * the same; what is refused says why. */
+/* The header frame and the small bodies: the first byte says which. A header that is read is written to bytes that read
+ * back as the same; a refused one gives the reason. */
 #include "proto/body.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -30,7 +30,7 @@ static void check_refusal(flk_err_t err, const char *errmsg) {
     FLK_ASSERT(err == FLK_E_CONFIG && errmsg[0] != '\0' && strchr(errmsg, '\n') == NULL);
 }
 
-/* As a program does it: a file, and secret memory, whose guard pages are what costs. */
+/* As a program does it: a file, and secret memory, whose guard pages cost the time. */
 static void from_file(const uint8_t *data, size_t data_bytes) {
     char errmsg[FLK_ERRMSG_BYTES] = "";
     flk_keyring_options_t options = {.alg = FLK_SIGN_HMAC, .file = fuzz_file(data, data_bytes)};

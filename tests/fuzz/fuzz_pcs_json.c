@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON text -> PCS: a refusal says where and why; what is accepted prints to JSON that reads back as the same. */
+/* JSON text -> PCS: a refusal says where and why; an accepted PCS prints to JSON that reads back as the same. */
 #include <stdlib.h>
 
 #include "tests/fuzz/fuzz.h"

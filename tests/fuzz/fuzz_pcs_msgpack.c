@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* msgpack -> PCS: a refusal says where and why; what is accepted is written, within its bound, to msgpack that reads
+/* msgpack -> PCS: a refusal says where and why; an accepted PCS is written, within its bound, to msgpack that reads
  * back as the same. */
 #include <stdlib.h>
 

@@ -169,7 +169,7 @@ static void remove_dir(void) {
     rmdir(dir);
 }
 
-/* ---- what must hold ---- */
+/* ---- the invariants ---- */
 
 static void check_body(const flk_wal_record_t *record) {
     uint8_t body[BODY_BYTES_MAX];

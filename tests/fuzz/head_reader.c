@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the guard reads, for comparison with another parser: each input on stdin is its length (32 bits, big-endian)
- * and its bytes; each line on stdout is "more", "refused STATUS", or "METHOD PATH OLD CHUNKED LENGTH BYTES" separated
- * by tabs. */
+/* The guard's reading, for comparison with another parser: each input on stdin is its length (32 bits, big-endian) and
+ * its bytes; each line on stdout is "more", "refused STATUS", or "METHOD PATH OLD CHUNKED LENGTH BYTES" separated by
+ * tabs. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""flk-agent end to end: real rows in, signed PCS out, each delivered once whatever happens on the way."""
+"""flk-agent end to end: real rows in, signed PCS out, each delivered once with any trouble on the way."""
 import contextlib
 import fcntl
 import json
@@ -62,7 +62,7 @@ def cluster():
         yield running
 
 
-# What compute prints is right by the independent reference: id, signature, D-hat of its counts, regime and budget.
+# The output of compute is right by the independent reference: id, signature, D-hat of its counts, regime and budget.
 def test_computed_pcs_are_right():
     computed = compute()
     assert len(computed) > 100 and len({pcs["pcs_id"] for pcs in computed}) == len(computed)
@@ -131,7 +131,7 @@ def test_drain_after_the_gateway_was_down(door, tmp_path):
         assert all(result["status"] in (200, 202) for result in agent.results())
 
 
-# The agent is killed with -9 while it sends: what it had not heard of it sends again, and all have one outcome.
+# The agent is killed with -9 while it sends: it sends unanswered PCS again, and all have one outcome.
 def test_agent_is_killed(cluster, tmp_path):
     agent = Agent(tmp_path, endpoint(cluster, "http"))
     shard = ["--shard", "killed"]
@@ -265,7 +265,7 @@ def test_ndjson_from_stdin(tmp_path):
     assert [pcs["N_j"] for pcs in computed] == [pcs["N_j"] for pcs in compute()]
 
 
-# Wrong use ends with status 2 and a line that says what is wrong.
+# Wrong use ends with status 2 and a line that tells the mistake.
 @pytest.mark.parametrize("args", [["submit"], ["nonsense"], ["compute", "--window", "0", str(EVENTS)], ["compute", "--grid", "round", str(EVENTS)],
                                   ["compute", "--columns", "nope", str(EVENTS)], ["compute", "--scales", "2,2", str(EVENTS)],
                                   ["compute", "--nonsense", str(EVENTS)], ["compute", "--shard", "a b", str(EVENTS)]], ids=lambda args: " ".join(args[:3]))

@@ -214,7 +214,7 @@ def test_allowed_nesting_passes(cluster, factory):
         assert http.post(text[:-1] + b',"zz":' + b"[" * 15 + b"]" * 15 + b"}").status == 200
 
 
-# The refusal never echoes what the sender wrote.
+# The refusal never echoes the sender's text.
 def test_refusal_does_not_echo_the_sender(cluster, factory):
     with cluster.http() as http:
         for pcs in (factory.make(shard_id="<script>alert(1)</script>", pcs_id="0" * 64, sig="x"),
@@ -308,8 +308,8 @@ def check_refused_once(got):
     assert not got or got.split()[1] in (b"400", b"411", b"413", b"414", b"431", b"501", b"505"), got
 
 
-# Framings that two servers could read in two ways are refused and the connection closed; what follows is never taken for a request of its own
-# (RFC 9112 6.3).
+# Framings that two servers could read in two ways are refused and the connection closed; bytes behind them are never
+# taken for a request of their own (RFC 9112 6.3).
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_ambiguous_framing_is_refused(cluster, factory, name):
     follow = request(reference.encode(factory.make()))
@@ -381,7 +381,7 @@ def test_wrong_method(cluster, method, path, allow):
     assert allow in [word.strip() for word in answer.headers["allow"].split(",")], answer
 
 
-# An unknown path is refused with 404, whatever the method.
+# An unknown path is refused with 404, for any method.
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/pcs", "/v1/pcs/submit/", "/v1/pcs/submit/x", "/v1/pcs/submitx", "/metricsx", "/../etc/passwd",
                                   "/v1/pcs/%2e%2e/submit"])
 def test_unknown_path(cluster, path):
@@ -493,7 +493,7 @@ BAD_BODIES = {
 }
 
 
-# A body that is no PCS map is answered with 400 and its id, whatever it is.
+# A body that is no PCS map is answered with 400 and its id.
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_bad_body_is_refused(cluster, factory, name):
     with cluster.zmq() as zmq:

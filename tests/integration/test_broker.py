@@ -124,8 +124,8 @@ def test_unavailable_is_driven_again(cluster, seed):
         assert broker_total(cluster, "dead_letters_total") == 0 and broker_total(cluster, "redeliveries_total") == 0
 
 
-# Over its queue limit by count the broker says BUSY: 503 with Retry-After at once; what it had taken, and what it had refused, gets its outcome
-# once a worker is there.
+# Over its queue limit by count the broker says BUSY: 503 with Retry-After at once; each submission, taken or refused,
+# gets its outcome once a worker is there.
 def test_full_queue_is_busy(seed):
     factory = reference.Factory(seed)
     with Cluster(workers=0, broker_env={"FLK_QUEUE_COUNT_MAX": 4}, gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(15000 * SLOW)}) as cluster:
@@ -160,7 +160,8 @@ def test_credit_and_order(cluster, seed):
                 hand.append(worker.work())
 
 
-# What a lost worker held goes to the front, in order, with the attempt counted; its own late verdict is the only one when it comes first.
+# The deliveries of a lost worker go to the front, in order, with the attempt counted; its own late verdict is the only
+# one when it comes first.
 def test_redelivery_goes_to_the_front(cluster, seed):
     factory = reference.Factory(seed)
     sent = [factory.make() for _ in range(5)]
@@ -203,7 +204,7 @@ def test_first_verdict_wins(cluster, seed):
         assert slow.receive_kind(doors.PONG).fields[0] is False
 
 
-# A worker that says GOODBYE gets nothing more, and hears GOODBYE when what it held is answered.
+# A worker that says GOODBYE gets nothing more, and hears GOODBYE when its deliveries are answered.
 def test_goodbye(cluster, seed):
     factory = reference.Factory(seed)
     with cluster.zmq(seconds=30) as door, FakeWorker(cluster.broker.backend, credit=2) as worker:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Real cgroups: what a process may use decides how much it takes, and a memory limit is answered with 503 before the kernel's killer comes."""
+"""Real cgroups: the limits of a process decide how much it takes, and a memory limit is answered with 503 before the kernel's killer comes."""
 import os
 import pathlib
 import re
@@ -61,7 +61,7 @@ def killed(path):
     return 0
 
 
-# Six tenths of a core are one thread, whatever the machine has.
+# Six tenths of a core are one thread, on any machine.
 def test_threads_follow_the_quota(cpu_cgroup):
     with Cluster(worker_env={"FLK_WORKER_THREADS": 0}, wrap={"worker": inside(cpu_cgroup)}) as cluster:
         assert cluster.worker.metrics().total("flk_worker_threads") == 1

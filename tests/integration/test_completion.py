@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Completion of flk's words: what flk complete says, and that bash, zsh and fish offer it."""
+"""Completion of flk's words: the output of flk complete, and that bash, zsh and fish offer it."""
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +9,7 @@ import pytest
 from harness.process import BIN_DIR, ROOT, environment, run
 
 PACKAGE = ROOT / "compose" / "package"
-ASKED = [  # the words of a command line -> some of what must be offered
+ASKED = [  # the words of a command line -> some of the words that must be offered
     (["flk", "st"], {"status", "store"}),
     (["flk", "help", "d"], {"demo", "doctor", "dlq"}),
     (["flk", "keygen", "--role", ""], {"broker", "gateway", "worker", "agent", "admin"}),

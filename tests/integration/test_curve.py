@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""CURVE on every link: who is let in, who is put out, and keys that change under load."""
+"""CURVE on every link: peers that are let in, peers that are put out, and keys that change under load."""
 import socket
 import threading
 
@@ -95,8 +95,8 @@ def test_strangers_stay_outside():
 
 
 # A key that is taken out while its owner is connected: the worker's deliveries go to the others and its connection is ended, the agent's
-# frames are not answered any more; both within the second that is promised, and by what the counters say. Put back, the
-# worker is let in again without a restart of anything.
+# frames are not answered any more; both within the second that is promised, and by the counters. Put back, the worker
+# is let in again without a restart of anything.
 def test_a_removed_key_is_cut_off(seed):
     with Cluster(workers=2, threads=1, curve=True, gateway_env=PATIENT) as cluster:
         broker, gateway, worker = cluster.broker, cluster.gateway, cluster.workers[1]
@@ -177,7 +177,7 @@ def test_keys_rotate_under_load(seed):
 
 
 class Tap(threading.Thread):
-    """A TCP proxy that keeps what the client said."""
+    """A TCP proxy that keeps the client's bytes."""
 
     def __init__(self, host, port):
         super().__init__(daemon=True)
@@ -215,8 +215,8 @@ def address_of(endpoint):
     return host, int(port)
 
 
-# Who listens on the wire reads nothing of a PCS, and who says the same bytes again gets nothing: neither a whole connection nor any
-# beginning of it is taken.
+# A listener on the wire reads nothing of a PCS, and a replay of the same bytes gets nothing: neither a whole connection
+# nor any beginning of it is taken.
 def test_recorded_connections_are_worth_nothing(seed):
     with Cluster(workers=1, curve=True, env=HEARTBEAT) as cluster:
         gateway = cluster.gateway

@@ -18,7 +18,7 @@ from harness.strangers import address_of, corpora
 RSS_GROWTH_MAX = 64 << 20  # of any process, however many strangers have come
 PATIENT = {"FLK_REQUEST_TIMEOUT_MS": 60000}  # a busy machine is no fault of the cluster
 MASS, SILENT = 5000, 2000  # connections at one port
-GARBAGE_RATE, GARBAGE_SECONDS, P99_GROWTH_MAX = 1000, 10, 5  # T29: at each port, and what becomes of the others' p99
+GARBAGE_RATE, GARBAGE_SECONDS, P99_GROWTH_MAX = 1000, 10, 5  # T29: at each port, and the bound on the others' p99
 CHURN_SECONDS = sized(10, 300)  # T30
 
 
@@ -133,7 +133,7 @@ def p99_ms(submissions, since, until):
 
 
 # T29 in full: a thousand connections a second at each port for ten seconds, beside load at both doors: every submission gets its outcome, their p99
-# stays below five times what it is without strangers (the worse of before and after), and memory stays where it is.
+# stays below five times the value without strangers (the worse of before and after), and memory stays where it is.
 @pytest.mark.long
 @pytest.mark.skipif(not LONG, reason="judges latencies, so it wants the machine for itself: ./run test long")
 def test_garbage_at_a_rate(seed):
@@ -143,7 +143,7 @@ def test_garbage_at_a_rate(seed):
         with Load(cluster, seed, http=2, zmq=1, pause=0.005, seconds=70) as load:
             for name, endpoint in ports(cluster).items():
                 quiet.append(time.monotonic())
-                time.sleep(GARBAGE_SECONDS / 2)  # what it is without them
+                time.sleep(GARBAGE_SECONDS / 2)  # the value without them
                 began = time.monotonic()
                 rate = Strangers(endpoint, rng, GARBAGE_RATE * GARBAGE_SECONDS, rate=GARBAGE_RATE).join().rate
                 judged.append((name, rate, began, time.monotonic()))
@@ -160,7 +160,7 @@ def test_garbage_at_a_rate(seed):
 
 
 # Two thousand connections at each port that never say a word, beside the load: they are ended by the handshake's deadline, their
-# descriptors and memory come back, and nobody who has a key waits for them.
+# descriptors and memory come back, and no peer with a key waits for them.
 def test_silent_strangers(seed):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with Cluster(workers=2, threads=1, curve=True, gateway_env=PATIENT) as cluster:

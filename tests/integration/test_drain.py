@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SIGTERM drains: who stops finishes what it has, says so, and ends with 0; clients see 200, 202, or 503 with Retry-After."""
+"""SIGTERM drains: a process that stops finishes its work, says so, and ends with 0; clients see 200, 202, or 503 with Retry-After."""
 import http.client
 import json
 import signal
@@ -86,8 +86,8 @@ def test_gateway_drains_under_load(seed):
         assert cluster.gateway.metrics().total("flk_wal_unacked") == 0, "a drain leaves no un-acked record"
 
 
-# From the moment of SIGTERM /readyz says 503 while /healthz says 200; new work is refused with 503 and Retry-After; what is in
-# flight is still answered; then the gateway exits 0.
+# From the moment of SIGTERM /readyz says 503 while /healthz says 200; new work is refused with 503 and Retry-After; requests in
+# flight are still answered; then the gateway exits 0.
 def test_gateway_says_not_ready_while_it_drains(seed):
     factory = reference.Factory(seed)
     with Cluster(workers=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(8000 * SLOW)}) as cluster:

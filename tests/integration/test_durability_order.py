@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sanitized(), reason="LeakSanitizer does not run 
 
 @pytest.fixture(scope="module")
 def traced():
-    """A few hundred submissions by 6 HTTP connections and the ZeroMQ door, and what strace saw meanwhile."""
+    """A few hundred submissions by 6 HTTP connections and the ZeroMQ door, and the lines of strace meanwhile."""
     cluster = Cluster(workers=2, threads=1)
     trace = cluster.directory / "gateway.strace"
     cluster.gateway.wrap = [*STRACE, str(trace)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What each program exits with: 2 where a setting or an argument is wrong, so that the same call fails again; 1 where it may pass; and
+"""The exit status of each program: 2 where a setting or an argument is wrong, so that the same call fails again; 1 where it may pass; and
 one line that says why. test_settings.py has the daemons' starts."""
 import socket
 
@@ -28,7 +28,7 @@ CASES = [
     (["flk-agent", "drain"], {"PCS_SIGN_ALG": "hmac"}, WRONG, "PCS_HMAC_KEY"), (["flk-agent", "drain"], {"PCS_SIGN_ALG": "ed25519"}, WRONG, "PCS_ED25519"),
     (["flk", "store", "check"], {"DEDUP_BACKEND": "postgres"}, WRONG, "POSTGRES_CONN"),
     (["flk-worker", "--migrate"], {"DEDUP_BACKEND": "postgres"}, WRONG, "POSTGRES_CONN"),
-    # what may pass
+    # errors that may pass
     (["flk", "store", "check"], {"DEDUP_BACKEND": "redis", "REDIS_ADDR": "127.0.0.1:1"}, MAY_PASS, "127.0.0.1:1"),
     (["flk-agent", "drain"], {"FLK_DATA_DIR": "/dev/null/x"}, MAY_PASS, "/dev/null/x"),
     (["flk", "wal", "list", "--dir", "/nonexistent"], {}, MAY_PASS, "/nonexistent"), (["flk", "up"], {"FLK_DATA_DIR": "/dev/null/x"}, MAY_PASS, "/dev/null/x"),
@@ -36,7 +36,7 @@ CASES = [
 ]
 
 
-# Each program ends with exactly the status that program.h gives for what went wrong.
+# Each program ends with exactly the status that program.h gives for the error.
 @pytest.mark.parametrize("words, env, status, part", CASES, ids=[" ".join(words) + "".join(f" {name}" for name in env) for words, env, _, _ in CASES])
 def test_exit_codes(words, env, status, part, tmp_path):
     done = run(words[0], *words[1:], env={"FLK_DATA_DIR": tmp_path / "data", **env}, cwd=tmp_path)
@@ -44,7 +44,8 @@ def test_exit_codes(words, env, status, part, tmp_path):
     assert part in done.stdout + done.stderr, done
 
 
-# flk up hands on what its programs say: a port that another process has may pass, a child's wrong setting does not.
+# flk up hands on the statuses of its programs: a port that another process has may pass, a child's wrong setting does
+# not.
 def test_exit_codes_of_a_supervisor(tmp_path):
     ports = [free_port() for _ in range(4)]
     env = {"FLK_DATA_DIR": tmp_path / "data", "FLK_ZMQ_LISTEN": f"tcp://127.0.0.1:{ports[1]}", "FLK_FRONTENDS": f"tcp://127.0.0.1:{ports[2]}",

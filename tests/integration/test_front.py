@@ -65,7 +65,8 @@ def runs(pid):
         return False
 
 
-# up starts what it was asked for, says where it is, and its doors answer; Ctrl-C stops all in order and ends with 0.
+# up starts the cluster that it was asked for, says where it is, and its doors answer; Ctrl-C stops all in order and
+# ends with 0.
 def test_up_and_stop(up):
     up.start_ready()
     members = up.members()
@@ -111,7 +112,7 @@ def test_up_with_keys(tmp_path):
         up.stop(40)
 
 
-# A child that does not stop is waited for; a second Ctrl-C kills what is left, and up ends with 1.
+# A child that does not stop is waited for; a second Ctrl-C kills the rest, and up ends with 1.
 def test_up_second_interrupt_kills(up):
     up.start_ready()
     pids = [member["pid"] for member in up.members().values()]
@@ -257,7 +258,8 @@ def test_up_beside_another(up, tmp_path):
         assert done.returncode == 2 and "--ports" in done.stderr and f"'{wrong}'" in done.stderr, done
 
 
-# Whatever address the gateway takes, up takes: a name, every address, and a port that is to be found, which it then tells.
+# up takes every address that the gateway takes: a name, every address, and a port that is to be found, which it then
+# tells.
 @pytest.mark.parametrize("http", ["localhost:{port}", ":{port}", "{port}", "[::1]:{port}", "127.0.0.1:0", ":0"])
 def test_up_addresses(tmp_path, http):
     port = free_port()
@@ -304,7 +306,8 @@ def test_demo_that_fails(tmp_path):
     assert done.returncode == 1 and "/nonexistent" in done.stderr and not list(tmp_path.iterdir()), done
 
 
-# A file that is not there, and no file at all, are told in one line and with the usage. What the demo made goes, but for --keep.
+# A file that is not there, and no file at all, are told in one line and with the usage. The demo's files go, but for
+# --keep.
 def test_demo_refuses(tmp_path):
     done = run("flk", "demo", tmp_path / "none.csv", env={"TMPDIR": tmp_path})
     assert done.returncode == 1 and "none.csv" in done.stderr and not list(tmp_path.iterdir()), done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The gateway is killed with -9: what it answered stands, what it had logged gets its outcome without anybody's help."""
+"""The gateway is killed with -9: its answers stand, its records get their outcomes without anybody's help."""
 import http.client
 import random
 import time

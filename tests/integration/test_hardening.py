@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the daemons gave up when they started, the files they make, and that they need no privilege."""
+"""The rights that the daemons gave up when they started, the files they make, and that they need no privilege."""
 import os
 import pathlib
 import stat

@@ -46,8 +46,8 @@ def path_of(target):
     return target
 
 
-# A head that the guard takes h11 takes, too, with the same method, target, framing and end; whatever h11 reads otherwise, or not at all, the
-# guard refuses.
+# A head that the guard takes h11 takes, too, with the same method, target, framing and end; a head that h11 reads
+# otherwise, or not at all, the guard refuses.
 def test_both_read_the_same():
     pick = random.Random(SEED)
     inputs = [generate(pick) for _ in range(MUTATIONS)]
@@ -66,7 +66,7 @@ def test_both_read_the_same():
     assert taken > len(inputs) // 10
 
 
-# What is known to be a request is one: the guard does not refuse everything.
+# A known request is one: the guard does not refuse everything.
 def test_plain_requests_are_taken():
     plain = [line + b"\r\nHost: x\r\n" + fields + b"\r\n" for line in LINES[:3]
              for fields in (b"", b"Content-Length: 5\r\n", b"X: \x80\xff\r\n", b"Connection: close\r\n")]

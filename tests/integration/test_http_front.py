@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP door behind real proxies (Caddy, nginx, haproxy), and in front of ordinary clients: what a proxy does not let through is not
+"""The HTTP door behind real proxies (Caddy, nginx, haproxy), and in front of ordinary clients: a request that a proxy does not let through is not
 reached by another spelling, no request hides in another one, and a refusal is read by a client that still sends."""
 import http.client
 import os
@@ -214,7 +214,7 @@ def test_addresses(listen, hosts, warns, tmp_path):
 
 
 # A client that sends more bytes than its address may is answered 429 before its body is read; other addresses are not touched, and behind
-# a proxy the address is the one that the proxy wrote last, whatever the client wrote before it.
+# a proxy the address is the one that the proxy wrote last, behind any that the client wrote.
 @pytest.mark.parametrize("behind", [0, 1])
 def test_bytes_of_one_address(behind, seed):
     factory = reference.Factory(seed)
@@ -237,7 +237,8 @@ def test_bytes_of_one_address(behind, seed):
         assert cluster.gateway.metrics().total("flk_http_address_throttled_total") == 4
 
 
-# What is no address is refused by --check, and at the start with the same line, in each program; a port does not wrap.
+# A text that is no address is refused by --check, and at the start with the same line, in each program; a port does not
+# wrap.
 @pytest.mark.parametrize("program, name", [("flk-gateway", "FLK_HTTP_LISTEN"), ("flk-broker", "FLK_ADMIN_LISTEN"), ("flk-worker", "FLK_ADMIN_LISTEN")])
 def test_refused_addresses(program, name, tmp_path):
     def refused(*arguments):

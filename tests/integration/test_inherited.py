@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a parent hands down must not matter: closed standard streams, signals that are blocked or ignored, a limit of file size, a
+"""A parent's legacy must not matter: closed standard streams, signals that are blocked or ignored, a limit of file size, a
 umask. And no signal but those that ask for it ends a daemon."""
 import itertools
 import os
@@ -61,7 +61,7 @@ def sh(command, *args, env=None):
                           env=environment({"BIN": BIN_DIR, **(env or {})}))
 
 
-# A tool whose output is closed says so by its status, and what it read or wrote elsewhere is whole.
+# A tool whose output is closed says so by its status, and its other input and output is whole.
 def test_closed_streams_of_tools(csv, tmp_path):
     with Cluster() as cluster:
         door = {"ENDPOINT": "http://%s:%d/v1/pcs/submit" % cluster.gateway.http, "FLK_DATA_DIR": tmp_path / "agent",

@@ -119,8 +119,8 @@ def test_expired_and_future_keys(ring, seed):
         assert "the old key of the tests" not in log and "the next key of the tests" not in log
 
 
-# A key's end comes by the clock alone, while it is in use: what it signs is good until then and refused with that reason from then on, in the metrics too,
-# without anybody touching the file.
+# A key's end comes by the clock alone, while it is in use: its signatures are good until then and refused with that
+# reason from then on, in the metrics too, without anybody touching the file.
 def test_a_key_expires_in_use(ring, seed):
     with cluster_of(ring, [key("short", "the short key of the tests", not_after=zulu(4)), key("long", reference.HMAC_KEY)]) as cluster, cluster.http() as door:
         factory, statuses = reference.Factory(seed), []
@@ -172,8 +172,9 @@ def test_bad_file_keeps_the_ring(ring, seed):
         assert door.submit(factory.make(key="the second key of the tests")).status in (200, 202)
 
 
-# What the fate of old-key records is: taken into the log but not yet verified when their key goes, they end as 401 and leave nothing in the
-# store, so the same PCS signed anew is verified; what was verified before keeps its outcome, but the old signature no longer asks for it.
+# The fate of old-key records: taken into the log but not yet verified when their key goes, they end as 401 and leave
+# nothing in the store, so the same PCS signed anew is verified; a PCS verified before keeps its outcome, but the old
+# signature no longer asks for it.
 def test_records_of_a_dropped_key(ring, seed):
     with cluster_of(ring, [key("first", reference.HMAC_KEY)]) as cluster:
         factory, worker, gateway = reference.Factory(seed, escalate_every=0), cluster.worker, cluster.gateway
@@ -234,7 +235,7 @@ def test_payload_signatures(ring, seed, accept):
         assert (answer.status, count) == ((200, 1) if accept == "payload" else (401, 0)), answer
 
 
-# A ring without signing, or a file of wrong rights, stops the start with one line that says what to do.
+# A ring without signing, or a file of wrong rights, stops the start with one line that tells the remedy.
 def test_wrong_rings_stop_the_start(ring):
     from harness.process import run
     write(ring, [key("k", "the only key of the tests")])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""/metrics, /healthz and /readyz of every daemon; and what logs must never hold."""
+"""/metrics, /healthz and /readyz of every daemon; and the texts that logs must never hold."""
 import base64
 import re
 
@@ -76,7 +76,7 @@ def test_metrics_parse(cluster):
         assert any(word in name for name in broker.names()), f"the broker has no metric of {word}: {sorted(broker.names())}"
 
 
-# The playbook's four counters rise by exactly what was sent.
+# The playbook's four counters rise by exactly the number sent.
 def test_counters_count(cluster, seed):
     factory = reference.Factory(seed, "count", escalate_every=2)
 
@@ -109,8 +109,8 @@ MARK = "zqmarker"
 SECRETS = [f"{MARK}@example.com", "+49 170 1234567", "555-867-5309"]
 
 
-# Whatever is sent, by whichever door, good or bad: no body, signature, e-mail address or phone number ever comes into a log, even at
-# level debug, in either format.
+# For any submission, by either door, good or bad: no body, signature, e-mail address or phone number ever comes into a
+# log, even at level debug, in either format.
 @pytest.mark.parametrize("style", ["text", "json"])
 def test_no_payload_in_logs(style, seed):
     factory = reference.Factory(seed, MARK)

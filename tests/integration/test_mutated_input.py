@@ -79,7 +79,7 @@ def test_cut_after_each_byte(door, factory):
     assert answer.outcome() == doors.predicted(pcs) and not answer.body["duplicate"], answer
 
 
-# What a member of another type may be without being wrong in itself; it may still not fit the id, or not be what was signed.
+# Values of another type that are right in themselves; they may still not fit the id, or the signature.
 ALLOWED = {**{name: lambda value: type(value) in (int, float) for name in NUMBERS},
            **{name: lambda value: type(value) is int and value == 1 for name in COUNTS},
            "shard_id": lambda value: value == "x", "sig": lambda value: value in ("", "x"), "ft": lambda value: isinstance(value, dict),
@@ -115,11 +115,11 @@ def json_with(pcs, name, raw):
 
 
 def with_raw(door, pcs, name, text):
-    """A text of these bytes as the value of `name`, whatever they are."""
+    """A text of any bytes as the value of `name`."""
     return json_with(pcs, name, b'"' + text + b'"') if door.name == "http" else packed_with(pcs, name, b"\xd9" + bytes([len(text)]) + text)
 
 
-# U+0000 and what is no UTF-8, in each text, at its begin and at its end: refused.
+# U+0000 and bytes that are no UTF-8, in each text, at its begin and at its end: refused.
 def test_bytes_that_are_no_text(door, factory):
     for name in TEXTS:
         for spoiled in (*NOT_UTF8, b"\0"):
@@ -164,7 +164,7 @@ def test_each_depth(door, factory):
                 refused(answer, 400)
 
 
-# Any character changed in what is signed, and it is refused: by form, by the id, or by the signature.
+# Any signed character is changed, and the PCS is refused: by form, by the id, or by the signature.
 def test_each_signed_character(door, factory):
     for name in reference.SIGNED:
         pcs = factory.make()
@@ -223,7 +223,7 @@ def wrong_lengths(data):
                 yield data[:at] + WIDEST[kind] + struct.pack(">I", wrong) + data[at + header:]
 
 
-# Every length in a msgpack body off by one, or huge: refused at once, whatever was announced.
+# Every length in a msgpack body off by one, or huge: refused at once, for any length announced.
 def test_wrong_lengths_in_a_body(cluster, kept, factory):
     with cluster.zmq() as zmq:
         body = msgpack.packb(factory.make())
@@ -272,8 +272,8 @@ def responses(cluster, data):
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", got)]
 
 
-# A Content-Length that is one less, one more, nothing, or huge: what was cut or is not all there is refused, and what follows
-# a cut body is no request.
+# A Content-Length that is one less, one more, nothing, or huge: a body that was cut or is not all there is refused, and
+# the text behind it a cut body is no request.
 def test_wrong_content_lengths(cluster, kept, factory):
     for pcs in (factory.make() for _ in range(3)):
         body = reference.encode(pcs)
@@ -284,9 +284,9 @@ def test_wrong_content_lengths(cluster, kept, factory):
 
 
 # The head cut after each of its bytes; and each byte of it left out, or replaced by those that end lines, end texts, or are none: at most one
-# answer where the length is what it was (with another one, or none, what follows the body is a request, and refused), and 200 only where it is
-# read as the same request: another Host, more space where there may be some, and the byte behind the request line's CR, which civetweb
-# writes over before we see it.
+# answer where the length is right (with another one, or none, the text behind the body is a request, and refused), and
+# 200 only where it is read as the same request: another Host, more space where there may be some, and the byte behind
+# the request line's CR, which civetweb writes over before we see it.
 def test_each_byte_of_the_head(cluster, kept, factory):
     body = reference.encode(factory.make())
     whole = http_head(body, len(body))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the package holds beside the programs: units, man pages, environment files. ./run deb installs and runs them."""
+"""The package beside the programs: units, man pages, environment files. ./run deb installs and runs them."""
 import pathlib
 import re
 import shutil
@@ -44,7 +44,7 @@ def test_units_verify(units):
         assert done.returncode == 0 and not complaints, done.stderr
 
 
-# What a unit may do is little: the exposure that systemd counts stays below the threshold.
+# A unit has few rights: the exposure that systemd counts stays below the threshold.
 def test_units_are_hardened(units):
     for unit in units:
         done = analyze("security", "--offline=yes", f"--threshold={EXPOSURE_MAX * 10:.0f}", unit)

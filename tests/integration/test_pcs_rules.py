@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tests/data/pcs_rules.json through a real cluster: what each member of a PCS may hold is the same at both doors."""
+"""tests/data/pcs_rules.json through a real cluster: the values that each member of a PCS may hold are the same at both doors."""
 import json
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""flk-replay over the log of a real gateway: what it tells is what the clients saw."""
+"""flk-replay over the log of a real gateway: it tells the answers that the clients saw."""
 import json
 import shutil
 
@@ -55,10 +55,10 @@ def written(seed):
         yield Written(cluster, seed)
 
 
-RECORDS = GOOD + WRONG + REPEATED + 1  # what is no PCS is not logged
+RECORDS = GOOD + WRONG + REPEATED + 1  # a body that is no PCS is not logged
 
 
-# list, stats and export agree with what was submitted; each filter gives its share; all of it beside the running gateway.
+# list, stats and export agree with the submissions; each filter gives its share; all of it beside the running gateway.
 def test_counts_agree(written):
     rows = lines("list", "--dir", written.inbox)
     accepted = sum(answer.status == 200 for answer in written.answers)
@@ -83,7 +83,7 @@ def test_counts_agree(written):
     assert "STATUS" in run("flk", "wal", "list", "--dir", written.inbox).stdout
 
 
-# What export gives is what was sent: each PCS has the same signature and content, and a gateway knows it as a duplicate.
+# export gives the submissions: each PCS has the same signature and content, and a gateway knows it as a duplicate.
 def test_export_round_trip(written):
     exported = [json.loads(line) for line in replay("export", "--bare", "--dir", written.inbox).stdout.splitlines()]
     sent = {pcs["pcs_id"]: pcs for pcs in written.good + written.wrong}
@@ -130,8 +130,8 @@ def test_audit(written, tmp_path):
     assert few["records"] < RECORDS
 
 
-# A dry run submits nothing. A replay gets a duplicate for everything that had an outcome, only for what its filter says, and goes on
-# where the state file says that it stopped.
+# A dry run submits nothing. A replay gets a duplicate for everything that had an outcome, only for the matches of its
+# filter, and goes on where the state file says that it stopped.
 def test_replay(written, tmp_path):
     state, door = tmp_path / "state", written.cluster.gateway.zmq
     rows = lines("replay", "--dir", written.inbox, "--to", door, "--dry-run", "--state", state)
@@ -153,7 +153,7 @@ def test_replay(written, tmp_path):
 def poisoned(cluster, worker, pcs):
     """The PCS takes a worker with it again and again, and is a dead letter then."""
     with cluster.zmq(seconds=30) as door:
-        worker.crash()  # what came before may have taken longer than a heartbeat
+        worker.crash()  # the steps before may have taken longer than a heartbeat
         worker.enter()
         identity = door.post(pcs)
         for _ in range(5):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Starting wrong: one clear line on stderr, and status 2 for a wrong setting, 1 for what may pass; and what --help, --check and
+"""Starting wrong: one clear line on stderr, and status 2 for a wrong setting, 1 for an error that may pass; and the output of --help, --check and
 --version say."""
 import os
 import re
@@ -36,7 +36,7 @@ WRONG, MAY_PASS = 2, 1  # of every program: units start again after 1 only
 
 
 def check_refusal(done, *words, status=WRONG):
-    """One line that names what is wrong, and the status that tells whether it may pass."""
+    """One line that names the error, and the status that tells whether it may pass."""
     assert done.returncode == status, done
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, f"not one line: {done.stderr}"
@@ -84,7 +84,8 @@ def test_unknown_argument(program, env):
     check_refusal(run(program, "--verbose", env=env), "--verbose")
 
 
-# What a start refuses before it listens, --check refuses with the same line and the same status; and nothing is written by either.
+# A setting that a start refuses before it listens, --check refuses with the same line and the same status; and nothing
+# is written by either.
 REFUSED = [
     ("flk-gateway", {"FLK_REQUEST_TIMEOUT_MS": "5s"}, WRONG, "5s"), ("flk-gateway", {"FLK_REQUEST_TIMEOUT_MS": "99"}, WRONG, "99"),
     ("flk-gateway", {"FLK_REQUEST_TIMEOUT_MS": "-1"}, WRONG, "-1"), ("flk-gateway", {"FLK_REQUEST_TIMEOUT_MS": ""}, WRONG, "TIMEOUT_MS"),
@@ -182,7 +183,7 @@ def test_wrong_policy(text, word, env, tmp_path):
     check_refusal(run("flk-worker", env={**env, "FLK_POLICY_FILE": str(policy)}), "policy.json", word)
 
 
-# A port in use is named, with what to do, and ends the start.
+# A port in use is named, with the remedy, and ends the start.
 @pytest.mark.parametrize("program, name, scheme", [
     ("flk-gateway", "FLK_HTTP_LISTEN", ""), ("flk-gateway", "FLK_ZMQ_LISTEN", "tcp://"), ("flk-broker", "FLK_FRONTENDS", "tcp://"),
     ("flk-broker", "FLK_BACKENDS", "tcp://"), ("flk-broker", "FLK_ADMIN_LISTEN", ""), ("flk-worker", "FLK_ADMIN_LISTEN", "")])
@@ -264,7 +265,7 @@ def test_no_password_of_an_address_is_shown(program, name, env):
             assert "zq7" not in said and "cret" not in said, f"{name}={address} {arguments}: {said}"
 
 
-# What Kubernetes sets for a service named flk-… stops nothing: one line tells that it was passed over.
+# A variable that Kubernetes sets for a service named flk-… stops nothing: one line tells that it was passed over.
 @pytest.mark.parametrize("program", DAEMONS)
 def test_service_links_are_passed_over(program, env):
     links = {"FLK_GATEWAY_PORT": "tcp://10.0.0.1:8080", "FLK_GATEWAY_SERVICE_HOST": "10.0.0.1", "FLK_GATEWAY_PORT_8080_TCP_ADDR": "10.0.0.1"}

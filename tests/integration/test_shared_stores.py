@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stores that clusters share, with real servers: one outcome per id over clusters, and what an outage of the store does."""
+"""Stores that clusters share, with real servers: one outcome per id over clusters, and outages of the store."""
 import base64
 import json
 import queue
@@ -240,7 +240,7 @@ def test_outage_under_load(kind, outage, seed):
         else:
             fresh = [s.id for s in submissions if s.answer and s.status != 503 and not s.answer.body["duplicate"]]
             assert len(fresh) == len(set(fresh)), "an id was first more than once"
-        with cluster.http() as http:  # who saw 503 was decided by the re-drive meanwhile
+        with cluster.http() as http:  # a PCS answered 503 was decided by the re-drive meanwhile
             for submission in [s for s in submissions if s.status == 503][:50]:
                 answer = http.submit(submission.pcs)
                 assert answer.outcome() == doors.predicted(submission.pcs) and answer.body["duplicate"], answer
@@ -277,7 +277,7 @@ def tool(cluster_or_env, *words, stdin=None):
 
 
 # Outcomes are shown one by one, counted, exported while workers serve, and imported into another store, where they answer as
-# they did; what is there already stays.
+# they did; outcomes that are there already stay.
 @pytest.mark.parametrize("target", ["memory", "lmdb", "redis", "postgres"])
 def test_move_to_another_store(store, target, seed, tmp_path):
     factory = reference.Factory(seed, target)
@@ -327,7 +327,7 @@ def export_line(n, outcome, left_s=100):
 OUTCOME = bytes([1, 0, 1]) + bytes(4) + struct.pack(">3d", 1, 0.5, 0.5) + bytes(16 + 32) + b"default-1"
 
 
-# A wrong line stops an import with its number; what came before it is kept.
+# A wrong line stops an import with its number; lines before it are kept.
 def test_import_of_a_wrong_line(tmp_path):
     env = {"DEDUP_BACKEND": "lmdb", "FLK_DATA_DIR": tmp_path}
     done = tool(env, "import", stdin=export_line(1, OUTCOME) + "\n{}\n")
@@ -335,7 +335,7 @@ def test_import_of_a_wrong_line(tmp_path):
     assert len(tool(env, "export").stdout.splitlines()) == 1
 
 
-# An import leaves out what no worker could have put, and says so by line, count and exit status.
+# An import leaves out lines that no worker could have put, and says so by line, count and exit status.
 def test_import_leaves_out_what_is_no_outcome(tmp_path):
     env = {"DEDUP_BACKEND": "lmdb", "FLK_DATA_DIR": tmp_path}
     wire = tool_wire(env, export_line(1, OUTCOME))
@@ -359,7 +359,7 @@ def tool_wire(env, line):
 
 
 # `flk-worker --migrate` makes the schema, may be run again, and says so when the schema is newer; without it a worker is not ready
-# and tells what to do.
+# and tells the remedy.
 def test_migrate(seed):
     with Postgres() as server:
         env = {**server.env, "FLK_PG_AUTO_MIGRATE": 0}

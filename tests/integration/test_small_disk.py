@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A log on a disk that is smaller than what passes through it: settled history goes, signed work is never refused."""
+"""A log on a disk that is smaller than the records that pass through it: settled history goes, signed work is never refused."""
 import contextlib
 import subprocess
 import threading
@@ -38,7 +38,7 @@ def send_junk(cluster, factory, results, over):
 
 
 # With no cap at all, junk and work fill the disk twice over: each signed PCS is answered 200 or 202, never 503, and the gateway stays
-# ready; it tells what it gave up. A new start finds nothing amiss.
+# ready; it tells the number given up. A new start finds nothing amiss.
 @pytest.mark.parametrize("cap", [0, "auto"])
 def test_small_disk_never_refuses_signed_work(seed, cap, tmp_path):
     junk, over = [], threading.Event()

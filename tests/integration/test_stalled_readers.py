@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nobody reads what a process writes: its log on stderr, what it prints, its datagrams to the service manager. It goes on, and ends
+"""Nobody reads the output of a process: its log on stderr, its stdout, its datagrams to the service manager. It goes on, and ends
 when it is told to."""
 import fcntl
 import json
@@ -33,7 +33,7 @@ class FullPipe:
             os.set_blocking(self.writer, True)
 
     def text(self, seconds=1):
-        """What comes out of it once somebody reads again, without what filled it."""
+        """The lines that come once somebody reads again, without the filling."""
         os.set_blocking(self.reader, False)
         data, end = b"", time.monotonic() + seconds * SLOW
         while time.monotonic() < end and select.select([self.reader], [], [], 0.2)[0]:
@@ -53,7 +53,7 @@ def full():
 
 
 def into(pipe):
-    """Stdout and stderr of what stands behind go into the pipe."""
+    """Stdout and stderr of the program behind it go into the pipe."""
     return ["bash", "-c", f'exec "$@" >&{pipe.writer} 2>&{pipe.writer}', "bash"]
 
 
@@ -64,7 +64,8 @@ def inherited(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: popen(*args, **{**options, "close_fds": False}))
 
 
-# Each daemon serves and drains with a full pipe as stdout and stderr; what it logged comes once somebody reads, and what was lost is told.
+# Each daemon serves and drains with a full pipe as stdout and stderr; its lines come once somebody reads, and lost ones
+# are told.
 def test_daemons_with_a_full_pipe(full, inherited):
     os.set_inheritable(full.writer, True)
     maker = pcs.Factory(7)
@@ -80,7 +81,7 @@ def test_daemons_with_a_full_pipe(full, inherited):
     assert all(daemon.exits == [0] for daemon in cluster.daemons())
 
 
-# What waits in a process goes out, in order, when its reader comes back.
+# Lines that wait in a process go out, in order, when its reader comes back.
 def test_log_of_a_daemon_after_a_stall(full, inherited):
     os.set_inheritable(full.writer, True)
     with Cluster(workers=0, gateways=0, wrap={"broker": into(full)}) as cluster:
@@ -119,7 +120,7 @@ def test_manager_that_does_not_read(tmp_path):
             assert "notify_failed" in cluster.broker.log()
 
 
-# flk up supervises and stops its cluster although nobody reads what it says.
+# flk up supervises and stops its cluster although nobody reads its output.
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["text", "json"])
 def test_supervisor_with_a_full_pipe(arguments, full, tmp_path):
     ports = [free_port() for _ in range(4)]

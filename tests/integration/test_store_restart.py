@@ -83,7 +83,7 @@ def test_conflict_is_flagged(backend, seed):
         check_duplicate(http, unsigned)
 
 
-# Three worker processes share one LMDB: what one stored the others know, whoever is alive.
+# Three worker processes share one LMDB: the outcomes of one are known to the others, also after its death.
 def test_processes_share_lmdb(seed):
     factory = reference.Factory(seed, "shared")
     with Cluster(workers=3, threads=1) as cluster, cluster.http() as http, cluster.zmq() as zmq:

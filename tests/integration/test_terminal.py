@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What people see on terminals of 80 columns and fewer: no line is wider, and the most important columns stay."""
+"""Output on terminals of 80 columns and fewer: no line is wider, and the most important columns stay."""
 import re
 
 import pytest
@@ -44,7 +44,7 @@ def test_status_notes(cluster):
     assert seen.status == 1 and seen.widest() <= 60 and re.search(r"gateway-2 +down", "\n".join(seen.lines)), seen.lines
 
 
-# The list of a log fits; the pcs_id is cut to what show and --id take.
+# The list of a log fits; the pcs_id is cut to the length that show and --id take.
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_wal_list(cluster, columns):
     inbox = cluster.gateway.env["FLK_DATA_DIR"] / "inbox"

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "compose" / "package"
 
 
 class Installed:
-    """The packaged units and environment files, in a root of their own, for a cluster that runs with what they say."""
+    """The packaged units and environment files, in a root of their own, for a cluster that runs by them."""
 
     def __init__(self, directory):
         self.units, self.etc, self.lib = directory / "units", directory / "etc", directory / "lib"
@@ -94,7 +94,8 @@ def test_status_of_units(installed, tmp_path):
     assert named.returncode == 1 and "no cluster runs" in named.stderr, named
 
 
-# status asks whatever addresses it is given: host and port or a URL; one that does not answer is down and makes it exit 1.
+# status asks all addresses that it is given: host and port or a URL; one that does not answer is down and makes it exit
+# 1.
 def test_status_of_addresses(installed):
     cluster = installed.cluster
     places = ["--gateway", "http://%s:%d/" % cluster.gateway.http, "--broker", "localhost:%d" % cluster.broker.admin[1]]

@@ -11,7 +11,7 @@ from harness.cluster import Cluster
 from harness.process import BIN_DIR, ROOT, SLOW, wait_for
 
 LAYOUTS = sorted((ROOT / "tests/data/layouts").glob("*.tar.xz"))
-KEEP_S = 315360000  # what the fixtures were made with: they are older every day
+KEEP_S = 315360000  # of the fixtures: they are older every day
 
 
 def lines(path):

@@ -51,7 +51,8 @@ def sample(quakes, count):
     return "".join(line + "\n" for line in quakes.splitlines()[:count])
 
 
-# submit signs what has no signature, sends it, and prints an answer a PCS; asked again, the answers are the store's.
+# submit signs a PCS without a signature, sends it, and prints an answer a PCS; asked again, the answers are the
+# store's.
 def test_submit(cluster, quakes):
     env = settings_of(cluster)
     first = run("flk", "submit", "-", env=env, stdin=sample(quakes, 8))
@@ -78,7 +79,7 @@ def test_submit_bad_line(cluster, quakes):
     assert missing.returncode == 2 and "/nonexistent" in missing.stderr, missing
 
 
-# bench counts what was sent and answered; both doors.
+# bench counts PCS sent and answered; both doors.
 @pytest.mark.parametrize("door", ["http", "zmq"])
 def test_bench(cluster, door):
     env = settings_of(cluster, **({"ENDPOINT": cluster.gateway.zmq} if door == "zmq" else {}))
@@ -211,7 +212,7 @@ def test_doctor_curve_finds(guarded, tmp_path):
     fault("beyond loopback", FLK_CURVE_KEY_FILE=None, FLK_CURVE_DIR=None, FLK_BACKENDS="tcp://192.0.2.1:5556")
 
 
-PIECES = {  # what to ask each verb for; {} are filled in by the test
+PIECES = {  # the arguments of each verb; {} are filled in by the test
     "status": ["--data-dir", "{up}"], "demo": [QUAKES], "submit": ["{pcs}"], "doctor": ["agent"], "healthcheck": ["gateway"],
     "bench": ["--count", "3"], "store": ["stats"], "wal": ["list", "--dir", "{inbox}"], "dlq": ["list", "--dir", "{dlq}"],
     "keygen": ["--dir", "{keys}", "somebody"], "settings": [], "version": [], "help": [], "agent": ["compute", "--quiet", "--window", "6h", "--columns", "longitude,latitude", QUAKES],

@@ -24,7 +24,7 @@ def counters_must_agree(cluster, submissions):
 
 
 # kill -9 of a random worker out of 4 each second for 20 s, under load over both doors: every submission is answered 200 or 202,
-# each id has one outcome (the predicted one) and was first exactly once, and the counters equal what the clients saw.
+# each id has one outcome (the predicted one) and was first exactly once, and the counters equal the clients' counts.
 def test_kill_a_worker_every_second(seed):
     pick = random.Random(seed)
     with Cluster(workers=4, threads=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(15000 * SLOW)}) as cluster:
@@ -50,7 +50,7 @@ def test_kill_a_worker_every_second(seed):
         assert cluster.broker.metrics().total("flk_broker_dead_letters_total") == 0
         wait_for(lambda: cluster.gateway.metrics().total("flk_wal_unacked") == 0, 10, "every record is acked")
         cluster.wait_ready()
-        with cluster.zmq() as zmq:  # what was promised is kept
+        with cluster.zmq() as zmq:  # the promise is kept
             sample = pick.sample(sorted(outcomes), min(300, len(outcomes)))
             by_id = {s.id: s.pcs for s in submissions}
             for pcs_id in sample:
@@ -58,7 +58,7 @@ def test_kill_a_worker_every_second(seed):
                 assert answer.body["duplicate"] and answer.outcome() == outcomes[pcs_id], answer
 
 
-# All workers die at once and come back: what was in flight is answered in time.
+# All workers die at once and come back: submissions in flight are answered in time.
 def test_kill_all_workers_at_once(seed):
     with Cluster(workers=3, threads=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(15000 * SLOW)}) as cluster:
         with Load(cluster, seed, http=3, zmq=1, window=32, pause=0.002, seconds=40) as load:
@@ -75,8 +75,9 @@ def test_kill_all_workers_at_once(seed):
         counters_must_agree(cluster, submissions)
 
 
-# A worker that hangs (SIGSTOP) is lost by its heartbeat; what it held is answered by the other, and its late answers change nothing.
-# Should it have been stopped inside a write transaction, it holds LMDB's lock: then the other one fails closed, and says so.
+# A worker that hangs (SIGSTOP) is lost by its heartbeat; its deliveries are answered by the other, and its late answers
+# change nothing. Should it have been stopped inside a write transaction, it holds LMDB's lock: then the other one fails
+# closed, and says so.
 def test_hung_worker(seed):
     with Cluster(workers=2, threads=1, env={"FLK_HEARTBEAT_MS": 300}, worker_env={"FLK_WORKER_CREDIT": 8},
                  gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(15000 * SLOW)}) as cluster:
@@ -101,7 +102,8 @@ def test_hung_worker(seed):
             counters_must_agree(cluster, submissions)
 
 
-# A broker that is killed and restarted under load: the gateway sends again what was in flight there; all are answered.
+# A broker that is killed and restarted under load: the gateway sends the submissions in flight there again; all are
+# answered.
 def test_kill_the_broker(seed):
     with Cluster(workers=2, threads=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": int(20000 * SLOW)}) as cluster:
         with Load(cluster, seed, http=3, zmq=1, window=32, pause=0.002, seconds=50) as load:

@@ -3,7 +3,7 @@
  *
  * Closed loop: a number of submissions outstanding, each answered one replaced by the next. It finds the highest rate;
  * its latencies are those of a client that waits politely whenever the door is slow. Open loop: submissions fall due at
- * even distances, whatever the door does, and a latency counts from that moment, also when all connections were busy
+ * even distances, at any speed of the door, and a latency counts from that moment, also when all connections were busy
  * and the submission had to wait in the client. So no stall is left out ("coordinated omission"). */
 #ifndef FLK_TESTS_LOAD_H
 #define FLK_TESTS_LOAD_H
@@ -30,7 +30,8 @@ typedef struct load_options {
 /* Makes `count` distinct valid PCS, as JSON or msgpack. Ends the process when memory runs out. */
 load_body_t *load_make(const load_options_t *options, bool msgpack);
 
-/* The measured window, after the warm-up. Closed loop: what is answered in it. Open loop: what falls due in it. */
+/* The measured window, after the warm-up. Closed loop: the submissions answered in it. Open loop: those that fall due
+ * in it. */
 void window_open(const load_options_t *options);
 /* False when all is counted, or when an open loop's answers have been missing for two seconds. A window in which
  * nothing was answered lasts until the first answer, or 20 s more. */

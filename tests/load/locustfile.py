@@ -45,7 +45,7 @@ def theil_sen(n_j):
 
 
 def make(shard, epoch, steep, coh_star, off=0.0):
-    """One PCS whose counts grow with that slope; `off` is what D_hat is wrong by."""
+    """One PCS whose counts grow with that slope; `off` is the error of D_hat."""
     n_j = {str(scale): max(1, round(64 * scale ** steep)) for scale in SCALES}
     d_hat, coh_star, r = round9(theil_sen(n_j) + off), round9(coh_star), round9(random.uniform(0.1, 0.9))
     regime = "sticky" if coh_star >= 0.70 and d_hat <= 1.5 else "non_sticky" if d_hat >= 2.6 else "mixed"

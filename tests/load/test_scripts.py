@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The load scripts make what the cluster expects: signatures by the vectors, verdicts by the reference. Where k6 or locust is
+"""The load scripts make PCS as the cluster expects them: signatures by the vectors, verdicts by the reference. Where k6 or locust is
 installed, they load a real cluster for some seconds."""
 import importlib.util
 import json
@@ -41,7 +41,7 @@ console.log(JSON.stringify({
 
 @pytest.fixture(scope="module")
 def node():
-    """What pcs.mjs says of the vectors, and PCS that it made."""
+    """The results of pcs.mjs on the vectors, and PCS that it made."""
     program = shutil.which("node") or shutil.which("nodejs")
     if not program:
         pytest.skip("node is not installed (apt-get install nodejs)")
@@ -53,7 +53,7 @@ def node():
 
 @pytest.fixture(scope="module")
 def locustfile():
-    """The script as a module. Locust's classes are only bases and decorators in what is tested here."""
+    """The script as a module. Locust's classes are only bases and decorators in this test."""
     locust = types.ModuleType("locust")
     locust.FastHttpUser = locust.LoadTestShape = object
     locust.between = lambda *_: None
@@ -82,14 +82,14 @@ def check_made(made, escalated):
     assert (verdict["status"] == 202) == escalated, verdict
 
 
-# What the k6 script makes gets the verdict that it expects.
+# The PCS of the k6 script get the verdicts that it expects.
 def test_javascript_makes_what_it_says(node):
     assert len({made["pcs_id"] for made in node["made"]}) == MADE
     for number, made in enumerate(node["made"]):
         check_made(made, number % 10 == 9)
 
 
-# What the locust script makes is signed as the vectors are, and gets the verdict that it expects, in each regime.
+# The PCS of the locust script are signed as the vectors are, and get the verdicts that it expects, in each regime.
 def test_locust_makes_what_it_says(locustfile):
     locustfile.KEY = VECTORS["key"]
     for case in VECTORS["cases"]:

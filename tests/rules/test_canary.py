@@ -47,8 +47,8 @@ def judged(canary_env, act):
             server.wait(30)
 
 
-# A canary that escalates what the stable track escalates is over the budget with it, and passes: the data is to blame. One that had
-# too little to do cannot be judged, and does not pass; nor does one that Prometheus tells nothing about.
+# A canary that escalates the same as the stable track is over the budget with it, and passes: the data is to blame. One
+# that had too little to do cannot be judged, and does not pass; nor does one that Prometheus tells nothing about.
 def test_gate_judges_a_good_canary():
     good, few, silent = judged({}, lambda server: (gate(server, ESCALATED_MAX="0.02"), gate(server, MIN_VERDICTS="100000000", WATCH_SECONDS="2"),
                                                    gate(server, PROMETHEUS="http://127.0.0.1:9", WATCH_SECONDS="2")))

@@ -43,7 +43,7 @@ def prometheus():
             server.wait(30)
 
 
-# Every expression of the dashboard gives data, and what it names is a metric of ours; a misspelt one gives none.
+# Every expression of the dashboard gives data, and names metrics of ours; a misspelt one gives none.
 def test_dashboard_has_data(prometheus):
     wanted = dashboard_expressions()
     assert len(wanted) > 50

@@ -75,7 +75,7 @@ HEALTHY = {
     **latency(600, 0), **track("stable", 600, 6), **track("canary", 60, 1),
 }
 
-# alert -> (what makes it fire, minutes until then, what almost does)
+# alert -> (series that make it fire, minutes until then, series that almost do)
 CASES = {
     "FlkLatencyHigh": (latency(500, 100), 20, latency(590, 10)),
     "FlkEscalationBudgetBurnsFast": (gateway("escalated", grows(160)), 40, gateway("escalated", grows(160, at=37))),
@@ -153,7 +153,7 @@ def scenario(name, overrides, minutes, alert, fires):
 
 
 def run_scenarios(tmp_path, scenarios):
-    """Those that take hours are evaluated less often, which is what costs time. Recordings come before what reads them: what was
+    """Those that take hours are evaluated less often, since evaluations cost time. Recordings come before their readers: a series
     recorded an evaluation ago may be too old to count."""
     order = [group["name"] for group in yaml.safe_load(RULES.read_text())["groups"]]
     for interval, chosen in (("1m", lambda minutes: minutes <= 100), ("10m", lambda minutes: minutes > 100)):

@@ -114,7 +114,7 @@ def check_configurations(project):
 # ---- under load ----
 
 class Load(threading.Thread):
-    """Rounds of real PCS, each round another shard, until told to stop; then what was answered."""
+    """Rounds of real PCS, each round another shard, until told to stop; then the answers."""
 
     def __init__(self, project):
         super().__init__()
@@ -141,7 +141,7 @@ class Load(threading.Thread):
 
 
 class Bench(threading.Thread):
-    """Single tries beside the load: what a client without patience sees."""
+    """Single tries beside the load, as of a client without patience."""
 
     def __init__(self, project, seconds):
         super().__init__()
@@ -267,7 +267,7 @@ def make_certificates(place):
 
 
 def check_mtls(project):
-    """Who has a certificate of the authority gets an answer of the gateway; who has none gets no connection."""
+    """A client with a certificate of the authority gets an answer of the gateway; one without gets no connection."""
     files = ("compose.yaml", "compose.mtls.yaml")
     make_certificates(project.directory / "secrets" / "mtls")
     project.up("caddy", "gateway", files=files)
@@ -290,7 +290,7 @@ def check_postgres(project):
 
 
 def check_playbook(made, place, program):
-    """The playbook's lines as .env, on what says that it is a developer's machine: its key signs, its password opens the metrics."""
+    """The playbook's lines as .env, on a machine said to be a developer's: its key signs, its password opens the metrics."""
     project = Project(made, place, program, "playbook", PLAYBOOK + "FLK_DEV=1\n")
     try:
         project.up("gateway", "worker", "broker-1", "broker-2", "redis")

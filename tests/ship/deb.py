@@ -160,7 +160,7 @@ def check_documents(root):
 
 
 def check_life(root, deb):
-    """Installing again keeps what the operator wrote; removing keeps log, store and settings; purging keeps nothing."""
+    """Installing again keeps the operator's changes; removing keeps log, store and settings; purging keeps nothing."""
     mine = (root / "etc/flk/gateway.env").read_text()
     inside(root, "apt-get", "install", "-y", "--reinstall", f"/{deb.name}")
     assert (root / "etc/flk/gateway.env").read_text() == mine

@@ -16,7 +16,7 @@ def chosen(root, spec):
 
 
 def build_root(suite, specs):
-    """Kept as the bare ones are; what the build came to need since is added."""
+    """Kept as the bare ones are; new needs of the build are added."""
     root = KEPT / f"{suite}-build"
     if not root.is_dir():
         base(suite)
@@ -31,7 +31,7 @@ def build_root(suite, specs):
 
 
 def build(root):
-    """The tree as it stands here, without what was built of it."""
+    """The tree as it stands here, without its build."""
     source = root / "src"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir()

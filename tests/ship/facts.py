@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What must hold for a compose configuration, whoever reads the files: `docker compose config`, or a plain YAML reader."""
+"""The facts of a compose configuration, for any reader of the files: `docker compose config`, or a plain YAML reader."""
 import pathlib
 import re
 
@@ -7,7 +7,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMBINATIONS = [("compose.yaml",), ("compose.yaml", "compose.caddy.yaml"), ("compose.yaml", "compose.mtls.yaml")]
-SERVERS = {"gateway", "broker-1", "broker-2", "worker"}  # what ZeroMQ links are between
+SERVERS = {"gateway", "broker-1", "broker-2", "worker"}  # the ends of ZeroMQ links
 OURS = {"gateway": "G", "broker-1": "B", "broker-2": "B", "worker": "W", "agent": "A"}
 STORES = {"redis", "postgres"}
 
@@ -72,7 +72,7 @@ Loader.add_constructor("!reset", lambda loader, node: [])
 
 
 def read(files, store):
-    """What `docker compose config` would make of the files, as far as `check` looks at it."""
+    """The files as `docker compose config` would give them, as far as `check` looks at it."""
     merged = {"services": {}, "secrets": {}, "networks": {}}
     for name in files:
         text = re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", lambda found: found.group(2) or "", (ROOT / "compose" / name).read_text())

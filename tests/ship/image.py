@@ -24,7 +24,7 @@ def check_facts(made):
 
 
 def check_materials(made):
-    """The material list names what dpkg names, and flk."""
+    """The material list names the packages of dpkg, and flk."""
     text = made.docker("run", "--rm", "--network", "none", "--entrypoint", "cat", IMAGE, "/usr/share/flk/sbom.cdx.json")
     bill = json.loads(text)
     listed = {part["name"] for part in bill["components"]}

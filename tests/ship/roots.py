@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian root directories, made by debootstrap once and kept under build/roots; copies are what tests change."""
+"""Debian root directories, made by debootstrap once and kept under build/roots; tests change copies."""
 import contextlib
 import os
 import pathlib
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEPT = ROOT / "build" / "roots"
 MIRROR = "http://deb.debian.org/debian"
 THIN = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists",
-        "var/cache/debconf", "var/log")  # what Debian's slim images leave out
+        "var/cache/debconf", "var/log")  # left out of Debian's slim images, too
 
 
 def say(*words):
@@ -49,7 +49,7 @@ def free_port():
 
 
 def unmount_below(place):
-    """What is still mounted in a directory that is to go: the innermost first."""
+    """The mounts left in a directory that is to go: the innermost first."""
     mounted = [line.split()[4].encode().decode("unicode_escape") for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(mounted):
         if pathlib.Path(point).is_relative_to(place):

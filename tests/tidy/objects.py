@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the compiled sources of the product define for others and take from others, by nm over the build's objects. A source that
+"""The names that the compiled sources of the product define for others and take from others, by nm over the build's objects. A source that
 differs from the tree that was built (a planted fault) is compiled anew."""
 import concurrent.futures
 import json
@@ -31,7 +31,7 @@ def commands(tree):
 
 
 def without_dependencies(words):
-    """The compile command without what writes .d files into the build."""
+    """The compile command without the options that write .d files into the build."""
     options = [index for index, word in enumerate(words) if word in ("-MT", "-MF")]
     return [word for index, word in enumerate(words) if word != "-MD" and index not in options and index - 1 not in options]
 

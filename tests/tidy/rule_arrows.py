@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Dependency arrows of the map (README, "Folders and arrows"): a room includes itself and the rooms that USES gives it.
-Includes are spelled from the root and exist. Tests may include everything, and what lies beside them by its name alone."""
+Includes are spelled from the root and exist. Tests may include everything, and files beside them by their names alone."""
 import pathlib
 import re
 

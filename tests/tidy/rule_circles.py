@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""No circle of calls between source files: whatever a file takes from another, nothing behind that takes from the first."""
+"""No circle of calls between source files: if a file takes from another, nothing behind that takes from the first."""
 import objects
 
 

@@ -32,7 +32,7 @@ def syntax_check(tree, name, entry):
 def check(tree):
     sources = {name: entry for name, entry in tree.compile_commands().items() if name in tree.files}
     original = pathlib.Path(__file__).resolve().parents[2]
-    if tree.root != original:  # a copy: what differs is enough
+    if tree.root != original:  # a copy: the files that differ are enough
         sources = {name: entry for name, entry in sources.items() if (original / name).read_text() != tree.read(name)}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         faults = pool.map(lambda item: syntax_check(tree, *item), sources.items())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Documents: every link inside the tree leads to a file and a heading that exist, README.md and CONTRIBUTING.md stay short, and no
-sentence begins with a "who …" or "what …" clause."""
+sentence begins with a `who …` or `what …` clause."""
 import pathlib
 import re
 
@@ -16,7 +16,7 @@ def slug(heading):
 
 
 def prose(text):
-    """The text without what stands between fences, and without generated tables."""
+    """The text without the parts between fences, and without generated tables."""
     text = re.sub(r"^```.*?^```|^#.*?$", "", text, flags=re.M | re.S)
     return re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", text, flags=re.S)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The licence stands in the first lines of every source; a header's second line tells what it is, its guard where it is."""
+"""The licence stands in the first lines of every source; a header's second line tells its purpose, its guard its place."""
 import re
 
 SOURCES = (".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt", "/run")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""openapi.yaml stands alone and says of a PCS what pcs.schema.json says: client generators read nothing beside it, and stumble over overlays."""
+"""openapi.yaml stands alone and says the same of a PCS as pcs.schema.json: client generators read nothing beside it, and stumble over overlays."""
 import json
 
 import yaml

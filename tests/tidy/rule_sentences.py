@@ -1,21 +1,35 @@
 # SPDX-License-Identifier: MIT
 """Above each test stands the sentence that says the behaviour; every test that is written is run. In comments and texts a noun is
-the subject or object, and no clause that begins with "who" or "what"."""
+the subject or object, and no clause that begins with `who` or `what`."""
+import io
 import re
+import tokenize
 
-ENGLISH = re.compile(r"(?:agent|broker|common|gateway|proto|worker)/.*\.[ch]")
 TOKEN = re.compile(r"/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.S)
-CLAUSE = re.compile(r"\b(?:what|whatever|who|whoever|whom)\b", re.I)
+CLAUSE = re.compile(r"\b[Ww](?:hat|hatever|ho|hoever|hom)\b")
 CITED = re.compile(r"`[^`]*`|PROTOCOL\.md, \"What is signed\"")
 
 
-def check_clauses(name, text):
+def comments_c(text):
+    """(line, comment or text) of a C source; a string without a blank is a name."""
     for token in TOKEN.finditer(text):
-        words = CITED.sub("", re.sub(r"\n *\*? *", " ", token.group()))
-        clause = CLAUSE.search(words) if words[0] == "/" or " " in words else None
+        words = re.sub(r"\n *\*? *", " ", token.group())
+        if words[0] == "/" or words[0] == '"' and " " in words:
+            yield text.count("\n", 0, token.start()) + 1, words
+
+
+def comments_python(text):
+    """(line, comment or docstring) of a Python source."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT or token.string.startswith('"""'):
+            yield token.start[0], " ".join(token.string.split())
+
+
+def check_clauses(name, comments):
+    for line, words in comments:
+        clause = CLAUSE.search(CITED.sub("", words))
         if clause:
-            number = text.count("\n", 0, token.start()) + 1
-            yield f"{name}:{number}: \"{words[clause.start():clause.start() + 30]}…\": say it with a noun"
+            yield f"{name}:{line}: a clause with \"{clause.group()}\": say it with a noun"
 
 
 def check_c(name, text):
@@ -44,8 +58,10 @@ def check(tree):
             faults += check_c(name, tree.read(name))
         elif re.fullmatch(r"tests/.*/test_\w+\.py", name):
             faults += check_python(name, tree.read(name))
-        if ENGLISH.fullmatch(name):
-            faults += check_clauses(name, tree.read(name))
+        if name.endswith((".c", ".h")):
+            faults += check_clauses(name, comments_c(tree.read(name)))
+        elif name.endswith(".py"):
+            faults += check_clauses(name, comments_python(tree.read(name)))
     return faults
 
 
@@ -64,13 +80,14 @@ def plant_python(tree):
     return "test_planted.py"
 
 
-def planted(text):
+def planted(name, text):
     def plant(tree):
-        tree.write("common/planted.c", text)
-        return "common/planted.c"
+        tree.write(name, text)
+        return name
     return plant
 
 
 PLANTS = {"c": plant_c, "not_run": plant_not_run, "python": plant_python,
-          "subject": planted("/* What is left goes. */\n"), "object": planted("/* Counts it,\n * whatever it is. */\n"),
-          "text": planted('static const char no[] = "unknown to who asks";\n')}
+          "clause": planted("common/planted.c", "/* Counts it,\n * whatever it is. */\n"),
+          "text": planted("common/planted.c", 'static const char no[] = "unknown to who asks";\n'),
+          "docstring": planted("tests/planted.py", '"""Says who\nit is."""\n')}

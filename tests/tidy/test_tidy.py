@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every rule_*.py has check(tree), which returns one line a fault, and PLANTS: name -> what plants a fault into a copy of the tree."""
+"""Every rule_*.py has check(tree), which returns one line a fault, and PLANTS: name -> the function that plants a fault into a copy."""
 import importlib
 import os
 import pathlib

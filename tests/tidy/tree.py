@@ -20,7 +20,7 @@ class Tree:
         return cls(ROOT, build_dir, [name for name in names if (ROOT / name).exists()])
 
     def copy_to(self, target):
-        """The same files under another root; what is planted there never touches the tree itself."""
+        """The same files under another root; a fault planted there never touches the tree itself."""
         for name in self.files:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.root / name, target / name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Disks that fail: the shim between a program and its files, and what it wrote down."""
+"""Disks that fail: the shim between a program and its files, and its journal."""
 import os
 
 from harness.process import BIN_DIR, sanitized

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What the disk shim wrote down, and the files as a power cut at some instant may have left them.
+"""The disk shim's journal, and the files as a power cut at some instant may have left them.
 
-Certain is only what a sync promised: the bytes and the size of a file that was synced after they were written, the names of a
+Only a sync's promise is certain: the bytes and the size of a file that was synced after they were written, the names of a
 directory that was synced after they were given. Of everything later, any 512-byte sector of a write may be there or not, a size may
 be the old or the new one, and of the names the first few changes.
 """
@@ -52,7 +52,7 @@ class File:
         self.size = max(self.size, entry.offset + len(entry.data))
 
     def sync(self, began):
-        """What had been written when the sync began is certain."""
+        """Bytes that had been written when the sync began are certain."""
         for entry in self.pending:
             if entry.ended <= began:
                 put(self.synced, entry.offset, entry.data)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk that does what it is told: loaded before a program of ours (LD_PRELOAD), it stands between the program and
- * the files under one directory.
+/* A disk on orders: loaded before a program of ours (LD_PRELOAD), it stands between the program and the files under one
+ * directory.
  *
  *   DISK_SHIM_DIR      the directory; everything else is left alone
  *   DISK_SHIM_JOURNAL  each change is appended to a file of this name and the process' number, with its data, for
@@ -10,7 +10,7 @@
  *                      next TIMES ones (0: all)
  *                        error N   fail with errno N          delay N   take N ms longer
  *                        short 0   do half of it              lie 0     a sync that does nothing and says it did
- *                        lose 0    fail a sync with EIO, and what was written since the last one becomes zeros
+ *                        lose 0    fail a sync with EIO, and the writes since the last one become zeros
  *                        full 0    statvfs: nothing is free
  *                      CALL: open pwritev fdatasync fsync ftruncate fallocate rename link unlink statvfs
  *
@@ -75,7 +75,7 @@ typedef struct decision {
     int value;
 } decision_t;
 
-/* What a file got since its last sync, for "lose". */
+/* The writes to a file since its last sync, for "lose". */
 typedef struct dirty {
     ino_t inode;
     size_t spans;
@@ -122,7 +122,7 @@ static void load(void) {
 
 /* ---- which files ---- */
 
-/* The path below the directory, or NULL for what is none of ours. */
+/* The path below the directory, or NULL for a path outside. */
 static const char *inside(const char *path) {
     const char *dir = getenv("DISK_SHIM_DIR");
     size_t len = dir != NULL ? strlen(dir) : 0;
@@ -255,7 +255,7 @@ static void note(entry_t entry, const char *name, const char *other, const struc
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- what a failed sync loses ---- */
+/* ---- the losses of a failed sync ---- */
 
 static dirty_t *dirty_of(ino_t inode) {
     dirty_t *free_one = NULL;
@@ -282,7 +282,7 @@ static void remember(ino_t inode, off_t offset, size_t bytes) {
     pthread_mutex_unlock(&lock);
 }
 
-/* As a disk that refused the write-back: the cache is dropped, and zeros are what was there before. */
+/* As a disk that refused the write-back: the cache is dropped, and zeros were there before. */
 static void forget(int fd, bool lose) {
     static const char zeros[65536];
     pthread_mutex_lock(&lock);

@@ -8,7 +8,7 @@ from . import TOOLS
 
 
 def recover(directory, remove=False):
-    """(what the start says, {lsn: hash of its record} that the log then holds). The directory is changed, or removed."""
+    """(the start's lines, {lsn: hash of its record} that the log then holds). The directory is changed, or removed."""
     done = subprocess.run([TOOLS / "flk-recover", directory], capture_output=True, text=True, timeout=60)
     if remove:
         shutil.rmtree(directory)

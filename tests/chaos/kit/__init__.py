@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Faults under load, and what must hold afterwards (RELIABILITY's I1 to I9).
+"""Faults under load, and the invariants that hold afterwards (RELIABILITY's I1 to I9).
 
-Read in this order: payload and recorder (what was asked and answered), clients (who asks), nemesis (who breaks things), ledger
-(what the system itself kept), judge (what must hold between the two), trial (how these go together).
+Read in this order: payload and recorder (requests and answers), clients (the askers), nemesis (the breaker), ledger
+(the records of the system itself), judge (the invariants between the two), trial (the whole of these).
 """
 import pathlib
 import sys
@@ -12,4 +12,4 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))  # harness: processes, c
 
 from harness.process import BIN_DIR  # noqa: E402
 
-TOOLS = BIN_DIR.parent / "tests"  # what ../tools is built into
+TOOLS = BIN_DIR.parent / "tests"  # where ../tools is built

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What a log gives up while a trial runs is kept for the judge: it must have settled like the rest."""
+"""Segments that a log gives up while a trial runs are kept for the judge: they must have settled like the rest."""
 import threading
 
 
 class Archive(threading.Thread):
-    """Keeps a second name of each segment, so that the judge sees what the log gave up: it must have settled."""
+    """Keeps a second name of each segment, so that the judge sees those that the log gave up: they must have settled."""
 
     def __init__(self, inbox, kept):
         super().__init__(daemon=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Clients on both doors of every gateway, open loop: what is due is sent, however slow the answers are.
+"""Clients on both doors of every gateway, open loop: a due submission is sent, however slow the answers are.
 
 A lane is one door of one gateway with a schedule of its own. An operation whose fate is unknown (or that was refused a connection)
 is sent again after a pause, by any lane, as an agent would do it.
@@ -19,15 +19,15 @@ from .payload import Payload, WRONG_SIGNATURE
 from .recorder import from_frame
 
 ATTEMPTS = 6
-STALE_S = 2.0      # what could not be sent for so long is left out of the schedule
+STALE_S = 2.0      # a submission that could not be sent for so long is left out
 HTTP_SECONDS = 70  # above the gateway's own deadline
 SENT_AT_ONCE = 64  # then a ZeroMQ client listens again
-GOODBYE = "goodbye"  # the error of what the door will not answer, and said so
+GOODBYE = "goodbye"  # the error of a submission that the door will not answer, and said so
 SILENCE_S = 10    # a ZeroMQ door that says nothing for so long is connected to anew
 
 
 class Retries:
-    """What is to be sent again, and when; shared by all lanes."""
+    """Submissions to send again, with their times; shared by all lanes."""
 
     def __init__(self, random):
         self.random, self.heap, self.number, self.lock = random, [], 0, threading.Lock()
@@ -49,7 +49,7 @@ class Retries:
 
 
 class Source:
-    """What a lane sends next. Every `duplicate_every`-th PCS is an earlier one, every `refuse_every`-th has a wrong signature."""
+    """The next submission of a lane. Every `duplicate_every`-th PCS is an earlier one, every `refuse_every`-th has a wrong signature."""
 
     def __init__(self, factory, retries, duplicate_every=6, refuse_every=50):
         self.factory, self.retries, self.duplicate_every, self.refuse_every = factory, retries, duplicate_every, refuse_every
@@ -64,7 +64,7 @@ class Source:
         return self.rate == 0 or self.next_due > time.monotonic()
 
     def take(self):
-        """(due, payload, attempt) of what is due now, or None."""
+        """(due, payload, attempt) of one that is due now, or None."""
         now = time.monotonic()
         again = self.retries.take(now)
         if again:
@@ -192,7 +192,7 @@ class Link:
         self.close()
 
     def turn(self, wait_ms):
-        """Sends what is due, takes what has come; false when this link is at its end."""
+        """Sends due submissions, takes answers; false when this link is at its end."""
         now = time.monotonic()
         if self.clients.stopping.is_set():
             self.leave_at = self.leave_at or now + HTTP_SECONDS * SLOW
@@ -213,7 +213,7 @@ class Link:
         return self.lost is None
 
     def close(self):
-        """What has no answer is unknown."""
+        """A submission without an answer is unknown."""
         for op, payload, attempt in self.flying.values():
             self.clients._end(op, payload, attempt, error=self.lost or "no answer in time")
         self.flying.clear()

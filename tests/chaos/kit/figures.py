@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How available the system was: what I7 states. Pure."""
+"""The availability of the system, for I7. Pure."""
 
 STEADY_WINDOW_S = 0.5
 STEADY_SHARE = 0.95

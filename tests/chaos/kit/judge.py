@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Compares the history of the clients with the ledger of the system: one verdict an invariant. Pure: what is given decides.
+"""Compares the history of the clients with the ledger of the system: one verdict an invariant. Pure: the arguments alone decide.
 
   I1 lost        an answered 200 or 202 whose outcome the store does not keep, or that was forgotten when asked again
   I2 duplicated  an id with two outcomes, with another one than the reference's, or that was first twice
   I3 unexpected  an outcome or a record of an id that nobody sent, or that was only ever refused
-  I4 unsettled   a record without an ack, a dead letter that is not in its queue, a counter that is not what the log says
-  I5 altered     a record or an outcome that is of other content than what was sent
+  I4 unsettled   a record without an ack, a dead letter that is not in its queue, a counter that differs from the log
+  I5 altered     a record or an outcome that has other content than the one sent
   I6 unsynced    an answer before a successful sync of its record (where system calls were recorded)
   I7 away        no answer for too long, not drained in time
   I8 leaked      descriptors, threads or memory that did not come back
@@ -20,9 +20,9 @@ WORDS = {"I1": "lost", "I2": "duplicated", "I3": "unexpected", "I4": "unsettled"
          "I7": "away", "I8": "leaked", "I9": "crashed", "answers": "answers"}
 FOUND_MAX = 5
 SETTLED = ("flk_accepted", "flk_escalated", "flk_dedup_hits", "flk_rejected_total")
-SKEW = 100  # records, beside what was seen to happen around a scrape
+SKEW = 100  # records, beside those seen around a scrape
 LEVEL_SLACK = 1 << 20  # bytes, beside a twentieth
-SLACK = dict(fds=8, threads=6, rss=48 << 20)  # beside a tenth: what a process of this size takes once and keeps
+SLACK = dict(fds=8, threads=6, rss=48 << 20)  # beside a tenth: a process of this size takes so much once and keeps it
 
 
 def verdict(faults, measured=True):
@@ -159,17 +159,17 @@ def untrue(history):
 
 
 def activity(before, later):
-    """What happened around a scrape: its first counter and its last one may be so much apart on a busy machine."""
+    """The events around a scrape: its first counter and its last one may be so much apart on a busy machine."""
     return sum(later[name] - before[name] for name in (*SETTLED, "flk_wal_records_total"))
 
 
 def altered(operations, ledger):
     for record in ledger["log"]:
         if record["id"] in operations.hashes and record["hash"] not in operations.hashes[record["id"]]:
-            yield f"{record['id']}: gateway {record['gate']} LSN {record['lsn']} has other content than what was sent"
+            yield f"{record['id']}: gateway {record['gate']} LSN {record['lsn']} has other content than the one sent"
     for name, entry in (ledger["store"] or {}).items():
         if name in operations.digests and entry["digest"] not in operations.digests[name]:
-            yield f"{name}: the outcome is of other content than what was sent"
+            yield f"{name}: the outcome has other content than the one sent"
 
 
 def unsynced(operations, ledger):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What the system itself kept: its logs, its dead letters, its store, its counters; read with its own tools after the run.
+"""The records of the system itself: its logs, its dead letters, its store, its counters; read with its own tools after the run.
 
 harvest() gives one JSON object:
   log       [{gate, lsn, id, hash, acked, status, duplicate, conflict, dead}]    every record of every inbox
-  dlq       [{gate, id}]                                                       what is buried
+  dlq       [{gate, id}]                                                       dead letters
   store     {id: {outcome, digest}}, or null when the store outlives nobody   every effect
   audit     [{gate, clean, ...flk-replay audit's summary}]    verify [{gate, clean, ...}]
   counters  {gateway: {metric: value}}    ended [names that were restarted: their counters began anew]
   drained   {in_time, seconds, detail}    resources {before, after: {name: {rss, anonymous, fds, threads}}}    disk_bytes
-  reports   [what I9 forbids]             syscalls {replied, violations} or null
+  reports   [faults by I9]               syscalls {replied, violations} or null
 """
 import base64
 import json
@@ -38,12 +38,12 @@ def scrape(daemon, seconds=60):
 
 
 def totals(metrics):
-    """The counters that the judge holds against the log: of what was refused only that which had a record."""
+    """The counters that the judge holds against the log: of refusals only those that had a record."""
     return {name: metrics.total(name, **({"code": "401"} if name == "flk_rejected_total" else {})) for name in COUNTERS}
 
 
 def left_over(cluster):
-    """What is not settled yet, in words; empty when all is."""
+    """The unsettled, in words; empty when all is settled."""
     words = []
     for daemon in [*cluster.gateways, *cluster.brokers]:
         if not daemon.alive():
@@ -134,11 +134,11 @@ def store_outcomes(cluster):
 
 
 def disk_bytes(cluster):
-    """What the files really take: the log's segments are made at full size."""
+    """The real space of the files: the log's segments are made at full size."""
     return sum(path.stat().st_blocks * 512 for path in pathlib.Path(cluster.directory).rglob("*") if path.is_file())
 
 
 def harvest(cluster):
-    """What lies on disk; the cluster has been stopped."""
+    """The records on disk; the cluster has been stopped."""
     return dict(log=list(log_records(cluster)), dlq=list(dead_letters(cluster)), store=store_outcomes(cluster),
                 audit=list(summaries(cluster, "audit")), verify=list(summaries(cluster, "verify")), disk_bytes=disk_bytes(cluster))

@@ -85,7 +85,7 @@ class Nemesis:
             daemon.wait_ready(60)
 
     def heal(self):
-        """Whatever the plan left broken is mended: stopped ones go on, missing ones are started."""
+        """Everything that the plan left broken is mended: stopped ones go on, missing ones are started."""
         cluster = self.run.cluster
         for daemon in self.daemons("all"):
             if not daemon.alive() and daemon.stopping:

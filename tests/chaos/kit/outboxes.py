@@ -27,7 +27,7 @@ class OutboxAgent(Process):
         self.stopping = True  # it ends by itself
 
     def outcome(self, seconds):
-        """What is wrong once it has ended, in words; nothing when all of its PCS were answered."""
+        """The faults once it has ended, in words; nothing when all of its PCS were answered."""
         ended = self.wait(seconds * SLOW)
         status = json.loads(run_program("flk-agent", "status", "--json", env={"FLK_DATA_DIR": self.home}).stdout)
         if ended == 0 and not status["dead"] and not status["pending"]:

@@ -11,7 +11,7 @@ WRONG_SIGNATURE = "A" * 43 + "="
 
 
 def content_hash(text):
-    """Hash of everything that a PCS says, whatever the order and the print: `text` is JSON."""
+    """Hash of everything that a PCS says, in any order and print: `text` is JSON."""
     return hashlib.sha256(json.dumps(json.loads(text, parse_int=float), sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -2,8 +2,8 @@
 """The history of a run: every operation's invocation and return, every fault, every phase, appended to one file as it happens.
 
 Lines are JSON. send: op, t, due (when the schedule wanted it), door, gate, id, hash, digest, expect, attempt. done: op, t, result,
-status, duplicate, conflict, dead, outcome, retry_after, error. fault: t, what, who. phase: t, name. sample: t, who,
-counters. Times are seconds since the start.
+status, duplicate, conflict, dead, outcome, retry_after, error. fault: t, `what`, `who`. phase: t, name. sample: t,
+`who`, counters. Times are seconds since the start.
 
 result: ok = 200 or 202; fail = certainly not accepted (refused, or nothing was sent); info = nobody knows: no answer, or 503.
 """
@@ -37,7 +37,7 @@ class Recorder:
             return self.ops
 
     def done(self, op, answer=None, error=None, sent=True):
-        """`answer` as a door gives it; without one `error` says what happened, and `sent` whether a byte may have left.
+        """`answer` as a door gives it; without one `error` tells the event, and `sent` whether a byte may have left.
         Returns the result."""
         line = dict(e="done", op=op, t=None, result="info" if sent else "fail", error=error)
         if answer is not None:

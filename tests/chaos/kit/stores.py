@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trials on a shared store: a real server for the run, and what can be done to it."""
+"""Trials on a shared store: a real server for the run, and the faults for it."""
 from harness.process import wait_for
 from harness.servers import BY_NAME
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures of the runs in results.ndjson as a Markdown table: what I7 and I8 measured, over all long runs of a trial."""
+"""The figures of the runs in results.ndjson as a Markdown table: the measures of I7 and I8, over all long runs of a trial."""
 import statistics
 
 COLUMNS = (("gap_s", max), ("p99_base_ms", statistics.median), ("p99_faults_ms", statistics.median), ("p99_after_ms", statistics.median),

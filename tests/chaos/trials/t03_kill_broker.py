@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The only broker is killed with -9 again and again: it kept nothing, the gateway sends again what was there."""
+"""The only broker is killed with -9 again and again: it kept nothing, the gateway sends its submissions again."""
 from kit.nemesis import periodic
 from kit.trial import Trial
 

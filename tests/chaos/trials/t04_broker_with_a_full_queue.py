@@ -11,7 +11,7 @@ from kit.trial import Trial
 
 from harness import pcs as reference
 
-LINK_WINDOW = 1000  # below what a gateway lets one agent have unanswered
+LINK_WINDOW = 1000  # below the credit of an agent at a gateway
 
 
 class Flood:
@@ -52,7 +52,7 @@ class Flood:
 
 class FullQueue(Trial):
     name = "T4"
-    limits = dict(gap_s=600, rss_slack=1 << 30)  # what was queued was in memory, three times over
+    limits = dict(gap_s=600, rss_slack=1 << 30)  # the queue was in memory, three times over
     seconds, short_seconds = 100, 6              # links of a thousand
     rate, drain_s = 300, 120
 

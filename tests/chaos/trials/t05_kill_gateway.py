@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The gateway is killed with -9 again and again on the same log: what it answered stands, what it had logged gets its outcome."""
+"""The gateway is killed with -9 again and again on the same log: its answers stand, its records get their outcomes."""
 from kit.nemesis import periodic
 from kit.trial import Trial
 

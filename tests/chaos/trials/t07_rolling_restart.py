@@ -6,7 +6,8 @@ from kit.trial import Trial
 class RollingRestart(Trial):
     name = "T7"
     cluster = dict(gateways=2, brokers=2, workers=2, threads=1)
-    # Nobody who is told keeps a connection; but HTTP lets a server close one that was silent while a request is on its way there.
+    # No client that is told keeps a connection; but HTTP lets a server close one that was silent while a request is on
+    # its way there.
     limits = dict(gap_s=30, answers=(200, 202, 503), unanswered_max=5)  # expected: below 1 s, none
     seconds, short_seconds = 12, 1
 

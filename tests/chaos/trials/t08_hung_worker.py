@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A worker hangs (SIGSTOP) and goes on later: what it held goes to others, its late answers change nothing."""
+"""A worker hangs (SIGSTOP) and goes on later: its deliveries go to others, its late answers change nothing."""
 from harness.servers import Redis
 from kit.trial import Trial
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes hang one by one in one random order and go on in another: whatever was half sent comes to a right end."""
+"""Processes hang one by one in one random order and go on in another: every message that was half sent comes to a right end."""
 from kit.trial import Trial
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The disk refuses write-backs and forgets what it was to keep, then works again, then the gateway is killed: what was answered is there."""
+"""The disk refuses write-backs and forgets their bytes, then works again, then the gateway is killed: every answered record is there."""
 from harness.process import wait_for
 from trials.t14_sync_fails import SyncFails
 

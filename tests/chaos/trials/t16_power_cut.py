@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The power goes at 50 instants of a run: what was answered by then is in the log, whatever of the rest the disk kept."""
+"""The power goes at 50 instants of a run: every record answered by then is in the log, with any part of the rest."""
 import pathlib
 import random
 import shutil
@@ -79,7 +79,7 @@ class PowerCut(Trial):
 
 
 class Promises:
-    """What the clients had been told by an instant, and what the log held in the end."""
+    """The answers to the clients by an instant, and the log's records in the end."""
 
     def __init__(self, run, history, ledger, inbox):
         self.final = recover(inbox)[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A thousand damages to a gateway's log, one at a time: it opens, loses what was hit and nothing else, twice the same, and flk-replay verify names each."""
+"""A thousand damages to a gateway's log, one at a time: it opens, loses the records that were hit and nothing else, twice the same, and flk-replay verify names each."""
 import pathlib
 import random
 import shutil
@@ -27,7 +27,7 @@ class Damage(Trial):
         return [(seconds, "nothing", "gateway-0")]
 
     def do_nothing(self, run, target):
-        """The damage comes afterwards, to copies of what this run wrote."""
+        """The damage comes afterwards, to copies of this run's log."""
 
     def extra(self, run, history, ledger):
         gateway, scratch = run.cluster.gateway, run.directory / "copy"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two peers come as one worker, each with the other's instance, and give back what they get: no delivery is lost or answered twice."""
+"""Two peers come as one worker, each with the other's instance, and give their deliveries back: no delivery is lost or answered twice."""
 import threading
 import time
 
@@ -17,7 +17,7 @@ class TwoWithOneIdentity(Trial):
     seconds, short_seconds = 15, 4
 
     def faults(self, run):
-        """The documented winner is the last that said READY: what the other one held is handed out again, without blame."""
+        """The documented winner is the last that said READY: the other one's deliveries are handed out again, without blame."""
         run.taken, stop = [0, 0], threading.Event()
         twins = [threading.Thread(target=self.twin, args=(run, number, stop)) for number in range(2)]
         for twin in twins:

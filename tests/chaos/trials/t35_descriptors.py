@@ -26,7 +26,7 @@ class Descriptors(Trial):
         return plan
 
     def do_starve(self, run, target):
-        """Its limit falls to what it has open and two more; then more connect than that."""
+        """Its limit falls to its open descriptors and two more; then more connect than that."""
         daemon = run.nemesis.daemons(target)[0]
         opened = len(list((run.cluster.directory.parent / f"/proc/{daemon.pid}/fd").iterdir()))
         run.limit = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)

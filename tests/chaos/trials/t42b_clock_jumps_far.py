@@ -9,7 +9,7 @@ class FarClockJumps(ClockJumps):
     name = "T42b"
     jumps = (DAYS, -DAYS)
     limits = dict(gap_s=30, forgets=True)
-    cluster = dict(workers=2, threads=1, gateway_env={"FLK_WAL_RETENTION_S": 10 * 365 * 86400})  # the log is what the judge reads
+    cluster = dict(workers=2, threads=1, gateway_env={"FLK_WAL_RETENTION_S": 10 * 365 * 86400})  # the judge reads the log
 
 
 TRIAL = FarClockJumps()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The gateway's clock is a day ahead for a while, then right again: what was written meanwhile goes when its time has come, not a day later."""
+"""The gateway's clock is a day ahead for a while, then right again: records written meanwhile go when their time has come, not a day later."""
 import struct
 import time
 

@@ -67,7 +67,7 @@ class AgentFaults(Trial):
         self.refused(run)
 
     def killed(self, run, name):
-        """At any moment; then what is in the outbox goes on, and the file is given once more."""
+        """At any moment; then the outbox goes on, and the file is given once more."""
         path = self.file(run, name)
         self.begin(run, "submit", "--pcs", str(path))
         time.sleep(run.random.uniform(0.01, 0.2))  # the moment of the kill

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""More than twice what the workers get through: the rest is told 503 at once, what is accepted is answered, and then all is as before."""
+"""More than twice the workers' rate: the rest is told 503 at once, every accepted PCS is answered, and then all is as before."""
 import time
 
 from kit import figures
@@ -15,7 +15,7 @@ class Overload(StoreFaults, Trial):
     name = "T45"
     workers = 1
     limits = dict(gap_s=30, answers=(200, 202, 503))
-    rate = 80  # below half of what gets through
+    rate = 80  # below half of the highest rate
     clients = dict(window=512, http=24)
     seconds, short_seconds = 20, 5
 
@@ -39,7 +39,7 @@ class Overload(StoreFaults, Trial):
         run.wires.order("all", "pass")
 
     def extra(self, run, history, ledger):
-        """Goodput under overload, as a share of what went through before at full speed, in the same run."""
+        """Goodput under overload, as a share of the full speed before, in the same run."""
         spans = figures.phases(history)
         done = [line["t"] for line in history if line["e"] == "done" and line["result"] == "ok"]
         def rate(phase, seconds):

@@ -27,7 +27,7 @@ def post(body, kind=b"application/json", length=None):
 
 
 def bodies(pick, pcs):
-    """What is no PCS, or not quite one; none of it gets into the log."""
+    """Bodies that are no PCS, or not quite one; none of them gets into the log."""
     good = reference.encode(pcs)
     good = good if isinstance(good, bytes) else good.encode()
     at = pick.randrange(len(good))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Real processes, real sockets: what the integration tests stand on.
+"""Real processes, real sockets: the ground of the integration tests.
 
-Read in this order: process (one program), cluster (several), doors (the two ways in), pcs (what must come out),
-load (many submissions and what became of each), metrics.
+Read in this order: process (one program), cluster (several), doors (the two ways in), pcs (the expected answers),
+load (many submissions and the end of each), metrics.
 """

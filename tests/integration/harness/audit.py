@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reads an strace log of the gateway: did each reply come after its record's write and a successful fdatasync?
 
-strace -f serialises what it sees: the order of the lines is the order of entries and returns.
+strace -f serialises its lines: the order of the lines is the order of entries and returns.
 """
 import re
 

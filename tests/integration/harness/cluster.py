@@ -118,7 +118,7 @@ class Cluster:
         return "\n".join(daemon.log_tail() for daemon in self.daemons())
 
     def abandon(self):
-        """Ends what is left, whatever its state."""
+        """Ends every process that is left, in any state."""
         for daemon in self.daemons():
             if daemon.alive():
                 daemon.kill()

@@ -20,7 +20,7 @@ DUPLICATE, CONFLICT, DEAD_LETTER = 1, 2, 4
 
 
 class Answer:
-    """What came back, the same for both doors: `body` as the HTTP door prints it."""
+    """The answer, the same for both doors: `body` as the HTTP door prints it."""
 
     def __init__(self, status, headers, raw, body=None):
         self.status, self.headers, self.raw = status, headers, raw

@@ -19,7 +19,7 @@ class Work:
 
 
 def outcome(work):
-    """What a true worker would store for this PCS."""
+    """The outcome that a true worker would store for this PCS."""
     want = doors.predicted(work.pcs)
     return msgpack.packb(dict(pcs_id=want["pcs_id"], status=want["status"], reasons=want["reasons"], d_hat=want["recomputed_D_hat"],
                               budget=want["recomputed_budget"], budget_claimed=want["budget"], regime=want["regime"],

@@ -29,7 +29,7 @@ class Keys:
         return self.public_path(role, name).read_text().strip()
 
     def remove(self, role, name):
-        """Out of its list; what add() puts back is kept."""
+        """Out of its list; the file is kept for add()."""
         self.public_path(role, name).rename(self.directory / f"{role}-{name}.removed")
 
     def add(self, role, name):
@@ -39,5 +39,5 @@ class Keys:
         return {"FLK_CURVE_DIR": self.directory, "FLK_CURVE_KEY_FILE": self.directory / f"{name}.key"}
 
     def client(self, role, name, server_role, server):
-        """What a CURVE client socket needs: server's key, own public key, own secret key."""
+        """The keys of a CURVE client socket: server's key, own public key, own secret key."""
         return self.public(server_role, server), self.public(role, name), self.secret(name)

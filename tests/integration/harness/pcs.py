@@ -73,7 +73,7 @@ def budget(d, coh_star, r, policy=POLICY):
 
 
 def verdict(pcs, policy=POLICY):
-    """What the cluster must answer. Regime and budget follow from the claimed D, as the vectors have it: a wrong D is
+    """The expected answer of the cluster. Regime and budget follow from the claimed D, as the vectors have it: a wrong D is
     one reason, not three."""
     recomputed, claimed = d_hat(pcs["scales"], pcs["N_j"]), pcs["D_hat"]
     reasons = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One program of ours under test: start, signal, wait, and what its log must not hold.
+"""One program of ours under test: start, signal, wait, and the lines that its log must not hold.
 
 Processes are only ever signalled by their own pid, and die with the test run (PDEATHSIG), also when ctest kills it.
 """
@@ -42,12 +42,12 @@ def sanitized():
 
 
 def sized(short, full):
-    """The size of a trial: a few seconds' worth, or what the trial asks for."""
+    """The size of a trial: a few seconds' worth, or as the trial asks for."""
     return full if LONG else short
 
 
 def wait_for(condition, seconds, what):
-    """Polls until condition() is truthy and returns that; fails with `what` after seconds * SLOW."""
+    """Polls until condition() is truthy and returns that; fails with the text `what` after seconds * SLOW."""
     end = time.monotonic() + seconds * SLOW
     while True:
         value = condition()
@@ -120,7 +120,7 @@ class Process:
 
     @property
     def pid(self):
-        """The program itself, below whatever wraps it."""
+        """The program itself, below its wrapper."""
         pid = self.child.pid
         if self.traced():
             children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -16,7 +16,7 @@ from .process import free_port, wait_for
 
 
 class Server:
-    """A program, its directory and its log. `env` is what a worker needs to use it as its store."""
+    """A program, its directory and its log. `env` has the settings of a worker that uses it as its store."""
 
     def __init__(self, name, user=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"flk-{name}-"))

@@ -15,7 +15,7 @@ def command(name, body, length=None):
 
 
 def corpora(rng):
-    """name -> what a stranger says first"""
+    """name -> the first bytes of a stranger"""
     hello = b"\x01\x00" + bytes(72)
     return {
         "nothing": b"",

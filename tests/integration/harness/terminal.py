@@ -14,7 +14,7 @@ ESCAPES = re.compile(r"\033\[[0-9;]*[A-Za-z]")
 
 
 class Seen:
-    """`lines`: what stood on a line at any time, without colours; a line that was drawn again counts each time."""
+    """`lines`: the texts of a line at any time, without colours; a line that was drawn again counts each time."""
 
     def __init__(self, status, raw):
         self.status, self.raw = status, raw

@@ -277,8 +277,8 @@ START_TEST(test_program_dead_letter) {
 }
 END_TEST
 
-/* Killed with kill -9 in the middle: what the door saw had been written to the outbox, and drain delivers what is
- * left. */
+/* Killed with kill -9 in the middle: each PCS at the door had been written to the outbox, and drain delivers the
+ * rest. */
 START_TEST(test_program_killed) {
     static step_t script[400];
     for (size_t i = 0; i < FLK_COUNT_OF(script); i++) {
@@ -328,7 +328,7 @@ static bool keep_text(void *arg, const flk_wal_item_t *item) {
     return true;
 }
 
-/* Whatever reaches the door is in the outbox already, under the number that it carries. */
+/* A PCS that reaches the door is in the outbox already, under the number that it carries. */
 START_TEST(test_program_outbox_before_sending) {
     static step_t silent[400];
     static record_list_t records;
@@ -353,7 +353,7 @@ START_TEST(test_program_outbox_before_sending) {
 }
 END_TEST
 
-/* SIGTERM stops at once: what has no answer stays pending, the exit status and a line say so, a later run delivers
+/* SIGTERM stops at once: a PCS without an answer stays pending, the exit status and a line say so, a later run delivers
  * it. */
 START_TEST(test_program_stopped) {
     static step_t silent[64];
@@ -597,7 +597,7 @@ static bool make_certificate(void) {
     return system(command) == 0;
 }
 
-/* Starts a TLS server that answers nothing and writes what it gets to data_dir/got. */
+/* Starts a TLS server that answers nothing and writes its input to data_dir/got. */
 static pid_t start_tls_server(int port) {
     char accept[32], path[128];
     snprintf(accept, sizeof accept, "%d", port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker does while all goes well, or goes wrong in a way that its peers can be told of. */
+/* The broker while all goes well, or goes wrong in a way that its peers can be told of. */
 #include <unistd.h>
 
 #include "tests/unit/rig/broker_rig.h"
@@ -93,7 +93,7 @@ START_TEST(test_broker_is_fair_to_gateways) {
 }
 END_TEST
 
-/* What is submitted again over another connection while it waits takes its turn among what came over that one. */
+/* A submission that comes again over another connection while it waits takes its turn among those of that one. */
 START_TEST(test_broker_moves_what_is_submitted_again) {
     peer_t before = gateway_open(), after = gateway_open_again(&before);
     for (uint64_t i = 0; i < 3; i++) {
@@ -143,7 +143,7 @@ START_TEST(test_broker_never_exceeds_credit) {
 }
 END_TEST
 
-/* Who has a credit of 1, as a worker whose store fails, gets work only when nobody with more can take it. */
+/* A worker with a credit of 1, as when its store fails, gets work only when no other can take it. */
 START_TEST(test_broker_prefers_who_may_hold_more) {
     peer_t gateway = gateway_open(), failing = worker_open(1), worker = worker_open(3);
     for (uint64_t i = 0; i < 4; i++) {
@@ -335,7 +335,7 @@ START_TEST(test_broker_refuses_a_second_gateway_with_the_same_ids) {
 }
 END_TEST
 
-/* Who did not introduce itself is told so by PONG, on either side; a submission is served all the same. */
+/* A peer that did not introduce itself is told so by PONG, on either side; a submission is served all the same. */
 START_TEST(test_broker_asks_strangers_to_introduce_themselves) {
     peer_t gateway = peer_open(flk_broker_frontend(rig.broker));
     peer_t worker = peer_open(flk_broker_backend(rig.broker));
@@ -357,7 +357,7 @@ START_TEST(test_broker_asks_strangers_to_introduce_themselves) {
 }
 END_TEST
 
-/* A worker that says GOODBYE gets nothing more, may finish what it has, and hears GOODBYE when it holds nothing. */
+/* A worker that says GOODBYE gets nothing more, may finish its deliveries, and hears GOODBYE when it holds nothing. */
 START_TEST(test_broker_lets_a_worker_finish_after_goodbye) {
     peer_t gateway = gateway_open(), leaving = worker_open(2);
     submit(&gateway, 1);

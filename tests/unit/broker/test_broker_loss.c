@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the broker does when peers are killed, fall silent, come back, or talk nonsense. A short heartbeat where the
- * test is about silence, a long one where silence must not interfere. */
+/* The broker when peers are killed, fall silent, come back, or talk nonsense. A short heartbeat where the test is about
+ * silence, a long one where silence must not interfere. */
 #include "tests/unit/rig/broker_rig.h"
 
 #include "proto/msgpack.h"
@@ -54,8 +54,8 @@ static void kill_a_worker_with(uint64_t first, uint64_t count, uint32_t attempt,
 
 /* ---- killed: the connection is gone ---- */
 
-/* What a killed worker held is handed out again before everything else, in order, as a further attempt; and soon: its
- * closed connection gives it away long before three heartbeats are over. */
+/* The deliveries of a killed worker are handed out again before all others, in order, as a further attempt; and soon:
+ * its closed connection gives it away long before three heartbeats are over. */
 START_TEST(test_broker_redelivers_in_order_when_a_worker_is_killed) {
     peer_t gateway = gateway_open(), doomed = worker_open(3);
     for (uint64_t i = 0; i < 6; i++) {
@@ -310,8 +310,8 @@ START_TEST(test_broker_takes_a_late_verdict_for_what_waits) {
 }
 END_TEST
 
-/* A worker whose connection broke and who is back over another gets its deliveries, or others do, at once and without
- * blame: however often that happens, nothing becomes suspect. */
+/* A worker that is back over another connection, since its first broke, gets its deliveries, or others do, at once and
+ * without blame: however often that happens, nothing becomes suspect. */
 START_TEST(test_broker_does_not_blame_deliveries_for_a_new_connection) {
     peer_t gateway = gateway_open(), worker = worker_open(2);
     submit(&gateway, 1);
@@ -332,7 +332,7 @@ START_TEST(test_broker_does_not_blame_deliveries_for_a_new_connection) {
 }
 END_TEST
 
-/* A gateway that fell silent is lost; what it submitted is still worked on, and its answer dropped. */
+/* A gateway that fell silent is lost; its submissions are still worked on, and their answers dropped. */
 START_TEST(test_broker_loses_a_silent_gateway) {
     peer_t gateway = gateway_open();
     submit(&gateway, 1);
@@ -349,7 +349,7 @@ START_TEST(test_broker_loses_a_silent_gateway) {
 }
 END_TEST
 
-/* What a gateway left behind is not handed out any more once it was gone for sixty periods; others are not affected. */
+/* The deliveries of a gateway are no longer handed out once it was gone for sixty periods; others are not affected. */
 START_TEST(test_broker_abandons_what_a_gateway_left_long_ago) {
     peer_t gone = gateway_open(), other = gateway_open();
     submit(&gone, 1);
@@ -432,7 +432,7 @@ START_TEST(test_broker_survives_nonsense) {
     await(gauge, "flk_broker_inflight", 0);
     peer_t gateway = gateway_open(), worker = worker_open(4);
     flk_frame_t work;
-    do { /* what the nonsense left in the queue goes first */
+    do { /* deliveries that the nonsense left in the queue go first */
         submit(&gateway, 1000);
         work = *peer_expect(&worker, FLK_WORK);
         answer(&worker, &work);

@@ -76,7 +76,7 @@ static void start_and_wait(void) {
     ck_abort_msg("flk-broker did not start");
 }
 
-/* Its exit status; the rest of what it wrote goes into `rest`. */
+/* Its exit status; the rest of its output goes into `rest`. */
 static int wait_for_end(char *rest, size_t rest_bytes) {
     size_t len = fread(rest, 1, rest_bytes - 1, process.errors);
     rest[len] = '\0';

@@ -42,7 +42,7 @@ static flk_delivery_t *added(uint64_t lsn) {
     return delivery;
 }
 
-/* What is pushed comes out in order; what is put back to the front comes out before it. */
+/* Pushed deliveries come out in order; those put back to the front come out before them. */
 START_TEST(test_queue_keeps_order) {
     flk_queue_t queue = {0};
     flk_delivery_t *one = added(1), *two = added(2), *three = added(3);
@@ -79,7 +79,7 @@ START_TEST(test_queue_removes_anywhere) {
 }
 END_TEST
 
-/* The limits by count and by bytes hold exactly, and what is removed makes room again. */
+/* The limits by count and by bytes hold exactly, and a removal makes room again. */
 START_TEST(test_deliveries_hold_their_limits) {
     flk_delivery_t *delivery, *first = NULL;
     for (uint64_t i = 0; i < 100; i++) {
@@ -190,8 +190,8 @@ START_TEST(test_peers_are_found_by_route_and_instance) {
 }
 END_TEST
 
-/* The worker with the least in hand comes first, of equals the one that waited longest; who is full, leaves or is set
- * aside does not come at all. */
+/* The worker with the least in hand comes first, of equals the one that waited longest; a worker that is full, leaves
+ * or is set aside does not come at all. */
 START_TEST(test_roster_prefers_the_least_loaded) {
     static flk_roster_t roster;
     memset(&roster, 0, sizeof roster);

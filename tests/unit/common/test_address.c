@@ -33,7 +33,7 @@ START_TEST(test_address_hides_users_in_text) {
 }
 END_TEST
 
-/* One address, whatever it holds. */
+/* One address of any form. */
 START_TEST(test_address_shown) {
     static const char *const rows[][2] = {
         {"http://h:1/p", "http://h:1/p"},
@@ -54,7 +54,7 @@ START_TEST(test_address_shown) {
 }
 END_TEST
 
-/* Error messages never hold a user part, whoever makes them. */
+/* Error messages never hold a user part, from any maker. */
 START_TEST(test_address_in_errmsg) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_errmsg(errmsg, "cannot connect to %s", "tcp://u:s3cret@host:1");

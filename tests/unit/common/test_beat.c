@@ -27,7 +27,7 @@ START_TEST(test_beat_names_the_loop_that_hangs) {
 }
 END_TEST
 
-/* A loop that just began counts as turning, and one that ended is asked no more, in whatever order they go. */
+/* A loop that just began counts as turning, and one that ended is asked no more, in any order. */
 START_TEST(test_beat_begins_and_ends) {
     static flk_beat_t beats[3];
     for (int i = 0; i < 3; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Codec, stores and the policy's loader when the n-th allocation or system call fails: an error
- * that says so, no leak, no half-made result, and what a store took it has. */
+ * that says so, no leak, no half-made result, and a store keeps all that it took. */
 #include "tests/unit/rig/fail_nth.h"
 
 #include <jansson.h>
@@ -10,9 +10,10 @@
 #include "tests/unit/rig/store_fixture.h"
 #include "tests/unit/rig/suite.h"
 
-typedef flk_err_t attempt_fn(void); /* once; nothing is left over whatever it answers. No ck_assert: it allocates. */
+typedef flk_err_t attempt_fn(void); /* once; nothing is left over after any answer. No ck_assert: it allocates. */
 
-/* Until it passes without a hit. With a hit it may pass, if what failed was not needed, else it answers `expected`. */
+/* Until it passes without a hit. With a hit it may pass, if the failed call was not needed, else it answers
+ * `expected`. */
 static void fail_each(attempt_fn *attempt, fail_kind_t kind, flk_err_t expected, unsigned calls_min, const char *what) {
     unsigned n = 0, hits = 1;
     while (hits > 0) {
@@ -116,7 +117,7 @@ END_TEST
 
 enum { ITEMS = 16 };
 
-/* Opens, puts, looks up, closes; `took` says what the store answered FLK_OK for. */
+/* Opens, puts, looks up, closes; `took` has the outcomes that the store answered FLK_OK for. */
 static void use_store(const flk_store_options_t *options, bool took[ITEMS]) {
     flk_store_t *store = NULL;
     if (flk_store_open(options, &store, errmsg) != FLK_OK) {
@@ -136,8 +137,8 @@ static void use_store(const flk_store_options_t *options, bool took[ITEMS]) {
     flk_store_close(&store);
 }
 
-/* What the store had taken is there when it is opened on a working machine. The memory store keeps nothing beyond its
- * last snapshot, which may have failed: `all` is false then. */
+/* The outcomes that the store had taken are there when it is opened on a working machine. The memory store keeps
+ * nothing beyond its last snapshot, which may have failed: `all` is false then. */
 static void check_store(const flk_store_options_t *options, const bool took[ITEMS], bool all, unsigned n) {
     flk_store_t *store = open_with(options);
     for (uint64_t key = 0; key < ITEMS; key++) {
@@ -170,7 +171,7 @@ static void fail_each_of_store(const char *backend, fail_kind_t kind, const char
     ck_assert_uint_gt(n, 2);
 }
 
-/* What a store took on the way it has afterwards; what it refused it may have. */
+/* Outcomes that a store took on the way it has afterwards; refused ones it may have. */
 START_TEST(test_store_any_call_may_fail) {
     fail_each_of_store("memory", FAIL_ALLOCATION, "no memory");
     fail_each_of_store("memory", FAIL_EIO, "EIO");

@@ -13,7 +13,7 @@ typedef struct item {
     flk_node_t node;
 } item_t;
 
-/* A list keeps its order under pushes at both ends and removal anywhere; what was removed is on none. */
+/* A list keeps its order under pushes at both ends and removal anywhere; a removed node is on none. */
 START_TEST(test_list_order) {
     item_t items[4] = {{0}};
     flk_list_t list = {0};
@@ -73,7 +73,7 @@ static void assert_same(const flk_list_t *list, const model_t *model) {
     ck_assert_ptr_eq(list->last, prev);
 }
 
-/* Under any sequence of moves between two lists they stay what two arrays would be. */
+/* Under any sequence of moves between two lists they stay equal to two arrays. */
 START_TEST(test_list_model) {
     item_t items[ITEMS] = {{0}};
     flk_list_t lists[2] = {{0}};

@@ -43,7 +43,7 @@ START_TEST(test_listen_forms) {
 }
 END_TEST
 
-/* What is none is refused with a reason; a port does not wrap. */
+/* Other texts are refused with a reason; a port does not wrap. */
 START_TEST(test_listen_refuses) {
     static const char *const texts[] = {"",
                                         ":",

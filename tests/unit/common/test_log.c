@@ -17,7 +17,7 @@
 #include "common/log_writer.h"
 #include "tests/unit/rig/suite.h"
 
-/* ---- what is written to stderr ---- */
+/* ---- lines on stderr ---- */
 
 static int saved_stderr, capture_fd;
 static char captured[1 << 20];
@@ -207,7 +207,7 @@ START_TEST(test_log_limits_each_event) {
 }
 END_TEST
 
-/* What was left out stands before the next line of that event. */
+/* The count of lines left out stands before the next line of that event. */
 START_TEST(test_log_tells_what_was_left_out) {
     flk_log_init("flk-test", FLK_LOG_INFO, FLK_LOG_TEXT);
     capture_start();
@@ -297,7 +297,7 @@ static const char *const kept_cases[] = {
     "a@b.c",
 };
 
-/* E-mail addresses and phone numbers go, whatever stands around them. */
+/* E-mail addresses and phone numbers go, with any text around them. */
 START_TEST(test_redact_replaces) {
     char out[256];
     flk_redact(redacted_cases[_i].text, out, sizeof out);

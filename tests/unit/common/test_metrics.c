@@ -56,7 +56,7 @@ START_TEST(test_metrics_register_twice_is_one) {
 }
 END_TEST
 
-/* A histogram's buckets are cumulative, a bound belongs to its bucket, and what is above all bounds or no number is
+/* A histogram's buckets are cumulative, a bound belongs to its bucket, and a value above all bounds, or no number, is
  * counted in +Inf. */
 START_TEST(test_metrics_histogram_buckets) {
     static const double bounds[] = {0.1, 2.5};

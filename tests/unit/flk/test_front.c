@@ -127,7 +127,7 @@ START_TEST(test_front_port_check) {
 }
 END_TEST
 
-/* What listens on every address is reached over loopback. */
+/* A server that listens on every address is reached over loopback. */
 START_TEST(test_front_port_connectable) {
     static const char *const pairs[][2] = {{"0.0.0.0:80", "127.0.0.1:80"},   {"*:80", "127.0.0.1:80"},
                                            {":80", "127.0.0.1:80"},          {"80", "127.0.0.1:80"},
@@ -207,7 +207,7 @@ START_TEST(test_front_child_back_off) {
 }
 END_TEST
 
-/* What cannot be executed ends with 127 and says why in its log. */
+/* A program that cannot be executed ends with 127 and gives the reason in its log. */
 START_TEST(test_front_child_cannot_run) {
     flk_child_t child = make_child("");
     ck_assert_int_eq(unlink(child.path), 0);
@@ -224,7 +224,7 @@ END_TEST
 
 /* ---- cluster.json ---- */
 
-/* What is written is read back; without the file there is no cluster; another file is refused. */
+/* A written file is read back; without the file there is no cluster; another file is refused. */
 START_TEST(test_front_cluster_file) {
     flk_child_t children[2] = {{.name = "broker", .program = "broker", .address = "127.0.0.1:1", .pid = 11},
                                {.name = "worker-1", .program = "worker", .address = "127.0.0.1:2", .restarts = 4}};

@@ -39,7 +39,7 @@ static void note(void *arg, const char *name, const char *value) {
     snprintf(seen + len, sizeof seen - len, "%s=%s|", name, value);
 }
 
-/* Words are split at blanks outside quotes; quotes and backslashes go; what has no name is passed over. */
+/* Words are split at blanks outside quotes; quotes and backslashes go; a value without a name is passed over. */
 START_TEST(test_unit_words) {
     static const char *const pairs[][2] = {
         {"A=1 B=2", "A=1|B=2|"},

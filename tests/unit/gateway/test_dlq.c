@@ -41,7 +41,7 @@ static void on_stored(void *arg, flk_submission_t *submission, flk_err_t err) {
     __atomic_store_n((bool *)arg, true, __ATOMIC_SEQ_CST);
 }
 
-/* The set of contents holds what was put in, and nothing else, however much it grows; a restart reads it back from
+/* The set of contents holds all that were put in, and nothing else, however much it grows; a restart reads it back from
  * the log. */
 START_TEST(test_dlq_contents) {
     enum { LETTERS = 500 };
@@ -285,7 +285,7 @@ START_TEST(test_dlq_log_fails) {
     http_wait(client, 503);
     ck_assert(!played_next(broker, FLK_SUBMIT, 3000));
     ck_assert_uint_eq(rig_unacked(), 1);
-    played_verdict(broker, lsn, 200, 0); /* what was given up stays so */
+    played_verdict(broker, lsn, 200, 0); /* a record given up stays so */
     RIG_WAIT(RIG_COUNT(stale_verdicts) == 1);
     rig_heal();
     RIG_WAIT(rig_unacked() == 0);
@@ -408,7 +408,7 @@ START_TEST(test_dlq_order_purge) {
 }
 END_TEST
 
-/* What is no order from the first line to the last is removed, and nothing is done. */
+/* A file that is no order from the first line to the last is removed, and nothing is done. */
 START_TEST(test_dlq_order_refused) {
     static const char *const texts[] = {"",
                                         "replay",

@@ -15,8 +15,8 @@ static flk_dlq_key_t key_of(uint32_t n) {
     return key;
 }
 
-/* The set holds exactly what was put in and not taken out, however it grew and in whatever order keys left; an id is
- * known for as long as one of its digests is. */
+/* The set holds exactly the keys that were put in and not taken out, however it grew and in any order of leaving; an id
+ * is known for as long as one of its digests is. */
 START_TEST(test_dlq_set_add_and_remove) {
     enum { KEYS = 300 };
     flk_dlq_set_t set = {0};

@@ -187,8 +187,8 @@ START_TEST(test_door_pipelined) {
 }
 END_TEST
 
-/* Whatever comes behind a submission that is not answered yet is answered behind it: a page that needs no waiting,
- * another submission, and what is no request at all. */
+/* A request behind a submission that is not answered yet is answered behind it: a page that needs no waiting, another
+ * submission, and bytes that are no request at all. */
 START_TEST(test_door_pipelined_order) {
     serve_one();
     submit_and_hold(1);
@@ -261,8 +261,8 @@ START_TEST(test_door_reader_stops) {
 }
 END_TEST
 
-/* A client that goes before its answer: the record is settled all the same, and the answer does not go to whoever
- * comes next. */
+/* A client that goes before its answer: the record is settled all the same, and the answer does not go to the next
+ * client. */
 START_TEST(test_door_client_goes) {
     struct linger reset = {.l_onoff = 1};
     serve_one();
@@ -294,7 +294,7 @@ static bool is_refusing(void) {
     return refusing;
 }
 
-/* A door that stops answers what it took, and only then closes. */
+/* A door that stops answers its submissions, and only then closes. */
 START_TEST(test_door_stops_in_order) {
     enum { LONGER_THAN_QUIET_MS = 3500 };
     pthread_t stopper;
@@ -371,7 +371,7 @@ static const struct {
     {HEAD_OF("POST", "/healthz") "Content-Length: 0\r\n\r\n", 405, "\r\nAllow: GET, HEAD\r\n"},
 };
 
-/* What is no submission is refused with a problem, and the connection closes behind it. */
+/* A request that is no submission is refused with a problem, and the connection closes behind it. */
 START_TEST(test_door_refusals) {
     ck_assert(talk_say(fd, refusals[_i].request));
     assert_problem(talk_read(fd), refusals[_i].status);

@@ -14,7 +14,7 @@ static flk_submission_t *with_lsn(uint64_t lsn) {
     return submission;
 }
 
-/* What was inserted is found by its LSN until it is removed, also where LSNs share a bucket. */
+/* A submission is found by its LSN until it is removed, also where LSNs share a bucket. */
 START_TEST(test_inflight_finds_by_lsn) {
     enum { LEN = 64 };
     flk_submission_t *all[LEN];
@@ -86,7 +86,7 @@ static void count_route(void *arg, const flk_route_t *route) {
     *seen += route->id[0];
 }
 
-/* Each agent that introduced itself is visited once; who only sends submissions is not. */
+/* Each agent that introduced itself is visited once; an agent that only sends submissions is not. */
 START_TEST(test_agents_each) {
     flk_agents_t *agents = flk_agents_new(4);
     flk_route_t a = {.bytes = 1, .id = {1}}, b = {.bytes = 1, .id = {10}}, c = {.bytes = 1, .id = {100}};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Un-acked records get their verdict without a client: after a restart, after trouble, around what cannot be read. */
+/* Un-acked records get their verdict without a client: after a restart, after trouble, around unreadable places. */
 #include <fcntl.h>
 #include <glob.h>
 
@@ -135,7 +135,8 @@ START_TEST(test_redrive_silent_broker) {
 }
 END_TEST
 
-/* What is no PCS by the rules of today, and what was logged before it was found to be none, is settled with a 400. */
+/* A record that is no PCS by the rules of today, and one that was logged before it was found to be none, is settled
+ * with a 400. */
 START_TEST(test_redrive_malformed) {
     flk_wal_t *wal = inbox_open();
     inbox_put(wal, FLK_BODY_JSON, "{\"schema\":1}", 12);
@@ -229,7 +230,7 @@ START_TEST(test_redrive_io_error) {
     played_t *broker = &rig.brokers[0];
     played_up(broker);
     rig_start();
-    rig_fail(FLK_IO_OPEN, "/inbox/", EIO); /* but for what is open */
+    rig_fail(FLK_IO_OPEN, "/inbox/", EIO); /* but for open records */
     played_meet(broker, CREDIT);
     RIG_WAIT(flk_gauge_value(rig.gateway.metrics.unreadable) > 1); /* both segments were tried */
     rig_heal();

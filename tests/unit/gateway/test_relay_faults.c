@@ -106,8 +106,8 @@ START_TEST(test_relay_deadlines_keep_order) {
 }
 END_TEST
 
-/* Places are for those who wait: with all of them taken by records that nobody waits for, new ones come in all the
- * same; and the verdict for one that was let go of still settles it, without a re-drive. */
+/* Places are for submissions whose client waits: with all of them taken by records that nobody waits for, new ones come
+ * in all the same; and the verdict for one that was let go of still settles it, without a re-drive. */
 START_TEST(test_relay_places) {
     enum { PLACES = 16 };
     flk_answer_t answer;
@@ -194,8 +194,8 @@ static void *drain_in_thread(void *arg) {
     return arg;
 }
 
-/* Stopped with submissions in every state, the gateway answers those who wait with 503 and keeps all records; the
- * next start verifies them without anybody's help. */
+/* Stopped with submissions in every state, the gateway answers waiting clients with 503 and keeps all records; the next
+ * start verifies them without anybody's help. */
 START_TEST(test_relay_stops_in_the_middle) {
     enum { EACH = 3 };
     flk_submission_t *clients[2 * EACH];
@@ -228,7 +228,7 @@ START_TEST(test_relay_stops_in_the_middle) {
 }
 END_TEST
 
-/* A drain lets nothing more in and says so, and lasts until those who wait have their answer. */
+/* A drain lets nothing more in and says so, and lasts until waiting clients have their answers. */
 START_TEST(test_relay_drains) {
     flk_answer_t answer;
     pthread_t drain;
@@ -300,8 +300,9 @@ START_TEST(test_relay_agent_credit) {
 }
 END_TEST
 
-/* At the ZeroMQ door: who has not introduced himself is served, and asked to do it; HELLO as often as one likes is
- * answered; what is empty or no PCS is a 400, what is too large a 413; what is no message at all is counted. */
+/* At the ZeroMQ door: an agent that has not introduced itself is served, and asked to do it; HELLO as often as one
+ * likes is answered; a body that is empty or no PCS is a 400, one that is too large a 413; bytes that are no message at
+ * all are counted. */
 START_TEST(test_relay_door) {
     static uint8_t large[FLK_PCS_BODY_BYTES_MAX + 1];
     agent_t agent;

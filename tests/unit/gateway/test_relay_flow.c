@@ -69,7 +69,7 @@ START_TEST(test_relay_latency_by_status) {
 }
 END_TEST
 
-/* What is no PCS reaches neither the log nor a broker: 400 with the field, or 413, at both doors. */
+/* A body that is no PCS reaches neither the log nor a broker: 400 with the field, or 413, at both doors. */
 START_TEST(test_relay_malformed) {
     static const char text[] = "{\"schema\":1}";
     static uint8_t large[FLK_PCS_BODY_BYTES_MAX + 1];
@@ -314,7 +314,7 @@ static uint64_t resident_kib(void) {
 /* Memory does not grow with verdicts that cannot be read, whichever door waits for them. */
 START_TEST(test_relay_unfit_verdicts_leave_nothing) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    const uint64_t kib_max = UINT64_MAX / 2; /* sanitizers keep what was freed, and see leaks by themselves */
+    const uint64_t kib_max = UINT64_MAX / 2; /* sanitizers keep freed memory, and see leaks by themselves */
 #else
     const uint64_t kib_max = 4096;
 #endif
@@ -361,7 +361,7 @@ START_TEST(test_relay_credit) {
 }
 END_TEST
 
-/* A broker says GOODBYE: what it had goes to the other one, in order; both answer, and each record counts once. */
+/* A broker says GOODBYE: its submissions go to the other one, in order; both answer, and each record counts once. */
 START_TEST(test_relay_goes_elsewhere) {
     enum { SENT = 20 };
     char both[160];
@@ -433,7 +433,7 @@ START_TEST(test_relay_met_again) {
 }
 END_TEST
 
-/* A broker that falls silent is lost after three periods; what it had waits for whoever comes. */
+/* A broker that falls silent is lost after three periods; its submissions wait for the next broker. */
 START_TEST(test_relay_silence) {
     rig_set("FLK_HEARTBEAT_MS", 100);
     played_t *broker = rig_start_met(CREDIT);

@@ -34,7 +34,7 @@ START_TEST(test_histogram_quantiles) {
 }
 END_TEST
 
-/* Nothing was added, or only what is longer than it can tell. */
+/* Nothing was added, or only times longer than it can tell. */
 START_TEST(test_histogram_ends) {
     static histogram_t empty, longest;
     ck_assert_uint_eq(histogram_ns(&empty, 0.5), 0);

@@ -149,7 +149,7 @@ START_TEST(test_body_pcs_refuses_every_cut) {
 }
 END_TEST
 
-/* What msgpack can say and JSON cannot is refused, and the fault names the member. */
+/* A value that msgpack has and JSON has not is refused, and the fault names the member. */
 START_TEST(test_body_pcs_refuses_what_json_cannot_say) {
     static const struct {
         uint8_t bytes[32];
@@ -191,7 +191,7 @@ START_TEST(test_body_pcs_refuses_deep_nesting) {
 }
 END_TEST
 
-/* A body over the limit is too large, whatever is in it. */
+/* A body over the limit is too large, with any contents. */
 START_TEST(test_body_pcs_refuses_an_oversized_body) {
     size_t len = FLK_PCS_BODY_BYTES_MAX + 1;
     uint8_t *bytes = calloc(1, len);
@@ -295,7 +295,7 @@ static flk_err_t decode_patched(const void *good, const void *bad, size_t len) {
 }
 
 /* An outcome that contradicts itself, has a number that is not finite, or carries characters that must not reach a
- * client's JSON is refused, by who reads it and by who would write it. */
+ * client's JSON is refused, by the reader and by the writer. */
 START_TEST(test_body_outcome_refuses_nonsense) {
     uint8_t bytes[FLK_OUTCOME_BYTES];
     flk_outcome_record_t record = sample_record();
@@ -330,7 +330,7 @@ static void randomize(void *data, size_t bytes) {
     }
 }
 
-/* Whatever is in a record or a problem: what is written is read again as the same. */
+/* A record or a problem of any contents, once written, is read again as the same. */
 START_TEST(test_body_writes_only_what_it_reads) {
     unsigned outcomes = 0, problems = 0;
     for (int round = 0; round < 20000; round++) {

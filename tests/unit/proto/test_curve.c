@@ -46,7 +46,7 @@ START_TEST(test_curve_reads_what_it_made) {
     ck_assert_msg(flk_curve_make_files(secret_path, public_path, made, errmsg) == FLK_OK, "%s", errmsg);
     umask(before);
     ck_assert_uint_eq(mode_of(secret_path), 0600);
-    ck_assert_uint_eq(mode_of(public_path), 0644); /* whatever the umask: others must be able to read it */
+    ck_assert_uint_eq(mode_of(public_path), 0644); /* with any umask: others must be able to read it */
     ck_assert_int_eq(flk_curve_read_secret(secret_path, secret, derived, errmsg), FLK_OK);
     ck_assert_int_eq(flk_curve_read_public(public_path, read, errmsg), FLK_OK);
     ck_assert_str_eq(made, derived);
@@ -84,7 +84,7 @@ START_TEST(test_curve_refuses_open_secrets) {
 }
 END_TEST
 
-/* What is no key is refused with the path and without the content. */
+/* A file that is no key is refused with the path and without the content. */
 START_TEST(test_curve_refuses_what_is_no_key) {
     static const char *const refused[] = {"",
                                           "\n",

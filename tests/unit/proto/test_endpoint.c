@@ -9,7 +9,7 @@
 
 static char errmsg[FLK_ERRMSG_BYTES];
 
-/* What can be listened on passes; what cannot is refused with the setting, and what it may be. */
+/* An endpoint that can be listened on passes; another one is refused with the setting and its limits. */
 START_TEST(test_endpoint_to_listen_on) {
     static const char *const good[] = {"tcp://127.0.0.1:5555", "tcp://127.0.0.1:*", "tcp://127.0.0.1:0",
                                        "tcp://[::1]:5555",     "tcp://localhost:1", "ipc:///run/flk/broker"};

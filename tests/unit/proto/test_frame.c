@@ -75,7 +75,7 @@ START_TEST(test_frame_holds_the_longest_name) {
 }
 END_TEST
 
-/* Whatever is cut off at the end of a header, it is invalid and never read beyond. */
+/* A header that is cut anywhere is invalid and never read beyond. */
 START_TEST(test_frame_refuses_every_cut) {
     flk_frame_t frame = samples[_i];
     frame.instances_len = frame.instances_len > 0 ? 2 : 0;
@@ -144,7 +144,7 @@ START_TEST(test_frame_survives_deep_nesting) {
 }
 END_TEST
 
-/* Random damage to valid headers never breaks the decoder, and what it accepts it also encodes. */
+/* Random damage to valid headers never breaks the decoder, and it encodes all that it accepts. */
 START_TEST(test_frame_survives_random_damage) {
     unsigned seed = (unsigned)flk_random_u64();
     printf("test_frame_survives_random_damage: seed %u\n", seed);
@@ -209,7 +209,7 @@ static size_t read_hex(const char *block, const char *end, uint8_t *out) {
     return len;
 }
 
-/* Each hex example of PROTOCOL.md is a frame as its text says, and byte for byte what the encoder writes. */
+/* Each hex example of PROTOCOL.md is a frame as its text says, and equals the encoder's bytes. */
 START_TEST(test_frame_examples_of_the_protocol_are_true) {
     flk_id_t id, broker = id_of(0xaa);
     flk_id_from_lsn(0x0123456789abcdef, 42, &id);

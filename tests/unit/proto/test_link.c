@@ -92,7 +92,7 @@ START_TEST(test_link_passes_over_malformed_messages) {
     flk_route_t route = message.route;
     send_raw(1, (const char *const[]){""});                      /* an empty header */
     send_raw(1, (const char *const[]){"GET / HTTP/1.1"});        /* no msgpack array */
-    send_raw(2, (const char *const[]){"", "body"});              /* what a REQ socket sends */
+    send_raw(2, (const char *const[]){"", "body"});              /* as a REQ socket sends it */
     send_raw(5, (const char *const[]){"a", "b", "c", "d", "e"}); /* more than two parts */
     send_raw(1, (const char *const[]){"\x93\x01\x63\xa1x"});     /* kind 99 */
     ck_assert_int_eq(send_wait(&submit, "good", 4), FLK_OK);
@@ -129,7 +129,7 @@ START_TEST(test_link_reports_a_peer_that_left) {
 }
 END_TEST
 
-/* A DEALER whose peer is not there refuses at once instead of queueing what nobody may ever read. */
+/* A DEALER whose peer is not there refuses at once instead of queueing messages that nobody may ever read. */
 START_TEST(test_link_does_not_queue_for_an_absent_peer) {
     flk_link_close(&router);
     flk_link_close(&dealer);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/data/vectors/prints.json: claims printed by the usual writers of many languages, and what was signed. */
+/* tests/data/vectors/prints.json: claims printed by the usual writers of many languages, and the signed bytes. */
 
 #include "common/pcs/keyring_load.h"
 #include "proto/body.h"
@@ -43,9 +43,9 @@ static void through_msgpack(const flk_pcs_t *pcs, flk_pcs_t *back) {
     ck_assert_msg(err == FLK_OK, "%s: %s", fault.field, fault.reason);
 }
 
-/* A signature over the claims as they were sent verifies, whatever printed them, when they are numbers of nine
- * decimals: after JSON, after JSON and msgpack as on the way to a worker, and after JSON that we printed, as from an
- * agent's outbox. */
+/* A signature over the claims as they were sent verifies, from any printer, when they are numbers of nine decimals:
+ * after JSON, after JSON and msgpack as on the way to a worker, and after JSON that we printed, as from an agent's
+ * outbox. */
 START_TEST(test_prints_verify_as_they_were_sent) {
     json_t *root = vectors_load("prints.json");
     size_t index;
@@ -72,8 +72,7 @@ START_TEST(test_prints_verify_as_they_were_sent) {
 }
 END_TEST
 
-/* The usual prints need no texts beside the numbers: an agent of ours, of Python, JavaScript or Go costs what it
- * did. */
+/* The usual prints need no texts beside the numbers: an agent of ours, of Python, JavaScript or Go costs no more. */
 START_TEST(test_prints_are_kept_only_where_needed) {
     json_t *root = vectors_load("prints.json");
     size_t index, kept = 0, usual = 0;

@@ -114,8 +114,8 @@ START_TEST(test_keydir_follows_the_disk) {
 }
 END_TEST
 
-/* What is no key is passed over: hidden files, editors' copies, directories, half a key. The others count. A mounted
- * ConfigMap's links do. */
+/* A file that is no key is passed over: hidden files, editors' copies, directories, half a key. The others count. A
+ * mounted ConfigMap's links do. */
 START_TEST(test_keydir_passes_over_what_is_no_key) {
     write_file(path("workers/.hidden.pub", ""), keys[0]);
     write_file(path("workers/w3.pub~", ""), keys[0]);
@@ -267,7 +267,7 @@ START_TEST(test_zap_binds_keys_to_roles) {
 }
 END_TEST
 
-/* Once its handler is gone a listener lets nobody in, whoever it is. */
+/* Once its handler is gone a listener lets no client in. */
 START_TEST(test_zap_without_handler_nobody_enters) {
     scene_t scene;
     scene_open(&scene);

@@ -32,7 +32,7 @@ static flk_wal_t *make_log(const char *name) {
     return wal;
 }
 
-/* Runs the verb with what it prints kept in `said`. */
+/* Runs the verb with its output kept in `said`. */
 static int run(flk_verb_t verb, flk_filter_t filter, const char *name) {
     char path[PATH_MAX];
     flk_replay_options_t options = {.verb = verb, .json = true, .filter = filter};
@@ -55,7 +55,7 @@ static void assert_said(const char *words) {
 static const uint32_t degraded = 1u << FLK_REASON_DEGRADED, dead = 1u << FLK_REASON_DEAD_LETTER;
 
 /* Answers that the rules give are no differences: first, duplicate, conflict with other content, dead letter, no answer
- * yet. A duplicate of what another log has is unproven. */
+ * yet. A duplicate of a record in another log is unproven. */
 START_TEST(test_replay_audit_agrees) {
     flk_wal_t *wal = make_log("inbox");
     mark(wal, put(wal, 1, 0.5), 200, 0, 0);
@@ -82,7 +82,7 @@ START_TEST(test_replay_audit_differs) {
     mark(wal, right, 200, 0, 0);
     mark(wal, put(wal, 4, 0.5), 200, FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT, 0); /* the same content */
     mark(wal, put(wal, 4, 0.6), 200, FLK_FLAG_DUPLICATE, 0);                     /* other content */
-    mark(wal, put(wal, 4, 0.5), 202, FLK_FLAG_DUPLICATE, degraded);              /* not what the first got */
+    mark(wal, put(wal, 4, 0.5), 202, FLK_FLAG_DUPLICATE, degraded);              /* unlike the first one's */
     mark(wal, put(wal, 5, 0.5), 200, FLK_FLAG_DEAD_LETTER, 0);                   /* a dead letter is a 202 */
     mark(wal, put(wal, 6, 0.5), 200, FLK_FLAG_CONFLICT, 0);                      /* with nothing */
     flk_wal_close(&wal);
@@ -108,7 +108,7 @@ START_TEST(test_replay_audit_malformed) {
 }
 END_TEST
 
-/* dlq purge takes out what the filter says; dlq replay moves the rest into the inbox, where it waits un-acked. */
+/* dlq purge takes out the matches of the filter; dlq replay moves the rest into the inbox, where it waits un-acked. */
 START_TEST(test_replay_dead_letters_moved) {
     char id[FLK_PCS_ID_HEX + 1];
     flk_pcs_t pcs;

@@ -40,7 +40,7 @@ typedef enum step {
     STEP_BARE_400,      /* JSON, but no problem */
     STEP_FRAMEWORK_400, /* another framework's problem */
     STEP_OTHER_STATUS,  /* 400 with the problem of a 503 */
-    STEP_HANG_UP,       /* HTTP: closes without an answer; ZeroMQ: forgets the peer and what it sent */
+    STEP_HANG_UP,       /* HTTP: closes without an answer; ZeroMQ: forgets the peer and its submissions */
     STEP_SILENT,        /* never answers */
 } step_t;
 
@@ -50,7 +50,7 @@ typedef struct door {
     const step_t *script;
     size_t script_len;
     char endpoint[64];
-    /* what came; read it after the run, or under the lock */
+    /* the input; read it after the run, or under the lock */
     pthread_mutex_t lock;
     size_t seen;
     struct {

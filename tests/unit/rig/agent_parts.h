@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the agent share: seeded random numbers, temporary files and directories, rows. For tests only. */
+/* The common part of the agent's tests: seeded random numbers, temporary files and directories, rows. For tests
+ * only. */
 #ifndef FLK_TESTS_UNIT_AGENT_PARTS_H
 #define FLK_TESTS_UNIT_AGENT_PARTS_H
 

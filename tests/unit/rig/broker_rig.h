@@ -19,9 +19,9 @@ typedef struct rig {
     flk_metrics_t *metrics;
     flk_broker_t *broker;
     pthread_t thread;
-    void *context; /* the peers' */
-    void
-        *sockets[RIG_SOCKETS_MAX]; /* of the peers; what a failed test leaves open would block the end of the context */
+    void *context;                  /* the peers' */
+    void *sockets[RIG_SOCKETS_MAX]; /* of the peers; a socket left open by a failed test would block the end of the
+                                       context */
     bool running;
 } rig_t;
 
@@ -31,7 +31,7 @@ void rig_start(uint32_t heartbeat_ms, uint64_t count_max, uint64_t bytes_max);
 
 void rig_join(void);
 
-/* Closes what is still open, and the peers' context. */
+/* Closes the open sockets, and the peers' context. */
 void rig_end_context(void);
 
 void rig_stop(void);
@@ -62,7 +62,7 @@ void peer_send(peer_t *peer, const flk_frame_t *frame, const char *body);
 
 void peer_say(peer_t *peer, flk_frame_t frame);
 
-/* The next frame whatever it is. False: none within wait_ms. */
+/* The next frame of any kind. False: none within wait_ms. */
 bool peer_next(peer_t *peer, uint64_t wait_ms);
 
 /* The next frame but PING, which is answered, and PONG. False: none within wait_ms. */
@@ -73,8 +73,8 @@ const flk_frame_t *peer_expect(peer_t *peer, flk_kind_t kind);
 
 bool peer_body_is(const peer_t *peer, const char *text);
 
-/* Asks the broker a PING and returns what the PONG knows. Work that came before it is counted into *work when not NULL:
- * after a PONG, whatever the broker had sent before is here. */
+/* Asks the broker a PING and returns `known` of the PONG. Work that came before it is counted into *work when not NULL:
+ * after a PONG, all earlier frames of the broker are here. */
 bool peer_ping(peer_t *peer, size_t *work);
 
 peer_t gateway_open(void);

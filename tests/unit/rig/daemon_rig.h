@@ -36,7 +36,7 @@ enum { RIG_PATIENCE_MS = 30000 };
 
 unsigned rig_free_port(void);
 
-/* Starts a program; uid 0: as whoever we are. */
+/* Starts a program; uid 0: as the present user. */
 pid_t rig_start(const char *log_path, uid_t uid, gid_t gid, const char *const *argv);
 
 /* Waits for a child's end and gives its status. */

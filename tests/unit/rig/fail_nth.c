@@ -96,7 +96,7 @@ int __wrap_open(const char *path, int flags, ...) {
     return __real_open(path, flags, mode);
 }
 
-/* The descriptor is gone whatever it answers. */
+/* The descriptor is gone after an error, too. */
 int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd) {

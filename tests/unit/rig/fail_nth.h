@@ -28,7 +28,7 @@ typedef enum fail_kind {
     FAIL_EIO,
     FAIL_ENOSPC,
     FAIL_EINTR, /* of calls that a signal may interrupt */
-    FAIL_SHORT, /* reads and writes do half of what they were asked for */
+    FAIL_SHORT, /* reads and writes do half of their bytes */
     FAIL_ALLOCATION,
 } fail_kind_t;
 
@@ -36,7 +36,7 @@ extern struct failing {
     atomic_int kind;
     atomic_uint calls, hits;
     unsigned at, times;                        /* which calls fail: [at, at + times) */
-    atomic_ullong bad_inode, bad_from, bad_to; /* reads that touch these bytes fail, whatever is armed */
+    atomic_ullong bad_inode, bad_from, bad_to; /* reads that touch these bytes always fail */
 } failing;
 
 void fail_arm(fail_kind_t kind, unsigned at, unsigned times);

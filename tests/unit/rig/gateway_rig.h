@@ -40,7 +40,7 @@ enum {
 
 #define RIG_COUNT(name) flk_counter_value(rig.gateway.metrics.name)
 
-/* A broker that says what the test says. */
+/* A broker that the test plays. */
 typedef struct played {
     void *socket; /* ROUTER; NULL: down */
     char endpoint[64];
@@ -53,12 +53,12 @@ typedef struct rig {
     flk_settings_t *settings;
     flk_gateway_t gateway;
     bool running;
-    void *context; /* of what the test plays */
+    void *context; /* of the played parts */
     played_t brokers[RIG_BROKERS];
     char door[64];                /* ZeroMQ door */
-    void *agents[RIG_AGENTS_MAX]; /* sockets: what a failed test leaves open would block the end of the context */
+    void *agents[RIG_AGENTS_MAX]; /* sockets: one left open by a failed test would block the end of the context */
     flk_pcs_reader_t *reader;
-    char (*ids)[FLK_PCS_ID_HEX + 1]; /* heap: by LSN, the pcs_id of what was submitted to a broker; "" for none */
+    char (*ids)[FLK_PCS_ID_HEX + 1]; /* heap: by LSN, the pcs_id of a submission to a broker; "" for none */
     uint64_t ids_len;
 } rig_t;
 
@@ -88,7 +88,7 @@ void rig_setup(void);
 /* libzmq lets go of a port a while after the socket was closed. */
 void played_up(played_t *broker);
 
-/* The next message whatever it is. False: none within wait_ms. */
+/* The next message of any kind. False: none within wait_ms. */
 bool played_next_of_all(played_t *broker, uint64_t wait_ms);
 
 void played_say(played_t *broker, flk_frame_t frame, const void *body, size_t body_bytes);
@@ -169,13 +169,13 @@ bool agent_answered(const agent_t *agent, uint64_t n);
 
 /* ---- the disk ---- */
 
-/* What the io hook does to operations on files whose path has a part in it. */
+/* The io hook's effect on operations on files whose path has a part in it. */
 extern struct rig_fault {
     flk_io_op_t op;
     const char *part;
     int error;   /* to fail with; 0: none */
     bool hang;   /* … or to wait for as long as this stands; atomic */
-    int waiting; /* who does; atomic */
+    int waiting; /* the caller; atomic */
 } rig_fault;
 
 /* From now on: operations `op` on paths with `part` fail with `error`. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/http_talk.h"
 
-char talk_answer[TALK_BYTES]; /* what came, NUL-terminated */
+char talk_answer[TALK_BYTES]; /* the input, NUL-terminated */
 
 int talk_open(unsigned port) {
     struct sockaddr_in address = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Raw bytes to an HTTP server on loopback, and what comes back. For tests only. */
+/* Raw bytes to an HTTP server on loopback, and its answers. For tests only. */
 #ifndef FLK_TESTS_UNIT_HTTP_TALK_H
 #define FLK_TESTS_UNIT_HTTP_TALK_H
 
@@ -15,7 +15,7 @@
 
 enum { TALK_PATIENCE_S = 20, TALK_BYTES = 1 << 16 };
 
-extern char talk_answer[TALK_BYTES]; /* what came, NUL-terminated */
+extern char talk_answer[TALK_BYTES]; /* the input, NUL-terminated */
 
 int talk_open(unsigned port);
 

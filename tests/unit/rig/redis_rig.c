@@ -55,7 +55,7 @@ void redis_rig_signal(redis_rig_t *rig, int signo) {
     ck_assert_int_eq(kill(rig->pid, signo), 0);
 }
 
-/* SIGTERM lets it write what it has, SIGKILL does not. */
+/* SIGTERM lets it write its data, SIGKILL does not. */
 static void redis_rig_end(redis_rig_t *rig, int signo) {
     if (rig->pid != 0) {
         kill(rig->pid, signo);

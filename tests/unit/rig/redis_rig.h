@@ -30,7 +30,7 @@ void redis_rig_stop(redis_rig_t *rig);
 
 void redis_rig_kill(redis_rig_t *rig);
 
-/* Removes what it has on disk; while it is stopped. */
+/* Removes its files; while it is stopped. */
 void redis_rig_wipe(const redis_rig_t *rig);
 
 /* One command, which must not fail; its reply as a number (integers), or 0. */

@@ -12,7 +12,7 @@ flk_store_t *open_backend(int backend) {
     return open_with(&options);
 }
 
-/* What was put is found; what was not put is not; order and repeats in a lookup are kept. */
+/* A key that was put is found; another one is not; order and repeats in a lookup are kept. */
 START_TEST(test_store_finds_what_was_put) {
     flk_store_t *store = open_backend(_i);
     flk_store_item_t items[4], *batch[] = {&items[0], &items[1], &items[2], &items[3]};

@@ -8,8 +8,8 @@
 #include "tests/unit/rig/store_probe.h"
 
 /* Cuts behind each `step`-th byte in turn, until a put comes through whole. Wherever the connection breaks, the batch
- * is answered in time as unknown or with the truth, and asking again, by `direct`, gives what the server at `port` kept
- * if it kept the first, and the second otherwise. */
+ * is answered in time as unknown or with the truth, and asking again, by `direct`, gives the first if the server at
+ * `port` kept it, and the second otherwise. */
 void check_cut_anywhere(const char *name, flk_store_t *direct, flk_store_t *(*open_at)(unsigned port), unsigned port,
                         uint64_t step, cut_direction_t direction);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the store tests share: a directory and a clock of their own for each test, items, batches. */
+/* The common part of the store tests: a directory and a clock of their own for each test, items, batches. */
 #ifndef FLK_TESTS_STORE_FIXTURE_H
 #define FLK_TESTS_STORE_FIXTURE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of stores with a server look at: figures of the registry, log lines, time that a call took. */
+/* Probes for tests of stores with a server: figures of the registry, log lines, time that a call took. */
 #ifndef FLK_TESTS_STORE_PROBE_H
 #define FLK_TESTS_STORE_PROBE_H
 

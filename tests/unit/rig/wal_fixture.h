@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the log share: a directory for each test, bodies that prove themselves, appends that wait, and an
- * io hook that records and fails operations. */
+/* The common part of the log's tests: a directory for each test, bodies that prove themselves, appends that wait, and
+ * an io hook that records and fails operations. */
 #ifndef FLK_TESTS_WAL_FIXTURE_H
 #define FLK_TESTS_WAL_FIXTURE_H
 

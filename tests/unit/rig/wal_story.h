@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A life of a log in which anything may fail: appends with rotation, acks, flushes, a compaction, a reopen. What was
- * said to the caller on the way is kept, and compared afterwards with what a working disk gives. */
+/* A life of a log in which anything may fail: appends with rotation, acks, flushes, a compaction, a reopen. The log's
+ * answers on the way are kept, and compared afterwards with the contents on a working disk. */
 #ifndef FLK_TESTS_WAL_STORY_H
 #define FLK_TESTS_WAL_STORY_H
 

@@ -42,7 +42,7 @@ flk_id_t submission(uint64_t n) {
 
 flk_table_t *told_table;
 int told_lookups, told_puts, told_items; /* calls and items so far; atomic */
-flk_err_t told_lookup_err, told_put_err; /* what calls answer; atomic */
+flk_err_t told_lookup_err, told_put_err; /* the answers of calls; atomic */
 uint32_t told_block_ms;                  /* how long each call takes before that, or until it is told 0; atomic */
 
 static void told_block(void) {

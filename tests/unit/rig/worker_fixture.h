@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the worker tests share: rules, valid PCS, and a store that does as it is told. */
+/* The common part of the worker tests: rules, valid PCS, and a store that obeys the test. */
 #ifndef FLK_TESTS_WORKER_FIXTURE_H
 #define FLK_TESTS_WORKER_FIXTURE_H
 
@@ -24,7 +24,7 @@ flk_rules_t *rules_of(const char *version);
 
 /* ---- PCS ---- */
 
-/* The n-th PCS: valid, signed, accepted; `seed` changes nothing that is judged and `coh_star` what is signed. */
+/* The n-th PCS: valid, signed, accepted; `seed` changes nothing that is judged, `coh_star` the signed bytes. */
 void pcs_of(uint64_t n, double coh_star, flk_pcs_t *pcs);
 
 typedef struct body {
@@ -46,7 +46,7 @@ typedef struct told_store {
 
 extern flk_table_t *told_table;
 extern int told_lookups, told_puts, told_items; /* calls and items so far; atomic */
-extern flk_err_t told_lookup_err, told_put_err; /* what calls answer; atomic */
+extern flk_err_t told_lookup_err, told_put_err; /* the answers of calls; atomic */
 extern uint32_t told_block_ms; /* how long each call takes before that, or until it is told 0; atomic */
 
 extern const flk_store_ops_t told_ops;

@@ -223,7 +223,8 @@ START_TEST(test_worker_batch_refused_do_not_disturb) {
 }
 END_TEST
 
-/* When the lookup fails nothing is decided: what needed the store is unavailable, what did not keeps its answer. */
+/* When the lookup fails nothing is decided: jobs that needed the store are unavailable, the others keep their
+ * answers. */
 START_TEST(test_worker_batch_failed_lookup) {
     told_lookup_err = FLK_E_UNAVAILABLE;
     add(1, 1);
@@ -237,7 +238,7 @@ START_TEST(test_worker_batch_failed_lookup) {
 }
 END_TEST
 
-/* When the put fails, duplicates of what is stored are answered, and what is new is unavailable and may come again. */
+/* When the put fails, duplicates of stored outcomes are answered, and new ones are unavailable and may come again. */
 START_TEST(test_worker_batch_failed_put) {
     add(1, 1);
     ck_assert_int_eq(run(), FLK_OK);
@@ -309,7 +310,7 @@ START_TEST(test_worker_batch_later_version) {
 }
 END_TEST
 
-/* The same signed content with other values in what the verdict reads beyond it is a conflict, in one batch and
+/* The same signed content with other values of members that the verdict reads beyond it is a conflict, in one batch and
  * later. An outcome of an earlier version, which did not keep those, has none. */
 START_TEST(test_worker_batch_unsigned_conflicts) {
     flk_pcs_t other;

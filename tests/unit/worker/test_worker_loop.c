@@ -9,7 +9,7 @@
 
 enum {
     HEARTBEAT_MS = 300,  /* long enough for a busy machine not to miss three */
-    PATIENCE_MS = 10000, /* what any condition may take */
+    PATIENCE_MS = 10000, /* deadline of any condition */
     PEERS_MAX = 16,
     DELIVERIES_MAX = 4096,
 };
@@ -354,7 +354,7 @@ START_TEST(test_worker_answers_carry_their_bodies) {
 }
 END_TEST
 
-/* What has arrived while a batch was under way is taken together. */
+/* Deliveries that arrived while a batch was under way are taken together. */
 START_TEST(test_worker_takes_what_has_arrived) {
     start_worker(1, 5000, 30000);
     WAIT_FOR(brokers[0].peers_len == 1);
@@ -442,7 +442,8 @@ START_TEST(test_worker_pulse_gives_up_a_stuck_thread) {
 }
 END_TEST
 
-/* A drain says GOODBYE, answers what is in hand, and ends when the broker holds nothing more; readiness says so. */
+/* A drain says GOODBYE, answers the deliveries in hand, and ends when the broker holds nothing more; readiness says
+ * so. */
 START_TEST(test_worker_drain_finishes_what_is_in_hand) {
     start_worker(2, PATIENCE_MS, 30000);
     WAIT_FOR(linked(&brokers[0], 2) && linked(&brokers[1], 2));
@@ -477,7 +478,7 @@ START_TEST(test_worker_drain_has_a_deadline) {
 }
 END_TEST
 
-/* A broker that forgot a draining worker is not told again who it is: there is nothing to wait for. */
+/* A broker that forgot a draining worker gets no new introduction: there is nothing to wait for. */
 START_TEST(test_worker_drain_ends_when_forgotten) {
     brokers[0].silent_goodbye = true;
     start_worker(1, PATIENCE_MS, 30000);
@@ -524,7 +525,7 @@ START_TEST(test_worker_meets_a_restarted_broker) {
 }
 END_TEST
 
-/* A broker that does not know us any more is told who we are; one that hangs is left, and met again. */
+/* A broker that no longer knows us gets an introduction; one that hangs is left, and met again. */
 START_TEST(test_worker_introduces_itself_again) {
     start_worker(1, 5000, 30000);
     WAIT_FOR(brokers[0].peers_len == 1);

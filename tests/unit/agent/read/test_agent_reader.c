@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Cells, CSV and NDJSON: what is read, what is missing, what is a bad row and how it is named. */
+/* Cells, CSV and NDJSON: values, missing cells, bad rows and their names. */
 #include "tests/unit/rig/agent_parts.h"
 
 #include "agent/read/cell.h"
@@ -47,7 +47,7 @@ START_TEST(test_cell_canonical_text) {
 }
 END_TEST
 
-/* What is no finite decimal number is refused, with nothing half read. */
+/* A text that is no finite decimal number is refused, with nothing half read. */
 START_TEST(test_cell_refuses) {
     static const char *const cases[] = {"",     " ",   "x",   "1x",    "1 2",   "0x10",     "nan", "inf",
                                         "-inf", "1e",  "1e+", "--1",   "+-1",   ".",        "-",   "1.2.3",
@@ -201,7 +201,7 @@ static void read_bytes(const char *text, size_t text_bytes, const flk_reader_opt
     read_all(".csv", text, text_bytes, options, out, 4096);
 }
 
-/* Files that are no UTF-8 text are named for what they are, in either format. */
+/* Files that are no UTF-8 text are named by their kind, in either format. */
 START_TEST(test_reader_no_text) {
     static const struct {
         const char *bytes, *words;
@@ -309,7 +309,7 @@ static void check_open_fault(const char *text, const flk_reader_options_t *optio
     ck_assert_str_eq(out, expected);
 }
 
-/* A header that does not fit the choice ends reading with what is there and what is missing. */
+/* A header that does not fit the choice ends reading with the present and the missing names. */
 START_TEST(test_csv_wrong_header) {
     flk_reader_options_t depth = {.columns = "depth"}, when = {.time_column = "when"}, twice = {.columns = "x,x"};
     check_open_fault("x,y\n1,2\n", &depth, "!no column \"depth\" in the header; it has: x, y\n");
@@ -388,7 +388,7 @@ START_TEST(test_ndjson_only_what_is_asked) {
 }
 END_TEST
 
-/* A line whose structure does not hold is a bad row, whatever was asked for, and says why. */
+/* A line whose structure does not hold is a bad row for any choice of columns, with the reason. */
 START_TEST(test_ndjson_structure) {
     static const char *const cases[][2] = {{"{", "the object is not closed"},
                                            {"{\"x\":1", "the object is not closed"},

@@ -149,8 +149,7 @@ START_TEST(test_delivery_refused) {
 }
 END_TEST
 
-/* An answer that is not a gateway's says nothing about the PCS, whatever its status: it waits, and is answered
- * later. */
+/* An answer that is not a gateway's says nothing about the PCS, with any status: it waits, and is answered later. */
 START_TEST(test_delivery_strangers) {
     static const step_t script[] = {STEP_PROXY_502, STEP_PROXY_404,     STEP_PROXY_403,
                                     STEP_PROXY_405, STEP_PROXY_401,     STEP_REDIRECT,
@@ -302,8 +301,8 @@ START_TEST(test_http_parallel) {
 }
 END_TEST
 
-/* The gateway restarts with other memory and the same address: what it had not answered is sent again under the same
- * id. */
+/* The gateway restarts with other memory and the same address: unanswered submissions are sent again under the same
+ * ids. */
 START_TEST(test_zmq_gateway_restarts) {
     static const step_t silent[] = {STEP_SILENT, STEP_SILENT, STEP_SILENT, STEP_SILENT};
     char errmsg[FLK_ERRMSG_BYTES], endpoint[64];

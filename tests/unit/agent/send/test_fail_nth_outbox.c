@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The agent's outbox when the n-th system call or allocation fails: what it said is durable is delivered, answered or
- * buried, once. */
+/* The agent's outbox when the n-th system call or allocation fails: a PCS that it called durable is delivered, answered
+ * or buried, once. */
 #include "tests/unit/rig/fail_nth.h"
 #include "tests/unit/rig/wal_fixture.h"
 
@@ -9,7 +9,7 @@
 
 enum { LETTERS = 12 };
 
-/* What the outbox was told, and what it said. */
+/* The orders to the outbox, and its answers. */
 typedef struct life {
     bool durable[LETTERS], settled[LETTERS], buried[LETTERS];
 } life_t;
@@ -130,7 +130,7 @@ static void fail_each(fail_kind_t kind, unsigned times, const char *what) {
     ck_assert_uint_gt(n, 20);
 }
 
-/* Whichever call fails while letters are taken in, answered and buried: what was durable is in one of the two logs. */
+/* Any call fails while letters are taken in, answered and buried: each durable one is in one of the two logs. */
 START_TEST(test_outbox_any_call_may_fail) {
     ck_assert_int_eq(setenv("FLK_DATA_DIR", dir, 1), 0);
     ck_assert_int_eq(setenv("FLK_WAL_SEGMENT_BYTES", "65536", 1), 0);

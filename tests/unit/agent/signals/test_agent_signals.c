@@ -176,7 +176,7 @@ static void coherence_slowly(const flk_points_t *points, const flk_coherence_opt
     free(counts);
 }
 
-/* The tiled, vectorised search finds bit for bit what the plain one finds. */
+/* The tiled, vectorised search finds the same bits as the plain one. */
 START_TEST(test_coherence_equals_reference) {
     uint64_t random = agent_seed();
     for (int round = 0; round < 200; round++) {
@@ -243,7 +243,7 @@ END_TEST
 
 /* ---- compressibility ---- */
 
-/* r is the size that zlib's own one-call compression gives, whatever the sizes of rows. */
+/* r is the size that zlib's own one-call compression gives, for rows of any sizes. */
 START_TEST(test_compress_equals_one_call) {
     uint64_t random = agent_seed();
     flk_compress_t *compress = flk_compress_new();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Windows by count and by time: their edges, against a plain reference, and what a window becomes as a PCS. */
+/* Windows by count and by time: their edges, against a plain reference, and the PCS of a window. */
 #include "tests/unit/rig/agent_parts.h"
 
 #include "agent/signals/builder.h"
@@ -150,7 +150,7 @@ START_TEST(test_window_any_order) {
 }
 END_TEST
 
-/* Sliding windows over rows in some disorder hold what the definition says of the rows that were not late. */
+/* Sliding windows over rows in some disorder hold the rows of the definition, without the late ones. */
 START_TEST(test_window_disorder_slides) {
     uint64_t random = agent_seed();
     for (int round = 0; round < 300; round++) {
@@ -364,7 +364,8 @@ static bool has_fallback(const flk_pcs_t *pcs, const char *text) {
     return found;
 }
 
-/* What cannot be computed is said, not invented, and the PCS is still one that the cluster takes (and escalates). */
+/* A signal that cannot be computed is told, not invented, and the PCS is still one that the cluster takes (and
+ * escalates). */
 START_TEST(test_builder_nothing_to_compute) {
     flk_signer_t *signer = make_signer(FLK_SIGN_NONE);
     flk_builder_options_t options = builder_options();

@@ -129,7 +129,7 @@ START_TEST(test_admin_metrics_open) {
 }
 END_TEST
 
-/* /health says OK to whoever asks the way of the playbook. */
+/* /health says OK to a client that asks the way of the playbook. */
 START_TEST(test_admin_health) {
     start("", "");
     ck_assert_int_eq(ask("GET", "/health", ""), 200);
@@ -253,7 +253,7 @@ static void on_slow(flk_http_request_t *request, void *arg) {
     while (!atomic_load(&stopping)) {
         usleep(1000);
     }
-    usleep(50000); /* the stop is under way for certain, whatever else runs */
+    usleep(50000); /* the stop is under way for certain */
     flk_http_send(request,
                   &(flk_http_answer_t){.status = 200, .content_type = "text/plain", .body = "late", .body_bytes = 4});
 }
@@ -329,7 +329,7 @@ START_TEST(test_admin_many_clients) {
 }
 END_TEST
 
-/* A problem is JSON whatever is put in; what does not fit is cut, and `field` is kept. */
+/* A problem is JSON with any text in it; a long text is cut, and `field` is kept. */
 START_TEST(test_http_problem) {
     char out[FLK_HTTP_PROBLEM_BYTES];
     size_t bytes = flk_http_problem(out, sizeof out, 400, "Bad \"Request\"", "line\n\xff", "N_j");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An exchange on a socket pair, as the server and a handler use it: what goes out at once, what later, and what
- * never. */
+/* An exchange on a socket pair, as the server and a handler use it: answers that go out at once, later, and never. */
 #include "common/http/exchange.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The framing guard, on a real socket: what it lets pass is read as one request, what it refuses is never read as
+/* The framing guard, on a real socket: a head that it lets pass is read as one request, a refused one is never read as
  * two. */
 #include <stdatomic.h>
 
@@ -51,7 +51,7 @@ static void teardown(void) {
     flk_http_stop(&server);
 }
 
-/* What may pass: how it is framed, and how many bytes of body that makes. */
+/* Heads that pass: their framing, and the bytes of body that it gives. */
 static const struct {
     const char *request, *bytes;
 } good[] = {
@@ -91,7 +91,7 @@ END_TEST
 
 #define PIGGYBACK "GET /second HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
-/* What must not: header fields, as they follow "POST / HTTP/1.1\r\n". */
+/* Heads that must not pass: header fields, as they follow "POST / HTTP/1.1\r\n". */
 static const char *const bad[] = {
     "Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
     "Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n",
@@ -209,8 +209,8 @@ END_TEST
 
 enum { FRONT_CASES = 12 * 4 };
 
-/* Only a path that is there byte for byte is there: whatever a decoder, a cleaner of paths or a reader of queries
- * would make of it is 404, and a byte that no target may have is 400. */
+/* Only a path that is there byte for byte is there: a path that a decoder, a cleaner of paths or a reader of queries
+ * would turn into it is 404, and a byte that no target may have is 400. */
 START_TEST(test_guard_targets) {
     static const struct {
         const char *target;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How fast a body must come, on a real socket: what is late is cut for reading only, so its answer still goes out. */
+/* How fast a body must come, on a real socket: a late one is cut for reading only, so its answer still goes out. */
 #include "common/http/server.h"
 #include "tests/unit/rig/http_talk.h"
 #include "tests/unit/rig/suite.h"

@@ -16,7 +16,7 @@ static bool same(const char *a, const char *b) {
     return flk_http_peer_equal(&one, &other);
 }
 
-/* The last address counts, which the proxy wrote; those before it are what a client may have written itself. */
+/* The last address counts, which the proxy wrote; a client may have written those before it. */
 START_TEST(test_peer_forwarded_last) {
     ck_assert(same("1.2.3.4, 5.6.7.8", "5.6.7.8"));
     ck_assert(same("nonsense,,\t5.6.7.8 ", "5.6.7.8"));
@@ -37,7 +37,7 @@ START_TEST(test_peer_networks) {
 }
 END_TEST
 
-/* What is no address is none. */
+/* A text that is no address gives none. */
 START_TEST(test_peer_forwarded_nonsense) {
     static const char *const nonsense[] = {
         "",          ",",
@@ -50,7 +50,7 @@ START_TEST(test_peer_forwarded_nonsense) {
     for (size_t i = 0; i < FLK_COUNT_OF(nonsense); i++) {
         flk_http_peer_t peer;
         bool taken = flk_http_peer_forwarded(nonsense[i], &peer);
-        bool lenient = i == 6 || i == 7; /* what follows the address is not looked at */
+        bool lenient = i == 6 || i == 7; /* text behind the address is not looked at */
         ck_assert_msg(!taken || lenient, "%s", nonsense[i]);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Keys with ids and times: the keyring file, what it refuses, and which key verifies when. */
+/* Keys with ids and times: the keyring file, its refusals, and which key verifies when. */
 #include "common/pcs/keyring_load.h"
 
 #include "tests/unit/rig/pcs_vectors.h"
@@ -63,7 +63,7 @@ static flk_pcs_t signed_by(flk_sign_alg_t alg, const char *key) {
     return pcs;
 }
 
-/* Verifies, and gives what was found. */
+/* Verifies, and gives the result. */
 static flk_signature_t check_at(const flk_keyring_t *keyring, const flk_pcs_t *pcs, int64_t now_s,
                                 flk_signature_fault_t fault, const char *id) {
     uint8_t digest[FLK_DIGEST_BYTES];
@@ -134,7 +134,7 @@ START_TEST(test_keyring_mixed) {
     }
     flk_pcs_t pcs = signed_by(FLK_SIGN_ED25519, SEED_B64);
     check_at(ring, &pcs, 0, FLK_SIGNATURE_GOOD, "e");
-    /* A public key is no HMAC key: what everybody knows signs nothing. */
+    /* A public key is no HMAC key: a public text signs nothing. */
     flk_pcs_t confused = signed_by(FLK_SIGN_HMAC, PUB_B64);
     check_at(ring, &confused, 0, FLK_SIGNATURE_WRONG, NULL);
     flk_keyring_destroy(&ring);
@@ -153,7 +153,7 @@ static void sign_payload(const char *key, flk_print_t print, flk_pcs_t *pcs) {
 }
 
 /* An HMAC over the canonical bytes themselves, of either print, verifies only where that is allowed; elsewhere it is
- * refused for what it is. */
+ * refused, with that reason. */
 START_TEST(test_keyring_payload) {
     for (int allowed = 0; allowed <= 1; allowed++) {
         flk_keyring_options_t options = {.alg = FLK_SIGN_HMAC, .hmac_key = "k", .accept_payload = allowed};
@@ -310,7 +310,7 @@ END_TEST
 
 #define HMAC(rest) "{\"keys\":[{\"id\":\"a\",\"alg\":\"hmac\",\"key\":\"SECRET0 of 16 bytes\"" rest "}]}"
 
-/* Whatever is wrong in the file is named, with the key's place and the member; its secrets are not. */
+/* Every fault in the file is named, with the key's place and the member; its secrets are not. */
 START_TEST(test_keyring_file_is_strict) {
     static const struct {
         const char *text, *part;
@@ -489,7 +489,7 @@ START_TEST(test_keyring_is_read_only) {
 }
 END_TEST
 
-/* What PCS_SIGN_ACCEPT is decides about HMACs over the canonical bytes, and it is not set: they do not verify. */
+/* PCS_SIGN_ACCEPT decides about HMACs over the canonical bytes, and it is not set: they do not verify. */
 START_TEST(test_keyring_from_settings) {
     static const char *const accepts[] = {NULL, "digest", "payload"};
     flk_pcs_t pcs = pcs_to_sign();

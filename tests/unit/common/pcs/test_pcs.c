@@ -98,7 +98,7 @@ static void expect_fault(const char *body, const char *field, const char *reason
                   "reason '%s' for %.300s", fault.reason, body);
 }
 
-/* ---- what is read ---- */
+/* ---- reading ---- */
 
 /* Every member arrives where it belongs. */
 START_TEST(test_pcs_reads_every_member) {
@@ -275,7 +275,7 @@ START_TEST(test_pcs_duplicate_keys) {
 }
 END_TEST
 
-/* JSON as RFC 8259 has it: what it forbids is refused anywhere, what it allows passes in an unknown member. */
+/* JSON as RFC 8259 has it: a forbidden form is refused anywhere, an allowed one passes in an unknown member. */
 START_TEST(test_pcs_json_grammar) {
     static const char *const good[] = {
         "0",
@@ -486,7 +486,7 @@ START_TEST(test_pcs_long_strings) {
     for (size_t i = 0; i < FLK_COUNT_OF(sizes); i++) {
         memcpy(body, plain, before + 1);
         memset(body + before + 1, 'a', sizes[i]);
-        memcpy(body + before + 1 + sizes[i], string + 1, strlen(string)); /* \n, and what follows */
+        memcpy(body + before + 1 + sizes[i], string + 1, strlen(string)); /* \n, and the text behind it */
         size_t bytes = before + sizes[i] + strlen(string);
         expect_bytes(body, bytes, FLK_OK, "");
         expect_bytes(body, before + sizes[i], FLK_E_INVALID, "too early");
@@ -566,7 +566,7 @@ static void expect_round_trip(const flk_pcs_t *pcs) {
     free(text);
 }
 
-/* What is printed reads back the same: all vectors, and a PCS with every member at its longest. */
+/* A printed PCS reads back the same: all vectors, and a PCS with every member at its longest. */
 START_TEST(test_pcs_print_round_trip) {
     json_t *root = vectors_load("verdicts.json");
     json_t *cases = json_object_get(root, "cases");
@@ -637,7 +637,7 @@ START_TEST(test_pcs_print_minimal) {
 }
 END_TEST
 
-/* ---- the reader by itself: what only another encoding can send ---- */
+/* ---- the reader by itself: events that only another encoding can send ---- */
 
 static flk_err_t feed_one(flk_pcs_event_t event, flk_pcs_value_t value, const char *key, flk_pcs_fault_t *fault) {
     flk_pcs_reader_t *reader = flk_pcs_reader_new();
@@ -766,7 +766,7 @@ START_TEST(test_pcs_json_every_allocation_fails) {
         }
         ck_assert_msg(err == FLK_E_NOMEM, "allocation %ld: %s: %s", allowed, flk_err_text(err), fault.reason);
     }
-    ck_assert_int_eq(allowed, 3); /* what yajl needs, the reader, v_star */
+    ck_assert_int_eq(allowed, 3); /* yajl's memory, the reader, v_star */
 }
 END_TEST
 
@@ -777,8 +777,8 @@ static uint64_t next_random(uint64_t *state) {
     return *state;
 }
 
-/* Random damage to a valid body is answered, never crashes, and what is still accepted reads back as itself. What is
- * valid JSON is the same to us as to jansson. */
+/* Random damage to a valid body is answered, never crashes, and one that is still accepted reads back as itself. We and
+ * jansson accept the same JSON. */
 START_TEST(test_pcs_json_random_damage) {
     uint64_t seed = 20260104, state = seed;
     char plain[4096], body[4096] = "";

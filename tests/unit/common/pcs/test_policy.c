@@ -33,7 +33,7 @@ START_TEST(test_policy_default) {
 }
 END_TEST
 
-/* A file sets every member; what it leaves out keeps its default. */
+/* A file sets every member; an absent member keeps its default. */
 START_TEST(test_policy_load) {
     flk_policy_t policy;
     char errmsg[FLK_ERRMSG_BYTES];

@@ -172,7 +172,7 @@ static bool accepts_hmac(const json_t *group, const json_t *test) {
 
 typedef bool accepts_fn(const json_t *group, const json_t *test);
 
-/* What is valid verifies, what is invalid does not; nothing of these files is left to taste. */
+/* Valid signatures verify, invalid ones do not; nothing of these files is left to taste. */
 static void check_wycheproof(const char *name, accepts_fn *accepts, size_t expected) {
     json_t *root = wycheproof(name);
     size_t i, j, count = 0;

@@ -87,8 +87,8 @@ START_TEST(test_verdict_vectors) {
 }
 END_TEST
 
-/* A difference that is the tolerance in decimal is within it, whatever the subtraction of doubles leaves over; a
- * billionth more is not. */
+/* A difference that is the tolerance in decimal is within it, with any rest of the subtraction of doubles; a billionth
+ * more is not. */
 START_TEST(test_verdict_tolerance_edges) {
     static const struct {
         double d_hat, budget;
@@ -190,7 +190,7 @@ static uint64_t extreme_count(uint64_t n) {
     return values[n % FLK_COUNT_OF(values)];
 }
 
-/* Whatever finite numbers a PCS has, no number of its outcome is infinite or NaN. */
+/* For any finite numbers in a PCS, no number of its outcome is infinite or NaN. */
 START_TEST(test_verdict_is_always_finite) {
     uint64_t seed = flk_random_u64();
     printf("seed %llu\n", (unsigned long long)seed);
@@ -216,7 +216,7 @@ START_TEST(test_verdict_is_always_finite) {
 }
 END_TEST
 
-/* The digest of the unsigned depends on what the verdict reads there, and on nothing else. */
+/* The digest of the unsigned depends on the values that the verdict reads there, and on nothing else. */
 START_TEST(test_verdict_digest) {
     uint8_t first[FLK_UNSIGNED_DIGEST_BYTES], other[FLK_UNSIGNED_DIGEST_BYTES];
     flk_pcs_t pcs = accepted_pcs();

@@ -55,7 +55,7 @@ static char words[256], said[1024];
 static char *argv[16], **rest;
 static uint64_t given;
 
-/* Parses the words of `line`; what goes to stderr is kept in `said`. */
+/* Parses the words of `line`; its output on stderr is kept in `said`. */
 static int parse(const char *line) {
     int argc = 0;
     snprintf(words, sizeof words, "flk-test %s", line);
@@ -74,7 +74,7 @@ static int parse(const char *line) {
     return status;
 }
 
-/* Options may stand anywhere, be cut short where that is clear, and end at "--"; what is none is left over. */
+/* Options may stand anywhere, be cut short where that is clear, and end at "--"; other words are left over. */
 START_TEST(test_options_are_taken) {
     ck_assert_int_eq(parse("run --count 7 file --json --name=x -- --count"), -1);
     ck_assert_uint_eq(taken.count, 7);
@@ -94,7 +94,7 @@ START_TEST(test_options_are_taken) {
 }
 END_TEST
 
-/* Each mistake is one line that names the option, the value and what it may be, and status 2. */
+/* Each mistake is one line that names the option, the value and its limits, and status 2. */
 START_TEST(test_options_mistakes) {
     static const char *const cases[][2] = {
         {"--count 0", "--count: '0' is not 1 to 10"},

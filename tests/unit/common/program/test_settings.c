@@ -170,7 +170,7 @@ static const refusal_t refusals[] = {
     {FLK_PROGRAM_BROKER, "FLK_", "x", "FLK_: no such setting; see --help"},
 };
 
-/* Each kind of wrong value stops the start with one line that names setting, value and what is allowed. */
+/* Each kind of wrong value stops the start with one line that names setting, value and limits. */
 START_TEST(test_settings_refuses) {
     const refusal_t *refusal = &refusals[_i];
     setenv(refusal->name, refusal->value, 1);
@@ -189,7 +189,8 @@ START_TEST(test_settings_samples_for_developers) {
 }
 END_TEST
 
-/* What Kubernetes and Docker set for a service named flk-something or pcs-something is no setting, and no mistake. */
+/* A variable that Kubernetes or Docker sets for a service named flk-something or pcs-something is no setting, and no
+ * mistake. */
 START_TEST(test_settings_of_a_platform) {
     static const char *const names[][2] = {
         {"FLK_GATEWAY_SERVICE_HOST", "10.0.0.1"},
@@ -223,7 +224,7 @@ START_TEST(test_settings_of_a_platform) {
 }
 END_TEST
 
-/* A name that is a slip away from a setting which is not set is refused with what may be meant; others' names pass. */
+/* A name that is a slip away from a setting which is not set is refused with the likely name; others' names pass. */
 START_TEST(test_settings_slips) {
     static const struct {
         flk_program_t program;
@@ -378,7 +379,7 @@ START_TEST(test_settings_start_help) {
 }
 END_TEST
 
-/* --check prints what is in effect, with secrets masked. */
+/* --check prints the settings in effect, with secrets masked. */
 START_TEST(test_settings_start_check) {
     setenv("PCS_HMAC_KEY", "hunter2", 1);
     setenv("FLK_WORKER_THREADS", "007", 1);

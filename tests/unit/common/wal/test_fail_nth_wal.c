@@ -28,7 +28,7 @@ START_TEST(test_wal_any_call_may_fail) {
 END_TEST
 
 /* The same when several in a row fail, so that the second attempt fails as well. A read that fails twice is another
- * matter: what it was for counts as unreadable. */
+ * matter: its bytes count as unreadable. */
 START_TEST(test_wal_any_calls_in_a_row_may_fail) {
     ck_assert_uint_gt(fail_each(FAIL_EIO, 3, "EIO three times"), 200);
     ck_assert_uint_gt(fail_each(FAIL_ENOSPC, 8, "ENOSPC eight times"), 200);
@@ -105,7 +105,7 @@ static void write_records(void) {
     flk_wal_close(&wal);
 }
 
-/* A block that the disk does not give, wherever it is in a segment: the log opens, loses what was in the block and
+/* A block that the disk does not give, wherever it is in a segment: the log opens, loses the contents of the block and
  * nothing else, sets the file aside and says so; the next start finds the same and no new damage. */
 START_TEST(test_wal_salvages_around_an_unreadable_block) {
     char name[64];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log promises while the disk does what it is told. */
+/* The log's promises on a disk that works. */
 #include <malloc.h>
 #include <sched.h>
 
@@ -392,7 +392,7 @@ END_TEST
 
 /* ---- retention ---- */
 
-/* Settled segments go, oldest first, while they hold more than the cap; what is not settled stays. */
+/* Settled segments go, oldest first, while they hold more than the cap; unsettled records stay. */
 START_TEST(test_wal_retention_removes_settled_segments) {
     const flk_wal_options_t options = {.segment_bytes_max = 8192, .retained_bytes_max = 20000};
     flk_wal_t *wal = open_with(options);

@@ -120,7 +120,7 @@ static image_file_t *image_segment(uint64_t pick) {
     return &image.files[at[pick % count]];
 }
 
-/* ---- one change, and what it may cost ---- */
+/* ---- one change, and its cost at most ---- */
 
 static uint64_t seed_state;
 
@@ -131,7 +131,7 @@ static uint64_t random_below(uint64_t limit) {
 
 typedef struct change {
     char segment[64];  /* "": no item may be lost */
-    uint64_t from, to; /* bytes of it that are not what they were */
+    uint64_t from, to; /* bytes of it that differ from before */
     bool misplaced;    /* a file is where it does not belong */
     char text[160];
 } change_t;
@@ -298,7 +298,7 @@ static size_t check_delivery(const change_t *change, const uint64_t *ids, size_t
     return missing;
 }
 
-/* What flk-replay verify has to name: anything but padding, which no checksum covers and nobody reads. */
+/* The damage that flk-replay verify has to name: anything but padding, which no checksum covers and nobody reads. */
 static bool can_be_named(const change_t *change) {
     bool named = change->misplaced || (change->segment[0] != '\0' && change->from < change->to && change->from < 88);
     for (size_t i = 0; i < image.items_len && !named; i++) {
@@ -317,7 +317,7 @@ static bool count_damage(void *arg, const flk_wal_item_t *item) {
     return true;
 }
 
-/* What is cut off the end of a log that was not closed leaves no trace: nothing later says that it had been there. */
+/* A tail that is cut off a log that was not closed leaves no trace: nothing later says that it had been there. */
 static const char *last_segment(void) {
     return image.items[image.items_len - 1].segment;
 }
@@ -358,7 +358,7 @@ static void try_seed(uint64_t seed, bool closed) {
     ck_assert_uint_eq(again[count], RECORDS);
     ck_assert_msg(stats_of(wal).damaged_records == 0 && stats_of(wal).quarantined == 0, "seed %d: %s: reported twice",
                   (int)seed, change.text);
-    if (missing == 0) { /* what left no trace cannot be known to have had a number */
+    if (missing == 0) { /* a record without a trace cannot be known to have had a number */
         ck_assert_uint_gt(lsn, image.lsns[RECORDS - 1]);
     }
     flk_wal_close(&wal);
@@ -380,7 +380,7 @@ static void try_seeds(bool closed) {
     image_free();
 }
 
-/* Whatever one change is made to the files of a log that was closed: it opens, loses what was changed and nothing else,
+/* Any one change is made to the files of a log that was closed: it opens, loses the changed records and nothing else,
  * says so, never delivers a body that was not written, and the next start finds the same and nothing to repair. */
 START_TEST(test_wal_survives_any_change) {
     try_seeds(true);
@@ -436,7 +436,7 @@ static size_t wipe_record(const char *name, uint64_t id) {
 }
 
 /* The hole that a lying disk leaves in the middle (zeros where a synced group was) costs that group alone: it is
- * counted, the segment kept as *.damaged, and what lies behind it is delivered. The rewritten segment in turn cannot
+ * counted, the segment kept as *.damaged, and the records behind it are delivered. The rewritten segment in turn cannot
  * lose its end unnoticed. */
 START_TEST(test_wal_salvages_behind_a_hole) {
     uint64_t ids[16];

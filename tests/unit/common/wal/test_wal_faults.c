@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log promises when the disk fails: nothing unsynced is ever called durable, nothing durable is lost, and it
+/* The log's promises when the disk fails: nothing unsynced is ever called durable, nothing durable is lost, and it
  * heals by itself. */
 #include "tests/unit/rig/wal_story.h"
 
 enum { IDS_MAX = 4096, PATHS_MAX = 256 };
 
-/* ---- a disk that fails to order, and remembers what was asked of it ---- */
+/* ---- a disk that fails on order, and remembers its calls ---- */
 
 typedef struct path_state {
     char path[PATH_MAX];
@@ -189,8 +189,8 @@ START_TEST(test_wal_failed_sync_poisons_the_segment) {
 }
 END_TEST
 
-/* What a poisoned segment still holds of the failed group is void once the group was written elsewhere: at recovery
- * each record comes once. */
+/* The part of the failed group in a poisoned segment is void once the group was written elsewhere: at recovery each
+ * record comes once. */
 START_TEST(test_wal_poisoned_leftovers_are_void) {
     uint64_t ids[16];
     disk_start((plan_t){0});
@@ -236,8 +236,8 @@ START_TEST(test_wal_poisoned_leftovers_stay_void) {
 END_TEST
 
 /* While the disk fails, entries come back with the error, quickly, and the log says that it is unhealthy; when it works
- * again the log heals without traffic. What failed may come back at recovery, but never under an LSN that was given to
- * something else. */
+ * again the log heals without traffic. A failed record may come back at recovery, but never under the LSN of another
+ * one. */
 START_TEST(test_wal_heals_without_traffic) {
     uint64_t ids[16];
     disk_start((plan_t){0});
@@ -330,7 +330,7 @@ START_TEST(test_wal_low_water_refuses_entries) {
 }
 END_TEST
 
-/* A log opens on a disk without space: what is in it can be read and acked, new entries wait for space. */
+/* A log opens on a disk without space: its records can be read and acked, new entries wait for space. */
 START_TEST(test_wal_opens_on_a_full_disk) {
     uint64_t ids[16];
     flk_wal_t *wal = open_log();
@@ -419,7 +419,7 @@ START_TEST(test_wal_start_skips_settled_segments) {
 }
 END_TEST
 
-/* What a killed process had written is synced at the next start before it is read: only then may it be relied on. */
+/* The writes of a killed process are synced at the next start before they are read: only then may they be relied on. */
 START_TEST(test_wal_start_syncs_before_it_reads) {
     flk_wal_t *wal = open_log();
     append(wal, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the log gives up to make room, when, and what it never gives up. The disk and the clock are this file's own: it
- * defines statvfs and clock_gettime, and the program's calls come here. */
+/* The records that the log gives up to make room, the time of that, and those that it never gives up. The disk and the
+ * clock are this file's own: it defines statvfs and clock_gettime, and the program's calls come here. */
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -76,8 +76,8 @@ static void append_and_ack(flk_wal_t *wal, uint64_t from, uint64_t to) {
 
 /* ---- low water ---- */
 
-/* A disk that is smaller than what passes through the log: settled segments go, oldest first, and no append is ever
- * refused. A record that is not acked stays deliverable through all of it. */
+/* A disk that is smaller than the records that pass through the log: settled segments go, oldest first, and no append
+ * is ever refused. A record that is not acked stays deliverable through all of it. */
 START_TEST(test_wal_space_settled_segments_go_before_work_is_refused) {
     uint64_t ids[IDS_MAX];
     disk_bytes = 400000;
@@ -96,7 +96,7 @@ START_TEST(test_wal_space_settled_segments_go_before_work_is_refused) {
 }
 END_TEST
 
-/* When nothing settled is left, new work is refused for want of space; what is not acked is never given up, and once
+/* When nothing settled is left, new work is refused for want of space; an un-acked record is never given up, and once
  * it settles the log takes work again. */
 START_TEST(test_wal_space_unacked_records_are_never_given_up) {
     uint64_t ids[IDS_MAX], lsns[IDS_MAX] = {0};
@@ -137,7 +137,7 @@ START_TEST(test_wal_space_is_not_given_up_in_vain) {
 }
 END_TEST
 
-/* By itself the log takes a quarter of its disk for what settled. */
+/* By itself the log takes a quarter of its disk for settled records. */
 START_TEST(test_wal_space_cap_is_a_quarter_of_the_disk) {
     disk_bytes = 1 << 21;
     flk_wal_options_t options = {.segment_bytes_max = SEGMENT_BYTES, .retained_bytes_max = FLK_WAL_RETAINED_AUTO};
@@ -249,8 +249,8 @@ END_TEST
 
 /* ---- age ---- */
 
-/* The clock was ahead for a while: what was written then is as old as what was written after it, and holds up neither
- * itself nor those behind. */
+/* The clock was ahead for a while: a record of that time is as old as those written after it, and holds up neither
+ * itself nor them. */
 START_TEST(test_wal_space_clock_ahead_does_not_stop_retention) {
     flk_wal_options_t options = {.segment_bytes_max = SEGMENT_BYTES, .retention_ms = 60 * 1000};
     flk_wal_t *wal = open_with(options);

@@ -172,8 +172,8 @@ static bool note_name(void *arg, const flk_wal_item_t *item) {
     return true;
 }
 
-/* A copy draws a number of its own, keeps it, and delivers what it brought along; LSNs go on rising. The original keeps
- * its number, and so does a directory that is only renamed. Tools see which number was whose. */
+/* A copy draws a number of its own, keeps it, and delivers the records that it brought along; LSNs go on rising. The
+ * original keeps its number, and so does a directory that is only renamed. Tools see which number was whose. */
 START_TEST(test_wal_strangers_copy_draws_a_new_number) {
     static names_seen_t names;
     char original[sizeof dir], copy[sizeof dir + 8];

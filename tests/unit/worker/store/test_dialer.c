@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The dialer with played servers: how often it tries, whom it lets wait, and what it leaves behind. */
+/* The dialer with played servers: its tries, the waits of its callers, and its remains. */
 #include <check.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -16,7 +16,7 @@ static flk_metrics_t *registry;
 static flk_store_metrics_t metrics;
 static char errmsg[FLK_ERRMSG_BYTES];
 static flk_store_fault_t fault;
-static int line; /* what a connection points to */
+static int line; /* the target of a connection pointer */
 
 static flk_err_t play_dial(void *arg, uint64_t timeout_ms, void **connection, flk_store_fault_t *out,
                            char *out_errmsg) {
@@ -103,8 +103,8 @@ START_TEST(test_dialer_keeps_a_connection) {
 }
 END_TEST
 
-/* While nobody is there, everybody who asks is told why at once, and the server is tried some few times a second at
- * first and less and less often. */
+/* While no server is there, every caller is told why at once, and the server is tried some few times a second at first
+ * and less and less often. */
 START_TEST(test_dialer_backs_off) {
     atomic_store(&reachable, false);
     ck_assert_int_eq(get(1000), FLK_E_UNAVAILABLE);
@@ -146,8 +146,8 @@ START_TEST(test_dialer_backs_off_from_a_server_that_breaks) {
 }
 END_TEST
 
-/* A connection that served and that its peer closed while it was idle is replaced at once, however young it is:
- * nobody who asks is refused. */
+/* A connection that served and that its peer closed while it was idle is replaced at once, however young it is: no
+ * caller is refused. */
 START_TEST(test_dialer_replaces_what_was_closed) {
     for (int i = 0; i < 20; i++) {
         ck_assert_int_eq(get(1000), FLK_OK);
@@ -177,8 +177,8 @@ START_TEST(test_dialer_backs_off_from_a_server_that_closes) {
 }
 END_TEST
 
-/* What a server still does for a dropped connection is ended before it is dialled again, and nobody's call waits for
- * that beyond its deadline. */
+/* The work of a server for a dropped connection is ended before it is dialled again, and nobody's call waits for that
+ * beyond its deadline. */
 START_TEST(test_dialer_ends_the_old_before_the_new) {
     ck_assert_int_eq(get(1000), FLK_OK);
     atomic_store(&ending, 300);
@@ -197,7 +197,7 @@ START_TEST(test_dialer_ends_the_old_before_the_new) {
 }
 END_TEST
 
-/* Who asks while the first attempt is under way waits for it, until the deadline and no longer. */
+/* A caller during the first attempt waits for it, until the deadline and no longer. */
 START_TEST(test_dialer_waits_for_the_first_attempt) {
     atomic_store(&stuck, true);
     uint64_t began_ms = flk_mono_ms();
@@ -210,8 +210,7 @@ START_TEST(test_dialer_waits_for_the_first_attempt) {
 }
 END_TEST
 
-/* An attempt that does not end does not hold its store up; when it ends, what it leaves is freed, its connection
- * too. */
+/* An attempt that does not end does not hold its store up; when it ends, its remains are freed, its connection too. */
 START_TEST(test_dialer_leaves_a_stuck_attempt) {
     atomic_store(&stuck, true);
     ck_assert_int_eq(get(10), FLK_E_UNAVAILABLE);

@@ -11,7 +11,7 @@ enum { TIMEOUT_MS = 400 };
 #define NIL "$-1\r\n"
 #define OK  "+OK\r\n"
 
-/* What the server says to outcomes, one after the other; everything else is answered as a sound server does. */
+/* The server's replies to outcomes, one after the other; everything else is answered as a sound server does. */
 static struct {
     const char *replies[8];
     atomic_int next;
@@ -55,7 +55,7 @@ static void answer(const char *command, const char *key) {
     }
 }
 
-/* Takes one command from what has come; false when it is not all there yet. */
+/* Takes one command from the input; false when it is not all there yet. */
 static bool take_command(void) {
     char words[2][128] = {"", ""};
     char *at = server.in, *end = server.in + server.in_bytes;
@@ -165,7 +165,7 @@ START_TEST(test_redis_second_winner) {
 }
 END_TEST
 
-/* A server that loses whatever it is given does not hold a batch for ever. */
+/* A server that loses every value does not hold a batch for ever. */
 START_TEST(test_redis_everything_vanishes) {
     for (size_t i = 0; i < FLK_COUNT_OF(script.replies); i++) {
         script.replies[i] = NIL;
@@ -199,7 +199,7 @@ START_TEST(test_redis_strange_replies) {
 }
 END_TEST
 
-/* A value that is longer than any outcome is given up to where that ends: no outcome for who reads it. */
+/* A value that is longer than any outcome is given up to where that ends: no outcome for its reader. */
 START_TEST(test_redis_long_value) {
     static char reply[1100];
     snprintf(reply, sizeof reply, "$1025\r\n%01025d\r\n", 0);

@@ -70,7 +70,7 @@ static const char *const bad[] = {
     "redis://h/-1",
 };
 
-/* What is none is refused, and not quoted. */
+/* A text that is none is refused, and not quoted. */
 START_TEST(test_redis_shards_refuse) {
     flk_redis_shard_t shard;
     char errmsg[FLK_ERRMSG_BYTES] = "";
@@ -116,8 +116,8 @@ START_TEST(test_redis_shards_vectors) {
 }
 END_TEST
 
-/* Whatever the servers are, each has its share of the ids, and one more takes its share from all alike while nothing
- * moves between the old ones. */
+/* For any servers, each has its share of the ids, and one more takes its share from all alike while nothing moves
+ * between the old ones. */
 START_TEST(test_redis_shards_spread) {
     enum { IDS = 60000 };
     for (size_t len = 2; len < 8; len++) {

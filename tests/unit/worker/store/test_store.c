@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract of worker/store/store.h for the backends without a server, and what they have in common beyond it. */
+/* The contract of worker/store/store.h for the backends without a server, and their common behaviour beyond it. */
 #include "tests/unit/rig/store_contract.h"
 #include "tests/unit/rig/suite.h"
 

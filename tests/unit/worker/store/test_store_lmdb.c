@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the LMDB store promises beyond the contract: several processes, growth, the sweep, and faults of disk and of
+/* The LMDB store's promises beyond the contract: several processes, growth, the sweep, and faults of disk and of
  * neighbours. The program starts itself again with a role for each further process. Its own pwrite, writev and
  * fdatasync stand before libc's, so that liblmdb's calls can be made to fail, to stop or to kill. */
 #include <endian.h>
@@ -75,7 +75,7 @@ static const char *program; /* argv[0]: under valgrind /proc/self/exe is valgrin
 enum {
     SHARED_IDS = 400,
     PROCESSES = 4,
-    PATIENCE_MS = 20000, /* what any condition may take */
+    PATIENCE_MS = 20000, /* deadline of any condition */
     KEEP_NONE = 1,       /* lmdb_keep_bytes: everything is moved to the index at once */
 };
 
@@ -161,8 +161,8 @@ static int role_race(flk_store_t *store) {
 
 enum { ROUND_IDS = 2000, ROUND_PUTS = 3, PUT_IDS_MAX = 600 }; /* the most take more than one step to move */
 
-/* Puts ids of its own, all of which is moved to the index at once, is killed at its n-th disk call, and writes down
- * what it was told. 0: it made fewer. */
+/* Puts ids of its own, all of which is moved to the index at once, is killed at its n-th disk call, and writes down the
+ * answers. 0: it made fewer. */
 static int role_killed(flk_store_t *store, int n, uint64_t put_ids) {
     char path[128];
     snprintf(path, sizeof path, "%s/told.%d", dir, n);
@@ -234,7 +234,7 @@ static int role(const char *name) {
         signal_at_sync = strcmp(name, "kill") == 0 ? SIGKILL : SIGSTOP;
         status = try_put(store, 99, "in the middle", &item) == FLK_OK ? 0 : 1;
         while (signal_where == IN_INDEX) {
-            pause(); /* what it put is about to be moved */
+            pause(); /* its outcomes are about to be moved */
         }
     }
     flk_store_close(&store);
@@ -298,7 +298,7 @@ START_TEST(test_store_lmdb_processes_agree) {
 END_TEST
 
 /* Killed at any of the disk calls that putting and moving make (of the many that moving much makes: at some), a
- * process loses nothing that a put had promised, and leaves nothing else behind; whoever comes next goes on from
+ * process loses nothing that a put had promised, and leaves nothing else behind; the next process goes on from
  * there. */
 START_TEST(test_store_lmdb_killed_at_each_disk_call) {
     enum { CALLS_MAX = 3000 };
@@ -342,8 +342,8 @@ START_TEST(test_store_lmdb_killed_at_each_disk_call) {
 }
 END_TEST
 
-/* A put does not look again where the lookup before it has looked; what others put in between it finds, recent or
- * moved. */
+/* A put does not look again where the lookup before it has looked; it finds outcomes that others put in between, recent
+ * or moved. */
 START_TEST(test_store_lmdb_put_finds_what_came_after_the_lookup) {
     flk_store_t *store = open_keeping(_i == 0 ? 0 : KEEP_NONE, 10000), *other = open_keeping(0, 10000);
     flk_store_item_t item;
@@ -365,7 +365,7 @@ START_TEST(test_store_lmdb_put_finds_what_came_after_the_lookup) {
 }
 END_TEST
 
-/* What is too little to be moved is moved all the same once nothing was put for a while. */
+/* Outcomes too few to be moved are moved all the same once nothing was put for a while. */
 START_TEST(test_store_lmdb_moves_when_idle) {
     flk_store_options_t options = options_for("lmdb");
     options.ttl_ms = 86400000;
@@ -548,7 +548,7 @@ START_TEST(test_store_lmdb_put_adopts_a_larger_map) {
 }
 END_TEST
 
-/* What expired leaves the files by ticks alone, both record and index; what has not, stays. */
+/* Expired outcomes leave the files by ticks alone, both record and index; the others stay. */
 START_TEST(test_store_lmdb_sweeps) {
     flk_store_t *store = open_keeping(KEEP_NONE, 10000);
     flk_store_item_t item;
@@ -570,7 +570,7 @@ START_TEST(test_store_lmdb_sweeps) {
 }
 END_TEST
 
-/* Under steady load the sweep beside the moves keeps up by itself: the store holds what lives, and little more. */
+/* Under steady load the sweep beside the moves keeps up by itself: the store holds living outcomes, and little more. */
 START_TEST(test_store_lmdb_load_sweeps_too) {
     flk_store_options_t options = options_for("lmdb");
     options.ttl_ms = 100;
@@ -602,8 +602,8 @@ static const struct {
     {CALL_SYNC, EIO, 1 << 20, FLK_E_IO},
 };
 
-/* Whichever disk call of a commit fails, once or for a while, the put says so, nothing false is seen, what was there
- * stays, and puts work again when the disk does, without a restart and after one. */
+/* Whichever disk call of a commit fails, once or for a while, the put says so, nothing false is seen, earlier outcomes
+ * stay, and puts work again when the disk does, without a restart and after one. */
 START_TEST(test_store_lmdb_heals_after_disk_errors) {
     flk_store_t *store = open_lmdb(10000), *other = open_lmdb(10000);
     flk_store_item_t item;
@@ -702,7 +702,7 @@ START_TEST(test_store_lmdb_refuses_another_format) {
 }
 END_TEST
 
-/* While a worker with another build of liblmdb has the files open, the start is refused with what to do. */
+/* While a worker with another build of liblmdb has the files open, the start is refused with the remedy. */
 START_TEST(test_store_lmdb_refuses_another_build) {
     int ready[2];
     ck_assert_int_eq(pipe(ready), 0);
@@ -730,8 +730,8 @@ START_TEST(test_store_lmdb_refuses_another_build) {
 }
 END_TEST
 
-/* Files of the first version are taken over, with what is in them; but not while a process of that version, which
- * would not see what is put now, still uses them. */
+/* Files of the first version are taken over, with their contents; but not while a process of that version, which would
+ * not see outcomes put now, still uses them. */
 START_TEST(test_store_lmdb_takes_over_the_first_format) {
     make_index("1", 1, "of old");
     pid_t pid = start_role("hold-index");

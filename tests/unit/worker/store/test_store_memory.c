@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the memory store promises beyond the contract: one process, and a snapshot that survives kill -9. The program
+/* The memory store's promises beyond the contract: one process, and a snapshot that survives kill -9. The program
  * starts itself again with a role for the second process. */
 #include <errno.h>
 #include <poll.h>
@@ -62,7 +62,7 @@ static int run_role(const char *name) {
     return status;
 }
 
-/* A second process on the same directory is refused, with a line that says what to do. */
+/* A second process on the same directory is refused, with a line that tells the remedy. */
 START_TEST(test_store_memory_serves_one_process) {
     flk_store_t *store = open_memory(3600000);
     ck_assert_int_eq(run_role("open"), 0);
@@ -81,7 +81,7 @@ START_TEST(test_store_memory_snapshot_survives_kill) {
 }
 END_TEST
 
-/* A snapshot with any byte changed or any part cut off stops the start; it is never taken for what it is not. */
+/* A snapshot with any byte changed or any part cut off stops the start; it is never taken for a sound one. */
 START_TEST(test_store_memory_refuses_a_damaged_snapshot) {
     flk_store_t *store = open_memory(3600000);
     flk_store_item_t item;
@@ -149,7 +149,7 @@ START_TEST(test_store_memory_failed_snapshot_keeps_the_last) {
 }
 END_TEST
 
-/* The sweep frees what expired, and nothing else. */
+/* The sweep frees expired outcomes, and nothing else. */
 START_TEST(test_store_memory_table_sweeps) {
     flk_table_t *table = flk_table_new();
     ck_assert_ptr_nonnull(table);

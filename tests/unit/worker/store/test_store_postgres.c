@@ -115,7 +115,7 @@ static long long generation(void) {
     return pg_rig_number(&rig, "SELECT max(generation) FROM flk.generations");
 }
 
-/* With a time to live of seconds generations open and close by themselves, what is alive is found in any of them,
+/* With a time to live of seconds generations open and close by themselves, a living outcome is found in any of them,
  * nothing is deleted row by row, and when all is over no more than the last one is left. */
 START_TEST(test_pg_generations_come_and_go) {
     flk_store_options_t options = pg_options(rig.conn);
@@ -354,7 +354,7 @@ static void set_server(const char *sql) {
 }
 
 /* While commits wait for a standby that is not there, puts are UNAVAILABLE, and none leaves a session behind at the
- * server. What it committed by itself is found from then on. Once nobody waits for a standby, puts work. */
+ * server. An outcome that it committed by itself is found from then on. Once nobody waits for a standby, puts work. */
 START_TEST(test_pg_commits_wait_for_a_standby) {
     flk_store_t *store = open_ready();
     flk_store_item_t item;
@@ -475,7 +475,7 @@ START_TEST(test_pg_wrong_password) {
 }
 END_TEST
 
-/* Wherever the connection breaks in a put: store_cut.h says what must hold. */
+/* Wherever the connection breaks in a put: store_cut.h has the promise. */
 START_TEST(test_pg_cut_anywhere) {
     flk_store_t *direct = open_ready();
     check_cut_anywhere("pg", direct, open_through, rig.port, 7, _i == 0 ? CUT_REQUEST : CUT_REPLY);
@@ -506,7 +506,7 @@ static flk_err_t migrate(int *from) {
     return err;
 }
 
-/* Without a schema the store says what to do; after the migration, which may be done again, it works without having
+/* Without a schema the store tells the remedy; after the migration, which may be done again, it works without having
  * been opened anew. */
 START_TEST(test_pg_schema_missing) {
     flk_store_options_t options = pg_options(rig.conn);
@@ -557,7 +557,7 @@ START_TEST(test_pg_schema_dropped) {
 }
 END_TEST
 
-/* What a pooler that does not keep sessions does to prepared statements is told with what to change. */
+/* The effect of a pooler without sessions on prepared statements is told with the remedy. */
 START_TEST(test_pg_pooler_advice) {
     static const char *const sqls[] = {"PREPARE twice AS SELECT 1; PREPARE twice AS SELECT 1",
                                        "EXECUTE never_prepared"};

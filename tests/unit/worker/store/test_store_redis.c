@@ -297,7 +297,7 @@ START_TEST(test_redis_flushed) {
 }
 END_TEST
 
-/* Wherever the connection breaks in a put: store_cut.h says what must hold. */
+/* Wherever the connection breaks in a put: store_cut.h has the promise. */
 START_TEST(test_redis_cut_anywhere) {
     flk_store_t *direct = open_hasty(address_one);
     check_cut_anywhere("redis", direct, open_through, rigs[0].port, 3, _i == 0 ? CUT_REQUEST : CUT_REPLY);

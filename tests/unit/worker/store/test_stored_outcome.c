@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The form in which stores keep outcomes: it must be read for as long as outcomes live, whoever wrote them. */
+/* The form in which stores keep outcomes: it must be read for as long as outcomes live, from any version. */
 #include <check.h>
 #include <math.h>
 #include <sodium.h>
@@ -41,7 +41,7 @@ static void check_equal(const flk_outcome_record_t *a, const flk_outcome_record_
     ck_assert_mem_eq(left, right, bytes);
 }
 
-/* What is written is read again, for each reason, each regime, with and without D-hat; and takes little room. */
+/* A written outcome is read again, for each reason, each regime, with and without D-hat; and takes little room. */
 START_TEST(test_stored_outcome_round_trip) {
     for (uint32_t reasons = 0; reasons < 1u << FLK_REASON_COUNT; reasons++) {
         flk_outcome_record_t record = sample(reasons, (flk_regime_t)(reasons % 3), reasons % 2 == 0), back;
@@ -110,7 +110,8 @@ START_TEST(test_stored_outcome_layout_1) {
 }
 END_TEST
 
-/* What could not be read is not written: numbers that are not finite, no id, a version with strange characters. */
+/* An outcome that could not be read is not written: numbers that are not finite, no id, a version with strange
+ * characters. */
 START_TEST(test_stored_outcome_refuses_to_write) {
     uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
     flk_outcome_record_t record = sample(0, FLK_REGIME_STICKY, true);
