@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The parts of the chart that are made from values.yaml and `flk settings`: values.schema.json, and the table in the chart's README.
+"""The parts of the chart that are made: values.schema.json and the table of its README, from values.yaml and `flk settings`; copies
+of files of compose/, because a package of the chart holds no links out of it.
 
 generate.py FLK --write writes them, generate.py FLK tells whether they are as they should be. FLK is the built program.
 """
@@ -13,6 +14,10 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- values -->\n", "<!-- /values -->\n"
+
+# File of the chart -> its source in compose/.
+COPIES = {"flk.json": "grafana/dashboards/flk.json", "flk.rules.yml": "prometheus/flk.rules.yml", "caddy/Caddyfile.hop": "caddy/Caddyfile.hop",
+          **{f"caddy/{part}": f"caddy/parts/{part}" for part in ("options", "paths", "transport", "upstream")}}
 
 # Settings that the chart gives by itself, from other values.
 OWNED = {"FLK_HTTP_LISTEN", "FLK_HTTP_BEHIND_PROXY", "FLK_ZMQ_LISTEN", "FLK_FRONTENDS", "FLK_BACKENDS", "FLK_ADMIN_LISTEN",
@@ -153,7 +158,8 @@ def outputs(flk, root=ROOT):
     chart = root / "helm" / "flk"
     text = (chart / "values.yaml").read_text()
     before, rest = (chart / "README.md").read_text().split(BEGIN)
-    return {chart / "values.schema.json": schema(text, settings_table(flk)),
+    copies = {chart / "files" / name: (root / "compose" / source).read_text() for name, source in COPIES.items()}
+    return {**copies, chart / "values.schema.json": schema(text, settings_table(flk)),
             chart / "README.md": before + BEGIN + values_table(text) + END + rest.split(END)[1]}
 
 
@@ -165,6 +171,7 @@ if __name__ == "__main__":
     program = pathlib.Path(sys.argv[1])
     if "--write" in sys.argv:
         for target, content in outputs(program).items():
+            target.parent.mkdir(exist_ok=True)
             target.write_text(content)
     elif stale(program):
         sys.exit(f"stale: {', '.join(map(str, stale(program)))}; run this with --write")

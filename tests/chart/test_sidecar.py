@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""The chart's sidecar: Debian's Caddy with the chart's Caddyfile and certificates made here, before a real gateway."""
+"""The chart's sidecar: Debian's Caddy with the chart's files and environment, and certificates made here, before a real gateway."""
 import http.client
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 
 import pytest
-from conftest import CHART
+from conftest import render
 from test_policy import Cluster  # harness, by the path that it sets
 
 from harness import doors, pcs as reference
@@ -31,9 +32,32 @@ def certificate(directory, name, issuer):
             "-copy_extensions", "copy", "-out", f"{name}.crt")
 
 
+def rendered(kind):
+    """The objects of one kind, of a chart whose sidecar is switched on."""
+    return [item for item in render("--set", "gateway.mtlsSidecar.enabled=true,gateway.mtlsSidecar.existingSecret=tls") if item["kind"] == kind]
+
+
+def mount(directory):
+    """Caddy's files as the ConfigMap's volume has them."""
+    texts = next(item["data"] for item in rendered("ConfigMap") if item["metadata"]["name"].endswith("-caddyfile"))
+    volumes = [volume for item in rendered("StatefulSet") for volume in item["spec"]["template"]["spec"].get("volumes", ())]
+    volume = next(volume for volume in volumes if volume["name"] == "caddyfile")
+    for item in volume["configMap"]["items"]:
+        path = directory / item["path"]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(texts[item["key"]])
+
+
+def environment(directory):
+    """The container's environment, with its mounts' paths in `directory`."""
+    containers = [container for item in rendered("StatefulSet") for container in item["spec"]["template"]["spec"]["containers"]]
+    caddy = next(container for container in containers if container["name"] == "caddy")
+    return {entry["name"]: re.sub("^(/etc/flk/tls|/tmp)", str(directory), entry["value"]) for entry in caddy["env"]}
+
+
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory):
-    """(port, directory with certificates) of a Caddy with the chart's Caddyfile, and the gateway behind it."""
+    """(port, directory with certificates) of a Caddy that is set up as the chart's sidecar is, and the gateway behind it."""
     if not shutil.which("caddy"):
         pytest.skip("caddy is not installed (apt-get install caddy)")
     directory, port = tmp_path_factory.mktemp("sidecar"), free_port()
@@ -42,11 +66,10 @@ def sidecar(tmp_path_factory):
     for name, issuer in (("tls", "ca"), ("client", "ca"), ("impostor", "stranger")):
         certificate(directory, name, issuer)
     with Cluster() as cluster:
-        text = (CHART / "files" / "Caddyfile").read_text()
-        text = text.replace("/etc/flk/tls", str(directory)).replace(":8443", f":{port}").replace(":8080", ":%d" % cluster.gateway.http[1])
-        (directory / "Caddyfile").write_text(text)
-        caddy = Process("caddy", shutil.which("caddy"), {"XDG_DATA_HOME": directory, "XDG_CONFIG_HOME": directory, "HOME": directory}, directory,
-                        arguments=["run", "--config", str(directory / "Caddyfile"), "--adapter", "caddyfile"]).start()
+        mount(directory)
+        env = {**environment(directory), "HOP_LISTEN": f"https://:{port}", "GATEWAY": "%s:%d" % cluster.gateway.http, "HOME": directory}
+        caddy = Process("caddy", shutil.which("caddy"), env, directory,
+                        arguments=["run", "--config", str(directory / "Caddyfile.hop"), "--adapter", "caddyfile"]).start()
 
         def listens():
             caddy.check()
