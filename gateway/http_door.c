@@ -286,17 +286,7 @@ static void on_submit(flk_http_request_t *request, void *arg) {
 
 /* ---- start and stop ---- */
 
-static void warn_beyond_loopback(const flk_settings_t *settings) {
-    const char *text = flk_settings_str(settings, FLK_SET_HTTP_LISTEN);
-    flk_listen_t listen;
-    bool beyond = flk_listen_parse(text, &listen, NULL) == FLK_OK && !flk_listen_is_loopback(&listen);
-    if (beyond && !flk_settings_bool(settings, FLK_SET_HTTP_BEHIND_PROXY)) {
-        char shown[FLK_LISTEN_TEXT_BYTES];
-        flk_address_show(text, shown, sizeof shown);
-        flk_log(FLK_LOG_WARN, "http_without_tls", FLK_S("listen", shown),
-                FLK_S("do", "put a proxy that ends TLS in front and set FLK_HTTP_BEHIND_PROXY=1"));
-    }
-}
+static const char plain_advice[] = "put a proxy that ends TLS in front and set FLK_HTTP_BEHIND_PROXY=1";
 
 static flk_err_t start_admin(flk_http_door_t *door) {
     flk_gateway_t *gateway = door->gateway;
@@ -314,6 +304,7 @@ static flk_err_t start_server(flk_http_door_t *door, char *errmsg) {
     flk_admin_routes(door->admin, routes);
     routes[FLK_ADMIN_ROUTES] = (flk_http_route_t){path, "POST", on_submit, door};
     const flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
+                                        .plain_advice = door->is_behind_proxy ? NULL : plain_advice,
                                         .threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS),
                                         .spare_threads = SPARE_THREADS,
                                         .queue = QUEUE,
@@ -338,7 +329,6 @@ flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, ch
     mine->gateway = gateway;
     mine->clients = flk_client_bytes_new(flk_settings_uint(gateway->settings, FLK_SET_HTTP_ADDRESS_BYTES));
     mine->is_behind_proxy = flk_settings_bool(gateway->settings, FLK_SET_HTTP_BEHIND_PROXY);
-    warn_beyond_loopback(gateway->settings);
     flk_err_t err = start_admin(mine);
     if (err == FLK_OK) {
         err = start_server(mine, errmsg);

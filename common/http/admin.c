@@ -144,6 +144,13 @@ flk_err_t flk_admin_check(const char *listen, char *errmsg) {
     return strcmp(listen, "off") == 0 ? FLK_OK : flk_http_listener_check(listen, errmsg);
 }
 
+/* An address that is written down is meant; what comes without one is every address. */
+static const char *plain_advice(const char *listen) {
+    const char *colon = strrchr(listen, ':');
+    bool is_bare = colon == NULL || colon == listen;
+    return is_bare ? "a port alone is every address: write 127.0.0.1:PORT, or 0.0.0.0:PORT when all are meant" : NULL;
+}
+
 flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options, flk_admin_t **admin, char *errmsg) {
     *admin = NULL;
     if (strcmp(listen, "off") == 0) {
@@ -158,6 +165,7 @@ flk_err_t flk_admin_start(const char *listen, const flk_admin_options_t *options
     flk_http_route_t routes[FLK_ADMIN_ROUTES];
     flk_admin_routes(made, routes);
     flk_http_options_t http = {.listen = listen,
+                               .plain_advice = plain_advice(listen),
                                .threads = THREADS,
                                .queue = QUEUE,
                                .metrics = options->metrics,

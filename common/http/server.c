@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/address.h"
 #include "common/http/connections.h"
 #include "common/http/hooks.h"
 #include "common/http/listener.h"
@@ -287,6 +288,16 @@ static void free_server(flk_http_server_t *server) {
     free(server);
 }
 
+static void warn_plain(const flk_http_options_t *options) {
+    flk_listen_t listen;
+    char shown[FLK_LISTEN_TEXT_BYTES];
+    if (options->plain_advice != NULL && flk_listen_parse(options->listen, &listen, NULL) == FLK_OK &&
+        !flk_listen_is_loopback(&listen)) {
+        flk_address_show(options->listen, shown, sizeof shown);
+        flk_log(FLK_LOG_WARN, "http_without_tls", FLK_S("listen", shown), FLK_S("do", options->plain_advice));
+    }
+}
+
 flk_err_t flk_http_start(const flk_http_options_t *options, flk_http_server_t **out, char *errmsg) {
     flk_http_server_t *server = flk_start_alloc(sizeof *server);
     *out = NULL;
@@ -310,6 +321,7 @@ flk_err_t flk_http_start(const flk_http_options_t *options, flk_http_server_t **
         free_server(server);
         return err;
     }
+    warn_plain(options);
     *out = server;
     return FLK_OK;
 }

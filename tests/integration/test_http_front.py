@@ -213,6 +213,21 @@ def test_addresses(listen, hosts, warns, tmp_path):
             assert ("http_without_tls" in log) == warns, log
 
 
+# A port alone is every address, of the pages too: whoever wrote no address is warned, whoever wrote one meant it.
+@pytest.mark.parametrize("program", ["flk-broker", "flk-worker"])
+@pytest.mark.parametrize("listen, warns", [("0", True), (":0", True), ("0.0.0.0:0", False), ("127.0.0.1:0", False), ("off", False)])
+def test_addresses_of_pages(program, listen, warns, tmp_path):
+    env = {"FLK_ADMIN_LISTEN": listen, "FLK_FRONTENDS": f"tcp://127.0.0.1:{free_port()}", "FLK_BACKENDS": f"tcp://127.0.0.1:{free_port()}",
+           "FLK_DATA_DIR": tmp_path, "DEDUP_BACKEND": "memory"}
+    daemon = Process(program, program, {name: value for name, value in env.items() if program == "flk-broker" or name != "FLK_FRONTENDS"},
+                     tmp_path).start()
+    try:
+        wait_for(lambda: "_started" in daemon.log(), 15, "it has started")
+        assert ("http_without_tls" in daemon.log()) == warns, daemon.log()
+    finally:
+        daemon.stop()
+
+
 # A client that sends more bytes than its address may is answered 429 before its body is read; other addresses are not touched, and behind
 # a proxy the address is the one that the proxy wrote last, behind any that the client wrote.
 @pytest.mark.parametrize("behind", [0, 1])
