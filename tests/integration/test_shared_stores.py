@@ -14,7 +14,7 @@ from harness import doors, pcs as reference
 from harness.cluster import Cluster
 from harness.load import Load, Submission, first_answers, statuses
 from harness.process import run, sized, wait_for
-from harness.servers import BY_NAME, Postgres, Redis
+from harness.servers import BY_NAME, PgBouncer, Postgres, Redis
 
 IDS = sized(4000, 20000)
 OUTAGE_SECONDS = sized(3, 10)
@@ -268,6 +268,32 @@ def test_store_comes_later(store, seed):
         cluster.check()
     finally:
         cluster.abandon()
+
+
+# A pooler that hands sessions out by the transaction takes the worker's prepared statements away: it is not ready, and says what to
+# change. Once the pooler keeps sessions, the worker serves without a restart.
+def test_pooler_must_keep_sessions(seed):
+    factory = reference.Factory(seed)
+    with Postgres() as server:
+        done = run("flk-worker", "--migrate", env=server.env)
+        assert done.returncode == 0, done
+        with PgBouncer(server, "transaction") as pooler:
+            cluster = Cluster(workers=1, env=pooler.env)
+            try:
+                cluster.start(wait=False)
+                cluster.broker.wait_ready()
+                advice = wait_for(lambda: page(cluster.worker, "/readyz") if "pool_mode" in page(cluster.worker, "/readyz") else "", 10,
+                                  lambda: f"the worker says what to change\n{cluster.worker.log_tail()}")
+                assert "pool_mode=session" in advice and ("42P05" in advice or "26000" in advice), advice
+                pooler.restart("session")
+                cluster.wait_ready(30)
+                with cluster.http() as http:
+                    for pcs in [factory.make() for _ in range(20)]:
+                        assert http.submit(pcs).outcome() == doors.predicted(pcs)
+                cluster.stop()
+                cluster.check()
+            finally:
+                cluster.abandon()
 
 
 # ---- looking into a store

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Real store servers for clusters under test, on free loopback ports, gone with the test run: redis-server and PostgreSQL.
+"""Real store servers for clusters under test, on free loopback ports, gone with the test run: redis-server, PostgreSQL and a
+PgBouncer in front of one.
 
 A server that is not installed fails the test: CI installs them.
 """
@@ -7,8 +8,10 @@ import glob
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -131,6 +134,43 @@ class Postgres(Server):
                 os.kill(pid, number)
             except ProcessLookupError:
                 pass
+
+
+class PgBouncer(Server):
+    """In front of a Postgres, by transactions with one connection to it for all; `env` leads through it."""
+
+    def __init__(self, postgres, mode):
+        super().__init__("pgbouncer", user="postgres")
+        self.postgres, self.mode = postgres, mode
+        self.env = {**postgres.env, "POSTGRES_CONN": f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"}
+
+    def command(self):
+        version = subprocess.run(["/usr/sbin/pgbouncer", "--version"], capture_output=True, text=True, timeout=30).stdout
+        knows_statements = tuple(map(int, re.search(r"(\d+)\.(\d+)", version).groups())) >= (1, 21)  # and could carry them over
+        (self.directory / "users").write_text('"postgres" ""\n')
+        (self.directory / "ini").write_text(f"""[databases]
+postgres = host=127.0.0.1 port={self.postgres.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {self.directory}/users
+pool_mode = {self.mode}
+default_pool_size = {1 if self.mode == "transaction" else 20}
+{"max_prepared_statements = 0" if knows_statements else ""}
+""")
+        return ["/usr/sbin/pgbouncer", self.directory / "ini"]
+
+    def answers(self):
+        assert self.child.poll() is None, f"pgbouncer ended\n{self.log_path.read_text(errors='replace')}"
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def restart(self, mode):
+        self.end(signal.SIGKILL)
+        self.mode = mode
+        self.start()
 
 
 BY_NAME = {"redis": Redis, "postgres": Postgres}
