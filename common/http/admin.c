@@ -144,7 +144,7 @@ flk_err_t flk_admin_check(const char *listen, char *errmsg) {
     return strcmp(listen, "off") == 0 ? FLK_OK : flk_http_listener_check(listen, errmsg);
 }
 
-/* An address that is written down is meant; what comes without one is every address. */
+/* A written address is intended; a port without one means every address. */
 static const char *plain_advice(const char *listen) {
     const char *colon = strrchr(listen, ':');
     bool is_bare = colon == NULL || colon == listen;

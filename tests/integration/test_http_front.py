@@ -213,7 +213,7 @@ def test_addresses(listen, hosts, warns, tmp_path):
             assert ("http_without_tls" in log) == warns, log
 
 
-# A port alone is every address, of the pages too: whoever wrote no address is warned, whoever wrote one meant it.
+# A port alone is every address, of the pages too, and is warned of; a written address is intended.
 @pytest.mark.parametrize("program", ["flk-broker", "flk-worker"])
 @pytest.mark.parametrize("listen, warns", [("0", True), (":0", True), ("0.0.0.0:0", False), ("127.0.0.1:0", False), ("off", False)])
 def test_addresses_of_pages(program, listen, warns, tmp_path):

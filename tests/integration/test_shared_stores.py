@@ -270,8 +270,8 @@ def test_store_comes_later(store, seed):
         cluster.abandon()
 
 
-# A pooler that hands sessions out by the transaction takes the worker's prepared statements away: it is not ready, and says what to
-# change. Once the pooler keeps sessions, the worker serves without a restart.
+# A pooler that hands sessions out by the transaction takes the worker's prepared statements away: it is not ready, and says so.
+# Once the pooler keeps sessions, the worker serves without a restart.
 def test_pooler_must_keep_sessions(seed):
     factory = reference.Factory(seed)
     with Postgres() as server:
