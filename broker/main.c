@@ -41,12 +41,6 @@ static flk_err_t check(const flk_settings_t *settings, char *errmsg) {
     return err;
 }
 
-static const flk_start_t start_as = {
-    .program = FLK_PROGRAM_BROKER,
-    .summary = "queues submissions and hands them to workers",
-    .check = check,
-};
-
 static void *run_loop(void *broker) {
     flk_broker_run(broker);
     return NULL;
@@ -129,15 +123,14 @@ static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
     return err;
 }
 
+static const flk_start_t start_as = {
+    .program = FLK_PROGRAM_BROKER,
+    .summary = "queues submissions and hands them to workers",
+    .check = check,
+    .serve = serve,
+};
+
 int main(int argc, char **argv) {
-    flk_settings_t *settings;
     flk_program_begin();
-    int status = flk_program_start(&start_as, argc, argv, &settings);
-    if (status < 0) {
-        char errmsg[FLK_ERRMSG_BYTES] = "";
-        flk_err_t err = serve(settings, errmsg);
-        flk_settings_destroy(&settings);
-        status = flk_program_end(start_as.program, err, errmsg);
-    }
-    return status;
+    return flk_program_run(&start_as, argc, argv);
 }

@@ -5,12 +5,6 @@
 #include "common/program/program.h"
 #include "gateway/http_door.h"
 
-static const flk_start_t start_as = {
-    .program = FLK_PROGRAM_GATEWAY,
-    .summary = "takes PCS over HTTP and ZeroMQ, logs them, relays them to brokers",
-    .check = flk_gateway_check,
-};
-
 static void wait_for_stop(void) {
     while (flk_program_wait(0) != FLK_WAKE_STOP) { /* there is nothing to reload here */
     }
@@ -39,15 +33,14 @@ static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
     return stopped ? FLK_OK : err;
 }
 
+static const flk_start_t start_as = {
+    .program = FLK_PROGRAM_GATEWAY,
+    .summary = "takes PCS over HTTP and ZeroMQ, logs them, relays them to brokers",
+    .check = flk_gateway_check,
+    .serve = serve,
+};
+
 int main(int argc, char **argv) {
-    flk_settings_t *settings;
     flk_program_begin();
-    int status = flk_program_start(&start_as, argc, argv, &settings);
-    if (status < 0) {
-        char errmsg[FLK_ERRMSG_BYTES] = "";
-        flk_err_t err = serve(settings, errmsg);
-        flk_settings_destroy(&settings);
-        status = flk_program_end(start_as.program, err, errmsg);
-    }
-    return status;
+    return flk_program_run(&start_as, argc, argv);
 }

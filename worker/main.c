@@ -22,7 +22,7 @@
 enum { DRAIN_MS = 5000, VOUCH_MS = 30000, LOOK_MS = 1000 };
 
 struct program {
-    flk_settings_t *settings;
+    const flk_settings_t *settings;
     flk_metrics_t *metrics;
     flk_store_options_t store;
     flk_key_metrics_t *key_metrics;
@@ -171,7 +171,7 @@ static void look_around(struct program *program) {
     flk_notify_alive(flk_mono_ms());
 }
 
-static void serve(struct program *program) {
+static void wait_for_stop(struct program *program) {
     for (;;) {
         switch (flk_program_wait(LOOK_MS)) {
         case FLK_WAKE_PERIOD:
@@ -221,7 +221,6 @@ static void stop(struct program *program) {
     flk_metrics_destroy(&program->metrics);
     flk_key_metrics_destroy(&program->key_metrics);
     flk_policy_info_destroy(&program->policy_info);
-    flk_settings_destroy(&program->settings);
 }
 
 static flk_err_t check(const flk_settings_t *settings, char *errmsg) {
@@ -231,34 +230,31 @@ static flk_err_t check(const flk_settings_t *settings, char *errmsg) {
     return err;
 }
 
+static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
+    struct program program = {.settings = settings};
+    flk_err_t err = start(&program, errmsg);
+    if (err == FLK_OK) {
+        flk_log(FLK_LOG_INFO, "worker_started", FLK_U("threads", threads_wanted(settings)),
+                FLK_S("store", program.store.backend),
+                FLK_U("admin_port", program.admin != NULL ? flk_admin_port(program.admin) : 0));
+        flk_notify(FLK_NOTIFY_READY); /* with its store down it answers "unavailable": it serves, and /readyz tells */
+        wait_for_stop(&program);
+        flk_notify(FLK_NOTIFY_STOPPING);
+    }
+    stop(&program);
+    return err;
+}
+
 static const flk_start_t start_as = {
     .program = FLK_PROGRAM_WORKER,
     .summary = "verifies PCS: takes them from brokers, answers each one way for ever\n\n"
                "Commands about the store:\n\n" FLK_STORE_TOOL_USAGE,
     .check = check,
+    .serve = serve,
 };
 
 int main(int argc, char **argv) {
-    struct program program = {0};
     int status;
     flk_program_begin();
-    if (flk_store_tool(argc, argv, &status)) {
-        return status;
-    }
-    status = flk_program_start(&start_as, argc, argv, &program.settings);
-    if (status >= 0) {
-        return status;
-    }
-    char errmsg[FLK_ERRMSG_BYTES] = "";
-    flk_err_t err = start(&program, errmsg);
-    if (err == FLK_OK) {
-        flk_log(FLK_LOG_INFO, "worker_started", FLK_U("threads", threads_wanted(program.settings)),
-                FLK_S("store", program.store.backend),
-                FLK_U("admin_port", program.admin != NULL ? flk_admin_port(program.admin) : 0));
-        flk_notify(FLK_NOTIFY_READY); /* with its store down it answers "unavailable": it serves, and /readyz tells */
-        serve(&program);
-        flk_notify(FLK_NOTIFY_STOPPING);
-    }
-    stop(&program);
-    return flk_program_end(start_as.program, err, errmsg);
+    return flk_store_tool(argc, argv, &status) ? status : flk_program_run(&start_as, argc, argv);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* main of a daemon: flk_program_begin -> flk_program_start -> its parts -> flk_program_wait until FLK_WAKE_STOP ->
- * its parts in reverse -> flk_program_end. Signals are blocked from the start on, so one that comes while a part
- * starts is kept until the first wait; a start that takes long asks flk_program_stop_asked. */
+/* main of a daemon: flk_program_begin -> flk_program_run: settings, log, signals, hardening -> serve: its parts ->
+ * flk_program_wait until FLK_WAKE_STOP -> its parts in reverse. Signals are blocked from the start on, so one that
+ * comes while a part starts is kept until the first wait; a start that takes long asks flk_program_stop_asked. */
 #include "common/program/program.h"
 
 #include <errno.h>
@@ -175,27 +175,36 @@ static void schedule(const flk_settings_t *settings) {
     }
 }
 
-int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_settings_t **settings) {
-    *settings = NULL;
-    char errmsg[FLK_ERRMSG_BYTES];
+static flk_err_t set_up(const flk_settings_t *settings, char *errmsg) {
+    set_log(settings);
+    flk_log_writer_hold();
+    flk_inherited_take_signals(&taken);
+    schedule(settings);
+    flk_harden(flk_settings_bool(settings, FLK_SET_DEV)); /* before the first thread, which it would not reach */
+    flk_descriptors_raise();
+    flk_err_t err = flk_log_start(errmsg);
+    if (err == FLK_OK) {
+        log_remarks(settings);
+    }
+    return err;
+}
+
+int flk_program_run(const flk_start_t *start, int argc, char **argv) {
+    flk_settings_t *settings = NULL;
+    char errmsg[FLK_ERRMSG_BYTES] = "";
     int status = take_arguments(start, argc, argv);
-    status = status >= 0 ? status : load_settings(start->program, settings);
+    status = status >= 0 ? status : load_settings(start->program, &settings);
     if (status >= 0) {
         return status;
     }
-    set_log(*settings);
-    flk_log_writer_hold();
-    flk_inherited_take_signals(&taken);
-    schedule(*settings);
-    flk_harden(flk_settings_bool(*settings, FLK_SET_DEV)); /* before the first thread, which it would not reach */
-    flk_descriptors_raise();
-    flk_err_t err = flk_log_start(errmsg);
+    flk_err_t err = set_up(settings, errmsg);
+    err = err != FLK_OK ? err : start->serve(settings, errmsg);
+    flk_settings_destroy(&settings);
     if (err != FLK_OK) {
-        flk_settings_destroy(settings);
         return complain(start->program, err, errmsg);
     }
-    log_remarks(*settings);
-    return -1;
+    flk_log(FLK_LOG_INFO, "stopped");
+    return FLK_EXIT_OK;
 }
 
 static double read_lost(void *arg) {
@@ -233,14 +242,6 @@ flk_wake_t flk_program_wait(uint64_t period_ms) {
     snprintf(name, sizeof name, "SIG%s", sigabbrev_np(number));
     flk_log(FLK_LOG_INFO, "draining", FLK_S("signal", name));
     return FLK_WAKE_STOP;
-}
-
-int flk_program_end(flk_program_t program, flk_err_t err, const char *errmsg) {
-    if (err != FLK_OK) {
-        return complain(program, err, errmsg);
-    }
-    flk_log(FLK_LOG_INFO, "stopped");
-    return FLK_EXIT_OK;
 }
 
 /* A write that waits for a reader would keep the tool from ending: the stop interrupts it, and from then on the alarm

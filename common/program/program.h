@@ -31,14 +31,15 @@ typedef struct flk_start {
     /* Does all that its start does before it listens, and undoes it: for --check. Errors: the start's, with its
      * line. */
     flk_err_t (*check)(const flk_settings_t *settings, char *errmsg);
+    /* Starts the daemon's parts, waits for a stop (flk_program_wait), stops the parts in reverse. */
+    flk_err_t (*serve)(const flk_settings_t *settings, char *errmsg);
 } flk_start_t;
 
 /* Handles --help, --version and --check [--json], which loads and checks the settings and prints those in effect
  * with secrets masked; refuses other arguments. Otherwise loads the settings, starts the log, takes the signals,
- * hardens the process (harden.h) raises its limit of descriptors and starts
- * the thread that writes the log. After flk_program_begin, before any thread.
- * Returns -1 to go on with *settings filled, or the exit status to end with. */
-FLK_MUST_CHECK int flk_program_start(const flk_start_t *start, int argc, char **argv, flk_settings_t **settings);
+ * hardens the process (harden.h), raises its limit of descriptors, starts the thread that writes the log, and serves.
+ * Logs that it stopped, or complains on stderr. After flk_program_begin, before any thread. Returns the exit status. */
+FLK_MUST_CHECK int flk_program_run(const flk_start_t *start, int argc, char **argv);
 
 /* A registry with the metrics that every daemon has: process_* and flk_build_info. Caller frees it with
  * flk_metrics_destroy. */
@@ -52,9 +53,6 @@ typedef enum flk_wake {
 
 /* Waits for a signal or for `period_ms`; 0: for a signal only. */
 flk_wake_t flk_program_wait(uint64_t period_ms);
-
-/* Logs that it stopped, or complains on stderr with the program's name and errmsg. Returns the exit status. */
-FLK_MUST_CHECK int flk_program_end(flk_program_t program, flk_err_t err, const char *errmsg);
 
 /* ---- tools ---- */
 

@@ -566,27 +566,38 @@ def test_throttled(seed):
             assert taken.body["duplicate"] is False, "a throttled submission left a trace"
 
 
+def submit_in_vain(factory, http, zmq):
+    """PCS that were sent by both doors; each was answered 503 with Retry-After by the deadline."""
+    sent = []
+    for door in (http, zmq):
+        for _ in range(3):
+            sent.append(factory.make())
+            began = time.monotonic()
+            answer = door.submit(sent[-1])
+            check_problem(answer, 503)
+            assert answer.retry_after >= 1, answer
+            assert time.monotonic() - began < 1.5 + 1.0 * SLOW, "not by the deadline"
+    return sent
+
+
+def expect_settled(cluster, http, sent):
+    """Each of them gets its outcome by itself, and is a duplicate from then on."""
+    wait_for(lambda: cluster.gateway.metrics().total("flk_wal_unacked") == 0, 40, "all records driven again")
+    for pcs in sent:
+        answer = http.submit(pcs)
+        assert answer.outcome() == doors.predicted(pcs) and answer.body["duplicate"] is True, answer
+
+
 # Without a worker the answer is 503 with Retry-After by the deadline; once a worker is there the outcome comes by itself.
 def test_no_worker(seed):
     factory = reference.Factory(seed)
     with Cluster(workers=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 1500}) as cluster:
         with cluster.http() as http, cluster.zmq() as zmq:
             cluster.worker.stop()
-            sent = []
-            for door in (http, zmq):
-                for _ in range(3):
-                    sent.append(factory.make())
-                    began = time.monotonic()
-                    answer = door.submit(sent[-1])
-                    check_problem(answer, 503)
-                    assert answer.retry_after >= 1, answer
-                    assert time.monotonic() - began < 1.5 + 1.0 * SLOW, "not by the deadline"
+            sent = submit_in_vain(factory, http, zmq)
             assert cluster.gateway.metrics().total("flk_wal_unacked") == len(sent)
             cluster.worker.start()
-            wait_for(lambda: cluster.gateway.metrics().total("flk_wal_unacked") == 0, 40, "all records driven again")
-            for pcs in sent:
-                answer = http.submit(pcs)
-                assert answer.outcome() == doors.predicted(pcs) and answer.body["duplicate"] is True, answer
+            expect_settled(cluster, http, sent)
 
 
 # Without a broker the answer is 503 with Retry-After by the deadline; once it is back the outcome comes by itself.
@@ -595,17 +606,6 @@ def test_broker_down(seed):
     with Cluster(workers=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 1500}) as cluster:
         with cluster.http() as http, cluster.zmq() as zmq:
             cluster.broker.kill()
-            sent = []
-            for door in (http, zmq):
-                for _ in range(3):
-                    sent.append(factory.make())
-                    began = time.monotonic()
-                    answer = door.submit(sent[-1])
-                    check_problem(answer, 503)
-                    assert answer.retry_after >= 1, answer
-                    assert time.monotonic() - began < 1.5 + 1.0 * SLOW, "not by the deadline"
+            sent = submit_in_vain(factory, http, zmq)
             cluster.broker.start()
-            wait_for(lambda: cluster.gateway.metrics().total("flk_wal_unacked") == 0, 40, "all records driven again")
-            for pcs in sent:
-                answer = http.submit(pcs)
-                assert answer.outcome() == doors.predicted(pcs) and answer.body["duplicate"] is True, answer
+            expect_settled(cluster, http, sent)

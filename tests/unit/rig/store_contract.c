@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/store_contract.h"
 
+#include <poll.h>
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { IDS = 20000 };
 #else
@@ -342,6 +344,21 @@ START_TEST(test_store_shows_many) {
     flk_store_close(&store);
 }
 END_TEST
+
+void check_server_forgets(flk_store_t *store) {
+    flk_store_item_t item;
+    flk_store_set_ttl(store, 1000);
+    uint64_t began_ms = flk_mono_ms();
+    ck_assert(put_one(store, 1, "old", &item));
+    ck_assert(!put_one(store, 1, "new", &item));
+    while (lookup_one(store, 1, &item)) {
+        ck_assert_uint_lt(flk_mono_ms() - began_ms, 10000);
+        poll(NULL, 0, 5);
+    }
+    ck_assert_uint_ge(flk_mono_ms() - began_ms, 1000);
+    ck_assert(put_one(store, 1, "new", &item));
+    ck_assert(lookup_one(store, 1, &item) && item_is(&item, "new"));
+}
 
 void add_store_contract(TCase *tcase, int backends_len) {
     const TTest *const cases[] = {

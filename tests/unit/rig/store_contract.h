@@ -34,6 +34,9 @@ struct seen {
 bool see(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
          int64_t expires_ms);
 
+/* A server's store keeps an outcome for its time to live by the server's clock, and then takes another one. */
+void check_server_forgets(flk_store_t *store);
+
 void add_store_contract(TCase *tcase, int backends_len);
 
 #endif

@@ -342,7 +342,15 @@ END_TEST
 
 /* ---- the shared start ---- */
 
-/* Runs flk_program_start with one argument (NULL: none) and keeps stdout and stderr in `output`. */
+static bool served;
+
+static flk_err_t serve(const flk_settings_t *loaded, char *why) {
+    served = flk_settings_uint(loaded, FLK_SET_HEARTBEAT_MS) > 0;
+    flk_errmsg(why, "a port is in use");
+    return served ? FLK_E_LOCKED : FLK_E_CONFIG;
+}
+
+/* Runs flk_program_run with one argument (NULL: none) and keeps stdout and stderr in `output`. */
 static int start(flk_program_t program, const char *argument) {
     char program_name[] = "program", copy[64] = "";
     snprintf(copy, sizeof copy, "%s", argument != NULL ? argument : "");
@@ -354,8 +362,9 @@ static int start(flk_program_t program, const char *argument) {
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     dup2(file, STDOUT_FILENO);
     dup2(file, STDERR_FILENO);
-    const flk_start_t start_as = {.program = program, .summary = "tests."};
-    int status = flk_program_start(&start_as, argument != NULL ? 2 : 1, argv, &settings);
+    const flk_start_t start_as = {.program = program, .summary = "tests.", .serve = serve};
+    served = false;
+    int status = flk_program_run(&start_as, argument != NULL ? 2 : 1, argv);
     fflush(NULL);
     dup2(saved_out, STDOUT_FILENO);
     dup2(saved_err, STDERR_FILENO);
@@ -370,7 +379,7 @@ static int start(flk_program_t program, const char *argument) {
 /* --help ends with 0 and lists this program's settings and no other's. */
 START_TEST(test_settings_start_help) {
     ck_assert_int_eq(start(FLK_PROGRAM_WORKER, "--help"), 0);
-    ck_assert_ptr_null(settings);
+    ck_assert(!served);
     ck_assert_ptr_nonnull(strstr(output, "flk-worker - tests.\n\nUsage: flk-worker"));
     ck_assert_ptr_nonnull(strstr(output, "\n  FLK_ADMIN_LISTEN         127.0.0.1:8082 (host:port or off)\n"));
     ck_assert_ptr_nonnull(strstr(output, "\n  FLK_STORE_TIMEOUT_MS     1000 (ms, 10..60000)\n      a store"));
@@ -384,7 +393,7 @@ START_TEST(test_settings_start_check) {
     setenv("PCS_HMAC_KEY", "hunter2", 1);
     setenv("FLK_WORKER_THREADS", "007", 1);
     ck_assert_int_eq(start(FLK_PROGRAM_WORKER, "--check"), 0);
-    ck_assert_ptr_null(settings);
+    ck_assert(!served);
     ck_assert_ptr_nonnull(strstr(output, "\nPCS_HMAC_KEY=****\nPCS_HMAC_KEYS=\n"));
     ck_assert_ptr_nonnull(strstr(output, "\nFLK_WORKER_THREADS=7\n"));
     ck_assert_ptr_null(strstr(output, "hunter2"));
@@ -400,17 +409,19 @@ START_TEST(test_settings_start_refuses) {
     ck_assert_int_eq(start(FLK_PROGRAM_BROKER, "--check"), 2);
     ck_assert_str_eq(output, "flk-broker: FLK_HEARTBEAT_MS: '1' is not a whole number in 50..60000 (ms)\n");
     ck_assert_int_eq(start(FLK_PROGRAM_BROKER, NULL), 2);
-    ck_assert_ptr_null(settings);
+    ck_assert(!served);
 }
 END_TEST
 
-/* --version names program and version; without an argument the program goes on with its settings. */
+/* --version names program and version; without an argument the program serves with its settings, and an error of that
+ * is its last line and its exit status. */
 START_TEST(test_settings_start_goes_on) {
     ck_assert_int_eq(start(FLK_PROGRAM_GATEWAY, "--version"), 0);
     ck_assert_str_eq(output, "flk-gateway " FLK_VERSION "\n");
-    ck_assert_int_eq(start(FLK_PROGRAM_GATEWAY, NULL), -1);
-    ck_assert_ptr_nonnull(settings);
-    ck_assert_str_eq(output, "");
+    ck_assert(!served);
+    ck_assert_int_eq(start(FLK_PROGRAM_GATEWAY, NULL), FLK_EXIT_FAILED);
+    ck_assert(served);
+    ck_assert_str_eq(output, "flk-gateway: a port is in use\n");
 }
 END_TEST
 
