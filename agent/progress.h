@@ -21,6 +21,7 @@ typedef struct flk_progress_state {
 enum { FLK_PROGRESS_BYTES = 512 };
 
 void flk_progress_init(flk_progress_t *progress, bool quiet);
+/* Draws the state, unless it drew within the last 100 ms. */
 void flk_progress_draw(flk_progress_t *progress, const flk_progress_state_t *state);
 void flk_progress_fini(flk_progress_t *progress); /* wipes the line */
 

@@ -8,7 +8,7 @@
 
 typedef struct flk_source flk_source_t; /* Opaque; fields are commented in source.c. */
 
-/* Keeps options and signer until flk_source_destroy. */
+/* Start-up allocation. Keeps options and signer until flk_source_destroy. */
 flk_source_t *flk_source_new(const flk_agent_options_t *options, const flk_signer_t *signer);
 void flk_source_destroy(flk_source_t **source);
 

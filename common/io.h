@@ -40,6 +40,7 @@ FLK_MUST_CHECK flk_err_t flk_io_pwritev(int fd, const char *path, struct iovec *
 FLK_MUST_CHECK flk_err_t flk_io_pread(int fd, const char *path, void *buffer, size_t size, uint64_t offset, size_t *got,
                                       char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_sync(int fd, const char *path, char *errmsg); /* fdatasync */
+/* Makes names in `dir` durable: after a create, a rename, an unlink. */
 FLK_MUST_CHECK flk_err_t flk_io_sync_dir(const char *dir, char *errmsg);
 /* Gives the file `size` bytes that later writes find on the disk; without fallocate it becomes a sparse file. */
 FLK_MUST_CHECK flk_err_t flk_io_allocate(int fd, const char *path, uint64_t size, char *errmsg);

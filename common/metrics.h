@@ -13,7 +13,7 @@ typedef struct flk_counter flk_counter_t;
 typedef struct flk_gauge flk_gauge_t;
 typedef struct flk_histogram flk_histogram_t;
 
-flk_metrics_t *flk_metrics_new(void); /* empty */
+flk_metrics_t *flk_metrics_new(void); /* empty; caller frees it with flk_metrics_destroy */
 void flk_metrics_destroy(flk_metrics_t **metrics);
 
 /* `labels` as they stand between the braces, e.g. "code=\"200\""; NULL for none. */
@@ -29,6 +29,7 @@ void flk_metrics_gauge_fn(flk_metrics_t *metrics, const char *name, const char *
 void flk_metrics_counter_fn(flk_metrics_t *metrics, const char *name, const char *labels, const char *help,
                             flk_metrics_read_fn *read, void *arg);
 
+/* Updates and reads of one metric; values are in the unit that the name ends in. */
 void flk_counter_add(flk_counter_t *counter, uint64_t n);
 uint64_t flk_counter_value(const flk_counter_t *counter);
 void flk_gauge_set(flk_gauge_t *gauge, int64_t value);

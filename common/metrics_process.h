@@ -6,6 +6,7 @@
 
 #include "common/metrics.h"
 
+/* Registers them; at start. */
 void flk_metrics_add_process(flk_metrics_t *metrics);
 
 #endif

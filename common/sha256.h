@@ -27,6 +27,7 @@ typedef struct flk_hmac_key {
 } flk_hmac_key_t;
 
 void flk_hmac_key_init(flk_hmac_key_t *hmac, const void *key, size_t key_bytes);
+/* HMAC-SHA256 of the message. */
 void flk_hmac(const flk_hmac_key_t *key, const void *message, size_t bytes, uint8_t mac[FLK_SHA256_BYTES]);
 
 #endif

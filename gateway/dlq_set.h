@@ -23,6 +23,7 @@ typedef struct flk_dlq_set {
 } flk_dlq_set_t;
 
 void flk_dlq_set_fini(flk_dlq_set_t *set);
+/* Whether some content has that id; whether that very content is there. */
 FLK_MUST_CHECK bool flk_dlq_set_has_id(const flk_dlq_set_t *set, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);
 FLK_MUST_CHECK bool flk_dlq_set_contains(const flk_dlq_set_t *set, const flk_dlq_key_t *key);
 /* There already is fine. FLK_E_NOMEM. */

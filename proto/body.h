@@ -36,6 +36,7 @@ const char *flk_outcome_fault(const flk_outcome_record_t *record);
 
 /* Writes the outcome and returns its bytes; 0, and nothing is written, when the decoder would refuse it. */
 size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OUTCOME_BYTES]);
+/* Reads the outcome. FLK_E_INVALID: it is none; errmsg gives the reason. */
 FLK_MUST_CHECK flk_err_t flk_outcome_decode(const void *data, size_t data_bytes, flk_outcome_record_t *record,
                                             char *errmsg);
 
@@ -48,6 +49,7 @@ typedef struct flk_problem {
 enum { FLK_PROBLEM_BYTES = 288 };
 /* As flk_outcome_encode. */
 size_t flk_problem_encode(const flk_problem_t *problem, uint8_t out[FLK_PROBLEM_BYTES]);
+/* As flk_outcome_decode. */
 FLK_MUST_CHECK flk_err_t flk_problem_decode(const void *data, size_t data_bytes, flk_problem_t *problem, char *errmsg);
 
 #endif

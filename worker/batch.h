@@ -21,12 +21,12 @@ void flk_batch_add(flk_batch_t *batch, const flk_rules_t *rules, const flk_id_t 
                    size_t body_bytes);
 
 /* Takes every job to its end: REFUSED, SETTLED or UNAVAILABLE. Blocks at the store, each of its two calls no longer
- * than the store timeout. Returns FLK_OK, or the store's error with errmsg; jobs that had their answer by then keep
- * it. */
+ * than the store timeout. Returns FLK_OK, or the store's error (store.h) with errmsg; jobs that had their answer by
+ * then keep it. */
 FLK_MUST_CHECK flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *rules, flk_store_t *store, char *errmsg);
 
 size_t flk_batch_len(const flk_batch_t *batch);
-const flk_job_t *flk_batch_job(const flk_batch_t *batch, size_t i);
+const flk_job_t *flk_batch_job(const flk_batch_t *batch, size_t i); /* borrowed until _clear */
 /* Forgets all jobs. */
 void flk_batch_clear(flk_batch_t *batch);
 

@@ -31,6 +31,7 @@ typedef struct flk_worker_metrics {
     flk_signature_metrics_t keys;
 } flk_worker_metrics_t;
 
+/* Registers all of them and fills `out`; at start. */
 void flk_worker_metrics_register(flk_metrics_t *metrics, flk_worker_metrics_t *out);
 
 /* Counts a verdict with that status; one of FLK_WORKER_STATUSES. */

@@ -30,7 +30,8 @@ typedef struct flk_demo_facts {
     long example_status;
 } flk_demo_facts_t;
 
-/* Reads p50_ms and p99_ms from the line of JSON that the agent printed into its log. */
+/* Reads p50_ms and p99_ms from the line of JSON that the agent printed into its log. Errors: FLK_E_CORRUPT (no
+ * such line), and those of flk_io_read_file. */
 FLK_MUST_CHECK flk_err_t flk_demo_read_summary(const char *log_path, flk_demo_latency_t *latency, char *errmsg);
 
 /* Prints the report. True when nothing was lost and no answer changed. `events` is the file as the user named it. */

@@ -10,6 +10,7 @@ typedef struct flk_style {
     const char *bold, *dim, *green, *yellow, *red, *end;
 } flk_style_t;
 
+/* The escapes for `out`; all are static. */
 flk_style_t flk_style_for(FILE *out);
 
 /* 1234567 -> "1,234,567". `out` has FLK_GROUPED_BYTES. */

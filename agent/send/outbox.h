@@ -37,7 +37,7 @@ void flk_outbox_close(flk_outbox_t **outbox);
 FLK_MUST_CHECK flk_err_t flk_outbox_append(flk_outbox_t *outbox, uint8_t kind, char *json, size_t json_bytes);
 size_t flk_outbox_syncing(const flk_outbox_t *outbox);
 
-/* FLK_OK, or the error of an append that did not become durable. */
+/* FLK_OK, or the error of an append that did not become durable: FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_outbox_fault(const flk_outbox_t *outbox);
 
 /* Readable after appends became durable. flk_outbox_woken reads it empty; true when there were some since the last
@@ -65,7 +65,7 @@ typedef bool flk_outbox_select_fn(void *arg, const char *pcs_id);
 FLK_MUST_CHECK flk_err_t flk_outbox_purge(flk_outbox_t *outbox, flk_outbox_select_fn *select, void *arg,
                                           uint64_t *purged, char *errmsg);
 
-/* Waits until every ack is durable. */
+/* Waits until every ack is durable. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_outbox_flush(flk_outbox_t *outbox, char *errmsg);
 
 uint64_t flk_outbox_unanswered(const flk_outbox_t *outbox); /* in the log that is being read */

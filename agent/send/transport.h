@@ -61,6 +61,7 @@ static inline void flk_transport_finish(flk_transport_t *transport, flk_parcel_t
     transport->options.on_reply(transport->options.on_reply_arg, parcel, reply);
 }
 
+/* As flk_transport_open, each for its own schemes. */
 FLK_MUST_CHECK flk_err_t flk_transport_http_open(const flk_transport_options_t *options, flk_transport_t **transport,
                                                  char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_transport_zmq_open(const flk_transport_options_t *options, flk_transport_t **transport,

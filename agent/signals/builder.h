@@ -31,7 +31,7 @@ typedef struct flk_builder_options {
 
 typedef struct flk_builder flk_builder_t; /* Scratch memory, reused from window to window. One thread. */
 
-/* Copies options; keeps `columns` and `signer` until flk_builder_destroy. */
+/* Start-up allocation. Copies options; keeps `columns` and `signer` until flk_builder_destroy. */
 flk_builder_t *flk_builder_new(const flk_builder_options_t *options, const flk_columns_t *columns,
                                const flk_signer_t *signer);
 void flk_builder_destroy(flk_builder_t **builder);

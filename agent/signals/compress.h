@@ -12,6 +12,7 @@ typedef struct flk_compress flk_compress_t; /* zlib's state, reused from window 
 flk_compress_t *flk_compress_new(void);
 void flk_compress_destroy(flk_compress_t **compress);
 
+/* A window's rows: begin, then add each in order; the line end between them is added here. */
 void flk_compress_begin(flk_compress_t *compress);
 void flk_compress_add(flk_compress_t *compress, const void *row, size_t row_bytes);
 /* r of the rows since _begin; 1.0 when they have no bytes. */

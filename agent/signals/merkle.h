@@ -12,6 +12,7 @@ typedef struct flk_hash {
     uint8_t bytes[FLK_HASH_BYTES];
 } flk_hash_t;
 
+/* The hash of one canonical row. Pure. */
 void flk_merkle_leaf(const void *row, size_t row_bytes, flk_hash_t *leaf);
 
 /* Collects leaves in order in constant memory: roots of complete subtrees, one a set bit of `leaves`, largest first. */
@@ -22,7 +23,9 @@ typedef struct flk_merkle {
 } flk_merkle_t;
 
 void flk_merkle_init(flk_merkle_t *merkle);
+/* Adds the next leaf: one hash on average, 64 at most. */
 void flk_merkle_add(flk_merkle_t *merkle, const flk_hash_t *leaf);
+/* The root over the leaves so far; more may be added afterwards. */
 void flk_merkle_root(const flk_merkle_t *merkle, flk_hash_t *root);
 
 #endif

@@ -41,6 +41,7 @@ typedef struct flk_window {
 } flk_window_t;
 
 typedef struct flk_windows flk_windows_t; /* Opaque; fields are commented in window.c. */
+/* Start-up allocation. Copies options. Caller frees with flk_windows_destroy. */
 flk_windows_t *flk_windows_new(const flk_window_options_t *options);
 void flk_windows_destroy(flk_windows_t **windows);
 

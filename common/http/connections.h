@@ -118,7 +118,7 @@ void flk_http_connections_end(flk_http_connections_t *connections);
 /* True while few threads are left for new connections. Any thread. */
 bool flk_http_connections_pressed(const flk_http_connections_t *connections);
 
-/* A connection's life; each from the thread that serves it. */
+/* A connection's life; each from the thread that serves it. The table keeps the connection until _close. */
 flk_http_connection_t *flk_http_connection_open(flk_http_connections_t *connections, struct mg_connection *civetweb);
 /* Its socket is known. False: the connection is to end. */
 FLK_MUST_CHECK bool flk_http_connection_adopt(flk_http_connection_t *connection, int fd);

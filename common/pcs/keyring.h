@@ -17,6 +17,7 @@ size_t flk_keyring_len(const flk_keyring_t *keyring);
 const char *flk_keyring_id(const flk_keyring_t *keyring, size_t key); /* lives as long as the keyring */
 
 typedef enum flk_key_state { FLK_KEY_ACTIVE, FLK_KEY_EXPIRED, FLK_KEY_FUTURE, FLK_KEY_STATES } flk_key_state_t;
+/* The state of key number `key` at `now_s`, Unix time. */
 flk_key_state_t flk_keyring_state(const flk_keyring_t *keyring, size_t key, int64_t now_s);
 /* When the first of the active keys ends, as Unix time; 0 when none ends. */
 int64_t flk_keyring_next_end(const flk_keyring_t *keyring, int64_t now_s);

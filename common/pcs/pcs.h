@@ -146,10 +146,12 @@ const char *flk_pcs_member_name(const char *key, size_t key_bytes);
 void flk_pcs_reader_begin(flk_pcs_reader_t *reader, flk_pcs_t *pcs, flk_pcs_fault_t *fault);
 /* Takes the next event. `value` may be NULL for events without one. The first fault sticks: every later call
  * returns it. Unknown members are skipped (SemVer: a minor version may add some), but checked for depth, UTF-8 and
- * duplicate keys as everything is. An optional member that is null counts as absent. */
+ * duplicate keys as everything is. An optional member that is null counts as absent. Errors: FLK_E_INVALID,
+ * FLK_E_TOO_LARGE, FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_pcs_reader_event(flk_pcs_reader_t *reader, flk_pcs_event_t event,
                                               const flk_pcs_value_t *value);
-/* Ends the record: required members, ranges, and that the id matches. On error the PCS is already finished. */
+/* Ends the record: required members, ranges, and that the id matches. On error (the same ones) the PCS is already
+ * finished. */
 FLK_MUST_CHECK flk_err_t flk_pcs_reader_finish(flk_pcs_reader_t *reader);
 
 #endif

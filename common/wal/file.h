@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Makes, replaces and quarantines segment files. The writer's, or a start's. */
+/* Makes, replaces and quarantines segment files. The writer's, or a start's. Errors: those of common/io.h. */
 #ifndef FLK_COMMON_WAL_FILE_H
 #define FLK_COMMON_WAL_FILE_H
 
@@ -14,6 +14,7 @@ FLK_MUST_CHECK flk_err_t flk_wal_file_make_reserve(const flk_wal_config_t *confi
 /* Makes a temporary file of that name anew and opens it for writing. */
 FLK_MUST_CHECK flk_err_t flk_wal_file_temporary(const flk_wal_config_t *config, const char *name,
                                                 char path[FLK_WAL_PATH_BYTES], int *fd, char *errmsg);
+/* Writes a segment's header at offset 0; not synced. */
 FLK_MUST_CHECK flk_err_t flk_wal_file_write_header(int fd, const char *path, const flk_wal_header_t *header,
                                                    char *errmsg);
 /* Gives the file a second name, *.damaged, under which it stays when the first one is replaced or removed. */

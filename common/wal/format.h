@@ -38,6 +38,7 @@ typedef struct flk_wal_item_header {
     uint8_t kind;
 } flk_wal_item_header_t;
 
+/* The salt of a segment's checksums. */
 uint64_t flk_wal_salt(uint64_t log_id, uint64_t number);
 
 void flk_wal_header_encode(const flk_wal_header_t *header, uint8_t out[FLK_WAL_SEGMENT_HEADER_BYTES]);

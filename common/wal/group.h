@@ -21,7 +21,7 @@ flk_wal_frames_t *flk_wal_frames_new(void);     /* NULL: out of memory. Freed wi
 /* Takes from backlog and pending_acks as much as one write may hold, at most `bytes_max`, half of it for acks if they
  * need it; the first item always. */
 void flk_wal_group_take(flk_wal_writer_t *writer, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max);
-/* Writes and syncs the group at the end of the active segment. */
+/* Writes and syncs the group at the end of the active segment. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_wal_group_write(const flk_wal_config_t *config, flk_wal_writer_t *writer,
                                              flk_wal_group_t *group);
 /* Notes in memory that the group is durable; its acks are freed. */

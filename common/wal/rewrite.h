@@ -16,7 +16,7 @@ typedef enum flk_wal_rewrite_kind {
 } flk_wal_rewrite_kind_t;
 
 /* Begins one. Caller frees with flk_wal_rewrite_destroy, which leaves the old file in place unless the rewrite has
- * ended. */
+ * ended. Errors: FLK_E_NOMEM, and those of common/io.h. */
 FLK_MUST_CHECK flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, flk_wal_rewrite_kind_t kind,
                                              flk_wal_rewrite_t **rewrite, char *errmsg);
 /* Copies some more and syncs it: a few milliseconds of disk time. FLK_E_AGAIN: there is more to do. FLK_OK: the new

@@ -30,7 +30,8 @@ typedef struct flk_wal_found {
 } flk_wal_found_t;
 
 void flk_wal_scan_init(flk_wal_scan_t *scan);
-/* Opens the file for reading and drops it from the page cache, so that the disk itself is read. */
+/* Opens the file for reading and drops it from the page cache, so that the disk itself is read. Errors: those of
+ * common/io.h. */
 FLK_MUST_CHECK flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg);
 /* Back to the first item of the open file. */
 void flk_wal_scan_rewind(flk_wal_scan_t *scan);

@@ -65,6 +65,7 @@ typedef struct flk_wal_segments {
     size_t len, capacity;
 } flk_wal_segments_t;
 
+/* Makes room for `capacity` segments. Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_wal_segments_reserve(flk_wal_segments_t *segments, size_t capacity);
 flk_wal_segment_t *flk_wal_segments_find(const flk_wal_segments_t *segments, uint64_t lsn); /* the one that has lsn */
 flk_wal_segment_t *flk_wal_segments_numbered(const flk_wal_segments_t *segments, uint64_t number);

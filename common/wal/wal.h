@@ -69,7 +69,7 @@ uint64_t flk_wal_id(const flk_wal_t *wal);
 void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry);
 
 /* Appends one record and waits until it is durable: for the outbox and tools. Not from on_commit. The log must have
- * been opened without on_commit. */
+ * been opened without on_commit. Errors: FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, uint32_t body_bytes,
                                              uint64_t *lsn, char *errmsg);
 

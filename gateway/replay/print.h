@@ -24,6 +24,7 @@ void flk_print_row(const flk_journal_record_t *record);
 FLK_MUST_CHECK flk_err_t flk_print_json(const flk_journal_record_t *record, bool body);
 /* Only the PCS, as flk-agent submit --pcs reads it; nothing for a body that is no PCS. FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_print_pcs(const flk_journal_record_t *record);
+/* All about one record, with its PCS. FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_print_page(const flk_journal_record_t *record);
 
 #endif

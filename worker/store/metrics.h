@@ -57,6 +57,7 @@ void flk_store_metrics_register(flk_metrics_t *registry, flk_store_metrics_t *me
 void flk_store_metrics_batch(const flk_store_metrics_t *metrics, flk_store_op_t op, size_t items_len, uint64_t began_ns,
                              flk_err_t err, flk_store_fault_t fault);
 
+/* Add to a counter or gauge of `metrics`; nothing without a registry. */
 void flk_store_metrics_add(const flk_store_metrics_t *metrics, flk_counter_t *counter, uint64_t n);
 void flk_store_metrics_move(const flk_store_metrics_t *metrics, flk_gauge_t *gauge, int64_t delta);
 

@@ -77,6 +77,9 @@ FLK_MUST_CHECK flk_err_t flk_store_migrate(const flk_store_options_t *options, c
 /* For outcomes that are put from now on. */
 void flk_store_set_ttl(flk_store_t *store, uint64_t ttl_ms);
 
+/* Errors of the calls below: FLK_E_UNAVAILABLE (a server, a lock or the disk did not answer in time), FLK_E_NO_SPACE,
+ * FLK_E_CORRUPT, FLK_E_LOCKED (another build's files), FLK_E_NOMEM, FLK_E_IO; all with a line in errmsg. */
+
 /* Looks up each key. Items keep their order; a key may occur several times. A value of more than
  * FLK_STORE_VALUE_BYTES_MAX, which nobody put here, is given up to there; as a stale value that stands for the
  * whole. On an error, which comes within the store timeout, nothing may be concluded about any item. */
@@ -162,6 +165,7 @@ static inline uint64_t flk_store_ttl_ms(const flk_store_t *store, const flk_stor
     return item->ttl_ms != 0 ? item->ttl_ms : store->ttl_ms;
 }
 
+/* The backends' flk_store_open, and the one migration. Errors as there. */
 FLK_MUST_CHECK flk_err_t flk_store_memory_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_store_lmdb_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_store_redis_open(const flk_store_options_t *options, flk_store_t **store, char *errmsg);

@@ -6,6 +6,7 @@
 
 #include "agent/flk/cluster/cluster.h"
 
+/* Replaces the file, synced. Errors: FLK_E_NOMEM, and those of flk_io_replace. */
 FLK_MUST_CHECK flk_err_t flk_cluster_file_write(const flk_cluster_t *cluster, char *errmsg);
 void flk_cluster_file_remove(const flk_cluster_t *cluster);
 

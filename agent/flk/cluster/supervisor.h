@@ -8,7 +8,8 @@
 
 typedef struct flk_supervisor flk_supervisor_t; /* Opaque. */
 
-/* `cluster` is borrowed until flk_supervisor_destroy. Blocks the signals, so call it before any thread is made. */
+/* `cluster` is borrowed until flk_supervisor_destroy. Blocks the signals, so call it before any thread is
+ * made. Errors: FLK_E_IO. Caller frees with flk_supervisor_destroy. */
 FLK_MUST_CHECK flk_err_t flk_supervisor_new(flk_cluster_t *cluster, flk_supervisor_t **supervisor, char *errmsg);
 void flk_supervisor_destroy(flk_supervisor_t **supervisor);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults under load, and the invariants that hold afterwards (RELIABILITY's I1 to I9).
+"""Faults under load, and the invariants that hold afterwards (I1 to I9 of judge.py).
 
 Read in this order: payload and recorder (requests and answers), clients (the askers), nemesis (the breaker), ledger
 (the records of the system itself), judge (the invariants between the two), trial (the whole of these).

@@ -57,6 +57,7 @@ FLK_MUST_CHECK flk_err_t flk_lmdb_env_open(flk_lmdb_env_t *env, flk_lmdb_kind_t 
 FLK_MUST_CHECK flk_err_t flk_lmdb_env_stamp(flk_lmdb_env_t *env, char *errmsg);
 void flk_lmdb_env_close(flk_lmdb_env_t *env); /* after its last reader was removed */
 
+/* One for each thread that reads; removed before the environment is closed. */
 void flk_lmdb_reader_add(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 void flk_lmdb_reader_remove(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 
@@ -73,9 +74,11 @@ void flk_lmdb_read_end(flk_lmdb_env_t *env, flk_lmdb_reader_t *reader);
 typedef int flk_lmdb_step_fn(void *arg, MDB_txn *txn);
 FLK_MUST_CHECK int flk_lmdb_write(flk_lmdb_env_t *env, flk_lmdb_step_fn *step, void *arg);
 
-/* The code for LMDB's error, with "lmdb: step: text" in errmsg. */
+/* The code for LMDB's error, with "lmdb: step: text" in errmsg: FLK_E_LOCKED (another build has the files open),
+ * FLK_E_NOMEM, FLK_E_NO_SPACE, FLK_E_CORRUPT, FLK_E_UNAVAILABLE, FLK_E_IO. FLK_OK for 0. */
 flk_err_t flk_lmdb_err(int rc, const char *step, char *errmsg);
 
+/* Milliseconds since the Unix epoch as 8 bytes, big-endian. */
 void flk_lmdb_put_time(uint8_t at[FLK_LMDB_EXPIRY_BYTES], int64_t time_ms);
 int64_t flk_lmdb_get_time(const void *at);
 

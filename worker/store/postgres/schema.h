@@ -34,7 +34,7 @@ enum { FLK_PG_SCHEMA_VERSION = 1 };
 #define FLK_PG_LOCK_GENERATION "2"
 #define FLK_PG_LOCK_MAINTAIN   "3"
 
-/* The version in the database, 0 without our schema. */
+/* The version in the database, 0 without our schema. Errors: those of the exchange. */
 FLK_MUST_CHECK flk_err_t flk_pg_schema_version(flk_pg_exchange_t *exchange, int *version);
 
 /* FLK_OK when the database has our version; else the remedy. Errors: FLK_E_CONFIG, or those of the exchange. */

@@ -14,7 +14,8 @@ void flk_redis_key(const uint8_t id[FLK_STORE_KEY_BYTES], char key[FLK_REDIS_KEY
 FLK_MUST_CHECK flk_err_t flk_redis_visit(flk_redis_link_t *link, const flk_store_t *store, flk_store_visit_fn *visit,
                                          void *arg, bool *go_on, char *errmsg);
 
-/* Keys of the database, of which a few are not outcomes, and the server's memory. */
+/* Keys of the database, of which a few are not outcomes, and the server's memory in bytes. Errors: those of the
+ * round trip. */
 FLK_MUST_CHECK flk_err_t flk_redis_measure(flk_redis_link_t *link, const flk_store_t *store, uint64_t *keys,
                                            uint64_t *bytes, char *errmsg);
 
