@@ -38,7 +38,8 @@ typedef struct broker {
 struct flk_brokers {
     broker_t all[FLK_BROKERS_MAX];
     size_t len;
-    atomic_size_t linked; /* those that are up */
+    atomic_size_t linked;      /* those that are up */
+    _Atomic uint64_t lost_ms; /* when one was lost last; 0: never */
 };
 
 static void requeue(flk_relay_t *relay, broker_t *broker) {
@@ -53,6 +54,9 @@ static void set_up(flk_relay_t *relay, broker_t *broker, bool up) {
     if (broker->up != up) {
         broker->up = up;
         flk_gauge_set(broker->up_gauge, up);
+        if (!up) {
+            atomic_store(&relay->brokers->lost_ms, relay->now_ms); /* before the count, as it is read */
+        }
         (void)(up ? atomic_fetch_add(&relay->brokers->linked, 1) : atomic_fetch_sub(&relay->brokers->linked, 1));
     }
 }
@@ -323,6 +327,14 @@ int flk_brokers_poll(const flk_brokers_t *brokers, zmq_pollitem_t *items) {
     return len;
 }
 
-size_t flk_brokers_linked(const flk_brokers_t *brokers) {
-    return atomic_load_explicit(&brokers->linked, memory_order_relaxed);
+bool flk_brokers_linked(const flk_brokers_t *brokers) {
+    return atomic_load(&brokers->linked) > 0;
+}
+
+bool flk_brokers_were_linked(const flk_brokers_t *brokers, uint64_t ms) {
+    if (flk_brokers_linked(brokers)) {
+        return true;
+    }
+    uint64_t lost_ms = atomic_load(&brokers->lost_ms);
+    return lost_ms != 0 && flk_mono_ms() <= lost_ms + ms;
 }

@@ -17,6 +17,8 @@ void flk_brokers_dispatch(flk_relay_t *relay); /* sends pending submissions, as 
 
 /* Adds the sockets to poll; returns the number of items: FLK_BROKERS_MAX at most. */
 FLK_MUST_CHECK int flk_brokers_poll(const flk_brokers_t *brokers, zmq_pollitem_t *items);
-size_t flk_brokers_linked(const flk_brokers_t *brokers); /* how many are up; any thread */
+bool flk_brokers_linked(const flk_brokers_t *brokers); /* one is up; any thread */
+/* … or was within the last `ms`; any thread. */
+bool flk_brokers_were_linked(const flk_brokers_t *brokers, uint64_t ms);
 
 #endif

@@ -15,7 +15,10 @@
 #include "gateway/ingest.h"
 #include "proto/endpoint.h"
 
-enum { INFLIGHT_BYTES_MOST = 512 << 20 }; /* unless a setting asks for more */
+enum {
+    INFLIGHT_BYTES_MOST = 512 << 20, /* unless a setting asks for more */
+    UNLINKED_HEARTBEATS = 30,        /* longer than any broker is away that is only replaced */
+};
 
 static void on_sync(void *arg, double seconds, size_t records) {
     flk_gateway_t *gateway = arg;
@@ -114,6 +117,7 @@ flk_err_t flk_gateway_start(flk_gateway_t *gateway, const flk_settings_t *settin
         .request_timeout_ms = flk_settings_uint(settings, FLK_SET_REQUEST_TIMEOUT_MS),
         .inflight_max = flk_settings_uint(settings, FLK_SET_INFLIGHT_MAX),
         .inflight_bytes_max = inflight_bytes_max(settings),
+        .unlinked_ms_max = UNLINKED_HEARTBEATS * flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
     };
     flk_throttle_init(&gateway->throttle, flk_settings_uint(settings, FLK_SET_TOKEN_RATE));
     flk_err_t err = load_security(settings, &gateway->security, errmsg);
@@ -159,7 +163,7 @@ bool flk_gateway_ready(void *arg, char *why) {
         flk_errmsg(why, "the disk of the inbox log has less than FLK_WAL_LOW_WATER_BYTES free");
     } else if (!flk_wal_healthy(gateway->inbox)) {
         flk_errmsg(why, "the inbox log cannot make records durable");
-    } else if (!flk_relay_linked(gateway->relay)) {
+    } else if (!flk_relay_was_linked(gateway->relay, gateway->unlinked_ms_max)) {
         flk_errmsg(why, "no broker is linked");
     } else {
         return true;

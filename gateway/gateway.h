@@ -23,6 +23,7 @@ typedef struct flk_gateway {
     flk_arrivals_t arrivals; /* submissions for the relay, from the logs' writers */
     flk_throttle_t throttle;
     uint64_t request_timeout_ms;
+    uint64_t unlinked_ms_max; /* how long it stays ready once no broker is linked */
     size_t inflight_max, inflight_bytes_max;
     atomic_size_t admitted;         /* submissions in memory that came through a door */
     atomic_size_t admitted_bytes;   /* … and their bodies as they came */
@@ -44,7 +45,11 @@ void flk_gateway_drain(flk_gateway_t *gateway);
 /* When the HTTP door is closed. An agent that still waits at the ZeroMQ door gets a 503. */
 void flk_gateway_stop(flk_gateway_t *gateway);
 
-/* Whether it would take a submission now; for /readyz. Fills `why` (FLK_ERRMSG_BYTES) when not. Any thread. */
+/* Whether it would take a submission now; for /readyz. Fills `why` (FLK_ERRMSG_BYTES) when not. Any thread.
+ *
+ * All gateways lose the brokers at the same moment. If all were unready at once, a balancer would be left without an
+ * address, and clients would be refused instead of answered. So a lost broker is no reason for unlinked_ms_max:
+ * meanwhile records are kept and clients get their verdict late, or a 503. */
 bool flk_gateway_ready(void *gateway, char *why);
 
 #endif

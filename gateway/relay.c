@@ -138,7 +138,7 @@ static void *run_relay(void *arg) {
             flk_dlq_orders_look(relay);
             end_silence(relay);
         }
-        flk_redrive_tick(relay, flk_relay_linked(relay));
+        flk_redrive_tick(relay, flk_brokers_linked(relay->brokers));
         flk_brokers_dispatch(relay);
         if (busy == 0) {
             poll_sockets(relay);
@@ -248,8 +248,8 @@ void flk_relay_destroy(flk_relay_t **relay) {
     free(mine);
 }
 
-bool flk_relay_linked(const flk_relay_t *relay) {
-    return flk_brokers_linked(relay->brokers) > 0;
+bool flk_relay_was_linked(const flk_relay_t *relay, uint64_t ms) {
+    return flk_brokers_were_linked(relay->brokers, ms);
 }
 
 size_t flk_relay_inflight(const flk_relay_t *relay) {

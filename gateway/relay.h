@@ -18,8 +18,8 @@ void flk_relay_stop(flk_relay_t *relay);
 /* After the logs are closed: says GOODBYE, answers 503 to agents that still wait, frees. NULL is allowed. */
 void flk_relay_destroy(flk_relay_t **relay);
 
-/* True when a broker is linked. Any thread. */
-bool flk_relay_linked(const flk_relay_t *relay);
+/* True when a broker is linked, or was within the last `ms`. Any thread. */
+bool flk_relay_was_linked(const flk_relay_t *relay, uint64_t ms);
 size_t flk_relay_inflight(const flk_relay_t *relay); /* submissions in the table; any thread */
 
 #endif

@@ -2,6 +2,7 @@
 """/metrics, /healthz and /readyz of every daemon; and the texts that logs must never hold."""
 import base64
 import re
+import time
 
 import msgpack
 import pytest
@@ -93,11 +94,18 @@ def test_counters_count(cluster, seed):
     assert rise == {"flk_ingest_total": 16, "flk_accepted": 4, "flk_escalated": 4, "flk_dedup_hits": 8}, rise
 
 
-# /readyz tells the truth: 503 with a reason while the part it needs is away, 200 again when it is back.
-def test_readyz_tells_the_truth():
-    with Cluster(workers=1) as cluster:
+# /readyz tells the truth: 503 with a reason when the part it needs stays away, 200 again when it is back. All gateways lose a broker
+# at once, so they are not unready at once: for 30 heartbeats clients are answered 503 instead of refused by a balancer without gateways.
+def test_readyz_tells_the_truth(seed):
+    with Cluster(workers=1, gateway_env={"FLK_HEARTBEAT_MS": 100, "FLK_REQUEST_TIMEOUT_MS": 300}) as cluster, cluster.http() as http:
         cluster.broker.kill()
+        wait_for(lambda: cluster.gateway.metrics().total("flk_broker_link_up") == 0, 10, "the loss is noticed")
+        lost = time.monotonic()
+        assert cluster.gateway.ready()
+        answer = http.submit(reference.Factory(seed).make())
+        assert answer.status == 503 and answer.retry_after >= 1, answer
         wait_for(lambda: not cluster.gateway.ready(), 10, "the gateway is not ready without a broker")
+        assert time.monotonic() - lost > 2.5
         answer = cluster.gateway.get("/readyz")
         assert answer.status == 503 and answer.raw.strip(), answer
         assert cluster.gateway.get("/healthz").status == 200

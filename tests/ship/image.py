@@ -64,7 +64,8 @@ def check_cluster(made):
     with contextlib.ExitStack() as stack:
         start(made, stack, "fi-broker", "broker", {**plain, "FLK_FRONTENDS": "tcp://0.0.0.0:5555", "FLK_BACKENDS": "tcp://0.0.0.0:5556"})
         start(made, stack, "fi-worker", "worker", {**plain, "FLK_BACKENDS": "tcp://fi-broker:5556"}, "--tmpfs", "/var/lib/flk:uid=10001,gid=10001")
-        start(made, stack, "fi-gateway", "gateway", {**plain, "FLK_FRONTENDS": "tcp://fi-broker:5555", "FLK_HTTP_BEHIND_PROXY": "1"})
+        start(made, stack, "fi-gateway", "gateway", {**plain, "FLK_FRONTENDS": "tcp://fi-broker:5555", "FLK_HTTP_BEHIND_PROXY": "1",
+                                              "FLK_HEARTBEAT_MS": "200"})  # unready some 6 s after its broker is gone
         for name in ("fi-broker", "fi-worker", "fi-gateway"):
             wait_healthy(made, name)
         bench = json.loads(made.docker("run", "--rm", *LOCKED, "-e", "ENDPOINT=http://fi-gateway:8080/v1/pcs/submit", IMAGE, "bench", "--count",

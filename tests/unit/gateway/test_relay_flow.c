@@ -433,15 +433,26 @@ START_TEST(test_relay_met_again) {
 }
 END_TEST
 
-/* A broker that falls silent is lost after three periods; its submissions wait for the next broker. */
+/* A gateway that never met a broker is not ready. */
+START_TEST(test_relay_not_met) {
+    rig_start();
+    ck_assert(!flk_gateway_ready(&rig.gateway, errmsg));
+    ck_assert_str_eq(errmsg, "no broker is linked");
+}
+END_TEST
+
+/* A broker that falls silent is lost after three periods; its submissions wait for the next broker. The gateway stays
+ * ready for thirty periods more. */
 START_TEST(test_relay_silence) {
-    rig_set("FLK_HEARTBEAT_MS", 100);
+    enum { HEARTBEAT_MS = 50 };
+    rig_set("FLK_HEARTBEAT_MS", HEARTBEAT_MS);
     played_t *broker = rig_start_met(CREDIT);
     flk_submission_t *client = http_post(1);
     uint64_t lsn = played_submit(broker), since_ms = flk_mono_ms();
     RIG_WAIT(!played_linked(broker));
-    ck_assert_uint_ge(flk_mono_ms() - since_ms, 200);
-    ck_assert(!flk_gateway_ready(&rig.gateway, errmsg));
+    ck_assert_uint_ge(flk_mono_ms() - since_ms, 2 * HEARTBEAT_MS);
+    RIG_WAIT(!flk_gateway_ready(&rig.gateway, errmsg));
+    ck_assert_uint_ge(flk_mono_ms() - since_ms, 32 * HEARTBEAT_MS);
     ck_assert_str_eq(errmsg, "no broker is linked");
     played_meet(broker, CREDIT);
     ck_assert_uint_eq(played_submit(broker), lsn);
@@ -493,6 +504,7 @@ int main(void) {
     tcase_add_test(tcase, test_relay_credit);
     tcase_add_test(tcase, test_relay_goes_elsewhere);
     tcase_add_test(tcase, test_relay_met_again);
+    tcase_add_test(tcase, test_relay_not_met);
     tcase_add_test(tcase, test_relay_silence);
     tcase_add_loop_test(tcase, test_relay_wrong_brokers, 0, 4);
     suite_add_tcase(suite, tcase);
