@@ -38,7 +38,7 @@ typedef struct broker {
 struct flk_brokers {
     broker_t all[FLK_BROKERS_MAX];
     size_t len;
-    atomic_size_t linked;      /* those that are up */
+    atomic_size_t linked;     /* those that are up */
     _Atomic uint64_t lost_ms; /* when one was lost last; 0: never */
 };
 

@@ -348,6 +348,10 @@ void flk_http_door_address(const flk_http_door_t *door, char text[FLK_LISTEN_TEX
     flk_listen_print(&listen, flk_http_port(door->server), text);
 }
 
+void flk_http_door_drain(flk_http_door_t *door) {
+    flk_http_drain(door->server);
+}
+
 void flk_http_door_stop(flk_http_door_t **door) {
     flk_http_door_t *mine = *door;
     *door = NULL;

@@ -12,6 +12,8 @@ typedef struct flk_http_door flk_http_door_t; /* Opaque. */
 FLK_MUST_CHECK flk_err_t flk_http_door_start(flk_gateway_t *gateway, flk_http_door_t **door, char *errmsg);
 /* Where it listens, with the port that was picked when it was to be 0. */
 void flk_http_door_address(const flk_http_door_t *door, char text[FLK_LISTEN_TEXT_BYTES]);
+/* From now on each answer is its connection's last. */
+void flk_http_door_drain(flk_http_door_t *door);
 /* Stops listening and waits for the requests that are being served. NULL is allowed. */
 void flk_http_door_stop(flk_http_door_t **door);
 

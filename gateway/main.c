@@ -26,6 +26,7 @@ static flk_err_t serve(const flk_settings_t *settings, char *errmsg) {
         flk_notify(FLK_NOTIFY_READY);
         wait_for_stop();
         flk_notify(FLK_NOTIFY_STOPPING);
+        flk_http_door_drain(door);
         flk_gateway_drain(&gateway);
     }
     flk_http_door_stop(&door);

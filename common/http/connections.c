@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/http/connections.h"
 
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/list.h"
 #include "common/thread.h"
@@ -38,20 +41,27 @@ static void on_answered(flk_http_exchange_t *exchange) {
     atomic_fetch_sub(&connections->requests, 1);
 }
 
-flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics) {
+flk_err_t flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics,
+                                   flk_http_connections_t **out, char *errmsg) {
     flk_http_connections_t *connections =
         flk_start_alloc(sizeof *connections + bounds->threads * sizeof(flk_http_connection_t));
+    *out = connections;
     connections->bounds = *bounds;
     connections->own_metrics = metrics == NULL ? flk_metrics_new() : NULL;
     register_metrics(connections, metrics != NULL ? metrics : connections->own_metrics);
     for (unsigned i = 0; i < bounds->threads; i++) {
         connections->places[i].all = connections;
         connections->places[i].fd = -1;
-        flk_http_exchange_init(&connections->places[i].exchange, on_answered);
+        flk_http_exchange_init(&connections->places[i].exchange, &connections->draining, on_answered);
     }
     pthread_mutex_init(&connections->mutex, NULL);
     flk_cond_init(&connections->wake);
-    return connections;
+    connections->leave_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (connections->leave_fd < 0) {
+        flk_errmsg(errmsg, "out of file descriptors or memory at start: %s", strerror(errno));
+        return FLK_E_NOMEM;
+    }
+    return FLK_OK;
 }
 
 void flk_http_connections_destroy(flk_http_connections_t **out) {
@@ -62,6 +72,9 @@ void flk_http_connections_destroy(flk_http_connections_t **out) {
     }
     for (unsigned i = 0; i < connections->bounds.threads; i++) {
         flk_http_exchange_fini(&connections->places[i].exchange);
+    }
+    if (connections->leave_fd >= 0) {
+        close(connections->leave_fd);
     }
     pthread_cond_destroy(&connections->wake);
     pthread_mutex_destroy(&connections->mutex);
@@ -115,7 +128,8 @@ flk_http_connection_t *flk_http_connection_open(flk_http_connections_t *connecti
     flk_http_connection_t *connection = take_place(connections);
     pthread_mutex_unlock(&connections->mutex);
     connection->civetweb = civetweb;
-    connection->is_one_too_many = false;
+    connection->is_one_too_many = connection->is_sent_away = false;
+    flk_http_exchange_renew(&connection->exchange);
     atomic_store(&connection->phase, flk_http_phase_word(FLK_HTTP_HEAD, flk_mono_ms()));
     reset_request(&connection->request);
     return connection;

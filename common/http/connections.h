@@ -89,6 +89,7 @@ struct flk_http_connection {
     bool is_taken;          /* under the mutex */
     flk_http_peer_t peer;   /* under the mutex */
     bool is_one_too_many;   /* of its client */
+    bool is_sent_away;      /* it was idle when the server took its leave */
     flk_http_exchange_t exchange;
     flk_http_request_t request;
 };
@@ -96,7 +97,9 @@ struct flk_http_connection {
 struct flk_http_connections {
     flk_http_bounds_t bounds;
     atomic_uint open, requests, running; /* connections; requests; those of them that are detached */
+    atomic_bool draining;                /* each answer is its connection's last */
     atomic_bool stopping;                /* requests are refused */
+    int leave_fd;                        /* readable: idle connections are sent away */
     atomic_bool over;                    /* connections are ended */
     atomic_uint_fast64_t last_request_ms;
     flk_metrics_t *own_metrics; /* of a server that was given none */
@@ -109,8 +112,10 @@ struct flk_http_connections {
     flk_http_connection_t places[];
 };
 
-/* Start-up allocation. `metrics` outlive it; NULL: none are wanted. */
-flk_http_connections_t *flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics);
+/* `metrics` outlive it; NULL: none are wanted. Caller frees with flk_http_connections_destroy, also after a failure.
+ * Errors: FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_http_connections_new(const flk_http_bounds_t *bounds, flk_metrics_t *metrics,
+                                                  flk_http_connections_t **connections, char *errmsg);
 /* When the server has stopped. NULL content is allowed. */
 void flk_http_connections_destroy(flk_http_connections_t **connections);
 /* Ends every connection, now and from now on. */

@@ -20,8 +20,9 @@
 
 enum { READER_MS_MAX = 10000 }; /* as long as civetweb waits for a client that does not read */
 
-void flk_http_exchange_init(flk_http_exchange_t *exchange, flk_http_answered_fn *answered) {
-    *exchange = (flk_http_exchange_t){.fd = -1, .answered = answered};
+void flk_http_exchange_init(flk_http_exchange_t *exchange, const atomic_bool *draining,
+                            flk_http_answered_fn *answered) {
+    *exchange = (flk_http_exchange_t){.fd = -1, .draining = draining, .answered = answered};
     pthread_mutex_init(&exchange->lock, NULL);
     flk_cond_init(&exchange->over);
 }
@@ -30,6 +31,13 @@ void flk_http_exchange_fini(flk_http_exchange_t *exchange) {
     FLK_ASSERT(exchange->state == FLK_EXCHANGE_CLOSED);
     pthread_cond_destroy(&exchange->over);
     pthread_mutex_destroy(&exchange->lock);
+}
+
+void flk_http_exchange_renew(flk_http_exchange_t *exchange) {
+    pthread_mutex_lock(&exchange->lock);
+    FLK_ASSERT(exchange->state == FLK_EXCHANGE_CLOSED);
+    exchange->close = false;
+    pthread_mutex_unlock(&exchange->lock);
 }
 
 void flk_http_exchange_begin(flk_http_exchange_t *exchange, int fd, bool close) {
@@ -52,12 +60,14 @@ void flk_http_exchange_limit(flk_http_exchange_t *exchange, uint64_t until_ms, c
     pthread_mutex_unlock(&exchange->lock);
 }
 
-void flk_http_exchange_await(flk_http_exchange_t *exchange) {
+bool flk_http_exchange_await(flk_http_exchange_t *exchange) {
     pthread_mutex_lock(&exchange->lock);
     while (exchange->state != FLK_EXCHANGE_CLOSED) {
         pthread_cond_wait(&exchange->over, &exchange->lock);
     }
+    bool was_last = exchange->close;
     pthread_mutex_unlock(&exchange->lock);
+    return was_last;
 }
 
 /* ---- answering; the lock is held ---- */
@@ -91,6 +101,7 @@ static bool keep_rest(flk_http_exchange_t *exchange, const char *data, size_t by
 static void take_answer(flk_http_exchange_t *exchange, const flk_http_answer_t *answer) {
     char message[FLK_HTTP_MESSAGE_BYTES];
     flk_http_answer_t mine = *answer;
+    exchange->close |= atomic_load(exchange->draining);
     mine.close = exchange->close;
     size_t bytes = flk_http_print(&mine, message);
     size_t sent = send_some(exchange->fd, message, bytes);

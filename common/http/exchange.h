@@ -14,6 +14,7 @@
 #define FLK_COMMON_HTTP_EXCHANGE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/http/answer.h"
 
@@ -35,8 +36,9 @@ struct flk_http_exchange {
     pthread_mutex_t lock; /* guards the fields below */
     pthread_cond_t over;  /* the state is CLOSED */
     flk_http_exchange_state_t state;
-    int fd;     /* of the connection, while the state is not CLOSED */
-    bool close; /* the answer is the connection's last */
+    int fd;                      /* of the connection, while the state is not CLOSED */
+    bool close;                  /* the answer is, or was, the connection's last */
+    const atomic_bool *draining; /* while true, each answer is */
     flk_http_answered_fn *answered;
     char *rest; /* ANSWERED: the bytes that the socket did not take yet; heap */
     size_t rest_bytes;
@@ -46,9 +48,12 @@ struct flk_http_exchange {
     void *arg;
 };
 
-/* Start-up. */
-void flk_http_exchange_init(flk_http_exchange_t *exchange, flk_http_answered_fn *answered);
+/* Start-up. `draining` is kept until flk_http_exchange_fini: answers that are printed while it is true say that the
+ * connection ends. */
+void flk_http_exchange_init(flk_http_exchange_t *exchange, const atomic_bool *draining, flk_http_answered_fn *answered);
 void flk_http_exchange_fini(flk_http_exchange_t *exchange);
+/* It is CLOSED, and another connection's from now on. */
+void flk_http_exchange_renew(flk_http_exchange_t *exchange);
 
 /* Opens it on the connection's own socket. The connection's thread. */
 void flk_http_exchange_begin(flk_http_exchange_t *exchange, int fd, bool close);
@@ -63,8 +68,9 @@ void flk_http_exchange_limit(flk_http_exchange_t *exchange, uint64_t until_ms, c
  * decide. Any thread, exactly once; never blocks. The exchange must not be touched afterwards. */
 void flk_http_exchange_answer(flk_http_exchange_t *exchange, const flk_http_answer_t *answer);
 
-/* Sleeps until it is CLOSED. The connection's thread; not long: an answer comes by its limit. */
-void flk_http_exchange_await(flk_http_exchange_t *exchange);
+/* Sleeps until it is CLOSED. The connection's thread; not long: an answer comes by its limit. True: the client was told
+ * that the answer is the connection's last. */
+FLK_MUST_CHECK bool flk_http_exchange_await(flk_http_exchange_t *exchange);
 
 typedef enum flk_http_exchange_news {
     FLK_EXCHANGE_NONE,    /* it is closed */

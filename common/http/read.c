@@ -11,26 +11,34 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LINGER_MS = 2000, LINGER_PRESSED_MS = 200, LINGER_SLICE_MS = 50, LINGER_BYTES = 4 << 20 };
-
 /* By recvmsg, which the thread sanitizer follows from one end of a socket to the other, as it does not recvfrom. */
-static ssize_t receive_now(int fd, void *out, size_t room) {
+ssize_t flk_http_receive_now(int fd, void *out, size_t room) {
     struct iovec place = {.iov_base = out, .iov_len = room};
     struct msghdr message = {.msg_iov = &place, .msg_iovlen = 1};
     return recvmsg(fd, &message, MSG_DONTWAIT);
 }
 
+/* False: it is time to go, and nothing of a next request has come. */
+static bool wait_for_request(flk_http_connection_t *connection) {
+    struct pollfd wanted[] = {{.fd = connection->fd, .events = POLLIN},
+                              {.fd = connection->all->leave_fd, .events = POLLIN}};
+    while (ppoll(wanted, 2, NULL, NULL) < 0 && errno == EINTR) {
+    }
+    connection->is_sent_away = wanted[0].revents == 0 && wanted[1].revents != 0;
+    return !connection->is_sent_away;
+}
+
 /* The hooks are for civetweb, so these are not poll and recv. -1: error; 0: the end. */
 static ssize_t receive(flk_http_connection_t *connection, void *out, size_t room) {
     for (;;) {
-        struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
-        if (ppoll(&wanted, 1, NULL, NULL) < 0 && errno != EINTR) {
-            return -1;
-        }
-        ssize_t got = receive_now(connection->fd, out, room);
+        ssize_t got = flk_http_receive_now(connection->fd, out, room);
         if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
             connection->request.ended |= got <= 0;
             return got;
+        }
+        struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
+        if (ppoll(&wanted, 1, NULL, NULL) < 0 && errno != EINTR) {
+            return -1;
         }
     }
 }
@@ -56,6 +64,9 @@ bool flk_http_read_head(flk_http_connection_t *connection) {
         }
         if (flk_http_guard_read(request->buffer, request->end, &request->scanned, &request->head)) {
             break;
+        }
+        if (request->end == 0 && !wait_for_request(connection)) {
+            return false;
         }
         ssize_t got = receive(connection, request->buffer + request->end, sizeof request->buffer - request->end);
         if (got <= 0) {
@@ -159,29 +170,4 @@ flk_err_t flk_http_read_body(flk_http_connection_t *connection, char *out, size_
 
 bool flk_http_request_closes(const flk_http_request_t *request) {
     return request->head.close || !request->complete;
-}
-
-/* A close with unread bytes resets the connection, and a reset may overtake the answer. */
-void flk_http_linger(flk_http_connection_t *connection) {
-    flk_http_request_t *request = &connection->request;
-    flk_http_connections_t *connections = connection->all;
-    struct pollfd wanted = {.fd = connection->fd, .events = POLLIN};
-    if (request->ended || (request->complete && ppoll(&wanted, 1, &(struct timespec){0}, NULL) == 0)) {
-        return;
-    }
-    shutdown(connection->fd, SHUT_WR);
-    uint64_t began_ms = flk_mono_ms(), now_ms = began_ms;
-    for (size_t bytes = 0; bytes < LINGER_BYTES && !atomic_load(&connections->over); now_ms = flk_mono_ms()) {
-        bool pressed = flk_http_connections_pressed(connections);
-        if (now_ms - began_ms >= (pressed ? LINGER_PRESSED_MS : LINGER_MS)) {
-            return;
-        }
-        if (ppoll(&wanted, 1, &(struct timespec){.tv_nsec = LINGER_SLICE_MS * 1000000L}, NULL) > 0) {
-            ssize_t got = receive_now(connection->fd, request->buffer, sizeof request->buffer);
-            if (got <= 0) {
-                return;
-            }
-            bytes += (size_t)got;
-        }
-    }
 }

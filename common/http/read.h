@@ -4,7 +4,12 @@
 #ifndef FLK_COMMON_HTTP_READ_H
 #define FLK_COMMON_HTTP_READ_H
 
+#include <sys/types.h>
+
 #include "common/http/connections.h"
+
+/* What is there, as recv without waiting. */
+ssize_t flk_http_receive_now(int fd, void *out, size_t room);
 
 /* Reads the next head, or bytes that must be refused in its place. False: the connection is over. Blocks. */
 FLK_MUST_CHECK bool flk_http_read_head(flk_http_connection_t *connection);
@@ -14,9 +19,5 @@ FLK_MUST_CHECK flk_err_t flk_http_read_body(flk_http_connection_t *connection, c
 
 /* Whether the connection must be closed behind the answer. */
 bool flk_http_request_closes(const flk_http_request_t *request);
-
-/* Half-closes and reads on for a bounded time and amount, so that a client that still sends reads its refusal rather
- * than a reset. */
-void flk_http_linger(flk_http_connection_t *connection);
 
 #endif

@@ -41,7 +41,7 @@ flk_http_exchange_t *flk_http_request_detach(flk_http_request_t *request) {
 void flk_http_send(flk_http_request_t *request, const flk_http_answer_t *answer) {
     struct mg_connection *civetweb = connection_of(request)->civetweb;
     flk_http_answer_t mine = *answer;
-    mine.close |= flk_http_request_closes(request);
+    mine.close |= flk_http_request_closes(request) || atomic_load(&connection_of(request)->all->draining);
     request->head.close |= mine.close;
     bool bodiless = strcmp(request->head.method, "HEAD") == 0;
     char message[FLK_HTTP_MESSAGE_BYTES];

@@ -4,7 +4,7 @@
  * reached.
  *
  * While civetweb stops, it drops the output of handlers and cuts every connection. So flk_http_stop lets requests
- * finish first, and answers the next request of an open connection with a 503 and a close.
+ * finish first, answers the next request of an open connection with a 503 and a close, and sends idle connections away.
  *
  * Spare threads let a request that is one too many be refused instead of left to wait. */
 #include "common/http/server.h"
@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "common/address.h"
 #include "common/http/connections.h"
 #include "common/http/hooks.h"
+#include "common/http/leave.h"
 #include "common/http/listener.h"
 #include "common/http/read.h"
 #include "common/http/watch.h"
@@ -122,8 +124,8 @@ static int on_begin(struct mg_connection *civetweb) {
     flk_http_connection_t *connection = mg_get_user_connection_data(civetweb);
     flk_http_hooks_read(NULL); /* a handler may use sockets */
     atomic_store(&connection->all->last_request_ms, flk_mono_ms());
-    flk_http_exchange_await(&connection->exchange); /* the answer before this one goes first */
-    bool ready = connection->request.ready && flk_http_connection_enter(connection, FLK_HTTP_BUSY);
+    bool was_last = flk_http_exchange_await(&connection->exchange); /* the answer before this one goes first */
+    bool ready = connection->request.ready && !was_last && flk_http_connection_enter(connection, FLK_HTTP_BUSY);
     connection->request.ready = false;
     if (ready) {
         serve(connection);
@@ -148,9 +150,10 @@ static int on_connect(const struct mg_connection *civetweb, void **data) {
 static void on_close(const struct mg_connection *civetweb) {
     flk_http_connection_t *connection = mg_get_user_connection_data(civetweb);
     flk_http_hooks_read(NULL);
-    flk_http_exchange_await(&connection->exchange); /* open until then: the watch may have to end the answer */
+    bool was_last =
+        flk_http_exchange_await(&connection->exchange); /* until then the watch may have to end the answer */
     if (connection->fd >= 0) {
-        flk_http_linger(connection);
+        flk_http_leave(connection, was_last || connection->request.head.close);
     }
     flk_http_connection_close(connection);
 }
@@ -271,8 +274,8 @@ static flk_err_t make_connections(const flk_http_options_t *options, flk_http_se
                  .pressed_ms = options->body_pressed_ms,
                  .bytes_per_ms = options->body_bytes_per_ms > 0 ? options->body_bytes_per_ms : 1},
     };
-    server->connections = flk_http_connections_new(&bounds, options->metrics);
-    flk_err_t err = flk_http_watch_start(server->connections, errmsg);
+    flk_err_t err = flk_http_connections_new(&bounds, options->metrics, &server->connections, errmsg);
+    err = err != FLK_OK ? err : flk_http_watch_start(server->connections, errmsg);
     server->is_watched = err == FLK_OK;
     return err;
 }
@@ -345,7 +348,7 @@ static void wait_for_requests(flk_http_connections_t *connections) {
 }
 
 /* Until no client is connected, or all that are have been silent for a while. */
-static void wait_for_leaving(flk_http_connections_t *connections) {
+static void wait_for_silence(flk_http_connections_t *connections) {
     uint64_t now_ms = flk_mono_ms(), until_ms = now_ms + LEAVE_MS_MAX;
     atomic_store(&connections->last_request_ms, now_ms);
     while (atomic_load(&connections->open) > 0 && now_ms < until_ms &&
@@ -355,14 +358,29 @@ static void wait_for_leaving(flk_http_connections_t *connections) {
     }
 }
 
+/* Idle connections are told so, and closed when their clients have closed them, or soon. */
+static void send_away(flk_http_connections_t *connections) {
+    uint64_t deadline_ms = flk_mono_ms() + LEAVE_MS_MAX;
+    FLK_ASSERT(eventfd_write(connections->leave_fd, 1) == 0);
+    while (atomic_load(&connections->open) > 0 && flk_mono_ms() < deadline_ms) {
+        pause_ms();
+    }
+}
+
+void flk_http_drain(flk_http_server_t *server) {
+    atomic_store(&server->connections->draining, true);
+}
+
 void flk_http_stop(flk_http_server_t **out) {
     flk_http_server_t *server = *out;
     if (server == NULL) {
         return;
     }
+    flk_http_drain(server);
     atomic_store(&server->connections->stopping, true);
     wait_for_requests(server->connections);
-    wait_for_leaving(server->connections);
+    wait_for_silence(server->connections);
+    send_away(server->connections);
     flk_http_connections_end(server->connections);
     flk_http_listener_stop(&server->listener);
     mg_stop(server->context);

@@ -48,8 +48,11 @@ typedef struct flk_http_server flk_http_server_t; /* Opaque. */
 FLK_MUST_CHECK flk_err_t flk_http_start(const flk_http_options_t *options, flk_http_server_t **server, char *errmsg);
 /* The one bound. */
 unsigned flk_http_port(const flk_http_server_t *server);
-/* Answers new requests 503 and lets those that run be answered, up to 10 s; closes connections that send more, up to
- * 3 s; then stops. No request may wait for this very stop. NULL content is allowed. */
+/* From now on each answer says that its connection ends. */
+void flk_http_drain(flk_http_server_t *server);
+/* Drains: answers new requests 503 and lets those that run be answered, up to 10 s; waits until connections were silent
+ * for a second, up to 3 s; tells those that are left with a 503 that they end, and waits for their clients to close, up
+ * to 3 s; then stops. No request may wait for this very stop. NULL content is allowed. */
 void flk_http_stop(flk_http_server_t **server);
 
 #endif

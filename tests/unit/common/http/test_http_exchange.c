@@ -11,6 +11,7 @@
 enum { BODY_BYTES = 1000, FILL_MAX = 10000 };
 
 static flk_http_exchange_t exchange;
+static atomic_bool draining;
 static int ours, theirs;
 static unsigned ended; /* how often `answered` was called */
 static char body[BODY_BYTES];
@@ -30,7 +31,8 @@ static void setup(void) {
     theirs = pair[1];
     setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &small, sizeof small); /* as small as it gets */
     ended = 0;
-    flk_http_exchange_init(&exchange, on_answered);
+    draining = false;
+    flk_http_exchange_init(&exchange, &draining, on_answered);
 }
 
 static void teardown(void) {
@@ -76,7 +78,7 @@ START_TEST(test_exchange_at_once) {
         begin();
         flk_http_exchange_answer(&exchange, &answer);
         ck_assert_uint_eq(ended, i);
-        flk_http_exchange_await(&exchange);
+        ck_assert(!flk_http_exchange_await(&exchange));
         ck_assert_int_eq(talk_read(theirs), 200);
         ck_assert_uint_eq(strlen(strstr(talk_answer, "\r\n\r\n") + 4), BODY_BYTES);
     }
@@ -86,7 +88,7 @@ START_TEST(test_exchange_at_once) {
 END_TEST
 
 static void *await_it(void *arg) {
-    flk_http_exchange_await(&exchange);
+    (void)!flk_http_exchange_await(&exchange);
     __atomic_store_n((bool *)arg, true, __ATOMIC_SEQ_CST);
     return NULL;
 }
@@ -120,7 +122,7 @@ START_TEST(test_exchange_never_reads) {
     flk_http_exchange_answer(&exchange, &answer);
     ck_assert_int_eq(tick(flk_mono_ms() + 5000), FLK_EXCHANGE_PENDING);
     ck_assert_int_eq(tick(flk_mono_ms() + 20000), FLK_EXCHANGE_IN_VAIN);
-    flk_http_exchange_await(&exchange);
+    ck_assert(!flk_http_exchange_await(&exchange));
     ck_assert_uint_eq(ended, 1);
     drop(filled);
     ck_assert_int_eq(recv(theirs, &byte, 1, 0), 0);
@@ -179,6 +181,19 @@ START_TEST(test_exchange_overdue) {
 }
 END_TEST
 
+/* An answer that is printed while the server drains ends its connection, though its request came before. */
+START_TEST(test_exchange_drains) {
+    begin();
+    draining = true;
+    flk_http_exchange_answer(&exchange, &answer);
+    ck_assert(flk_http_exchange_await(&exchange));
+    ck_assert_int_eq(talk_read(theirs), 200);
+    ck_assert(talk_has("\r\nConnection: close\r\n"));
+    flk_http_exchange_renew(&exchange);
+    ck_assert(!flk_http_exchange_await(&exchange));
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("http_exchange");
     TCase *tcase = tcase_create("exchange");
@@ -190,6 +205,7 @@ int main(void) {
     tcase_add_test(tcase, test_exchange_closes);
     tcase_add_test(tcase, test_exchange_client_gone);
     tcase_add_test(tcase, test_exchange_overdue);
+    tcase_add_test(tcase, test_exchange_drains);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
