@@ -18,8 +18,8 @@ static void say_goodbye(int fd) {
     char body[FLK_HTTP_PROBLEM_BYTES], message[FLK_HTTP_MESSAGE_BYTES];
     flk_http_answer_t answer = {
         .status = 503, .content_type = flk_http_problem_type, .body = body, .retry_after_s = 1, .close = true};
-    answer.body_bytes = flk_http_problem(body, sizeof body, answer.status, flk_http_status_text(answer.status),
-                                         "shutting down", NULL);
+    answer.body_bytes =
+        flk_http_problem(body, sizeof body, answer.status, flk_http_status_text(answer.status), "shutting down", NULL);
     (void)!send(fd, message, flk_http_print(&answer, message), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
