@@ -288,7 +288,8 @@ static void add(void *arg, const char *endpoint, size_t index) {
     }
     FLK_ASSERT(index < FLK_BROKERS_MAX); /* the endpoints were checked */
     broker_t *broker = &relay->brokers->all[relay->brokers->len++];
-    flk_frame_t greeting = {.kind = FLK_HELLO, .name = "gateway"};
+    flk_frame_t greeting = {.kind = FLK_HELLO};
+    flk_uplink_own_name("gateway", greeting.name);
     flk_id_random(&greeting.id);
     const flk_settings_t *settings = relay->gateway->settings;
     adding->err =

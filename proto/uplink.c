@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 
@@ -234,4 +235,16 @@ flk_uplink_event_t flk_uplink_heard(flk_uplink_t *uplink, const flk_frame_t *fra
     default:
         return FLK_UPLINK_YOURS;
     }
+}
+
+void flk_uplink_own_name(const char *role, char name[FLK_NAME_MAX + 1]) {
+    char host[FLK_NAME_MAX - 11]; /* room for a colon and any number */
+    if (gethostname(host, sizeof host) != 0) {
+        snprintf(host, sizeof host, "%s", role);
+    }
+    host[sizeof host - 1] = '\0';
+    for (char *at = host; *at != '\0'; at++) {
+        *at = *at > ' ' && *at < 127 ? *at : '_';
+    }
+    snprintf(name, FLK_NAME_MAX + 1, "%s:%d", host, (int)getpid());
 }

@@ -6,7 +6,6 @@
  * from: a change is as good as a SIGHUP. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/file_watch.h"
 #include "common/http/admin.h"
@@ -15,6 +14,7 @@
 #include "common/program/notify.h"
 #include "common/program/program.h"
 #include "proto/endpoint.h"
+#include "proto/uplink.h"
 #include "worker/policy_info.h"
 #include "worker/store/tool.h"
 #include "worker/worker.h"
@@ -38,19 +38,6 @@ static unsigned threads_wanted(const flk_settings_t *settings) {
     uint64_t threads = flk_settings_uint(settings, FLK_SET_WORKER_THREADS);
     unsigned cores = flk_machine_cores();
     return threads != 0 ? (unsigned)threads : cores > FLK_INSTANCES_MAX ? FLK_INSTANCES_MAX : cores;
-}
-
-/* "host:pid", plain ASCII as frames want it. */
-static void name_of_process(char name[FLK_NAME_MAX + 1]) {
-    char host[40];
-    if (gethostname(host, sizeof host) != 0) {
-        snprintf(host, sizeof host, "worker");
-    }
-    host[sizeof host - 1] = '\0';
-    for (char *at = host; *at != '\0'; at++) {
-        *at = *at > ' ' && *at < 127 ? *at : '_';
-    }
-    snprintf(name, FLK_NAME_MAX + 1, "%s:%d", host, (int)getpid());
 }
 
 static flk_err_t open_store(void *arg, flk_store_t **store, char *errmsg) {
@@ -111,7 +98,7 @@ static flk_err_t make_rulebook(struct program *program, const flk_settings_t *se
 static flk_err_t make_worker(struct program *program, char *errmsg) {
     const flk_settings_t *settings = program->settings;
     char name[FLK_NAME_MAX + 1];
-    name_of_process(name);
+    flk_uplink_own_name("worker", name);
     flk_worker_options_t options = {
         .backends = flk_settings_str(settings, FLK_SET_BACKENDS),
         .security = program->security,

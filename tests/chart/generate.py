@@ -61,6 +61,7 @@ EXACT = {
         ({"enum": ["Always", "IfNotPresent", "Never"]}, ("image.pullPolicy",)),
         ({"enum": ["memory", "lmdb", "redis", "postgres"]}, ("env.dedupBackend",)),
         ({"enum": ["job", "auto", "none"]}, ("store.migrate",)), ({"enum": ["hmac", "ed25519"]}, ("signing.alg",)),
+        ({"enum": ["ScheduleAnyway", "DoNotSchedule"]}, ("gateway.hostSpread", "broker.hostSpread", "worker.hostSpread")),
         ({"enum": ["none", "hpa", "keda"]}, ("autoscaling.mode",)),
         ({"enum": ["none", "podMonitor", "serviceMonitor"]}, ("monitoring.kind",)),
         ({"type": "array", "uniqueItems": True, "items": {"enum": STORE_SECRETS}}, ("store.secretKeys",)),
@@ -164,7 +165,7 @@ def outputs(flk, root=ROOT):
 
 
 def stale(flk, root=ROOT):
-    return [file for file, text in outputs(flk, root).items() if not file.exists() or file.read_text() != text]
+    return [file for file, text in outputs(flk, root).items() if not file.exists() or file.is_symlink() or file.read_text() != text]
 
 
 if __name__ == "__main__":

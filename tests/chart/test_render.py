@@ -165,7 +165,7 @@ def test_notes():
     assert "Signatures are not verified" not in done.stdout and "not encrypted" not in done.stdout
 
 
-# A packaged chart has the files that it only links to in the tree.
+# A packaged chart has the rules and the dashboard.
 def test_package(tmp_path):
     done = helm("package", "--destination", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -174,7 +174,7 @@ def test_package(tmp_path):
     assert done.returncode == 0 and "FlkStoreOutage" in done.stdout and "flk_dlq_records" in done.stdout, done.stderr
 
 
-# The schema and the README's table are those that values.yaml and the programs make.
+# The schema and the README's table are those that values.yaml and the programs make; rules, dashboard and Caddyfile are compose's.
 def test_generated():
     assert not generate.stale(FLK), f"run: python3 tests/chart/generate.py {FLK.relative_to(ROOT)} --write"
 
@@ -214,6 +214,18 @@ def test_autoscaling_never_lowers():
     arguments = ("--set", "env.dedupBackend=redis", "--set", "autoscaling.mode=hpa", "--set", "autoscaling.minReplicas=7",
                  "--set", "autoscaling.maxReplicas=9")
     assert objects("Deployment", *arguments)["release-flk-worker"]["spec"]["replicas"] == 7
+
+
+# A role that must not share a node lets its pods wait; zones are only preferred.
+@pytest.mark.parametrize("role, kind, name", [("gateway", "StatefulSet", "release-flk-gateway"), ("broker", "StatefulSet", "release-flk-broker"),
+                                              ("worker", "Deployment", "release-flk-worker")])
+def test_host_spread(role, kind, name):
+    def constraints(*arguments):
+        return [(each["topologyKey"], each["whenUnsatisfiable"])
+                for each in objects(kind, *arguments)[name]["spec"]["template"]["spec"]["topologySpreadConstraints"]]
+    loose = [("kubernetes.io/hostname", "ScheduleAnyway"), ("topology.kubernetes.io/zone", "ScheduleAnyway")]
+    assert constraints() == loose
+    assert constraints("--set", f"{role}.hostSpread=DoNotSchedule") == [("kubernetes.io/hostname", "DoNotSchedule"), loose[1]]
 
 
 # Prometheus is let in by networkPolicy.monitoring alone, for any way of finding the pods.

@@ -73,7 +73,7 @@ topologySpreadConstraints:
   {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1
     topologyKey: {{ $key }}
-    whenUnsatisfiable: ScheduleAnyway
+    whenUnsatisfiable: {{ ternary $values.hostSpread "ScheduleAnyway" (eq $key "kubernetes.io/hostname") }}
     labelSelector:
       matchLabels:
         {{- include "flk.selector" $root | nindent 8 }}

@@ -433,11 +433,18 @@ START_TEST(test_relay_met_again) {
 }
 END_TEST
 
-/* A gateway that never met a broker is not ready. */
-START_TEST(test_relay_not_met) {
+/* A gateway introduces itself as a host's process, so that a broker's log tells one from another; until it met a broker
+ * it is not ready. */
+START_TEST(test_relay_introduces_itself) {
+    char host[256], name[FLK_NAME_MAX + 1];
+    played_up(&rig.brokers[0]);
     rig_start();
     ck_assert(!flk_gateway_ready(&rig.gateway, errmsg));
     ck_assert_str_eq(errmsg, "no broker is linked");
+    ck_assert(played_next(&rig.brokers[0], FLK_HELLO, RIG_DEADLINE_MS));
+    ck_assert_int_eq(gethostname(host, sizeof host), 0);
+    ck_assert_uint_lt((size_t)snprintf(name, sizeof name, "%s:%d", host, (int)getpid()), sizeof name);
+    ck_assert_str_eq(rig.brokers[0].message.frame.name, name);
 }
 END_TEST
 
@@ -504,7 +511,7 @@ int main(void) {
     tcase_add_test(tcase, test_relay_credit);
     tcase_add_test(tcase, test_relay_goes_elsewhere);
     tcase_add_test(tcase, test_relay_met_again);
-    tcase_add_test(tcase, test_relay_not_met);
+    tcase_add_test(tcase, test_relay_introduces_itself);
     tcase_add_test(tcase, test_relay_silence);
     tcase_add_loop_test(tcase, test_relay_wrong_brokers, 0, 4);
     suite_add_tcase(suite, tcase);
