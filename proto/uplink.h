@@ -59,8 +59,8 @@ typedef struct flk_uplink {
     uint32_t tries;  /* of keys since it was up last */
 } flk_uplink_t;
 
-/* By which a greeting introduces this process: "HOST:PID" as printable ASCII; with `role` where no host is known. A pod's
- * host is the pod's name. */
+/* By which a greeting introduces this process: "HOST:PID" as printable ASCII; with `role` where no host is known. A
+ * pod's host is the pod's name. */
 void flk_uplink_own_name(const char *role, char name[FLK_NAME_MAX + 1]);
 
 typedef enum flk_uplink_event {

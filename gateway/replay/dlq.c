@@ -7,16 +7,13 @@
  * Nothing is removed from either log here: retention is the gateway's. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "common/wal/wal.h"
 #include "gateway/inbox_format.h"
 #include "gateway/replay/order.h"
+#include "gateway/replay/own.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
-
-static const uint64_t FOR_EVER_MS = UINT64_C(100) * 365 * 86400 * 1000;
 
 enum { ACKED_MS_MAX = 5000, LOOK_US = 50000 };
 
@@ -35,31 +32,14 @@ typedef struct removal {
     char *errmsg;
 } removal_t;
 
-static flk_err_t open_log(const char *dir, flk_wal_t **wal, char *errmsg) {
-    flk_wal_options_t options = {.dir = dir, .retention_ms = FOR_EVER_MS};
-    flk_err_t err = flk_wal_open(&options, wal, errmsg);
-    if (err == FLK_E_LOCKED) {
-        flk_errmsg(errmsg, "the gateway of %.200s runs; stop it, do this, and start it again", dir);
-    }
-    return err;
-}
-
-/* The inbox that a queue's gateway has: DIR/dlq -> DIR/inbox. */
+/* The inbox that a queue's gateway has. */
 static flk_err_t open_inbox(const char *dir, flk_wal_t **inbox, char *errmsg) {
     char path[4096];
-    size_t len = strlen(dir);
-    while (len > 1 && dir[len - 1] == '/') {
-        len--;
-    }
-    if (len < 4 || len > sizeof path - 8 || strncmp(dir + len - 4, "/dlq", 4) != 0) {
+    if (!flk_replay_beside(dir, "dlq", "inbox", path, sizeof path)) {
         flk_errmsg(errmsg, "%.200s is not named dlq: only a gateway's own queue has an inbox beside it", dir);
         return FLK_E_NOT_FOUND;
     }
-    snprintf(path, sizeof path, "%.*s/inbox", (int)(len - 4), dir);
-    flk_journal_t *journal; /* opening would make a log that is not there */
-    flk_err_t err = flk_journal_open(path, &journal, errmsg);
-    flk_journal_close(&journal);
-    return err == FLK_OK ? open_log(path, inbox, errmsg) : err;
+    return flk_replay_own(path, 0, inbox, errmsg);
 }
 
 static bool take_match(void *arg, const flk_journal_record_t *record) {
@@ -89,13 +69,8 @@ static flk_err_t open_logs(removal_t *removal, const char *dir, char *errmsg) {
     if (removal->options->dry_run) {
         return FLK_OK;
     }
-    flk_journal_t *journal;
-    flk_err_t err = flk_journal_open(dir, &journal, errmsg); /* opening would make a log that is not there */
-    flk_journal_close(&journal);
-    if (err == FLK_OK) {
-        err = open_log(dir, &removal->queue, errmsg);
-        removal->is_order = err == FLK_E_LOCKED;
-    }
+    flk_err_t err = flk_replay_own(dir, 0, &removal->queue, errmsg);
+    removal->is_order = err == FLK_E_LOCKED;
     if (removal->is_order) {
         return FLK_OK;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk-replay. Reading order: options, filter, journal, print; inspect, verify, audit; resend, submit; order, dlq. */
+/* flk-replay. Reading order: options, filter, journal, print; inspect, verify, audit; own, resend, submit; order, dlq.
+ */
 #include <stdio.h>
 
 #include "gateway/replay/verbs.h"
@@ -31,6 +32,7 @@ static int run_verb(flk_replay_options_t *options, const flk_settings_t *setting
     case FLK_VERB_AUDIT:
         return flk_replay_audit(options, settings, dir);
     case FLK_VERB_REPLAY:
+    case FLK_VERB_HANDOVER:
         return flk_replay_submit(options, settings, dir);
     case FLK_VERB_DLQ_PURGE:
     case FLK_VERB_DLQ_REPLAY:

@@ -15,10 +15,10 @@ enum { WAIT_MS = 30000 };
 
 #define BIT(verb) (1u << FLK_VERB_##verb)
 enum {
-    SENDS = BIT(REPLAY),
+    SENDS = BIT(REPLAY) | BIT(HANDOVER),
     CHANGES = BIT(DLQ_PURGE) | BIT(DLQ_REPLAY),
-    FILTERED = BIT(LIST) | BIT(STATS) | BIT(EXPORT) | BIT(AUDIT) | SENDS | BIT(DLQ_LIST) | CHANGES,
-    ALL = FILTERED | BIT(SHOW) | BIT(VERIFY) | BIT(DLQ_SHOW),
+    FILTERED = BIT(LIST) | BIT(STATS) | BIT(EXPORT) | BIT(AUDIT) | BIT(REPLAY) | BIT(DLQ_LIST) | CHANGES,
+    ALL = FILTERED | BIT(SHOW) | BIT(VERIFY) | BIT(HANDOVER) | BIT(DLQ_SHOW),
     DLQ = BIT(DLQ_LIST) | BIT(DLQ_SHOW) | CHANGES,
 };
 
@@ -39,26 +39,20 @@ enum {
     X(BARE, "bare", NULL, "", "", BIT(EXPORT), "only the PCS, as flk-agent submit --pcs reads them")                   \
     X(TO, "to", "ENDPOINT", "", "FLK_ZMQ_LISTEN", SENDS, "the gateway's ZeroMQ door")                                  \
     X(RATE, "rate", "N/s", "1 to 1000000", "", SENDS, "at most so many records a second")                              \
-    X(STATE, "state", "FILE", "", "", SENDS, "keep the position there, and go on from it")                             \
-    X(DRY_RUN, "dry-run", NULL, "", "", SENDS | CHANGES, "show which records, and do nothing")                         \
-    X(WAIT, "wait", "SECONDS", "0 to 999999", "30", CHANGES, "for a gateway that runs to do it")                       \
+    X(STATE, "state", "FILE", "", "", BIT(REPLAY), "keep the position there, and go on from it")                       \
+    X(DRY_RUN, "dry-run", NULL, "", "", BIT(REPLAY) | CHANGES, "show which records, and do nothing")                   \
+    X(WAIT, "wait", "SECONDS", "0 to 999999", "30", BIT(HANDOVER) | CHANGES,                                           \
+      "for a gateway that runs to do it; handover: for it to end")                                                     \
     X(EVERY, "all", NULL, "", "", CHANGES, "without a filter: really all")
 
 enum option_id { OPTIONS(FLK_OPTION_ID) };
 static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_VERBS_ROW)};
 
 static const char *const verbs[] = {
-    [FLK_VERB_LIST] = "list",
-    [FLK_VERB_SHOW] = "show",
-    [FLK_VERB_VERIFY] = "verify",
-    [FLK_VERB_STATS] = "stats",
-    [FLK_VERB_EXPORT] = "export",
-    [FLK_VERB_AUDIT] = "audit",
-    [FLK_VERB_REPLAY] = "replay",
-    [FLK_VERB_DLQ_LIST] = "dlq list",
-    [FLK_VERB_DLQ_SHOW] = "dlq show",
-    [FLK_VERB_DLQ_PURGE] = "dlq purge",
-    [FLK_VERB_DLQ_REPLAY] = "dlq replay",
+    [FLK_VERB_LIST] = "list",         [FLK_VERB_SHOW] = "show",           [FLK_VERB_VERIFY] = "verify",
+    [FLK_VERB_STATS] = "stats",       [FLK_VERB_EXPORT] = "export",       [FLK_VERB_AUDIT] = "audit",
+    [FLK_VERB_REPLAY] = "replay",     [FLK_VERB_HANDOVER] = "handover",   [FLK_VERB_DLQ_LIST] = "dlq list",
+    [FLK_VERB_DLQ_SHOW] = "dlq show", [FLK_VERB_DLQ_PURGE] = "dlq purge", [FLK_VERB_DLQ_REPLAY] = "dlq replay",
 };
 
 static const char *const verbs_help[] = {
@@ -69,6 +63,7 @@ static const char *const verbs_help[] = {
     [FLK_VERB_EXPORT] = "records with their PCS as NDJSON",
     [FLK_VERB_AUDIT] = "verify each record again and compare with its answer",
     [FLK_VERB_REPLAY] = "submit the records again through a gateway",
+    [FLK_VERB_HANDOVER] = "have another gateway answer the un-acked records of this one",
     [FLK_VERB_DLQ_LIST] = "the dead letters",
     [FLK_VERB_DLQ_SHOW] = "LSN|PCS_ID: all about a dead letter",
     [FLK_VERB_DLQ_PURGE] = "forget dead letters",
@@ -155,13 +150,16 @@ static void print_help(void) {
            "carries it out within a second or so, and wait for it. On the queue of one that\n"
            "does not run they do it themselves, and the gateway verifies the records when it\n"
            "starts again.\n"
+           "handover is for a gateway that is gone for good: it locks the log and settles\n"
+           "each record there by its answer. Status 0 says that the log may be removed.\n"
            "audit goes by the policy and the keys below, which must be those of the workers.\n"
            "A duplicate's first submission may be in another gateway's log: it is then\n"
            "counted as unproven, not as a difference.\n\n");
     flk_settings_print(FLK_PROGRAM_REPLAY, stdout);
     printf("\nExit status:\n"
            "  0  done; verify: no damage; audit: no difference\n"
-           "  1  failed; damage or a difference was found; nothing matched show\n"
+           "  1  failed; damage or a difference was found; nothing matched show; handover:\n"
+           "     something is left\n"
            "  2  wrong options or settings\n");
 }
 

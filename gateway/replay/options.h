@@ -14,6 +14,7 @@ typedef enum flk_verb {
     FLK_VERB_EXPORT,
     FLK_VERB_AUDIT,
     FLK_VERB_REPLAY,
+    FLK_VERB_HANDOVER,
     FLK_VERB_DLQ_LIST,
     FLK_VERB_DLQ_SHOW,
     FLK_VERB_DLQ_PURGE,
@@ -25,9 +26,9 @@ typedef struct flk_replay_options {
     flk_verb_t verb;
     const char *dir;   /* NULL: inbox or dlq in FLK_DATA_DIR */
     const char *what;  /* show: LSN or the beginning of a pcs_id */
-    const char *to;    /* replay: the gateway's ZeroMQ door; NULL: FLK_ZMQ_LISTEN */
+    const char *to;    /* replay, handover: the gateway's ZeroMQ door; NULL: FLK_ZMQ_LISTEN */
     const char *state; /* replay: file to go on from; NULL: none */
-    uint64_t wait_ms;  /* dlq purge, dlq replay: for a gateway that runs to do it */
+    uint64_t wait_ms;  /* for a gateway that runs: to do it, or to end (handover) */
     uint64_t rate;     /* replay: records/s; 0 = as fast as they are taken */
     bool json, dry_run, bare, all;
     flk_filter_t filter;

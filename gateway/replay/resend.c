@@ -40,6 +40,8 @@ struct flk_resend {
     uint64_t progress_ms; /* the last verdict, or since when there is something to wait for */
     flk_message_t message;
     flk_resend_counts_t counts;
+    flk_resend_answered_fn *answered; /* NULL: nobody asks */
+    void *arg;
 };
 
 flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, flk_resend_t **resend, char *errmsg) {
@@ -92,6 +94,11 @@ void flk_resend_close(flk_resend_t **resend) {
     free(mine);
 }
 
+void flk_resend_on_answer(flk_resend_t *resend, flk_resend_answered_fn *answered, void *arg) {
+    resend->answered = answered;
+    resend->arg = arg;
+}
+
 uint64_t flk_resend_oldest(const flk_resend_t *resend) {
     uint64_t oldest = UINT64_MAX;
     for (size_t i = 0; i < WINDOW; i++) {
@@ -138,6 +145,9 @@ static void take_answer(flk_resend_t *resend, uint64_t now_ms) {
     }
     if (frame->kind == FLK_VERDICT) {
         count(&resend->counts, frame);
+        if (resend->answered != NULL) {
+            resend->answered(resend->arg, place->lsn, frame);
+        }
         resend->progress_ms = now_ms;
         free_place(resend, place);
     } else if ((frame->kind == FLK_UNAVAILABLE || frame->kind == FLK_BUSY) && place->sent) {

@@ -4,6 +4,7 @@
 #define FLK_GATEWAY_REPLAY_RESEND_H
 
 #include "common/pcs/pcs.h"
+#include "proto/frame.h"
 #include "proto/security.h"
 
 typedef struct flk_resend flk_resend_t; /* Opaque; fields are commented in resend.c. */
@@ -12,11 +13,16 @@ typedef struct flk_resend_counts {
     uint64_t sent, answered, accepted, escalated, refused, duplicates, conflicts, put_off;
 } flk_resend_counts_t;
 
+/* A verdict came for what was put as `lsn`. */
+typedef void flk_resend_answered_fn(void *arg, uint64_t lsn, const flk_frame_t *verdict);
+
 /* Connects to `endpoint`. A signal to stop (program.h) ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller
  * frees with flk_resend_close. */
 FLK_MUST_CHECK flk_err_t flk_resend_open(const char *endpoint, const flk_security_t *security, flk_resend_t **resend,
                                          char *errmsg);
 void flk_resend_close(flk_resend_t **resend);
+/* Has each verdict told. */
+void flk_resend_on_answer(flk_resend_t *resend, flk_resend_answered_fn *answered, void *arg);
 
 /* Gives one record to the door; waits while too many are under way. LSNs must rise. Errors: FLK_E_TIMEOUT (no answer
  * for half a minute), FLK_E_CLOSED (stop), FLK_E_NOMEM. */

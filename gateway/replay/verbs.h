@@ -17,7 +17,7 @@ FLK_MUST_CHECK int flk_replay_verify(const flk_replay_options_t *options, const 
 FLK_MUST_CHECK int flk_replay_audit(const flk_replay_options_t *options, const flk_settings_t *settings,
                                     const char *dir);
 
-/* submit.c: FLK_EXIT_FAILED when some have no answer */
+/* submit.c: replay, handover; FLK_EXIT_FAILED when some have no answer */
 FLK_MUST_CHECK int flk_replay_submit(const flk_replay_options_t *options, const flk_settings_t *settings,
                                      const char *dir);
 /* dlq.c: dlq purge, dlq replay */

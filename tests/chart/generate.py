@@ -43,7 +43,7 @@ SERVICE, RETENTION = {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}, {"enum
 EXACT = {
     path: shape for shape, paths in (
         (NAME, ("store.existingSecret", "signing.existingSecret", "signing.testSecret", "metricsBasicAuth.existingSecret",
-                "curve.existingSecret", "curve.agentsConfigMap", "curve.adminsConfigMap", "gateway.mtlsSidecar.existingSecret",
+                "curve.existingSecret", "gateway.handover.curveSecret", "curve.agentsConfigMap", "curve.adminsConfigMap", "gateway.mtlsSidecar.existingSecret",
                 "worker.persistence.existingClaim", "serviceAccount.name")),
         (DIGEST, ("image.digest", "canary.image.digest")),
         (URL, ("autoscaling.keda.prometheusAddress", "canary.gate.prometheusAddress")),
@@ -65,7 +65,7 @@ EXACT = {
         ({"enum": ["none", "hpa", "keda"]}, ("autoscaling.mode",)),
         ({"enum": ["none", "podMonitor", "serviceMonitor"]}, ("monitoring.kind",)),
         ({"type": "array", "uniqueItems": True, "items": {"enum": STORE_SECRETS}}, ("store.secretKeys",)),
-        ({"type": "array", "items": PORT}, ("networkPolicy.storePorts",)),
+        ({"type": "array", "items": PORT}, ("networkPolicy.storePorts",)), ({"type": "array", "items": COUNT}, ("gateway.handover.ordinals",)),
         ({"type": "array", "items": {"type": "string", "minLength": 1}}, ("ingress.hosts",)),
         ({"type": "array", "items": {"type": ["object", "string"]}}, ("extraObjects",)),
     ) for path in paths}

@@ -153,7 +153,8 @@ def test_identity(objects):
 # A pod mounts volumes of its own; the source of a volume is made by the chart, or was given as existing.
 def test_references(objects):
     made = {(document["kind"], document["metadata"]["name"]) for document in objects}
-    given = {"flk-store", "flk-signing", "flk-metrics", "flk-curve", "flk-agents", "flk-admins", "db", "keys", "test-keys", "gateway-tls", "store"}
+    given = {"flk-store", "flk-signing", "flk-metrics", "flk-curve", "flk-agents", "flk-admins", "db", "keys", "test-keys", "gateway-tls", "store",
+             "data-release-flk-gateway-2"}
     for component, container, spec, document in containers(objects):
         volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
         claims = {claim["metadata"]["name"] for claim in document.get("spec", {}).get("volumeClaimTemplates", [])}
@@ -273,8 +274,9 @@ def test_network_policies(name):
     if name == "playbook":
         want.add(("worker", "out", "anybody", 6379))
     if name == "keda-canary":
-        want |= {("worker", "out", "anybody", 5432), ("migrate", "out", "anybody", 5432), (GATE, "out", watcher, "any")}
-        named |= {"migrate", GATE}
+        want |= {("worker", "out", "anybody", 5432), ("migrate", "out", "anybody", 5432), (GATE, "out", watcher, "any"),
+                 ("handover", "out", "gateway", 5550), ("gateway", "in", "handover", 5550)}
+        named |= {"migrate", "handover", GATE}
     want |= {(component, "out", dns, 53) for component in named}
     assert found == want, f"needless {sorted(found - want)}, missing {sorted(want - found)}"
     open_ports = {component: {port["containerPort"] for c in spec["containers"] for port in c.get("ports", [])}

@@ -201,6 +201,8 @@ def test_dlq_replay(seed):
         assert [row["pcs_id"] for row in listed] == [pcs["pcs_id"]]
         assert lines("dlq", "show", pcs["pcs_id"], "--dir", data_dir / "dlq")[0]["pcs"]["pcs_id"] == pcs["pcs_id"]
         cluster.gateway.stop()
+        left = replay("handover", "--to", cluster.gateway.zmq, "--dir", data_dir / "inbox", status=1)
+        assert "1 dead letters are left" in left.stderr and "flk dlq replay --all" in left.stderr, left
         assert lines("dlq", "replay", "--all", "--dry-run", "--dir", data_dir / "dlq")[-1] == {"type": "summary", "matched": 1}
         done = run("flk", "dlq", "replay", "--all", "--json", env={"FLK_DATA_DIR": data_dir})
         assert json.loads(done.stdout.splitlines()[-1]) == {"type": "summary", "replayed": 1}
@@ -213,6 +215,35 @@ def test_dlq_replay(seed):
         assert lines("dlq", "list", "--dir", data_dir / "dlq") == []
         assert [row["status"] for row in lines("list", "--id", pcs["pcs_id"], "--dir", data_dir / "inbox")] == [202, reference.verdict(pcs)["status"]]
         assert lines("audit", "--dir", data_dir / "inbox")[-1]["differences"] == 0
+
+
+# A gateway that goes for good hands over: another one answers its un-acked records, which are then settled in its log, and each has its
+# one outcome. A log in use is left alone, and a second run finds nothing to do.
+def test_handover(seed):
+    factory = reference.Factory(seed, "handover")
+    sent = [factory.make() for _ in range(20)]
+    with Cluster(gateways=2, workers=1, gateway_env={"FLK_REQUEST_TIMEOUT_MS": 500}) as cluster:
+        leaving, staying = cluster.gateways
+        data_dir = leaving.env["FLK_DATA_DIR"]
+        cluster.worker.stop()
+        with cluster.zmq() as door:
+            for pcs in sent:
+                door.post(pcs)
+            wait_for(lambda: leaving.metrics().total("flk_wal_unacked") == len(sent), 10, "nobody answers")
+        assert "runs" in replay("handover", "--wait", "0", "--to", staying.zmq, "--dir", data_dir / "inbox", status=1).stderr
+        leaving.stop()
+        cluster.worker.start()
+        done = run("flk", "wal", "handover", "--to", staying.zmq, "--json", env={"FLK_DATA_DIR": data_dir}, seconds=60)
+        assert done.returncode == 0, done.stderr
+        summary = json.loads(done.stdout.splitlines()[-1])
+        assert summary["answered"] == len(sent) and summary["left"] == summary["dead_letters"] == 0, summary
+        rows = {row["pcs_id"]: row["status"] for row in lines("list", "--dir", data_dir / "inbox")}
+        assert rows == {pcs["pcs_id"]: reference.verdict(pcs)["status"] for pcs in sent}
+        with cluster.http(1) as http:
+            for pcs in sent:
+                answer = http.submit(pcs)
+                assert answer.body["duplicate"] and answer.outcome() == doors.predicted(pcs), answer
+        assert lines("handover", "--to", staying.zmq, "--dir", data_dir / "inbox")[-1]["sent"] == 0
 
 
 # Wrong arguments end with 2 and one line; no log there with 1.
