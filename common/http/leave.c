@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Two races, and what is done about them:
- *   a close with unread bytes resets the connection, and a reset may overtake the answer: we half-close, and read what
- *   still comes
- *   a client sends its next request while we end its idle connection: it reads a 503, which is true of whatever it
- *   sent, since nothing was read. A client that sends nothing finds the connection readable, and opens another. */
+/* Two races, and the remedy of each:
+ *   a close with unread bytes resets the connection, and a reset may overtake the answer: we half-close, and read on
+ *   a client sends its next request while we end its idle connection: it reads a 503, which is true, since the request
+ *   was not read. A client that sends nothing finds the connection readable, and opens another. */
 #include "common/http/leave.h"
 
 #include <poll.h>

@@ -8,7 +8,7 @@
 
 #include "common/http/connections.h"
 
-/* What is there, as recv without waiting. */
+/* As recv without waiting. */
 ssize_t flk_http_receive_now(int fd, void *out, size_t room);
 
 /* Reads the next head, or bytes that must be refused in its place. False: the connection is over. Blocks. */

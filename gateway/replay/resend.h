@@ -13,7 +13,7 @@ typedef struct flk_resend_counts {
     uint64_t sent, answered, accepted, escalated, refused, duplicates, conflicts, put_off;
 } flk_resend_counts_t;
 
-/* A verdict came for what was put as `lsn`. */
+/* A verdict came for the record that was put as `lsn`. */
 typedef void flk_resend_answered_fn(void *arg, uint64_t lsn, const flk_frame_t *verdict);
 
 /* Connects to `endpoint`. A signal to stop (program.h) ends every wait. Errors: FLK_E_CONFIG, FLK_E_NOMEM. Caller

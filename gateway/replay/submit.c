@@ -3,7 +3,7 @@
  * A body that is no valid PCS is left out: it could only be refused again.
  *
  * handover: the same with every un-acked record of a log that is locked meanwhile; each is acked there as it was
- * answered. A run that ends early has acked what has an answer; the next one goes on with the others.
+ * answered. A run that ends early has acked all records with an answer; the next one goes on with the others.
  *
  * The state file names the log and the last LSN up to which everything has an answer. A run that ends early (signal,
  * no gateway) leaves it so that the next one submits at most the few again that were under way; they are duplicates. */
@@ -70,7 +70,7 @@ static flk_err_t save_state(replay_t *replay, char *errmsg) {
 
 /* ---- handing over ---- */
 
-/* What is no verdict leaves the record un-acked. */
+/* A status out of range leaves the record un-acked. */
 static void settle(void *arg, uint64_t lsn, const flk_frame_t *verdict) {
     replay_t *replay = arg;
     if (verdict->status >= 100 && verdict->status <= 999) {
@@ -85,7 +85,7 @@ static bool count_dead(void *arg, const flk_journal_record_t *record) {
     return true;
 }
 
-/* What an end of the log would lose: its dead letters too. */
+/* The end of the log would lose these: its dead letters too. */
 static flk_err_t count_left(replay_t *replay, const char *dir) {
     char queue[4096];
     flk_wal_stats_t stats;

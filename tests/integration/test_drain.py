@@ -140,7 +140,7 @@ def test_gateway_sends_its_clients_away(seed):
         zmq.receive_kind(doors.GOODBYE)
 
 
-# Over a gateway's SIGTERM each request on a kept connection is answered, at whatever moment it goes out, and no connection is reset.
+# Over a gateway's SIGTERM each request on a kept connection is answered, at any moment, and no connection is reset.
 # Connections are sent away after three seconds, or one of silence: most requests go out around the third second.
 def test_gateway_answers_on_kept_connections(seed):
     factory, lost = reference.Factory(seed), []
