@@ -65,11 +65,20 @@ static int open_retry(const char *path, int flags) {
     return fd;
 }
 
+/* Without O_NONBLOCK the open of a pipe would wait for its other end. */
 flk_err_t flk_io_open(const char *path, int flags, int *fd, char *errmsg) {
+    struct stat status;
     int code = injected(FLK_IO_OPEN, path);
     if (code == 0) {
-        *fd = open_retry(path, flags | O_NOFOLLOW);
-        code = *fd < 0 ? errno : 0;
+        *fd = open_retry(path, flags | O_NOFOLLOW | O_NONBLOCK);
+        code = *fd < 0 || fstat(*fd, &status) != 0 ? errno : 0;
+    }
+    if (code == ENXIO || (code == 0 && !S_ISREG(status.st_mode))) {
+        if (*fd >= 0) {
+            close(*fd);
+        }
+        flk_errmsg(errmsg, "cannot open %s: no regular file", path);
+        return FLK_E_IO;
     }
     return result(flags & O_CREAT ? "create" : "open", path, code, errmsg);
 }
@@ -375,6 +384,18 @@ static flk_err_t read_to_end(int fd, const char *path, size_t bytes_max, char **
     }
     flk_errmsg(errmsg, "cannot read %s: out of memory", path);
     return FLK_E_NOMEM;
+}
+
+flk_err_t flk_io_read_own(const char *path, size_t bytes_max, char **data, size_t *data_bytes, char *errmsg) {
+    int fd;
+    flk_err_t err = flk_io_open(path, O_RDONLY, &fd, errmsg);
+    if (err != FLK_OK) {
+        return err;
+    }
+    err = result("read", path, injected(FLK_IO_READ, path), errmsg);
+    err = err != FLK_OK ? err : read_to_end(fd, path, bytes_max, data, data_bytes, errmsg);
+    close(fd);
+    return err;
 }
 
 flk_err_t flk_io_read_file(const char *path, size_t bytes_max, char **data, size_t *data_bytes, char *errmsg) {

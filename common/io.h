@@ -31,7 +31,7 @@ typedef enum flk_io_op {
 typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);
 void flk_io_set_fault(flk_io_fault_fn *fault, void *arg);
 
-/* open(2) with O_CLOEXEC and O_NOFOLLOW added; mode 0600. */
+/* open(2) of a regular file, with O_CLOEXEC and O_NOFOLLOW added; mode 0600. Waits for no pipe: FLK_E_IO. */
 FLK_MUST_CHECK flk_err_t flk_io_open(const char *path, int flags, int *fd, char *errmsg);
 /* Writes all of iov at `offset`. `iov` is changed. */
 FLK_MUST_CHECK flk_err_t flk_io_pwritev(int fd, const char *path, struct iovec *iov, int iov_len, uint64_t offset,
@@ -65,5 +65,9 @@ FLK_MUST_CHECK flk_err_t flk_io_replace(const char *path, const void *data, size
  * links. Caller frees *data with free(). FLK_E_TOO_LARGE above. */
 FLK_MUST_CHECK flk_err_t flk_io_read_file(const char *path, size_t bytes_max, char **data, size_t *data_bytes,
                                           char *errmsg);
+
+/* The same of a file in a directory of ours, where a link or a pipe is an error: FLK_E_IO. */
+FLK_MUST_CHECK flk_err_t flk_io_read_own(const char *path, size_t bytes_max, char **data, size_t *data_bytes,
+                                         char *errmsg);
 
 #endif

@@ -96,7 +96,7 @@ static void look_for_order(flk_relay_t *relay) {
     flk_dlq_orders_t *orders = relay->orders;
     char *text, errmsg[FLK_ERRMSG_BYTES];
     size_t bytes;
-    if (flk_io_read_file(orders->path, ORDER_BYTES_MAX, &text, &bytes, errmsg) != FLK_OK) {
+    if (flk_io_read_own(orders->path, ORDER_BYTES_MAX, &text, &bytes, errmsg) != FLK_OK) {
         return; /* none, or not readable now */
     }
     bool sound = parse_order(orders, text, bytes) && flk_dlq_cursor(relay->gateway->dlq, &orders->cursor) == FLK_OK;

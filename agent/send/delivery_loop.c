@@ -22,7 +22,7 @@ uint64_t flk_backoff_ms(uint32_t tries, uint32_t retry_ms, uint64_t random) {
     uint64_t doublings = tries - 1 < 16 ? tries - 1 : 16;
     uint64_t most = (uint64_t)FLK_BACKOFF_MS_FIRST << doublings;
     most = most < FLK_BACKOFF_MS_MAX ? most : FLK_BACKOFF_MS_MAX;
-    return retry_ms + random % (most + 1);
+    return (retry_ms < FLK_REPLY_RETRY_MS_MAX ? retry_ms : FLK_REPLY_RETRY_MS_MAX) + random % (most + 1);
 }
 
 static void wait_turn(flk_delivery_loop_t *loop, flk_parcel_t *parcel) {

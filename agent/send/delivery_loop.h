@@ -49,7 +49,8 @@ const char *flk_delivery_loop_why(const flk_delivery_loop_t *loop);
  * on_done. */
 void flk_delivery_loop_turn(flk_delivery_loop_t *loop, uint32_t timeout_ms, const int *fds, size_t fds_len);
 
-/* Milliseconds to wait after try number `tries` (from 1): retry_ms, and the random part. */
+/* Milliseconds to wait after try number `tries` (from 1): retry_ms, but at most FLK_REPLY_RETRY_MS_MAX, and the random
+ * part. */
 uint64_t flk_backoff_ms(uint32_t tries, uint32_t retry_ms, uint64_t random);
 
 #endif

@@ -18,7 +18,11 @@ typedef enum flk_reply_kind {
     FLK_REPLY_EXPIRED,   /* LATER, and the PCS is older than allowed; set by the delivery loop */
 } flk_reply_kind_t;
 
-enum { FLK_REPLY_TEXT_BYTES = 256, FLK_STATUS_BAD_SIGNATURE = 401 };
+enum {
+    FLK_REPLY_TEXT_BYTES = 256,
+    FLK_STATUS_BAD_SIGNATURE = 401,
+    FLK_REPLY_RETRY_MS_MAX = 3600 * 1000, /* a door may ask for more, in vain */
+};
 
 typedef struct flk_reply {
     flk_reply_kind_t kind;

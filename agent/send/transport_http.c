@@ -15,7 +15,7 @@
 
 #include "common/address.h"
 
-enum { ANSWER_BYTES_MAX = 1 << 16, CONNECT_MS = 5000, RETRY_AFTER_S_MAX = 3600 };
+enum { ANSWER_BYTES_MAX = 1 << 16, CONNECT_MS = 5000, RETRY_AFTER_S_MAX = FLK_REPLY_RETRY_MS_MAX / 1000 };
 
 /* One handle with the answer it is receiving. */
 typedef struct post {

@@ -133,12 +133,12 @@ flk_err_t flk_wal_checkpoint_load(const char *dir, flk_wal_checkpoint_t *checkpo
     snprintf(path, sizeof path, "%s/checkpoint", dir);
     *checkpoint = (flk_wal_checkpoint_t){0};
     struct stat status;
-    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) { /* reading a pipe would wait for ever */
+    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode)) { /* a stranger: as if there were none */
         return FLK_E_NOT_FOUND;
     }
     char *data;
     size_t bytes;
-    flk_err_t err = flk_io_read_file(path, BYTES_MAX, &data, &bytes, errmsg);
+    flk_err_t err = flk_io_read_own(path, BYTES_MAX, &data, &bytes, errmsg);
     if (err != FLK_OK) {
         return err == FLK_E_TOO_LARGE ? FLK_E_NOT_FOUND : err;
     }

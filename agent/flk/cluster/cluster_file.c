@@ -84,7 +84,7 @@ flk_err_t flk_cluster_file_read(const char *data_dir, flk_cluster_view_t *view, 
     file_path(data_dir, path);
     char *text;
     size_t text_bytes;
-    flk_err_t err = flk_io_read_file(path, FILE_BYTES_MAX, &text, &text_bytes, errmsg);
+    flk_err_t err = flk_io_read_own(path, FILE_BYTES_MAX, &text, &text_bytes, errmsg);
     if (err == FLK_E_NOT_FOUND) {
         flk_errmsg(errmsg, "no cluster runs in %.200s; flk up starts one", data_dir);
     }

@@ -138,6 +138,22 @@ START_TEST(test_io_open_does_not_follow_links) {
 }
 END_TEST
 
+/* A pipe in the place of a file is an error at once, whoever would have been waited for: its reader or its writer. */
+START_TEST(test_io_waits_for_no_pipe) {
+    static const int flags[] = {O_RDONLY, O_WRONLY, O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_CREAT};
+    char *data, pipe_path[PATH_MAX];
+    size_t bytes;
+    int fd;
+    strcpy(pipe_path, path_of("pipe"));
+    ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
+    for (size_t i = 0; i < FLK_COUNT_OF(flags); i++) {
+        ck_assert_int_eq(flk_io_open(pipe_path, flags[i], &fd, errmsg), FLK_E_IO);
+        ck_assert_ptr_nonnull(strstr(errmsg, "regular file"));
+    }
+    ck_assert_int_eq(flk_io_read_own(pipe_path, 10, &data, &bytes, errmsg), FLK_E_IO);
+}
+END_TEST
+
 /* Nested directories appear with mode 0700; a file in the way is an error that names the path. */
 START_TEST(test_io_mkdirs_makes_the_whole_path) {
     struct stat status;
@@ -179,6 +195,7 @@ int main(void) {
     tcase_add_test(tcase, test_io_replace_keeps_the_old_content_on_failure);
     tcase_add_test(tcase, test_io_read_file_keeps_its_limit);
     tcase_add_test(tcase, test_io_open_does_not_follow_links);
+    tcase_add_test(tcase, test_io_waits_for_no_pipe);
     tcase_add_test(tcase, test_io_mkdirs_makes_the_whole_path);
     tcase_add_test(tcase, test_io_size_operations);
     suite_add_tcase(suite, tcase);

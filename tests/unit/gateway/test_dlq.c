@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Dead letters: stored before they are answered, counted once, answered without workers from then on. */
+#include <sys/stat.h>
+
 #include "tests/unit/rig/gateway_rig.h"
 
 enum { CREDIT = 1000 };
@@ -426,6 +428,22 @@ START_TEST(test_dlq_order_refused) {
 }
 END_TEST
 
+/* A pipe in the place of an order keeps no relay waiting for its writer. */
+START_TEST(test_dlq_order_is_no_pipe) {
+    played_t *broker = start_with_two();
+    ck_assert_int_eq(mkfifo(order_path(), 0600), 0);
+    for (uint64_t n = 3; n <= 5; n++) {
+        flk_submission_t *client = http_post(n);
+        played_verdict(broker, played_submit(broker), 200, 0);
+        http_wait(client, 200);
+        usleep(500000); /* each second it looks for an order */
+    }
+    leave_order("purge\n1\n2\nend\n");
+    RIG_WAIT(access(order_path(), F_OK) != 0);
+    ck_assert_uint_eq(flk_dlq_len(rig.gateway.dlq), 0);
+}
+END_TEST
+
 /* While the inbox takes nothing, a letter stays where it is; the order ends all the same. */
 START_TEST(test_dlq_order_without_an_inbox) {
     played_t *broker = start_with_two();
@@ -457,6 +475,7 @@ int main(void) {
     tcase_add_test(tcase, test_dlq_order_replay_of_a_poison);
     tcase_add_test(tcase, test_dlq_order_purge);
     tcase_add_test(tcase, test_dlq_order_refused);
+    tcase_add_test(tcase, test_dlq_order_is_no_pipe);
     tcase_add_test(tcase, test_dlq_order_without_an_inbox);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -116,7 +116,8 @@ flk_err_t flk_snapshot_write(flk_table_t *table, const char *dir, const char *pa
         goto out;
     }
     XXH3_64bits_reset(writer.hash);
-    err = flk_io_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, &writer.fd, errmsg);
+    unlink(temporary); /* of an attempt that was cut off, or a stranger's */
+    err = flk_io_open(temporary, O_WRONLY | O_CREAT | O_EXCL, &writer.fd, errmsg);
     if (err != FLK_OK) {
         goto out;
     }
@@ -127,7 +128,7 @@ flk_err_t flk_snapshot_write(flk_table_t *table, const char *dir, const char *pa
         err = flk_io_rename(temporary, path, errmsg);
     }
     if (err != FLK_OK) {
-        unlink(temporary); /* the next attempt truncates it if it stays */
+        unlink(temporary); /* else the next attempt does */
         goto out;
     }
     err = flk_io_sync_dir(dir, errmsg);

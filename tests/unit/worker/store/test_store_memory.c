@@ -149,6 +149,21 @@ START_TEST(test_store_memory_failed_snapshot_keeps_the_last) {
 }
 END_TEST
 
+/* A pipe under the name of an unfinished snapshot makes way for the next one. */
+START_TEST(test_store_memory_snapshot_waits_for_no_pipe) {
+    flk_store_item_t item;
+    char path[160];
+    flk_store_t *store = open_memory(3600000);
+    ck_assert(put_one(store, 1, "x", &item));
+    snprintf(path, sizeof path, "%s.tmp", snapshot_path());
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    flk_store_close(&store);
+    store = open_memory(3600000);
+    ck_assert(lookup_one(store, 1, &item));
+    flk_store_close(&store);
+}
+END_TEST
+
 /* The sweep frees expired outcomes, and nothing else. */
 START_TEST(test_store_memory_table_sweeps) {
     flk_table_t *table = flk_table_new();
@@ -185,6 +200,7 @@ int main(int argc, char **argv) {
     tcase_add_test(tcase, test_store_memory_serves_one_process);
     tcase_add_test(tcase, test_store_memory_snapshot_survives_kill);
     tcase_add_test(tcase, test_store_memory_refuses_a_damaged_snapshot);
+    tcase_add_test(tcase, test_store_memory_snapshot_waits_for_no_pipe);
     tcase_add_test(tcase, test_store_memory_failed_snapshot_keeps_the_last);
     tcase_add_test(tcase, test_store_memory_table_sweeps);
     suite_add_tcase(suite, tcase);
