@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* flk keygen: a pair of CURVE keys as files, where the programs look for them. Never prints a secret, never overwrites.
- */
+/* flk keygen: a pair of CURVE keys, or a key that signs PCS, as files for the programs. Never prints a secret, never
+ * overwrites. */
 #include <stdio.h>
 
 #include "agent/flk/cluster/keypair.h"
 #include "agent/flk/command.h"
 #include "agent/flk/json_out.h"
+#include "agent/flk/signing_key.h"
 #include "common/program/options.h"
 #include "common/program/settings.h"
 
 typedef struct keygen {
     const char *dir, *name;
     bool json;
-    flk_role_t role; /* FLK_ROLE_NONE: not said */
+    flk_role_t role;     /* FLK_ROLE_NONE: not said */
+    flk_sign_alg_t sign; /* FLK_SIGN_NONE: a CURVE pair */
 } keygen_t;
 
 /* id, name, argument (NULL: none), limits, default, help */
 #define OPTIONS(X)                                                                                                     \
     X(ROLE, "role", "ROLE", "broker, gateway, worker, agent or admin", "", "of the process")                           \
+    X(SIGN, "sign", "ALG", "hmac or ed25519", "", "a key that signs PCS, instead of a pair for links")                 \
     X(DIR, "dir", "DIR", "", "FLK_CURVE_DIR, else the current directory", "the FLK_CURVE_DIR of the processes")        \
     X(JSON, "json", NULL, "", "", "the paths and the public key as one JSON document")
 
@@ -32,6 +35,11 @@ static void print_help(void) {
            "                      process\n"
            "  DIR/ROLES/NAME.pub  the public key: copy it to wherever it is let in; without\n"
            "                      --role DIR/NAME.pub\n\n");
+    printf("With --sign a key that signs PCS, with NAME as its id:\n\n"
+           "  DIR/NAME.secret     for agents, as PCS_HMAC_KEY_FILE or\n"
+           "                      PCS_ED25519_SECRET_B64_FILE\n"
+           "  DIR/NAME.ring.json  for workers: a key ring for PCS_KEYRING_FILE, or an entry for\n"
+           "                      the one that they have\n\n");
     flk_options_print(&command_line, 0, stdout);
     printf("\nA key that exists is never overwritten. Exit codes: 0 done, 1 failed, 2 wrong\n"
            "argument.\n");
@@ -42,6 +50,8 @@ static bool take_option(void *arg, size_t row, char *value) {
     switch ((enum option_id)row) {
     case OPTION_ROLE:
         return flk_role_parse(value, &keygen->role);
+    case OPTION_SIGN:
+        return flk_sign_alg_parse(value, &keygen->sign) && keygen->sign != FLK_SIGN_NONE;
     case OPTION_DIR:
         keygen->dir = value;
         return true;
@@ -66,8 +76,24 @@ static int parse(int argc, char **argv, keygen_t *keygen) {
         return flk_options_wrong(&command_line,
                                  "a NAME has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit");
     }
+    if (keygen->sign != FLK_SIGN_NONE && keygen->role != FLK_ROLE_NONE) {
+        return flk_options_wrong(&command_line, "--role is of a pair for links, --sign of a key for PCS: give one");
+    }
     keygen->name = rest[0];
     return -1;
+}
+
+static flk_err_t make_signing_key(const keygen_t *keygen, char *errmsg) {
+    flk_signing_key_t key;
+    flk_err_t err = flk_signing_key_make(keygen->dir, keygen->sign, keygen->name, &key, errmsg);
+    if (err == FLK_OK && keygen->json) {
+        flk_json_out(json_pack("{s:s, s:s, s:s}", "secret_key_file", key.secret_path, "key_ring_file", key.ring_path,
+                               "public_key", key.public_key));
+    } else if (err == FLK_OK) {
+        printf("secret key  %s\nkey ring    %s%s%s\n", key.secret_path, key.ring_path,
+               key.public_key[0] != '\0' ? "  " : "", key.public_key);
+    }
+    return err;
 }
 
 static flk_err_t make(const keygen_t *keygen, char *errmsg) {
@@ -96,9 +122,9 @@ int flk_command_keygen(int argc, char **argv) {
     }
     if (keygen.dir == NULL) {
         const char *dir = flk_settings_str(settings, FLK_SET_CURVE_DIR);
-        keygen.dir = dir[0] != '\0' ? dir : ".";
+        keygen.dir = dir[0] != '\0' && keygen.sign == FLK_SIGN_NONE ? dir : ".";
     }
-    flk_err_t err = make(&keygen, errmsg);
+    flk_err_t err = keygen.sign != FLK_SIGN_NONE ? make_signing_key(&keygen, errmsg) : make(&keygen, errmsg);
     flk_settings_destroy(&settings);
     if (err != FLK_OK) {
         fprintf(stderr, "flk keygen: %s\n", errmsg);

@@ -13,7 +13,7 @@ import pytest
 from harness import pcs as reference
 from harness.cluster import Cluster
 from harness.load import Load
-from harness.process import wait_for
+from harness.process import run, wait_for
 
 SEED_1, SEED_2 = bytes(range(32)), bytes(range(1, 33))
 
@@ -32,6 +32,30 @@ def write(path, keys):
     fresh.touch(mode=0o600)
     fresh.write_text(keys if isinstance(keys, str) else json.dumps({"keys": keys}))
     os.replace(fresh, path)
+
+
+# flk keygen makes signing keys of both kinds: the secret signs, the entry of the ring verifies it, and no key is written over.
+def test_keygen_signs(seed, tmp_path):
+    factory, ring = reference.Factory(seed, escalate_every=0), tmp_path / "ring.json"
+    for alg in ("hmac", "ed25519"):
+        done = run("flk", "keygen", "--sign", alg, "--dir", tmp_path / "keys", "--json", alg)
+        assert done.returncode == 0, done
+        made = json.loads(done.stdout)
+        secret = open(made["secret_key_file"]).read().strip()
+        assert secret not in done.stdout and len(base64.b64decode(secret)) == 32
+        assert all(os.stat(made[name]).st_mode & 0o777 == 0o600 for name in ("secret_key_file", "key_ring_file"))
+        again = run("flk", "keygen", "--sign", alg, "--dir", tmp_path / "keys", alg)
+        assert again.returncode == 1 and open(made["secret_key_file"]).read().strip() == secret, again
+        write(ring, (json.load(open(ring))["keys"] if ring.exists() else []) + json.load(open(made["key_ring_file"]))["keys"])
+    for wrong in (["--sign", "rsa", "x"], ["--sign", "hmac", "--role", "agent", "x"], ["--sign", "none", "x"]):
+        assert run("flk", "keygen", *wrong, cwd=tmp_path).returncode == 2, wrong
+    assert run("flk", "keygen", "--sign", "hmac", "PCS_x", cwd=tmp_path).returncode == 1
+    with Cluster(worker_env={"PCS_HMAC_KEY": None, "PCS_KEYRING_FILE": ring}) as cluster, cluster.http() as http:
+        for alg in ("hmac", "ed25519"):
+            pcs, secret = factory.make(), (tmp_path / "keys" / f"{alg}.secret").read_text().strip()
+            pcs["sig"] = reference.sign_hmac(pcs, secret) if alg == "hmac" else reference.sign_ed25519(pcs, base64.b64decode(secret))
+            assert http.submit(pcs).status == 200
+            assert verified(cluster, alg) == 1
 
 
 def keys_shown(worker, state="active"):

@@ -138,7 +138,7 @@ START_TEST(test_io_open_does_not_follow_links) {
 }
 END_TEST
 
-/* A pipe in the place of a file is an error at once, whoever would have been waited for: its reader or its writer. */
+/* A pipe in the place of a file is an error at once: neither its reader nor its writer is waited for. */
 START_TEST(test_io_waits_for_no_pipe) {
     static const int flags[] = {O_RDONLY, O_WRONLY, O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_CREAT};
     char *data, pipe_path[PATH_MAX];
