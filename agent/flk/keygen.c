@@ -38,8 +38,8 @@ static void print_help(void) {
     printf("With --sign a key that signs PCS, with NAME as its id:\n\n"
            "  DIR/NAME.secret     for agents, as PCS_HMAC_KEY_FILE or\n"
            "                      PCS_ED25519_SECRET_B64_FILE\n"
-           "  DIR/NAME.ring.json  for workers: a key ring for PCS_KEYRING_FILE, or an entry for\n"
-           "                      the one that they have\n\n");
+           "  DIR/NAME.ring.json  for workers: a key ring for PCS_KEYRING_FILE, or an entry\n"
+           "                      for the one that they have\n\n");
     flk_options_print(&command_line, 0, stdout);
     printf("\nA key that exists is never overwritten. Exit codes: 0 done, 1 failed, 2 wrong\n"
            "argument.\n");

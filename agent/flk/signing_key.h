@@ -17,8 +17,9 @@ typedef struct flk_signing_key {
 } flk_signing_key_t;
 
 /* Makes DIR/NAME.secret, for PCS_HMAC_KEY_FILE or PCS_ED25519_SECRET_B64_FILE of agents, and DIR/NAME.ring.json, for
- * PCS_KEYRING_FILE of workers, both with mode 0600. `alg` is not NONE; `name` is the id of the key. Errors: FLK_E_CONFIG
- * (dir too long, name no id), those of common/io.h; nothing is overwritten, and no secret stays behind an error. */
+ * PCS_KEYRING_FILE of workers, both with mode 0600. `alg` is not NONE; `name` is the id of the key. Errors:
+ * FLK_E_CONFIG (dir too long, name no id), those of common/io.h; nothing is overwritten, and no secret stays behind an
+ * error. */
 FLK_MUST_CHECK flk_err_t flk_signing_key_make(const char *dir, flk_sign_alg_t alg, const char *name,
                                               flk_signing_key_t *key, char *errmsg);
 
