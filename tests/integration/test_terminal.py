@@ -5,8 +5,8 @@ import re
 import pytest
 
 from harness import pcs
-from harness.cluster import Cluster
-from harness.process import run
+from harness.cluster import Cluster, Daemon
+from harness.process import free_port, run, wait_for
 from harness.terminal import show
 
 WIDTHS = [200, 80, 60]
@@ -39,9 +39,19 @@ def test_status(cluster, columns):
 
 
 # A process that is not well is told below its line when there is no room beside it.
-def test_status_notes(cluster):
-    seen = show(60, "flk", "status", *places(cluster), "--gateway", "127.0.0.1:1")
-    assert seen.status == 1 and seen.widest() <= 60 and re.search(r"gateway-2 +down", "\n".join(seen.lines)), seen.lines
+def test_status_notes(cluster, tmp_path):
+    address = ("127.0.0.1", free_port())
+    env = {"FLK_HTTP_LISTEN": "%s:%d" % address, "FLK_ZMQ_LISTEN": "off", "FLK_FRONTENDS": f"tcp://127.0.0.1:{free_port()}",
+           "FLK_DATA_DIR": tmp_path / "data"}
+    alone = Daemon("alone", "flk-gateway", env, tmp_path, address).start()  # without a broker
+    try:
+        wait_for(lambda: " ready http=" in alone.log(), 15, "it serves")
+        seen = show(60, "flk", "status", *places(cluster), "--gateway", "%s:%d" % address, "--gateway", "127.0.0.1:1")
+    finally:
+        alone.stop()
+    assert seen.status == 1 and seen.widest() <= 60 and re.search(r"gateway-3 +down", "\n".join(seen.lines)), seen.lines
+    at = next(at for at, line in enumerate(seen.lines) if line.startswith("  gateway-2 "))
+    assert "broker" not in seen.lines[at] and re.match(r"    \S.*broker", seen.lines[at + 1]), seen.lines
 
 
 # The list of a log fits; the pcs_id is cut to the length that show and --id take.
