@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Output on terminals of 80 columns and fewer: no line is wider, and the most important columns stay."""
+import http.server
+import json
 import re
+import threading
 
 import pytest
 
@@ -52,6 +55,28 @@ def test_status_notes(cluster, tmp_path):
     assert seen.status == 1 and seen.widest() <= 60 and re.search(r"gateway-3 +down", "\n".join(seen.lines)), seen.lines
     at = next(at for at, line in enumerate(seen.lines) if line.startswith("  gateway-2 "))
     assert "broker" not in seen.lines[at] and re.match(r"    \S.*broker", seen.lines[at + 1]), seen.lines
+
+
+# A stranger that answers on a port of ours steers no terminal: its reason is shown as printable text.
+def test_reason_of_a_stranger():
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"ready": False, "reason": "x\x1b]0;mine\x07\x1b[2Jy\u009bz\r\n"}).encode()
+            self.send_response(503)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = "127.0.0.1:%d" % server.server_port
+        status, health = run("flk", "status", "--gateway", address), run("flk", "healthcheck", "gateway", env={"FLK_HTTP_LISTEN": address})
+        server.shutdown()
+    for said in (status.stdout, health.stderr):
+        assert re.search(r"x\?]0;mine", said) and all(" " <= char <= "~" or char == "\n" for char in said), repr(said)
 
 
 # The list of a log fits; the pcs_id is cut to the length that show and --id take.

@@ -79,6 +79,9 @@ void flk_probe_reason(const flk_probe_t *probe, char *why) {
     const char *reason = json_string_value(json_object_get(page, "reason"));
     flk_errmsg(why, "%s", probe->status == 0 ? "no answer" : reason != NULL ? reason : "");
     json_decref(page);
+    for (char *at = why; *at != '\0'; at++) { /* a stranger on that port steers no terminal */
+        *at = *at >= ' ' && *at <= '~' ? *at : '?';
+    }
 }
 
 /* The value of `line` when it is a sample of `name` with `label`. */

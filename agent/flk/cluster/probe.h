@@ -20,8 +20,8 @@ FLK_MUST_CHECK flk_err_t flk_probe_post(const char *address, const char *path, c
                                         flk_probe_t *probe);
 void flk_probe_fini(flk_probe_t *probe);
 
-/* Why a page said no: the `reason` of its JSON, or "no answer"; "" for a page that says yes. `why` has
- * FLK_ERRMSG_BYTES. */
+/* Why a page said no, as printable ASCII: the `reason` of its JSON, or "no answer"; "" for a page that says yes. `why`
+ * has FLK_ERRMSG_BYTES. */
 void flk_probe_reason(const flk_probe_t *probe, char *why);
 
 /* Sum over the series of `name` in a metrics page, those only that have `label` (`status="200"`; NULL = all).
