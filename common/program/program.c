@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/log_writer.h"
 #include "common/metrics_process.h"
+#include "common/program/allocator.h"
 #include "common/program/harden.h"
 #include "common/program/inherited.h"
 #include "common/program/settings_names.h"
@@ -180,6 +181,7 @@ static flk_err_t set_up(const flk_settings_t *settings, char *errmsg) {
     flk_log_writer_hold();
     flk_inherited_take_signals(&taken);
     schedule(settings);
+    flk_allocator_bound();
     flk_harden(flk_settings_bool(settings, FLK_SET_DEV)); /* before the first thread, which it would not reach */
     flk_descriptors_raise();
     flk_err_t err = flk_log_start(errmsg);

@@ -273,7 +273,7 @@ def test_table():
 # Memory that creeps is named, however slowly it goes; memory that was taken at first and then stays, or comes and goes, is level.
 def test_level():
     mib = 1 << 20
-    warm = [8 * mib, *[20 * mib] * 59]
+    warm = [*range(8 * mib, 20 * mib, mib), *[20 * mib] * 48]
     wave = [(20 + n % 3) * mib for n in range(60)]
     creep = [(20 * mib) + n * mib // 15 for n in range(60)]
     assert [line.split(":")[0] for line in level(dict(warm=warm, wave=wave, creep=creep))] == ["creep"]

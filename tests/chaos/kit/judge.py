@@ -21,7 +21,7 @@ WORDS = {"I1": "lost", "I2": "duplicated", "I3": "unexpected", "I4": "unsettled"
 FOUND_MAX = 5
 SETTLED = ("flk_accepted", "flk_escalated", "flk_dedup_hits", "flk_rejected_total")
 SKEW = 100  # records, beside those seen around a scrape
-LEVEL_SLACK = 1 << 20  # bytes, beside a twentieth
+LEVEL_SLACK = 1 << 19  # bytes, beside a fiftieth
 SLACK = dict(fds=8, threads=6, rss=48 << 20)  # beside a tenth: a process of this size takes so much once and keeps it
 
 
@@ -199,13 +199,12 @@ def leaked(ledger, limits):
 
 
 def level(series):
-    """Memory of a process over a long time, in equal steps: after the first sixth, which warms it, the last third needs no more than the first."""
+    """Memory of each process over a long time, in equal steps: the first third fills bounded caches, the last needs no more than the middle one."""
     for name, sizes in series.items():
-        warm = sizes[len(sizes) // 6:]
-        third = len(warm) // 3
-        before, after = statistics.median(warm[:third]), statistics.median(warm[-third:])
-        if after > before * 1.05 + LEVEL_SLACK:
-            yield f"{name}: {before / 2**20:.1f} MiB early, {after / 2**20:.1f} MiB late"
+        third = len(sizes) // 3
+        before, after = statistics.median(sizes[third:2 * third]), statistics.median(sizes[-third:])
+        if after > before * 1.02 + LEVEL_SLACK:
+            yield f"{name}: {before / 2**20:.1f} MiB in the middle, {after / 2**20:.1f} MiB late"
 
 
 def wrong_answers(operations, limits):
