@@ -30,8 +30,9 @@ static bool strict_number(const json_t *value, double *number) {
     return json_is_real(value) && *number <= FLK_CELL_ABS_MAX && *number >= -FLK_CELL_ABS_MAX;
 }
 
+/* Jansson passes over a NUL behind a number, so those lines are left out. */
 static void compare_line(const uint8_t *data, size_t data_bytes, char *errmsg) {
-    if (memchr(data, '\n', data_bytes) != NULL) {
+    if (memchr(data, '\n', data_bytes) != NULL || memchr(data, '\0', data_bytes) != NULL) {
         return;
     }
     double strict;
