@@ -1,16 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/daemon_rig.h"
 
-unsigned rig_free_port(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 /* In the child. */
 static void rig_become(const char *log_path, uid_t uid, gid_t gid) {
     int log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/base.h"
+#include "tests/unit/rig/ports.h"
 
 enum { RIG_PATIENCE_MS = 30000 };
 
@@ -33,8 +34,6 @@ enum { RIG_PATIENCE_MS = 30000 };
             poll(NULL, 0, 5);                                                                                          \
         }                                                                                                              \
     } while (0)
-
-unsigned rig_free_port(void);
 
 /* Starts a program; uid 0: as the present user. */
 pid_t rig_start(const char *log_path, uid_t uid, gid_t gid, const char *const *argv);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/rig/gateway_rig.h"
 
+#include "tests/unit/rig/ports.h"
+
 rig_t rig;
 char errmsg[FLK_ERRMSG_BYTES];
 
@@ -45,15 +47,8 @@ void rig_check_books(void) {
     RIG_WAIT(RIG_COUNT(ingest) + rig_recovered() == rig_ended() + rig_unacked());
 }
 
-/* Free at this moment; nobody else asks for it soon. */
 static void rig_endpoint(char endpoint[64]) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    snprintf(endpoint, 64, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    snprintf(endpoint, 64, "tcp://127.0.0.1:%u", rig_free_port());
 }
 
 void rig_setup(void) {
