@@ -493,7 +493,7 @@ static void *knock(void *arg) {
         int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         if (connect(client, (struct sockaddr *)&address, sizeof address) == 0 &&
-            talk_say(client, SUBMIT_HEAD "Content-Length: 0\r\n\r\n") && recv(client, answer, sizeof answer, 0) > 12) {
+            talk_say(client, SUBMIT_HEAD "Content-Length: 0\r\n\r\n") && read(client, answer, sizeof answer) > 12) {
             unsigned wrong = strncmp(answer, "HTTP/1.1 404", 12) == 0;
             __atomic_fetch_add(&not_found, wrong, __ATOMIC_SEQ_CST);
             __atomic_fetch_add(&knocks, 1, __ATOMIC_SEQ_CST);

@@ -89,7 +89,7 @@ static void serve_client(void) {
         if (poll(&polled, 1, 10) <= 0) {
             continue;
         }
-        ssize_t got = recv(server.client, server.in + server.in_bytes, sizeof server.in - server.in_bytes, 0);
+        ssize_t got = read(server.client, server.in + server.in_bytes, sizeof server.in - server.in_bytes);
         if (got <= 0) {
             return;
         }
