@@ -60,7 +60,7 @@ static flk_err_t result(const char *step, const char *path, int code, char *errm
 static int open_retry(const char *path, int flags) {
     int fd;
     do {
-        fd = open(path, flags | O_CLOEXEC, 0600);
+        fd = open(path, flags | O_CLOEXEC, FLK_IO_MODE);
     } while (fd < 0 && errno == EINTR);
     return fd;
 }
@@ -310,7 +310,7 @@ flk_err_t flk_io_disk_bytes(const char *dir, uint64_t *bytes, char *errmsg) {
     return err;
 }
 
-static flk_err_t write_new_file(const char *path, const void *data, size_t data_bytes, char *errmsg) {
+flk_err_t flk_io_write_new(const char *path, const void *data, size_t data_bytes, mode_t mode, char *errmsg) {
     int fd;
     flk_err_t err = flk_io_open(path, O_WRONLY | O_CREAT | O_EXCL, &fd, errmsg);
     if (err != FLK_OK) {
@@ -318,11 +318,16 @@ static flk_err_t write_new_file(const char *path, const void *data, size_t data_
     }
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = data_bytes};
     err = flk_io_pwritev(fd, path, &iov, 1, 0, errmsg);
-    if (err == FLK_OK) {
-        err = flk_io_sync(fd, path, errmsg);
+    if (err == FLK_OK && mode != FLK_IO_MODE && fchmod(fd, mode) != 0) {
+        err = failed("set the mode of", path, errno, errmsg);
     }
-    flk_err_t close_err = flk_io_close(fd, path, err == FLK_OK ? errmsg : NULL);
-    return err != FLK_OK ? err : close_err;
+    err = err == FLK_OK ? flk_io_sync(fd, path, errmsg) : err;
+    flk_err_t closed = flk_io_close(fd, path, err == FLK_OK ? errmsg : NULL);
+    err = err == FLK_OK ? closed : err;
+    if (err != FLK_OK) {
+        (void)!flk_io_unlink(path, NULL);
+    }
+    return err;
 }
 
 flk_err_t flk_io_replace(const char *path, const void *data, size_t data_bytes, char *errmsg) {
@@ -336,7 +341,7 @@ flk_err_t flk_io_replace(const char *path, const void *data, size_t data_bytes, 
     if (err != FLK_OK && err != FLK_E_NOT_FOUND) {
         return err;
     }
-    err = write_new_file(temporary, data, data_bytes, errmsg);
+    err = flk_io_write_new(temporary, data, data_bytes, FLK_IO_MODE, errmsg);
     if (err == FLK_OK) {
         err = flk_io_rename(temporary, path, errmsg);
     }

@@ -31,7 +31,9 @@ typedef enum flk_io_op {
 typedef int flk_io_fault_fn(flk_io_op_t op, const char *path, void *arg);
 void flk_io_set_fault(flk_io_fault_fn *fault, void *arg);
 
-/* open(2) of a regular file, with O_CLOEXEC and O_NOFOLLOW added; mode 0600. Waits for no pipe: FLK_E_IO. */
+enum { FLK_IO_MODE = 0600 }; /* of files that are made here */
+
+/* open(2) of a regular file, with O_CLOEXEC and O_NOFOLLOW added; FLK_IO_MODE. Waits for no pipe: FLK_E_IO. */
 FLK_MUST_CHECK flk_err_t flk_io_open(const char *path, int flags, int *fd, char *errmsg);
 /* Writes all of iov at `offset`. `iov` is changed. */
 FLK_MUST_CHECK flk_err_t flk_io_pwritev(int fd, const char *path, struct iovec *iov, int iov_len, uint64_t offset,
@@ -59,6 +61,10 @@ FLK_MUST_CHECK flk_err_t flk_io_check_dir(const char *dir, char *errmsg);
 /* Bytes that an unprivileged writer may still use on dir's file system, and how many that has in all. */
 FLK_MUST_CHECK flk_err_t flk_io_free_bytes(const char *dir, uint64_t *bytes, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_io_disk_bytes(const char *dir, uint64_t *bytes, char *errmsg);
+/* Makes a small file that is not there yet, and syncs it; its name still wants flk_io_sync_dir. After an error other
+ * than FLK_E_EXISTS there is none. */
+FLK_MUST_CHECK flk_err_t flk_io_write_new(const char *path, const void *data, size_t data_bytes, mode_t mode,
+                                          char *errmsg);
 /* Writes a whole small file: temporary name, sync, rename, directory sync. */
 FLK_MUST_CHECK flk_err_t flk_io_replace(const char *path, const void *data, size_t data_bytes, char *errmsg);
 /* Reads a whole file of at most bytes_max; NUL-terminated. Follows links and reads pipes too: mounted secrets are

@@ -4,7 +4,6 @@
 #include "proto/curve.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 #include "common/io.h"
 
-enum { FILE_BYTES_MAX = 64, SECRET_MODE = 0600, PUBLIC_MODE = 0644 };
+enum { FILE_BYTES_MAX = 64, SECRET_MODE = FLK_IO_MODE, PUBLIC_MODE = 0644 };
 
 static const struct {
     const char *name, *dir;
@@ -119,22 +118,7 @@ static flk_err_t write_key(const char *path, const char text[FLK_CURVE_TEXT_BYTE
     char line[FLK_CURVE_TEXT_BYTES];
     memcpy(line, text, FLK_CURVE_TEXT_BYTES - 1);
     line[FLK_CURVE_TEXT_BYTES - 1] = '\n';
-    struct iovec iov = {.iov_base = line, .iov_len = sizeof line};
-    int fd;
-    flk_err_t err = flk_io_open(path, O_WRONLY | O_CREAT | O_EXCL, &fd, errmsg);
-    if (err == FLK_OK) {
-        err = flk_io_pwritev(fd, path, &iov, 1, 0, errmsg);
-        if (err == FLK_OK && fchmod(fd, mode) != 0) {
-            flk_errmsg(errmsg, "cannot set the mode of %.200s: %s", path, strerror(errno));
-            err = FLK_E_IO;
-        }
-        err = err == FLK_OK ? flk_io_sync(fd, path, errmsg) : err;
-        flk_err_t closed = flk_io_close(fd, path, err == FLK_OK ? errmsg : NULL);
-        err = err == FLK_OK ? closed : err;
-        if (err != FLK_OK) {
-            (void)!flk_io_unlink(path, NULL);
-        }
-    }
+    flk_err_t err = flk_io_write_new(path, line, sizeof line, mode, errmsg);
     sodium_memzero(line, sizeof line);
     return err;
 }

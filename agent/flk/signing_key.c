@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/flk/signing_key.h"
 
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,22 +32,8 @@ static void draw(flk_sign_alg_t alg, texts_t *texts) {
     sodium_memzero(secret, sizeof secret);
 }
 
-/* `text` goes into a file of its own, which did not exist. */
-static flk_err_t write_new(const char *path, char *text, char *errmsg) {
-    struct iovec iov = {.iov_base = text, .iov_len = strlen(text)};
-    int fd;
-    flk_err_t err = flk_io_open(path, O_WRONLY | O_CREAT | O_EXCL, &fd, errmsg);
-    if (err != FLK_OK) {
-        return err;
-    }
-    err = flk_io_pwritev(fd, path, &iov, 1, 0, errmsg);
-    err = err != FLK_OK ? err : flk_io_sync(fd, path, errmsg);
-    flk_err_t closed = flk_io_close(fd, path, err == FLK_OK ? errmsg : NULL);
-    err = err != FLK_OK ? err : closed;
-    if (err != FLK_OK) {
-        (void)!flk_io_unlink(path, NULL);
-    }
-    return err;
+static flk_err_t write_text(const char *path, const char *text, char *errmsg) {
+    return flk_io_write_new(path, text, strlen(text), FLK_IO_MODE, errmsg);
 }
 
 static flk_err_t write_files(const flk_signing_key_t *key, flk_sign_alg_t alg, const char *name, const texts_t *texts,
@@ -56,11 +41,11 @@ static flk_err_t write_files(const flk_signing_key_t *key, flk_sign_alg_t alg, c
     char text[FILE_TEXT_BYTES];
     bool is_hmac = alg == FLK_SIGN_HMAC;
     snprintf(text, sizeof text, "%s\n", texts->secret);
-    flk_err_t err = write_new(key->secret_path, text, errmsg);
+    flk_err_t err = write_text(key->secret_path, text, errmsg);
     if (err == FLK_OK) {
         snprintf(text, sizeof text, "{\"keys\": [{\"id\": \"%s\", \"alg\": \"%s\", \"%s\": \"%s\"}]}\n", name,
                  flk_sign_alg_name(alg), is_hmac ? "key" : "public_key", is_hmac ? texts->secret : texts->public_key);
-        err = write_new(key->ring_path, text, errmsg);
+        err = write_text(key->ring_path, text, errmsg);
         if (err != FLK_OK) {
             (void)!flk_io_unlink(key->secret_path, NULL);
         }
