@@ -2,9 +2,9 @@
 /* Drives parcels to their end: tries, waits, tries again. One thread.
  *
  *            room at the transport         VERDICT, REFUSED, MISPLACED, EXPIRED, last try
- *   WAITING ───────────────────▶ UNDER WAY ──────────────────────────────────────────────▶ done
- *      ▲      and due                │
- *      └─────────────────────────────┘ LATER: due after the door's Retry-After plus a random part of the back-off
+ *   WAITING -------------------> UNDER WAY ----------------------------------------------> done
+ *      ^      and due                |
+ *      +-----------------------------+ LATER: due after the door's Retry-After plus a random part of the back-off
  *
  * Back-off after the n-th try: uniform in [0, min(30 s, 200 ms * 2^(n-1))] ("full jitter"), so that many agents of one
  * gateway do not return together after an outage.

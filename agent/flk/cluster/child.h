@@ -16,7 +16,7 @@ typedef struct flk_child_setting {
 } flk_child_setting_t;
 
 /*            start                 exit                    restart_at_ms passes
- *  (waiting) ─────▶ running (pid) ─────▶ waiting (pid 0) ─────────────────────▶ start …     */
+ *  (waiting) -----> running (pid) -----> waiting (pid 0) ---------------------> start ...     */
 typedef struct flk_child {
     char name[FLK_CHILD_NAME_BYTES];       /* "worker-1" */
     const char *program;                   /* "worker" */
