@@ -29,7 +29,6 @@ def post(body, kind=b"application/json", length=None):
 def bodies(pick, pcs):
     """Bodies that are no PCS, or not quite one; none of them gets into the log."""
     good = reference.encode(pcs)
-    good = good if isinstance(good, bytes) else good.encode()
     at = pick.randrange(len(good))
     return [b"{" + b"x" * pick.randrange(100000), b"[" * 5000, good[:at], good[:at] + bytes([pick.randrange(128, 256)]) + good[at + 1:],
             json.dumps({**pcs, pick.choice(sorted(pcs)): pick.choice([None, [], {}, "x" * 5000, 1e300, -1]), "pcs_id": "x"}).encode(), b"",
@@ -43,7 +42,7 @@ class Stranger(threading.Thread):
         super().__init__(daemon=True)
         self.pick, self.stopping, self.acts, self.silent = random.Random(run.seed * 100 + number), threading.Event(), 0, []
         self.cluster, self.factory = run.cluster, reference.Factory(run.seed * 100 + number, "stranger")
-        self.ports = [endpoint for gateway in run.cluster.gateways for endpoint in [gateway.zmq]]
+        self.ports = [gateway.zmq for gateway in run.cluster.gateways]
         self.ports += [endpoint for broker in run.cluster.brokers for endpoint in (broker.frontend, broker.backend)]
 
     def run(self):
@@ -108,8 +107,8 @@ class Strangers(Trial):
         run.memory, strangers = [], [Stranger(run, number) for number in range(4)]
         for stranger in strangers:
             stranger.start()
-        end, began = time.monotonic() + run.seconds, time.monotonic()
-        while time.monotonic() < end:
+        began = time.monotonic()
+        while time.monotonic() < began + run.seconds:
             time.sleep(run.seconds / SAMPLES)  # the samples' period
             run.memory.append({name: found["anonymous"] for name, found in books.resources(run.cluster).items()})
         for stranger in strangers:
