@@ -19,8 +19,8 @@
 #include "common/list.h"
 #include "common/wal/wal.h"
 #include "gateway/answer.h"
-#include "gateway/inbox_format.h"
 #include "proto/body.h"
+#include "proto/inbox_format.h"
 #include "proto/link.h"
 
 typedef enum flk_door { FLK_DOOR_HTTP, FLK_DOOR_ZMQ, FLK_DOOR_LOG } flk_door_t;

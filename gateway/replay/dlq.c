@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "gateway/inbox_format.h"
 #include "gateway/replay/order.h"
 #include "gateway/replay/own.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
+#include "proto/inbox_format.h"
 
 enum { ACKED_MS_MAX = 5000, LOOK_US = 50000 };
 

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/inbox_format.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
+#include "proto/inbox_format.h"
 
 int flk_replay_failed(const char *errmsg) {
     fprintf(stderr, "%s: %s\n", flk_replay_title(), errmsg);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/inbox_format.h"
 #include "gateway/replay/filter.h"
+#include "proto/inbox_format.h"
 
 typedef struct ack {
     uint64_t lsn; /* of the record */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dlq purge, dlq replay on the queue of a gateway that runs: collect the LSNs that match -> leave them as an order
- * beside the log (gateway/inbox_format.h) -> wait until the gateway has removed it -> count in the log those that
+ * beside the log (proto/inbox_format.h) -> wait until the gateway has removed it -> count in the log those that
  * have left the queue. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "gateway/inbox_format.h"
 #include "gateway/replay/order.h"
+#include "proto/inbox_format.h"
 
 enum { LINE_BYTES = 24, LOOK_US = 20000 };
 

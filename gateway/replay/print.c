@@ -10,7 +10,7 @@
 
 #include "common/escape.h"
 #include "common/terminal.h"
-#include "gateway/inbox_format.h"
+#include "proto/inbox_format.h"
 
 enum { WIDE_COLUMNS = 140, NARROW_COLUMNS = 60, ID_MIN = 16 };
 

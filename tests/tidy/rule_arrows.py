@@ -17,6 +17,9 @@ USES = {
     "proto": [*START, "common/pcs"],
     "gateway": [*WIRE, "common/wal", "common/http"],
     "gateway/replay": [*WIRE, "common/wal", "gateway"],
+    "follow/tlog": [*WIRE, "common/http", "follow"],
+    "follow/feed": [*WIRE, "common/wal", "common/wal/follow", "common/http", "follow"],
+    "follow": [*WIRE, "common/wal", "common/wal/follow", "common/http", "follow/feed", "follow/tlog"],
     "broker": [*WIRE, "common/http"],
     "worker/store/memory": [*WIRE, "worker/store"],
     "worker/store/lmdb": [*WIRE, "worker/store"],
@@ -90,5 +93,7 @@ PLANTS = {
     "flk_to_doctor": planted("agent/flk/submit.c", "agent/flk/doctor/checks.h"),
     "cluster_to_flk": planted("agent/flk/cluster/port.c", "agent/flk/style.h"),
     "replay_to_http": planted("gateway/replay/main.c", "common/http/admin.h"),
+    "follow_to_gateway": planted("follow/event.c", "gateway/gateway.h"),
+    "gateway_to_follow": planted("gateway/main.c", "follow/event.h"),
     "gateway_to_replay": planted("gateway/main.c", "gateway/replay/filter.h"),
 }

@@ -5,7 +5,7 @@ import pathlib
 
 FILES_MAX, HEADER_LINES_MAX = 40, 200
 LARGER = {"common": 50, "gateway": 60, "proto": 50}  # one topic each
-PRODUCT = ("common/", "proto/", "gateway/", "broker/", "worker/", "agent/")
+PRODUCT = ("common/", "proto/", "gateway/", "broker/", "worker/", "agent/", "follow/")
 
 
 def check(tree):

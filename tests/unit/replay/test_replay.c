@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* flk-replay over logs that the test wrote, with marks of its own choice. */
-#include "gateway/inbox_format.h"
 #include "gateway/replay/verbs.h"
+#include "proto/inbox_format.h"
 #include "tests/unit/rig/pcs_maker.h"
 #include "tests/unit/rig/wal_fixture.h"
 

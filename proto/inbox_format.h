@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The contents of a gateway's log records, and of the order file beside them: for the gateway and for flk-replay.
- * Both logs are kept for weeks and read by later versions: add, never renumber. */
-#ifndef FLK_GATEWAY_INBOX_FORMAT_H
-#define FLK_GATEWAY_INBOX_FORMAT_H
+/* The contents of a gateway's log records, and of the order file beside them: for the gateway, flk-replay and
+ * flk-follow. Both logs are kept for weeks and read by later versions: add, never renumber. */
+#ifndef FLK_PROTO_INBOX_FORMAT_H
+#define FLK_PROTO_INBOX_FORMAT_H
 
 /* The kind of a record in the inbox: how its body is encoded. */
 typedef enum flk_body_kind { FLK_BODY_JSON = 1, FLK_BODY_MSGPACK = 2 } flk_body_kind_t;
