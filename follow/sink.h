@@ -22,9 +22,9 @@
 
 /* LSNs that the log has no more: a broken hold, a damaged or sparse segment. */
 typedef struct flk_gap {
-    uint64_t log_id;
+    uint64_t lineage;             /* of the log */
     uint64_t first_lsn, last_lsn; /* inclusive; acks and records alike */
-    const char *why;              /* "gone", "damaged", …: static */
+    const char *why;              /* "retired", "damaged": static */
 } flk_gap_t;
 
 typedef struct flk_sink_ops {
@@ -37,20 +37,34 @@ typedef struct flk_sink_ops {
     void (*free)(void **sink);
 
     /* Drops all that was not committed and tells the position: `*after` is the LSN of the last event that is durable in
-     * the sink, 0 for none. `log_id` is the log's number of now; events that came before a move carry the number of
-     * their time. First call, and after each error. */
-    flk_err_t (*resume)(void *sink, uint64_t log_id, uint64_t *after, char *errmsg);
+     * the sink, 0 for none. `lineage` is the log's first number, the same after a move: another one is another log.
+     * First call, and after each error. */
+    flk_err_t (*resume)(void *sink, uint64_t lineage, uint64_t *after, char *errmsg);
     /* Takes the next event; borrows it until return. FLK_E_FULL: commit first, then it comes again; no error. */
     flk_err_t (*take)(void *sink, const flk_event_t *event, char *errmsg);
     /* Events are missing, and none of them will come: told in order, between takes. */
     flk_err_t (*gap)(void *sink, const flk_gap_t *gap, char *errmsg);
-    /* Makes every event that was taken durable, and tells the position as resume does. Called when the log's head is
-     * reached, when take says FLK_E_FULL, every commit_ms, and before the end. */
+    /* Makes every event that was taken durable, and tells the position as resume does. Called every commit_ms, when
+     * take says FLK_E_FULL, and before the end. */
     flk_err_t (*commit)(void *sink, uint64_t *after, char *errmsg);
 } flk_sink_ops_t;
 
 /* True from the moment the process stops: calls come to an end soon. Any thread. */
 bool flk_sink_stopping(void);
-void flk_sink_stop_all(void);
+
+/* ---- the frame; main thread ---- */
+
+typedef struct flk_sinks flk_sinks_t; /* Opaque: those that are on. */
+
+/* Makes each sink, without starting any. `log_dir` and `all` are kept. Errors: those of `make`, with the sink's name.
+ * Caller frees with flk_sinks_stop. */
+FLK_MUST_CHECK flk_err_t flk_sinks_make(const flk_sink_ops_t *const *all, size_t all_len,
+                                        const flk_settings_t *settings, const char *log_dir, flk_metrics_t *metrics,
+                                        flk_sinks_t **sinks, char *errmsg);
+size_t flk_sinks_len(const flk_sinks_t *sinks);
+/* Starts a thread each. Errors: FLK_E_NOMEM. */
+FLK_MUST_CHECK flk_err_t flk_sinks_start(flk_sinks_t *sinks, char *errmsg);
+/* Lets each commit, joins the threads, frees. NULL content is allowed. */
+void flk_sinks_stop(flk_sinks_t **sinks);
 
 #endif

@@ -302,7 +302,7 @@ static flk_err_t start_server(flk_http_door_t *door, char *errmsg) {
     const flk_settings_t *settings = door->gateway->settings;
     flk_http_route_t routes[FLK_ADMIN_ROUTES + 1];
     flk_admin_routes(door->admin, routes);
-    routes[FLK_ADMIN_ROUTES] = (flk_http_route_t){path, "POST", on_submit, door};
+    routes[FLK_ADMIN_ROUTES] = (flk_http_route_t){path, "POST", on_submit, door, FLK_HTTP_EXACT};
     const flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
                                         .plain_advice = door->is_behind_proxy ? NULL : plain_advice,
                                         .threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS),

@@ -74,12 +74,19 @@ static void on_readyz(flk_http_request_t *request, void *arg) {
                                                 .retry_after_s = ready ? 0 : 1});
 }
 
+bool flk_admin_let_in(const flk_admin_t *admin, flk_http_request_t *request) {
+    if (!admin->has_credentials || check_credentials(admin, request)) {
+        return true;
+    }
+    flk_http_answer_t refusal = {
+        .status = 401, .authenticate = "Basic realm=\"flk metrics\", charset=\"UTF-8\"", .close = true};
+    flk_http_send_problem(request, &refusal, "user or password is missing or wrong", NULL);
+    return false;
+}
+
 static void on_metrics(flk_http_request_t *request, void *arg) {
     const flk_admin_t *admin = arg;
-    if (admin->has_credentials && !check_credentials(admin, request)) {
-        flk_http_answer_t refusal = {
-            .status = 401, .authenticate = "Basic realm=\"flk metrics\", charset=\"UTF-8\"", .close = true};
-        flk_http_send_problem(request, &refusal, "user or password is missing or wrong", NULL);
+    if (!flk_admin_let_in(admin, request)) {
         return;
     }
     char *text;
@@ -134,10 +141,10 @@ flk_err_t flk_admin_new(const flk_admin_options_t *options, flk_admin_t **admin)
 }
 
 void flk_admin_routes(flk_admin_t *admin, flk_http_route_t routes[FLK_ADMIN_ROUTES]) {
-    routes[0] = (flk_http_route_t){"/healthz", methods, on_healthz, admin};
-    routes[1] = (flk_http_route_t){"/health", methods, on_health, admin};
-    routes[2] = (flk_http_route_t){"/readyz", methods, on_readyz, admin};
-    routes[3] = (flk_http_route_t){"/metrics", methods, on_metrics, admin};
+    routes[0] = (flk_http_route_t){"/healthz", methods, on_healthz, admin, FLK_HTTP_EXACT};
+    routes[1] = (flk_http_route_t){"/health", methods, on_health, admin, FLK_HTTP_EXACT};
+    routes[2] = (flk_http_route_t){"/readyz", methods, on_readyz, admin, FLK_HTTP_EXACT};
+    routes[3] = (flk_http_route_t){"/metrics", methods, on_metrics, admin, FLK_HTTP_EXACT};
 }
 
 flk_err_t flk_admin_check(const char *listen, char *errmsg) {

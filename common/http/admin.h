@@ -35,6 +35,10 @@ enum { FLK_ADMIN_ROUTES = 4 };
 FLK_MUST_CHECK flk_err_t flk_admin_new(const flk_admin_options_t *options, flk_admin_t **admin);
 void flk_admin_routes(flk_admin_t *admin, flk_http_route_t routes[FLK_ADMIN_ROUTES]);
 
+/* Whether a request has the user and password of Basic Auth; else it is answered 401. Always true where none are set.
+ * Any thread. */
+FLK_MUST_CHECK bool flk_admin_let_in(const flk_admin_t *admin, flk_http_request_t *request);
+
 void flk_admin_stop(flk_admin_t **admin);
 unsigned flk_admin_port(const flk_admin_t *admin);
 

@@ -26,8 +26,14 @@ const char *flk_http_status_text(int status) {
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 403:
+        return "Forbidden";
+    case 406:
+        return "Not Acceptable";
     case 408:
         return "Request Timeout";
+    case 410:
+        return "Gone";
     case 411:
         return "Length Required";
     case 413:
@@ -106,6 +112,9 @@ size_t flk_http_print_head(const flk_http_answer_t *answer, char head[HEAD_BYTES
     }
     if (answer->accept_encoding != NULL) {
         len = append_header(head, len, "Accept-Encoding: ", answer->accept_encoding);
+    }
+    if (answer->after != NULL) {
+        len = append_header(head, len, "Flk-After: ", answer->after);
     }
     if (answer->close) {
         len = append_header(head, len, "Connection: ", "close");

@@ -15,6 +15,7 @@ typedef struct flk_http_answer {
     const char *allow;           /* NULL = no such header */
     const char *authenticate;    /* WWW-Authenticate; NULL = no such header */
     const char *accept_encoding; /* NULL = no such header */
+    const char *after;           /* Flk-After, the position behind an answer of the feed; NULL = no such header */
     bool close;                  /* ends the connection */
 } flk_http_answer_t;
 

@@ -59,9 +59,22 @@ static void refuse(const flk_http_server_t *server, flk_http_request_t *request,
     flk_http_send_problem(request, &mine, why, NULL);
 }
 
+static bool matches(const flk_http_route_t *route, const char *path) {
+    size_t len = strlen(route->path);
+    switch (route->match) {
+    case FLK_HTTP_QUERY:
+        return strncmp(route->path, path, len) == 0 && (path[len] == '\0' || path[len] == '?');
+    case FLK_HTTP_BELOW:
+        return strncmp(route->path, path, len) == 0 && path[len] != '\0';
+    case FLK_HTTP_EXACT:
+        break;
+    }
+    return strcmp(route->path, path) == 0;
+}
+
 static const flk_http_route_t *find_route(const flk_http_server_t *server, const char *path) {
     for (unsigned i = 0; i < server->routes_len; i++) {
-        if (strcmp(server->routes[i].path, path) == 0) {
+        if (matches(&server->routes[i], path)) {
             return &server->routes[i];
         }
     }

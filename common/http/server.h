@@ -9,13 +9,19 @@
 /* Answers or detaches the request, see http/request.h. */
 typedef void flk_http_handler_fn(flk_http_request_t *request, void *arg);
 
-/* A path, byte for byte: nothing is decoded, and a query makes it another path. Other paths are answered 404, other
- * methods 405. */
+/* Nothing is decoded. Other paths are answered 404, other methods 405. */
+typedef enum flk_http_match {
+    FLK_HTTP_EXACT, /* the path byte for byte: a query makes it another one */
+    FLK_HTTP_QUERY, /* the path, with a query or without */
+    FLK_HTTP_BELOW, /* it begins with the path, which ends in "/", and something follows */
+} flk_http_match_t;
+
 typedef struct flk_http_route {
     const char *path;
     const char *methods; /* "GET, HEAD", as Allow has them */
     flk_http_handler_fn *handler;
     void *arg;
+    flk_http_match_t match;
 } flk_http_route_t;
 
 enum { FLK_HTTP_ROUTES_MAX = 16 };

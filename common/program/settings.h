@@ -16,9 +16,10 @@ typedef enum flk_program {
     FLK_PROGRAM_AGENT = 8,
     FLK_PROGRAM_FLK = 16,
     FLK_PROGRAM_REPLAY = 32,
+    FLK_PROGRAM_FOLLOW = 64,
 } flk_program_t;
 
-enum { FLK_PROGRAMS_ALL = 63 }; /* one bit each */
+enum { FLK_PROGRAMS_ALL = 127 }; /* one bit each */
 
 typedef enum flk_setting_id {
 #define FLK_SETTING_ID(id, ...) FLK_SET_##id,

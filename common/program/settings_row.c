@@ -13,6 +13,7 @@ enum { /* short names for the table */
        A = FLK_PROGRAM_AGENT,
        F = FLK_PROGRAM_FLK,
        R = FLK_PROGRAM_REPLAY,
+       L = FLK_PROGRAM_FOLLOW,
 };
 
 const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT] = {
@@ -35,6 +36,8 @@ const char *flk_program_name(flk_program_t program) {
         return "flk-agent";
     case FLK_PROGRAM_REPLAY:
         return "flk-replay";
+    case FLK_PROGRAM_FOLLOW:
+        return "flk-follow";
     case FLK_PROGRAM_FLK:
         break;
     }

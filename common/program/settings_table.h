@@ -3,14 +3,18 @@
 #ifndef FLK_COMMON_PROGRAM_SETTINGS_TABLE_H
 #define FLK_COMMON_PROGRAM_SETTINGS_TABLE_H
 
-/* G gateway, B broker, W worker, A agent, R replay, F flk; types STR, UINT, BOOL, ENUM (values in `limits`,
+/* G gateway, B broker, W worker, A agent, R replay, L follow, F flk; types STR, UINT, BOOL, ENUM (values in `limits`,
  * separated by |), SECRET (a STR that is masked). id, name, type, programs, default, unit, limits (UINT:
  * "min..max" or "auto|min..max"), help */
 #define FLK_SETTINGS(X)                                                                                                \
     X(HTTP_LISTEN, "FLK_HTTP_LISTEN", STR, G | F, "127.0.0.1:8080", "host:port", "",                                   \
       "HTTP door, with /metrics, /healthz and /readyz")                                                                \
-    X(HTTP_BEHIND_PROXY, "FLK_HTTP_BEHIND_PROXY", BOOL, G, "0", "", "",                                                \
-      "TLS ends in front of the HTTP door: no warning when it listens beyond loopback")                                \
+    X(FOLLOW_LISTEN, "FLK_FOLLOW_LISTEN", STR, L | F, "127.0.0.1:8084", "host:port", "",                               \
+      "the feed, with /metrics, /healthz and /readyz")                                                                 \
+    X(FEED_READERS, "FLK_FEED_READERS", UINT, L, "64", "requests", "1..1024",                                          \
+      "requests of the feed served at once, those that wait included; over it 503")                                    \
+    X(HTTP_BEHIND_PROXY, "FLK_HTTP_BEHIND_PROXY", BOOL, G | L, "0", "", "",                                            \
+      "TLS ends in front of the HTTP door: no warning when it listens beyond loopback; for the feed readers too")      \
     X(HTTP_THREADS, "FLK_HTTP_THREADS", UINT, G, "128", "threads", "4..4096",                                          \
       "HTTP requests served at once; over it 503")                                                                     \
     X(HTTP_PER_ADDRESS, "FLK_HTTP_PER_ADDRESS", UINT, G, "0", "connections", "0..1000000",                             \
@@ -32,7 +36,8 @@
       "secret CURVE key of this process, by flk keygen; with it every ZeroMQ link over TCP is encrypted")              \
     X(CURVE_DIR, "FLK_CURVE_DIR", STR, G | B | W | A | R | F, "", "directory", "",                                     \
       "public keys of its peers: brokers/ gateways/ workers/ agents/ admins/, each with a NAME.pub a peer")            \
-    X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | R | F, "./flk-data", "directory", "", "logs and the embedded store")  \
+    X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | R | L | F, "./flk-data", "directory", "",                             \
+      "logs and the embedded store")                                                                                   \
     X(REQUEST_TIMEOUT_MS, "FLK_REQUEST_TIMEOUT_MS", UINT, G, "5000", "ms", "100..600000",                              \
       "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \
     X(INFLIGHT_MAX, "FLK_INFLIGHT_MAX", UINT, G, "16384", "submissions", "1..1000000",                                 \
@@ -99,19 +104,21 @@
       "payload: an HMAC over the canonical bytes themselves is as good as one over their SHA-256")                     \
     X(ED25519_PUB, "PCS_ED25519_PUB_B64", STR, W | R, "", "base64[,...]", "", "Ed25519 public keys that verify")       \
     X(ED25519_SECRET, "PCS_ED25519_SECRET_B64", SECRET, A, "", "base64", "", "Ed25519 seed or secret key that signs")  \
-    X(METRICS_USER, "METRICS_USER", STR, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_PASS")      \
-    X(METRICS_PASS, "METRICS_PASS", SECRET, G | B | W | F, "", "", "", "Basic Auth for /metrics, with METRICS_USER")   \
+    X(METRICS_USER, "METRICS_USER", STR, G | B | W | L | F, "", "", "",                                                \
+      "Basic Auth for /metrics and the feed, with METRICS_PASS")                                                       \
+    X(METRICS_PASS, "METRICS_PASS", SECRET, G | B | W | L | F, "", "", "",                                             \
+      "Basic Auth for /metrics and the feed, with METRICS_USER")                                                       \
     X(OUTBOX_MAX_AGE_S, "FLK_OUTBOX_MAX_AGE_S", UINT, A, "0", "s", "0..315360000",                                     \
       "a PCS without an answer for that long becomes a dead letter; 0 is never")                                       \
     X(ENDPOINT, "ENDPOINT", STR, A, "http://127.0.0.1:8080/v1/pcs/submit", "URL", "",                                  \
       "where PCS go: http://, https:// or tcp:// (ZeroMQ door)")                                                       \
-    X(DEV, "FLK_DEV", BOOL, G | B | W | A | R | F, "0", "", "",                                                        \
+    X(DEV, "FLK_DEV", BOOL, G | B | W | A | R | L | F, "0", "", "",                                                    \
       "a developer's machine: sample passwords are allowed, and debuggers and core dumps")                             \
-    X(SCHEDULER, "FLK_SCHEDULER", ENUM, G | B | W, "other", "", "other|batch",                                         \
+    X(SCHEDULER, "FLK_SCHEDULER", ENUM, G | B | W | L, "other", "", "other|batch",                                     \
       "batch: a woken thread lets the running one finish: a fifth less CPU time where cores are flk's own")            \
-    X(LOG_LEVEL, "FLK_LOG_LEVEL", ENUM, G | B | W | A | F, "info", "", "debug|info|warn|error",                        \
+    X(LOG_LEVEL, "FLK_LOG_LEVEL", ENUM, G | B | W | A | L | F, "info", "", "debug|info|warn|error",                    \
       "least severe event that is logged")                                                                             \
-    X(LOG_FORMAT, "FLK_LOG_FORMAT", ENUM, G | B | W | A | F, "text", "", "text|json",                                  \
+    X(LOG_FORMAT, "FLK_LOG_FORMAT", ENUM, G | B | W | A | L | F, "text", "", "text|json",                              \
       "one line an event, key=value or JSON")
 
 #endif

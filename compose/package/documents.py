@@ -12,7 +12,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PROGRAMS = ("flk", "flk-gateway", "flk-broker", "flk-worker", "flk-agent", "flk-replay")
+PROGRAMS = ("flk", "flk-gateway", "flk-follow", "flk-broker", "flk-worker", "flk-agent", "flk-replay")
 CLEAN = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 FILES = [("/etc/flk/flk.env", "settings of every daemon that systemd runs, then those of PROGRAM.env and PROGRAM@INSTANCE.env"),
          ("/var/lib/flk", "the logs and the embedded store")]

@@ -11,4 +11,4 @@ _flk() {
     fi
 }
 
-complete -F _flk flk flk-gateway flk-broker flk-worker flk-agent flk-replay
+complete -F _flk flk flk-gateway flk-follow flk-broker flk-worker flk-agent flk-replay

@@ -13,6 +13,6 @@ function __flk_complete
     end
 end
 
-for program in flk flk-gateway flk-broker flk-worker flk-agent flk-replay
+for program in flk flk-gateway flk-follow flk-broker flk-worker flk-agent flk-replay
     complete -c $program -f -a '(__flk_complete)'
 end

@@ -1,4 +1,4 @@
-#compdef flk flk-gateway flk-broker flk-worker flk-agent flk-replay
+#compdef flk flk-gateway flk-follow flk-broker flk-worker flk-agent flk-replay
 # SPDX-License-Identifier: MIT
 # zsh completion of flk and its programs: what `flk complete` says, else files.
 

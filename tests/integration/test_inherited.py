@@ -81,7 +81,7 @@ def test_closed_streams_of_tools(csv, tmp_path):
         assert sh('"$BIN/flk-agent" compute - <&-').returncode == 1, "there was nothing to read from"
         assert sh('"$BIN/flk" version >&-').returncode == 1
         assert sh('"$BIN/flk" version <&- 2>&-').returncode == 0
-        for program in ("flk-gateway", "flk-broker", "flk-worker", "flk-agent", "flk-replay", "flk"):
+        for program in ("flk-gateway", "flk-broker", "flk-worker", "flk-agent", "flk-replay", "flk-follow", "flk"):
             assert sh(f'"$BIN/{program}" --help >&-').returncode == 1, f"{program}: nobody saw the help"
 
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 PAGE = "OPERATING.md"
-PROGRAMS = {"G": "flk-gateway", "B": "flk-broker", "W": "flk-worker", "A": "flk-agent", "R": "flk-replay", "F": "flk"}
+PROGRAMS = {"G": "flk-gateway", "B": "flk-broker", "W": "flk-worker", "A": "flk-agent", "R": "flk-replay", "L": "flk-follow", "F": "flk"}
 ROW = re.compile(r'X\(\w+, "(\w+)", \w+, ([A-Z |]+), "([^"]*)"')
 
 

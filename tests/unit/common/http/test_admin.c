@@ -267,7 +267,7 @@ static void *ask_slow(void *arg) {
 /* Stopping waits for the request that runs, and its answer arrives. */
 START_TEST(test_http_stop_waits_for_requests) {
     flk_http_server_t *server;
-    const flk_http_route_t slow = {"/slow", "GET", on_slow, NULL};
+    const flk_http_route_t slow = {"/slow", "GET", on_slow, NULL, FLK_HTTP_EXACT};
     flk_http_options_t http = {.listen = "127.0.0.1:0",
                                .threads = 2,
                                .queue = 4,

@@ -30,8 +30,9 @@ static void on_request(flk_http_request_t *request, void *arg) {
 
 static void setup(void) {
     static const char methods[] = "GET, HEAD, POST, OPTIONS";
-    const flk_http_route_t routes[] = {
-        {"/", methods, on_request, NULL}, {"/a", methods, on_request, NULL}, {"/second", methods, on_request, NULL}};
+    const flk_http_route_t routes[] = {{"/", methods, on_request, NULL, FLK_HTTP_EXACT},
+                                       {"/a", methods, on_request, NULL, FLK_HTTP_EXACT},
+                                       {"/second", methods, on_request, NULL, FLK_HTTP_EXACT}};
     flk_http_options_t options = {.listen = "127.0.0.1:0",
                                   .threads = 4,
                                   .queue = 4,

@@ -22,7 +22,7 @@ static void on_request(flk_http_request_t *request, void *arg) {
 }
 
 static void setup(void) {
-    const flk_http_route_t route = {"/", "POST", on_request, NULL};
+    const flk_http_route_t route = {"/", "POST", on_request, NULL, FLK_HTTP_EXACT};
     flk_http_options_t options = {.listen = "127.0.0.1:0",
                                   .threads = 8,
                                   .queue = 4,
