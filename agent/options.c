@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/pcs/policy/load.h"
 #include "common/program/nearest.h"
 #include "common/program/options.h"
 #include "common/program/settings.h"

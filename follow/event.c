@@ -87,13 +87,13 @@ static char *put_flags(char *at, uint16_t flags) {
     return put(at, separator[0] == '[' ? "[]" : "\"]");
 }
 
-static char *put_reasons(char *at, uint32_t reasons) {
-    const char *separator = "[\"";
-    for (unsigned reason = 0; reason < FLK_REASON_COUNT; reason++) {
-        if ((reasons & 1u << reason) != 0) {
-            at = put(put(at, separator), flk_reason_name((flk_reason_t)reason));
-            separator = "\",\"";
-        }
+/* `rules`: their names, as an outcome has them; NULL: not known. */
+static char *put_reasons(char *at, uint32_t reasons, const char *rules) {
+    const char *separator = "[\"", *reason;
+    flk_reason_each_t each = {0};
+    while ((reason = flk_reason_each(&each, reasons, rules)) != NULL) {
+        at = put(put(at, separator), reason);
+        separator = "\",\"";
     }
     return put(at, separator[0] == '[' ? "[]" : "\"]");
 }
@@ -135,7 +135,7 @@ size_t flk_event_print(const flk_event_t *event, char out[FLK_EVENT_JSON_BYTES])
     at = pcs != NULL ? put_uint(at, pcs->epoch) : put(at, "null");
     at = put_uint(put(at, ",\"status\":"), event->status);
     at = put_flags(put(at, ",\"flags\":"), event->flags);
-    at = put_reasons(put(at, ",\"reasons\":"), event->reasons);
+    at = put_reasons(put(at, ",\"reasons\":"), event->reasons, outcome != NULL ? outcome->rules : NULL);
     at = put_real(put(at, ",\"d_hat\":"), outcome != NULL && outcome->has_d_hat, outcome != NULL ? outcome->d_hat : 0);
     at = put_real(put(at, ",\"budget\":"), outcome != NULL, outcome != NULL ? outcome->budget : 0);
     at = put_real(put(at, ",\"budget_claimed\":"), pcs != NULL, pcs != NULL ? flk_round9(pcs->budget) : 0);

@@ -41,7 +41,7 @@ enum { FLK_EVENT_TIME_BYTES = 24 };
 char *flk_event_print_time(int64_t time_ms, char out[FLK_EVENT_TIME_BYTES]);
 
 /* Prints the event as one JSON object, without line end and NUL. Every event fits. Returns the bytes. */
-enum { FLK_EVENT_JSON_BYTES = 1536 };
+enum { FLK_EVENT_JSON_BYTES = 1792 };
 size_t flk_event_print(const flk_event_t *event, char out[FLK_EVENT_JSON_BYTES]);
 
 #endif

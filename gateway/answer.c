@@ -95,16 +95,15 @@ static void add_number(text_t *text, const char *name, double value) {
     add(text, ",");
 }
 
-static void add_reasons(text_t *text, uint32_t reasons) {
-    const char *opening = "\"";
+static void add_reasons(text_t *text, const flk_outcome_t *outcome) {
+    const char *opening = "\"", *reason;
+    flk_reason_each_t each = {0};
     add(text, "\"reasons\":[");
-    for (unsigned i = 0; i < FLK_REASON_COUNT; i++) {
-        if (reasons & (1u << i)) {
-            add(text, opening);
-            add(text, flk_reason_name((flk_reason_t)i));
-            add(text, "\"");
-            opening = ",\"";
-        }
+    while ((reason = flk_reason_each(&each, outcome->reasons, outcome->rules)) != NULL) {
+        add(text, opening);
+        add(text, reason);
+        add(text, "\"");
+        opening = ",\"";
     }
     add(text, "],");
 }
@@ -124,7 +123,7 @@ static size_t print_outcome(const flk_outcome_record_t *record, uint32_t flags, 
     add_number(&text, "\"recomputed_budget\":", outcome->budget);
     add_number(&text, "\"budget\":", outcome->budget_claimed);
     add_text(&text, "\"regime\":\"", flk_regime_name(outcome->regime));
-    add_reasons(&text, outcome->reasons);
+    add_reasons(&text, outcome);
     add(&text, flags & FLK_FLAG_DUPLICATE ? "\"duplicate\":true," : "\"duplicate\":false,");
     if (flags & FLK_FLAG_CONFLICT) {
         add(&text, "\"conflict\":true,");

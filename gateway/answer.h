@@ -6,7 +6,7 @@
 #include "proto/body.h"
 #include "proto/link.h"
 
-enum { FLK_ANSWER_BYTES = 2048 };
+enum { FLK_ANSWER_BYTES = 2304 };
 
 /* Ends by flk_answer_fini. An _init never frees: it is for an answer that holds nothing. */
 typedef struct flk_answer {

@@ -20,7 +20,7 @@ size_t flk_pcs_to_msgpack(const flk_pcs_t *pcs, void *out);
 
 /* ---- outcome: kept by the store, and the body of a VERDICT 200 or 202 ---- */
 
-enum { FLK_OUTCOME_BYTES = 640 };
+enum { FLK_OUTCOME_BYTES = 896 };
 
 typedef struct flk_outcome_record {
     flk_outcome_t outcome;

@@ -3,7 +3,7 @@
  *
  *   pcs_id          text, 64 hex digits; "" in a dead letter, which the broker makes without reading the PCS
  *   status          200 or 202
- *   reasons         array of text, names of flk_reason_t; none exactly when status is 200
+ *   reasons         array of text, names of flk_reason_t, and rule:NAME; none exactly when status is 200
  *   d_hat           real, or nil when unverifiable
  *   budget          real
  *   budget_claimed  real
@@ -87,6 +87,10 @@ const char *flk_outcome_fault(const flk_outcome_record_t *record) {
     if (id_len != 0 && id_len != FLK_PCS_ID_HEX) {
         return "pcs_id is not 64 hex digits";
     }
+    const bool has_rules = outcome->rules[0] != '\0'; /* no version gave rules and left the digest out */
+    if (!flk_rules_are_names(outcome->reasons, outcome->rules) || (has_rules && !record->has_unsigned_digest)) {
+        return "names of rules that the reasons contradict";
+    }
     if (len_of(outcome->policy_version, sizeof outcome->policy_version, PLAIN) == SIZE_MAX) {
         return "policy_version with a forbidden character";
     }
@@ -95,12 +99,21 @@ const char *flk_outcome_fault(const flk_outcome_record_t *record) {
 
 /* ---- writing ---- */
 
-static void put_reasons(msgpack_packer *packer, uint32_t reasons) {
-    msgpack_pack_array(packer, (size_t)__builtin_popcount(reasons));
-    for (unsigned reason = 0; reason < FLK_REASON_COUNT; reason++) {
-        if ((reasons & 1u << reason) != 0) {
-            flk_mp_put_text(packer, flk_reason_name((flk_reason_t)reason));
-        }
+/* Each comma parts two rules. */
+static size_t reasons_len(const flk_outcome_t *outcome) {
+    size_t len = (size_t)__builtin_popcount(outcome->reasons);
+    for (const char *at = outcome->rules; (at = strchr(at, ',')) != NULL; at++) {
+        len++;
+    }
+    return len;
+}
+
+static void put_reasons(msgpack_packer *packer, const flk_outcome_t *outcome) {
+    flk_reason_each_t each = {0};
+    const char *text;
+    msgpack_pack_array(packer, reasons_len(outcome));
+    while ((text = flk_reason_each(&each, outcome->reasons, outcome->rules)) != NULL) {
+        flk_mp_put_text(packer, text);
     }
 }
 
@@ -115,7 +128,7 @@ static void put_member(msgpack_packer *packer, enum member member, const flk_out
         msgpack_pack_uint16(packer, outcome->status);
         break;
     case REASONS:
-        put_reasons(packer, outcome->reasons);
+        put_reasons(packer, outcome);
         break;
     case D_HAT:
         outcome->has_d_hat ? msgpack_pack_double(packer, outcome->d_hat) : msgpack_pack_nil(packer);
@@ -163,20 +176,14 @@ size_t flk_outcome_encode(const flk_outcome_record_t *record, uint8_t out[FLK_OU
 
 /* ---- reading ---- */
 
-static void take_reasons(flk_mp_cursor_t *cursor, uint32_t *reasons) {
+static void take_reasons(flk_mp_cursor_t *cursor, flk_outcome_t *outcome) {
     uint32_t len = flk_mp_array(cursor);
     for (uint32_t i = 0; i < len && cursor->error == NULL; i++) {
-        char name[FLK_MP_KEY_BYTES];
-        flk_mp_text(cursor, name, sizeof name);
-        unsigned reason = 0;
-        while (reason < FLK_REASON_COUNT && strcmp(name, flk_reason_name((flk_reason_t)reason)) != 0) {
-            reason++;
-        }
-        if (reason == FLK_REASON_COUNT) {
+        char text[FLK_REASON_BYTES];
+        flk_mp_text(cursor, text, sizeof text);
+        if (cursor->error == NULL && !flk_reason_take(text, &outcome->reasons, outcome->rules)) {
             flk_mp_fail(cursor, "an unknown reason");
-            return;
         }
-        *reasons |= 1u << reason;
     }
 }
 
@@ -219,7 +226,7 @@ static void take_member(flk_mp_cursor_t *cursor, enum member member, flk_outcome
         outcome->status = (uint16_t)flk_mp_uint(cursor, 599);
         break;
     case REASONS:
-        take_reasons(cursor, &outcome->reasons);
+        take_reasons(cursor, outcome);
         break;
     case D_HAT:
         take_d_hat(cursor, outcome);

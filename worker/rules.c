@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/rules.h"
 #include "common/pcs/keyring_load.h"
+#include "common/pcs/policy/load.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -25,11 +25,11 @@ void flk_specimen_fill(flk_pcs_t *pcs, uint64_t number, uint64_t seed) {
         pcs->scales[i] = scales[i];
         pcs->counts[i] = (flk_pcs_count_t){scales[i], cells[i]};
     }
-    FLK_ASSERT(flk_theil_sen(scales, FLK_COUNT_OF(scales), pcs->counts, pcs->counts_len, &pcs->d_hat));
+    FLK_ASSERT(flk_theil_sen(scales, FLK_COUNT_OF(scales), pcs->counts, pcs->counts_len, FLK_MEDIAN_MEAN, &pcs->d_hat));
     pcs->coh_star = flk_round9(0.2 + (double)(number % 500) * 0.001);
     pcs->r = flk_round9(0.3 + (double)(number % 600) * 0.001);
-    pcs->regime = flk_regime(pcs->coh_star, pcs->d_hat);
-    pcs->budget = flk_budget(&policy, pcs->d_hat, pcs->coh_star, pcs->r);
+    pcs->regime = flk_regime(&policy.terms, pcs->coh_star, pcs->d_hat);
+    pcs->budget = flk_budget(&policy.terms, pcs->d_hat, pcs->coh_star, pcs->r);
     pcs->has_seed = pcs->has_attempt = true;
     pcs->seed = number;
     pcs->attempt = 1;

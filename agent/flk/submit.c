@@ -81,13 +81,12 @@ static int parse(int argc, char **argv, submit_t *submit) {
 static void say_answer(const flk_parcel_t *parcel, const flk_reply_t *reply) {
     printf("%s  ", parcel->pcs.id);
     if (reply->kind == FLK_REPLY_VERDICT) {
-        const char *separator = ": ";
+        const char *separator = ": ", *reason;
+        flk_reason_each_t each = {0};
         printf("%u %s", reply->status, reply->status == FLK_STATUS_ACCEPTED ? "accepted" : "escalated");
-        for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
-            if ((reply->reasons >> reason & 1) != 0) {
-                printf("%s%s", separator, flk_reason_name((flk_reason_t)reason));
-                separator = ", ";
-            }
+        while ((reason = flk_reason_each(&each, reply->reasons, reply->rules)) != NULL) {
+            printf("%s%s", separator, reason);
+            separator = ", ";
         }
         printf("%s\n", reply->conflict    ? " (answered before, with other content: conflict)"
                        : reply->duplicate ? " (answered before)"

@@ -29,6 +29,7 @@ typedef struct flk_reply {
     unsigned status;                 /* HTTP status; 0 = no answer came */
     bool duplicate, conflict;        /* VERDICT */
     uint32_t reasons;                /* VERDICT: bits 1 << flk_reason_t */
+    char rules[FLK_RULES_BYTES];     /* VERDICT: names of rules, as an outcome has them */
     uint32_t retry_ms;               /* LATER: the wait that the door asks for; 0 = none */
     char text[FLK_REPLY_TEXT_BYTES]; /* all but VERDICT: one line for people, printable ASCII */
 } flk_reply_t;

@@ -71,13 +71,12 @@ double flk_report_latency_ms(const flk_report_t *report, double share) {
 
 /* ---- one parcel ---- */
 
-static void print_reasons(FILE *out, uint32_t reasons) {
-    const char *comma = "";
-    for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
-        if ((reasons >> reason & 1) != 0) {
-            fprintf(out, "%s\"%s\"", comma, flk_reason_name((flk_reason_t)reason));
-            comma = ",";
-        }
+static void print_reasons(FILE *out, const flk_reply_t *reply) {
+    const char *comma = "", *reason;
+    flk_reason_each_t each = {0};
+    while ((reason = flk_reason_each(&each, reply->reasons, reply->rules)) != NULL) {
+        fprintf(out, "%s\"%s\"", comma, reason);
+        comma = ",";
     }
 }
 
@@ -101,7 +100,7 @@ static void print_result(FILE *out, const flk_parcel_t *parcel, const flk_reply_
     fprintf(out, "{\"pcs_id\":\"%s\",\"outbox_seq\":%llu,\"status\":%u,\"duplicate\":%s,\"conflict\":%s,\"reasons\":[",
             parcel->pcs.id, (unsigned long long)parcel->lsn, reply->status, truth(reply->duplicate),
             truth(reply->conflict));
-    print_reasons(out, reply->reasons);
+    print_reasons(out, reply);
     fprintf(out, "],\"latency_ms\":%.3f,\"tries\":%u,\"dead_letter\":", latency_ms, parcel->tries);
     print_text_or_null(out, is_dead(reply), reply->text);
     fputs(",\"pending\":", out);

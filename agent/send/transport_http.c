@@ -103,17 +103,15 @@ static void http_send(flk_transport_t *transport, flk_parcel_t *parcel) {
 
 /* ---- answers ---- */
 
-static uint32_t reasons_of(const json_t *answer) {
-    uint32_t reasons = 0;
+/* Reasons of a later version are passed over. */
+static void take_reasons(const json_t *answer, flk_reply_t *reply) {
     size_t i;
     json_t *name;
     json_array_foreach(json_object_get(answer, "reasons"), i, name) {
-        for (int reason = 0; reason < FLK_REASON_COUNT && json_is_string(name); reason++) {
-            bool same = strcmp(json_string_value(name), flk_reason_name((flk_reason_t)reason)) == 0;
-            reasons |= same ? UINT32_C(1) << reason : 0;
+        if (json_is_string(name)) {
+            (void)!flk_reason_take(json_string_value(name), &reply->reasons, reply->rules);
         }
     }
-    return reasons;
 }
 
 /* Reads a 200 or 202; false: it is no verdict on this PCS. Other implementations of the contract leave `pcs_id` out. */
@@ -127,7 +125,7 @@ static bool read_verdict(const post_t *post, const json_t *answer, flk_reply_t *
     }
     reply->duplicate = json_is_true(json_object_get(answer, "duplicate"));
     reply->conflict = json_is_true(json_object_get(answer, "conflict"));
-    reply->reasons = reasons_of(answer);
+    take_reasons(answer, reply);
     return true;
 }
 

@@ -121,6 +121,7 @@ static bool read_outcome(const flk_message_t *message, const flk_parcel_t *parce
     reply->duplicate = (message->frame.flags & FLK_FLAG_DUPLICATE) != 0;
     reply->conflict = (message->frame.flags & FLK_FLAG_CONFLICT) != 0;
     reply->reasons = record.outcome.reasons;
+    memcpy(reply->rules, record.outcome.rules, sizeof reply->rules);
     return true;
 }
 

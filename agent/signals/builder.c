@@ -121,6 +121,12 @@ static flk_err_t collect_points(flk_builder_t *builder, const flk_window_t *wind
     return FLK_OK;
 }
 
+/* Of the policy, for the shard that the PCS are of. */
+static const flk_terms_t *terms_of(const flk_builder_t *builder) {
+    const flk_policy_t *policy = &builder->options.policy;
+    return flk_policy_terms(policy, flk_policy_block(policy, builder->options.shard_id));
+}
+
 /* N_j and D_hat. */
 static flk_err_t count_boxes(flk_builder_t *builder, const flk_points_t *points, flk_pcs_t *pcs) {
     const flk_builder_options_t *options = &builder->options;
@@ -144,7 +150,8 @@ static flk_err_t count_boxes(flk_builder_t *builder, const flk_points_t *points,
     }
     if (points->len == 0) {
         degrade(pcs, "points", "none");
-    } else if (!flk_theil_sen(usable, usable_len, pcs->counts, pcs->counts_len, &pcs->d_hat)) {
+    } else if (!flk_theil_sen(usable, usable_len, pcs->counts, pcs->counts_len, terms_of(builder)->median,
+                              &pcs->d_hat)) {
         degrade(pcs, "D_hat", "scales");
     }
     return FLK_OK;
@@ -209,8 +216,8 @@ flk_err_t flk_builder_build(flk_builder_t *builder, const flk_window_t *window, 
         flk_pcs_fini(pcs);
         return err;
     }
-    pcs->regime = flk_regime(pcs->coh_star, pcs->d_hat);
-    pcs->budget = flk_budget(&builder->options.policy, pcs->d_hat, pcs->coh_star, pcs->r);
+    pcs->regime = flk_regime(terms_of(builder), pcs->coh_star, pcs->d_hat);
+    pcs->budget = flk_budget(terms_of(builder), pcs->d_hat, pcs->coh_star, pcs->r);
     flk_pcs_set_id(pcs);
     flk_signer_sign(builder->signer, pcs);
     return FLK_OK;

@@ -26,7 +26,7 @@ typedef struct flk_builder_options {
     bool has_seed;        /* false: the seed is taken from the Merkle root, so directions cannot be chosen to suit */
     uint64_t seed;        /* <= FLK_PCS_INTEGER_MAX */
     uint64_t first_epoch; /* added to a window's number */
-    flk_policy_t policy;  /* for the budget */
+    flk_policy_t policy;  /* for D_hat, regime and budget */
 } flk_builder_options_t;
 
 typedef struct flk_builder flk_builder_t; /* Scratch memory, reused from window to window. One thread. */

@@ -1,189 +1,145 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/pcs/policy.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/escape.h"
-#include "common/pcs/pcs.h"
-#include "common/pcs/text.h"
 #include "common/sha256.h"
-
-#define DEFAULT_VERSION "default-1"
-
-enum { FILE_BYTES_MAX = 65536, TTL_MIN_S = 60, TTL_MAX_S = 315360000 };
 
 static const struct {
     const char *name;
     size_t offset;
     double value, max; /* default; the least is 0 */
-} members[] = {
-    {"tolD", offsetof(flk_policy_t, tol_d), 0.15, 1},
-    {"tolCoh", offsetof(flk_policy_t, tol_coh), 0.05, 1},
-    {"tolBudget", offsetof(flk_policy_t, tol_budget), 0.01, 1},
-    {"alpha", offsetof(flk_policy_t, alpha), 0.30, 1},
-    {"beta", offsetof(flk_policy_t, beta), 0.50, 1},
-    {"gamma", offsetof(flk_policy_t, gamma), 0.20, 1},
-    {"base", offsetof(flk_policy_t, base), 0.10, 1},
-    {"D0", offsetof(flk_policy_t, d0), 2.2, 16},
+} terms_table[] = {
+#define TERM(field, name, value, max) {name, offsetof(flk_terms_t, field), value, max},
+    FLK_TERMS(TERM)
+#undef TERM
 };
 
-static double *member_of(flk_policy_t *policy, size_t i) {
-    return (double *)(void *)((char *)policy + members[i].offset);
+double *flk_term_of(flk_terms_t *terms, unsigned term) {
+    FLK_ASSERT(term < FLK_TERMS_LEN);
+    return (double *)(void *)((char *)terms + terms_table[term].offset);
+}
+
+double flk_term_value(const flk_terms_t *terms, unsigned term) {
+    FLK_ASSERT(term < FLK_TERMS_LEN);
+    return *(const double *)(const void *)((const char *)terms + terms_table[term].offset);
+}
+
+const char *flk_term_name(unsigned term) {
+    FLK_ASSERT(term < FLK_TERMS_LEN);
+    return terms_table[term].name;
+}
+
+double flk_term_max(unsigned term) {
+    FLK_ASSERT(term < FLK_TERMS_LEN);
+    return terms_table[term].max;
+}
+
+const char *flk_signal_name(flk_signal_t signal) {
+    static const char *const names[] = {
+#define SIGNAL(id, name) [id] = name,
+        FLK_SIGNALS(SIGNAL)
+#undef SIGNAL
+    };
+    FLK_ASSERT((size_t)signal < FLK_COUNT_OF(names));
+    return names[signal];
+}
+
+const char *flk_compare_name(flk_compare_t compare) {
+    static const char *const names[FLK_COMPARES] = {
+        [FLK_LESS] = "<", [FLK_AT_MOST] = "<=", [FLK_GREATER] = ">", [FLK_AT_LEAST] = ">=", [FLK_EQUAL] = "=="};
+    FLK_ASSERT((size_t)compare < FLK_COUNT_OF(names));
+    return names[compare];
 }
 
 void flk_policy_default(flk_policy_t *policy) {
     memset(policy, 0, sizeof *policy);
-    memcpy(policy->version, DEFAULT_VERSION, sizeof DEFAULT_VERSION);
-    for (size_t i = 0; i < FLK_COUNT_OF(members); i++) {
-        *member_of(policy, i) = members[i].value;
+    memcpy(policy->version, FLK_POLICY_DEFAULT_VERSION, sizeof FLK_POLICY_DEFAULT_VERSION);
+    for (unsigned i = 0; i < FLK_TERMS_LEN; i++) {
+        *flk_term_of(&policy->terms, i) = terms_table[i].value;
     }
     policy->dedup_ttl_s = 14 * 24 * 3600;
 }
 
-static flk_err_t take_version(json_t *value, flk_policy_t *policy, char *errmsg) {
-    const char *text = json_string_value(value);
-    size_t text_bytes = json_string_length(value);
-    if (text == NULL || !flk_text_is_name(text, text_bytes, FLK_POLICY_VERSION_BYTES - 1)) {
-        flk_errmsg(errmsg, "version must be a string of 1 to %d of A-Z a-z 0-9 . _ : -", FLK_POLICY_VERSION_BYTES - 1);
-        return FLK_E_CONFIG;
-    }
-    if (strcmp(text, DEFAULT_VERSION) == 0) {
-        flk_errmsg(errmsg, "version " DEFAULT_VERSION " is the built-in policy; give this one another version");
-        return FLK_E_CONFIG;
-    }
-    memset(policy->version, 0, sizeof policy->version);
-    memcpy(policy->version, text, text_bytes);
-    return FLK_OK;
+static bool fits(const char *pattern, const char *shard_id) {
+    size_t len = strlen(pattern);
+    return len > 0 && pattern[len - 1] == '*' ? strncmp(pattern, shard_id, len - 1) == 0
+                                              : strcmp(pattern, shard_id) == 0;
 }
 
-static flk_err_t take_ttl(json_t *value, flk_policy_t *policy, char *errmsg) {
-    json_int_t ttl_s = json_integer_value(value);
-    if (!json_is_integer(value) || ttl_s < TTL_MIN_S || ttl_s > TTL_MAX_S) {
-        flk_errmsg(errmsg, "dedup_ttl_s must be an integer from %d to %d", TTL_MIN_S, TTL_MAX_S);
-        return FLK_E_CONFIG;
-    }
-    policy->dedup_ttl_s = (uint64_t)ttl_s;
-    return FLK_OK;
-}
-
-static flk_err_t take_member(const char *key, json_t *value, flk_policy_t *policy, char *errmsg) {
-    if (strcmp(key, "version") == 0) {
-        return take_version(value, policy, errmsg);
-    }
-    if (strcmp(key, "dedup_ttl_s") == 0) {
-        return take_ttl(value, policy, errmsg);
-    }
-    for (size_t i = 0; i < FLK_COUNT_OF(members); i++) {
-        if (strcmp(key, members[i].name) != 0) {
-            continue;
-        }
-        double number = json_number_value(value);
-        if (!json_is_number(value) || !(number >= 0 && number <= members[i].max)) {
-            flk_errmsg(errmsg, "%s must be a number from 0 to %g", key, members[i].max);
-            return FLK_E_CONFIG;
-        }
-        *member_of(policy, i) = number;
-        return FLK_OK;
-    }
-    char shown[FLK_SHOWN_BYTES];
-    flk_errmsg(errmsg,
-               "unknown member '%s'; members are version, tolD, tolCoh, tolBudget, alpha, beta, gamma, base, "
-               "D0, dedup_ttl_s",
-               flk_escape_name(key, shown));
-    return FLK_E_CONFIG;
-}
-
-static flk_err_t read_policy(json_t *root, flk_policy_t *policy, char *errmsg) {
-    if (!json_is_object(root)) {
-        flk_errmsg(errmsg, "must be one JSON object");
-        return FLK_E_CONFIG;
-    }
-    if (json_object_get(root, "version") == NULL) {
-        flk_errmsg(errmsg, "version is required: another policy is another version");
-        return FLK_E_CONFIG;
-    }
-    const char *key;
-    json_t *value;
-    json_object_foreach(root, key, value) {
-        flk_err_t err = take_member(key, value, policy, errmsg);
-        if (err != FLK_OK) {
-            return err;
+unsigned flk_policy_block(const flk_policy_t *policy, const char *shard_id) {
+    for (unsigned i = 0; i < policy->shards_len; i++) {
+        if (fits(policy->shards[i].pattern, shard_id)) {
+            return i + 1;
         }
     }
-    return FLK_OK;
+    return 0;
 }
 
-/* Bytes read, up to text_max; -1 with errmsg filled. */
-static ssize_t read_file(const char *path, char *text, size_t text_max, char *errmsg) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        flk_errmsg(errmsg, "cannot open: %s", strerror(errno));
-        return -1;
-    }
-    size_t len = 0;
-    ssize_t got = 1;
-    while (len < text_max && got != 0) {
-        got = read(fd, text + len, text_max - len);
-        if (got < 0 && errno != EINTR) {
-            flk_errmsg(errmsg, "cannot read: %s", strerror(errno));
-            close(fd);
-            return -1;
-        }
-        len += got > 0 ? (size_t)got : 0;
-    }
-    close(fd);
-    return (ssize_t)len;
+/* ---- the digest ---- */
+
+static void add(crypto_hash_sha256_state *hash, const char *text) {
+    crypto_hash_sha256_update(hash, (const uint8_t *)text, strlen(text));
 }
 
-static flk_err_t load(const char *path, flk_policy_t *policy, char *errmsg) {
-    char text[FILE_BYTES_MAX + 1];
-    ssize_t text_bytes = read_file(path, text, sizeof text, errmsg);
-    if (text_bytes < 0) {
-        return FLK_E_CONFIG;
-    }
-    if (text_bytes > FILE_BYTES_MAX) {
-        flk_errmsg(errmsg, "is larger than %d bytes", FILE_BYTES_MAX);
-        return FLK_E_CONFIG;
-    }
-    json_error_t error;
-    json_t *root = json_loadb(text, (size_t)text_bytes, JSON_REJECT_DUPLICATES, &error);
-    if (root == NULL) {
-        char shown[FLK_SHOWN_BYTES]; /* jansson quotes the file */
-        flk_errmsg(errmsg, "line %d, column %d: %s", error.line, error.column, flk_escape_name(error.text, shown));
-        return FLK_E_CONFIG;
-    }
-    flk_err_t err = read_policy(root, policy, errmsg);
-    json_decref(root);
-    return err;
+static void add_number(crypto_hash_sha256_state *hash, double value) {
+    char text[40];
+    snprintf(text, sizeof text, "%a ", value);
+    add(hash, text);
 }
 
-flk_err_t flk_policy_load(const char *path, flk_policy_t *policy, char *errmsg) {
-    flk_policy_t loaded;
-    flk_policy_default(&loaded);
-    flk_err_t err = load(path, &loaded, errmsg);
-    if (err != FLK_OK) {
-        char step[FLK_ERRMSG_BYTES / 2];
-        snprintf(step, sizeof step, "policy %s", path);
-        flk_errmsg_prefix(errmsg, step);
-        return err;
+static void add_terms(crypto_hash_sha256_state *hash, const flk_terms_t *terms, unsigned first, unsigned end) {
+    for (unsigned i = first; i < end; i++) {
+        add_number(hash, flk_term_value(terms, i));
     }
-    *policy = loaded;
-    return FLK_OK;
+}
+
+static void add_rule(crypto_hash_sha256_state *hash, const flk_rule_t *rule) {
+    char text[64];
+    snprintf(text, sizeof text, " rule %s %u ", rule->name, rule->block);
+    add(hash, text);
+    for (unsigned i = 0; i < rule->conditions_len; i++) {
+        const flk_condition_t *condition = &rule->conditions[i];
+        snprintf(text, sizeof text, "%u %u %u ", condition->alternative, condition->signal, condition->compare);
+        add(hash, text);
+        add_number(hash, condition->value);
+    }
+}
+
+/* True: the policy says nothing that the ten members of the first form cannot say. */
+static bool is_plain(const flk_policy_t *policy) {
+    flk_policy_t plain;
+    flk_policy_default(&plain);
+    bool same = policy->terms.median == plain.terms.median && policy->rules_len == 0 && policy->shards_len == 0;
+    for (unsigned i = FLK_TERM_d0 + 1; i < FLK_TERMS_LEN; i++) {
+        same = same && flk_term_value(&policy->terms, i) == flk_term_value(&plain.terms, i);
+    }
+    return same;
 }
 
 void flk_policy_digest(const flk_policy_t *policy, char digest[FLK_POLICY_DIGEST_HEX + 1]) {
-    char text[512];
-    uint8_t hash[FLK_SHA256_BYTES];
-    int bytes = snprintf(text, sizeof text, "%a %a %a %a %a %a %a %a %llu", policy->tol_d, policy->tol_coh,
-                         policy->tol_budget, policy->alpha, policy->beta, policy->gamma, policy->base, policy->d0,
-                         (unsigned long long)policy->dedup_ttl_s);
-    FLK_ASSERT(bytes > 0 && bytes < (int)sizeof text);
-    flk_sha256(text, (size_t)bytes, hash);
-    sodium_bin2hex(digest, FLK_POLICY_DIGEST_HEX + 1, hash, FLK_POLICY_DIGEST_HEX / 2);
+    char text[FLK_POLICY_PATTERN_BYTES + 16];
+    uint8_t out[FLK_SHA256_BYTES];
+    crypto_hash_sha256_state hash;
+    crypto_hash_sha256_init(&hash);
+    add_terms(&hash, &policy->terms, 0, FLK_TERM_d0 + 1);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)policy->dedup_ttl_s);
+    add(&hash, text);
+    if (!is_plain(policy)) {
+        add(&hash, policy->terms.median == FLK_MEDIAN_UPPER ? " upper " : " mean ");
+        add_terms(&hash, &policy->terms, FLK_TERM_d0 + 1, FLK_TERMS_LEN);
+        for (unsigned i = 0; i < policy->shards_len; i++) {
+            snprintf(text, sizeof text, " shard %s ", policy->shards[i].pattern);
+            add(&hash, text);
+            add_terms(&hash, &policy->shards[i].terms, 0, FLK_TERMS_LEN);
+            add(&hash, policy->shards[i].terms.median == FLK_MEDIAN_UPPER ? "upper" : "mean");
+        }
+        for (unsigned i = 0; i < policy->rules_len; i++) {
+            add_rule(&hash, &policy->rules[i]);
+        }
+    }
+    crypto_hash_sha256_final(&hash, out);
+    sodium_bin2hex(digest, FLK_POLICY_DIGEST_HEX + 1, out, FLK_POLICY_DIGEST_HEX / 2);
 }

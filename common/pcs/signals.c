@@ -72,10 +72,10 @@ static void select_rank(double *values, size_t len, size_t rank) {
     sort(values + low, high - low);
 }
 
-static double median(double *values, size_t len) {
+static double median_of(double *values, size_t len, flk_median_t median) {
     size_t upper = len / 2;
     select_rank(values, len, upper);
-    if (len % 2 != 0) {
+    if (len % 2 != 0 || median == FLK_MEDIAN_UPPER) {
         return values[upper];
     }
     double lower = values[0];
@@ -98,7 +98,7 @@ uint64_t flk_cells_at(const flk_pcs_count_t *counts, size_t counts_len, uint64_t
 }
 
 bool flk_theil_sen(const uint64_t *scales, size_t scales_len, const flk_pcs_count_t *counts, size_t counts_len,
-                   double *d_hat) {
+                   flk_median_t median, double *d_hat) {
     FLK_ASSERT(scales_len <= FLK_PCS_SCALES_MAX);
     if (scales_len < 2) {
         return false;
@@ -123,19 +123,31 @@ bool flk_theil_sen(const uint64_t *scales, size_t scales_len, const flk_pcs_coun
     if (slopes_len == 0) {
         return false;
     }
-    *d_hat = flk_round9(median(slopes, slopes_len));
+    *d_hat = flk_round9(median_of(slopes, slopes_len, median));
     return true;
 }
 
-flk_regime_t flk_regime(double coh_star, double d_hat) {
-    if (coh_star >= 0.70 && d_hat <= 1.5) {
-        return FLK_REGIME_STICKY;
+double flk_residual_spread(const uint64_t *scales, size_t scales_len, const flk_pcs_count_t *counts, size_t counts_len,
+                           double d_hat) {
+    double least = INFINITY, greatest = -INFINITY;
+    for (size_t i = 0; i < scales_len; i++) {
+        double cells = (double)flk_cells_at(counts, counts_len, scales[i], i);
+        double residual = log2(cells) - d_hat * log2((double)scales[i]);
+        least = fmin(least, residual);
+        greatest = fmax(greatest, residual);
     }
-    return d_hat >= 2.6 ? FLK_REGIME_NON_STICKY : FLK_REGIME_MIXED;
+    return flk_round9(greatest - least);
 }
 
-double flk_budget(const flk_policy_t *policy, double d_hat, double coh_star, double r) {
+flk_regime_t flk_regime(const flk_terms_t *terms, double coh_star, double d_hat) {
+    if (coh_star >= terms->sticky_coh && d_hat <= terms->sticky_d) {
+        return FLK_REGIME_STICKY;
+    }
+    return d_hat >= terms->non_sticky_d ? FLK_REGIME_NON_STICKY : FLK_REGIME_MIXED;
+}
+
+double flk_budget(const flk_terms_t *terms, double d_hat, double coh_star, double r) {
     double budget =
-        policy->base + policy->alpha * (1 - r) + policy->beta * fmax(0, d_hat - policy->d0) + policy->gamma * coh_star;
+        terms->base + terms->alpha * (1 - r) + terms->beta * fmax(0, d_hat - terms->d0) + terms->gamma * coh_star;
     return flk_round9(fmin(1, fmax(0, budget)));
 }

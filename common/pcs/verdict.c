@@ -10,18 +10,8 @@
 
 #include "common/bytes.h"
 #include "common/pcs/canonical.h"
+#include "common/pcs/rule.h"
 #include "common/pcs/signals.h"
-
-static const char *const reason_names[] = {
-#define FLK_REASON_NAME(id, name) [id] = name,
-    FLK_REASONS(FLK_REASON_NAME)
-#undef FLK_REASON_NAME
-};
-
-const char *flk_reason_name(flk_reason_t reason) {
-    FLK_ASSERT((size_t)reason < FLK_COUNT_OF(reason_names));
-    return reason_names[reason];
-}
 
 /* Both numbers have 9 decimals; so has their difference, once the noise of the subtraction is taken off: 0.65 and 0.5
  * are within 0.15. */
@@ -33,25 +23,39 @@ static uint32_t bit_if(bool condition, flk_reason_t reason) {
     return condition ? 1u << reason : 0;
 }
 
+/* The rules' part of the verdict; apart, for most policies have none. */
+static void apply_rules(const flk_pcs_t *pcs, const flk_policy_t *policy, unsigned block, flk_outcome_t *outcome) {
+    flk_signals_t signals;
+    flk_signals_of(pcs, outcome, &signals);
+    flk_rules_names(policy, flk_rules_hold(policy, block, &signals), outcome->rules);
+    outcome->reasons |= bit_if(outcome->rules[0] != '\0', FLK_REASON_RULE);
+}
+
 void flk_verdict(const flk_pcs_t *pcs, const flk_policy_t *policy, flk_outcome_t *outcome) {
+    const unsigned block = flk_policy_block(policy, pcs->shard_id);
+    const flk_terms_t *terms = flk_policy_terms(policy, block);
     double d_hat = flk_round9(pcs->d_hat), coh_star = flk_round9(pcs->coh_star);
     double r = flk_round9(pcs->r), budget = flk_round9(pcs->budget);
 
     memset(outcome, 0, sizeof *outcome);
     memcpy(outcome->policy_version, policy->version, sizeof outcome->policy_version);
-    outcome->has_d_hat = flk_theil_sen(pcs->scales, pcs->scales_len, pcs->counts, pcs->counts_len, &outcome->d_hat);
-    outcome->budget = flk_budget(policy, d_hat, coh_star, r);
+    outcome->has_d_hat =
+        flk_theil_sen(pcs->scales, pcs->scales_len, pcs->counts, pcs->counts_len, terms->median, &outcome->d_hat);
+    outcome->budget = flk_budget(terms, d_hat, coh_star, r);
     outcome->budget_claimed = budget;
-    outcome->regime = flk_regime(coh_star, d_hat);
+    outcome->regime = flk_regime(terms, coh_star, d_hat);
 
     outcome->reasons =
         bit_if(!outcome->has_d_hat, FLK_REASON_D_HAT_UNVERIFIABLE) |
-        bit_if(outcome->has_d_hat && !within(d_hat, outcome->d_hat, policy->tol_d), FLK_REASON_D_HAT_OUT_OF_TOLERANCE) |
-        bit_if(!(coh_star >= 0 && coh_star <= flk_round9(1 + policy->tol_coh)), FLK_REASON_COH_STAR_OUT_OF_BOUNDS) |
+        bit_if(outcome->has_d_hat && !within(d_hat, outcome->d_hat, terms->tol_d), FLK_REASON_D_HAT_OUT_OF_TOLERANCE) |
+        bit_if(!(coh_star >= 0 && coh_star <= flk_round9(1 + terms->tol_coh)), FLK_REASON_COH_STAR_OUT_OF_BOUNDS) |
         bit_if(!(r >= 0 && r <= 1), FLK_REASON_R_OUT_OF_BOUNDS) |
         bit_if(outcome->regime != pcs->regime, FLK_REASON_REGIME_MISMATCH) |
-        bit_if(!within(budget, outcome->budget, policy->tol_budget), FLK_REASON_BUDGET_MISMATCH) |
+        bit_if(!within(budget, outcome->budget, terms->tol_budget), FLK_REASON_BUDGET_MISMATCH) |
         bit_if(pcs->degraded, FLK_REASON_DEGRADED);
+    if (policy->rules_len != 0) {
+        apply_rules(pcs, policy, block, outcome);
+    }
     outcome->status = outcome->reasons == 0 ? FLK_STATUS_ACCEPTED : FLK_STATUS_ESCALATED;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/pcs/keyring_load.h"
-#include "common/pcs/policy.h"
+#include "common/pcs/policy/load.h"
 #include "gateway/replay/print.h"
 #include "gateway/replay/verbs.h"
 

@@ -95,14 +95,14 @@ static void step_libsodium_ed25519(sample_t *sample) {
 
 static void step_theil_sen(sample_t *sample) {
     double d_hat;
-    sink +=
-        flk_theil_sen(sample->pcs.scales, sample->pcs.scales_len, sample->pcs.counts, sample->pcs.counts_len, &d_hat);
+    sink += flk_theil_sen(sample->pcs.scales, sample->pcs.scales_len, sample->pcs.counts, sample->pcs.counts_len,
+                          FLK_MEDIAN_MEAN, &d_hat);
 }
 
 static void step_theil_sen_most(sample_t *sample) {
     (void)sample;
     double d_hat;
-    sink += flk_theil_sen(scales, FLK_PCS_SCALES_MAX, counts, FLK_PCS_SCALES_MAX, &d_hat);
+    sink += flk_theil_sen(scales, FLK_PCS_SCALES_MAX, counts, FLK_PCS_SCALES_MAX, FLK_MEDIAN_MEAN, &d_hat);
 }
 
 static void step_verdict(sample_t *sample) {

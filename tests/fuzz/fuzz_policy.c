@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A policy file: it is refused with one line, or keeps within the guard-rails. */
+#include "common/pcs/policy/load.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool in_unit(double value) {
@@ -15,8 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t data_bytes) {
         return 0;
     }
     FLK_ASSERT(policy.version[0] != '\0');
-    FLK_ASSERT(in_unit(policy.tol_d) && in_unit(policy.tol_coh) && in_unit(policy.tol_budget) && in_unit(policy.base));
-    FLK_ASSERT(in_unit(policy.alpha) && in_unit(policy.beta) && in_unit(policy.gamma));
-    FLK_ASSERT(policy.d0 >= 0 && policy.d0 <= 16 && policy.dedup_ttl_s >= 60);
+    FLK_ASSERT(in_unit(policy.terms.tol_d) && in_unit(policy.terms.tol_coh) && in_unit(policy.terms.tol_budget) &&
+               in_unit(policy.terms.base));
+    FLK_ASSERT(in_unit(policy.terms.alpha) && in_unit(policy.terms.beta) && in_unit(policy.terms.gamma));
+    FLK_ASSERT(policy.terms.d0 >= 0 && policy.terms.d0 <= 16 && policy.dedup_ttl_s >= 60);
     return 0;
 }

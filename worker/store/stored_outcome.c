@@ -6,7 +6,7 @@
 
 #include "common/bytes.h"
 
-enum { LAYOUT_MIN = 1, LAYOUT_UNSIGNED = 2, LAYOUT_MAX = 0x0f, MAP_MIN = 0x80 };
+enum { LAYOUT_MIN = 1, LAYOUT_UNSIGNED = 2, LAYOUT_RULES = 3, LAYOUT_MAX = 0x0f, MAP_MIN = 0x80 };
 
 _Static_assert((int)FLK_STORE_KEY_BYTES == (int)FLK_PCS_ID_BYTES, "a store's key is a raw pcs_id");
 _Static_assert((int)FLK_STORED_OUTCOME_BYTES_MAX <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
@@ -28,10 +28,11 @@ static uint8_t *put_real(uint8_t *at, double value) {
 size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]) {
     const flk_outcome_t *outcome = &record->outcome;
     uint8_t *at = out;
+    const bool has_rules = outcome->rules[0] != '\0';
     if (flk_outcome_fault(record) != NULL || record->pcs_id[0] == '\0') {
         return 0;
     }
-    *at++ = record->has_unsigned_digest ? LAYOUT_UNSIGNED : LAYOUT_MIN;
+    *at++ = has_rules ? LAYOUT_RULES : record->has_unsigned_digest ? LAYOUT_UNSIGNED : LAYOUT_MIN;
     *at++ = (uint8_t)outcome->regime;
     *at++ = outcome->has_d_hat;
     flk_put_be32(at, outcome->reasons);
@@ -44,6 +45,10 @@ size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[
         at = put_bytes(at, record->unsigned_digest, FLK_UNSIGNED_DIGEST_BYTES);
     }
     at = put_bytes(at, outcome->policy_version, strlen(outcome->policy_version));
+    if (has_rules) {
+        *at++ = ',';
+        at = put_bytes(at, outcome->rules, strlen(outcome->rules));
+    }
     return (size_t)(at - out);
 }
 
@@ -58,15 +63,29 @@ static const uint8_t *take_real(const uint8_t *at, double *value) {
     return at + sizeof bits;
 }
 
+/* The rest of the value: the policy's version, and in a layout with rules a comma and their names. */
+static bool take_texts(uint8_t layout, const uint8_t *at, size_t bytes, flk_outcome_t *outcome) {
+    const uint8_t *comma = layout == LAYOUT_RULES ? memchr(at, ',', bytes) : NULL;
+    const size_t version_bytes = comma != NULL ? (size_t)(comma - at) : bytes;
+    const size_t rules_bytes = comma != NULL ? bytes - version_bytes - 1 : 0;
+    if (version_bytes >= sizeof outcome->policy_version || rules_bytes >= sizeof outcome->rules ||
+        memchr(at, '\0', bytes) != NULL || (layout == LAYOUT_RULES && rules_bytes == 0)) {
+        return false;
+    }
+    memcpy(outcome->policy_version, at, version_bytes);
+    if (rules_bytes > 0) {
+        memcpy(outcome->rules, at + version_bytes + 1, rules_bytes);
+    }
+    return true;
+}
+
 /* False: damaged. */
 static bool take(const uint8_t *value, size_t value_bytes, flk_outcome_record_t *record) {
     flk_outcome_t *outcome = &record->outcome;
     record->has_unsigned_digest = value[0] >= LAYOUT_UNSIGNED;
     size_t head_bytes = FLK_STORED_OUTCOME_HEAD_BYTES;
     head_bytes -= record->has_unsigned_digest ? 0 : FLK_UNSIGNED_DIGEST_BYTES;
-    size_t version_bytes = value_bytes - head_bytes;
-    if (value_bytes < head_bytes || version_bytes >= sizeof outcome->policy_version ||
-        value[1] > FLK_REGIME_NON_STICKY || value[2] > 1) {
+    if (value_bytes < head_bytes || value[1] > FLK_REGIME_NON_STICKY || value[2] > 1) {
         return false;
     }
     outcome->regime = (flk_regime_t)value[1];
@@ -81,8 +100,7 @@ static bool take(const uint8_t *value, size_t value_bytes, flk_outcome_record_t 
     if (record->has_unsigned_digest) {
         at = take_bytes(at, record->unsigned_digest, FLK_UNSIGNED_DIGEST_BYTES);
     }
-    memcpy(outcome->policy_version, at, version_bytes);
-    return memchr(at, '\0', version_bytes) == NULL && flk_outcome_fault(record) == NULL;
+    return take_texts(value[0], at, value_bytes - head_bytes, outcome) && flk_outcome_fault(record) == NULL;
 }
 
 static flk_err_t read_map(const char *id, const uint8_t *value, size_t value_bytes, flk_outcome_record_t *record,
@@ -105,11 +123,11 @@ flk_err_t flk_stored_outcome_read(const uint8_t key[FLK_STORE_KEY_BYTES], const 
     }
     memset(record, 0, sizeof *record);
     memcpy(record->pcs_id, id, sizeof id);
-    if (layout > LAYOUT_UNSIGNED && layout <= LAYOUT_MAX) {
+    if (layout > LAYOUT_RULES && layout <= LAYOUT_MAX) {
         flk_errmsg(errmsg, "outcome of a later version");
         return FLK_E_UNAVAILABLE;
     }
-    if (layout < LAYOUT_MIN || layout > LAYOUT_UNSIGNED || !take(value, value_bytes, record)) {
+    if (layout < LAYOUT_MIN || layout > LAYOUT_RULES || !take(value, value_bytes, record)) {
         flk_errmsg(errmsg, "outcome is damaged");
         return FLK_E_INVALID;
     }

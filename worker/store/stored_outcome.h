@@ -8,8 +8,9 @@
  * pcs_id is the key, status follows from the reasons. Another layout takes the next first byte, at most 0x0f, and
  * every reader reads those of all earlier versions:
  *
- *   0x80 and more   the wire's map (proto/body.h)
- *   0x01            without unsigned_digest; also written for a record that has none
+ *   0x03            behind policy_version a comma, then the names of rules, joined by commas; for outcomes that have
+ * some 0x80 and more   the wire's map (proto/body.h) 0x01            without unsigned_digest; also written for a record
+ * that has none
  *
  * A first byte that is none of these marks damage, unless it is at most 0x0f: then a later version wrote it, and its
  * outcome is as good as any. */
@@ -21,7 +22,7 @@
 
 enum {
     FLK_STORED_OUTCOME_HEAD_BYTES = 79 + FLK_UNSIGNED_DIGEST_BYTES,
-    FLK_STORED_OUTCOME_BYTES_MAX = FLK_STORED_OUTCOME_HEAD_BYTES + FLK_POLICY_VERSION_BYTES,
+    FLK_STORED_OUTCOME_BYTES_MAX = FLK_STORED_OUTCOME_HEAD_BYTES + FLK_POLICY_VERSION_BYTES + FLK_RULES_BYTES,
 };
 
 /* Writes the value of an outcome and returns its bytes; 0, and nothing is written, when the reader would refuse it. */

@@ -52,12 +52,11 @@ static void print_outcome(const flk_outcome_record_t *record) {
     print_number("recomputed_budget", true, outcome->budget);
     print_number("budget", true, outcome->budget_claimed);
     printf("\"regime\":\"%s\",\"reasons\":[", flk_regime_name(outcome->regime));
-    const char *separator = "";
-    for (int reason = 0; reason < FLK_REASON_COUNT; reason++) {
-        if ((outcome->reasons & 1u << reason) != 0) {
-            printf("%s\"%s\"", separator, flk_reason_name((flk_reason_t)reason));
-            separator = ",";
-        }
+    const char *separator = "", *reason;
+    flk_reason_each_t each = {0};
+    while ((reason = flk_reason_each(&each, outcome->reasons, outcome->rules)) != NULL) {
+        printf("%s\"%s\"", separator, reason);
+        separator = ",";
     }
     printf("],\"policy_version\":\"%s\"}\n", outcome->policy_version);
 }

@@ -7,7 +7,7 @@
 #include "agent/flk/doctor/checks.h"
 #include "agent/flk/specimen.h"
 #include "common/pcs/keyring_load.h"
-#include "common/pcs/policy.h"
+#include "common/pcs/policy/load.h"
 #include "common/secret.h"
 
 static const char check[] = "keys";

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "common/pcs/policy.h"
+#include "common/pcs/policy/load.h"
 #include "tests/unit/rig/pcs_maker.h"
 #include "tests/unit/rig/store_fixture.h"
 #include "tests/unit/rig/suite.h"

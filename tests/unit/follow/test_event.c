@@ -15,7 +15,8 @@ static const flk_outcome_t outcome = {.status = 202,
                                       .d_hat = 1e-9,
                                       .budget = 0.3,
                                       .regime = FLK_REGIME_NON_STICKY,
-                                      .policy_version = "default-1"};
+                                      .policy_version = "default-1",
+                                      .rules = "thin,wide"};
 
 static const char *print(const flk_event_t *event) {
     static char out[FLK_EVENT_JSON_BYTES];
@@ -32,7 +33,7 @@ START_TEST(test_event_prints_every_member) {
                                .received_ms = INT64_C(1767225599000),
                                .status = 202,
                                .flags = FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT,
-                               .reasons = outcome.reasons | 1u << FLK_REASON_DEGRADED,
+                               .reasons = outcome.reasons | 1u << FLK_REASON_DEGRADED | 1u << FLK_REASON_RULE,
                                .kind = FLK_BODY_MSGPACK,
                                .body = "secret",
                                .body_bytes = 6,
@@ -45,7 +46,7 @@ START_TEST(test_event_prints_every_member) {
                                     "\"pcs_id\":\"ab01000000000000000000000000000000000000000000000000000000000000\","
                                     "\"shard_id\":\"lab-1\",\"epoch\":42,\"status\":202,"
                                     "\"flags\":[\"duplicate\",\"conflict\"],"
-                                    "\"reasons\":[\"budget_mismatch\",\"degraded\"],\"d_hat\":1e-09,\"budget\":0.3,"
+                                    "\"reasons\":[\"budget_mismatch\",\"degraded\",\"rule:thin\",\"rule:wide\"],\"d_hat\":1e-09,\"budget\":0.3,"
                                     "\"budget_claimed\":0.25,\"regime\":\"non_sticky\",\"coh_star\":0.5,\"r\":1.0,"
                                     "\"policy_version\":\"default-1\",\"key\":\"key-1\",\"door\":\"zmq\"}");
 }

@@ -71,14 +71,18 @@ START_TEST(test_answer_escalated) {
     flk_outcome_record_t record = outcome_of(FLK_STATUS_ESCALATED);
     record.outcome.has_d_hat = false;
     record.outcome.reasons = (1u << FLK_REASON_COUNT) - 1;
+    strcpy(record.outcome.rules, "thin,wide:2");
+    record.has_unsigned_digest = true;
     flk_answer_t answer = answer_of(&record, FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT);
     json_t *json = print(&answer);
     ck_assert(!is_true(json, "accepted") && is_true(json, "escalated"));
     ck_assert(is_true(json, "duplicate") && is_true(json, "conflict"));
     ck_assert(json_is_null(json_object_get(json, "recomputed_D_hat")));
     const json_t *reasons = json_object_get(json, "reasons");
-    ck_assert_uint_eq(json_array_size(reasons), FLK_REASON_COUNT);
-    for (unsigned i = 0; i < FLK_REASON_COUNT; i++) {
+    ck_assert_uint_eq(json_array_size(reasons), FLK_REASON_COUNT + 1);
+    ck_assert_str_eq(json_string_value(json_array_get(reasons, FLK_REASON_RULE)), "rule:thin");
+    ck_assert_str_eq(json_string_value(json_array_get(reasons, FLK_REASON_RULE + 1)), "rule:wide:2");
+    for (unsigned i = 0; i < FLK_REASON_RULE; i++) {
         ck_assert_str_eq(json_string_value(json_array_get(reasons, i)), flk_reason_name((flk_reason_t)i));
     }
     json_decref(json);

@@ -230,7 +230,7 @@ static flk_outcome_record_t sample_record(void) {
         .outcome =
             {
                 .status = FLK_STATUS_ESCALATED,
-                .reasons = (1u << FLK_REASON_COUNT) - 1, /* all of them: the longest */
+                .reasons = (1u << FLK_REASON_RULE) - 1,
                 .has_d_hat = true,
                 .d_hat = 1.0,
                 .budget = 0.25,
@@ -280,6 +280,45 @@ START_TEST(test_body_outcome_round_trips) {
     record.has_unsigned_digest = true;
     memset(record.unsigned_digest, 3, sizeof record.unsigned_digest);
     assert_record_round_trips(&record);
+    record.outcome.reasons |= 1u << FLK_REASON_RULE;
+    strcpy(record.outcome.rules, "rule-01,rule-02,rule-03,rule-04,rule-05,rule-06,rule-07,rule-08,"
+                                 "rule-09,rule-10,rule-11,rule-12,rule-13,rule-14,rule-15,rule-16");
+    assert_record_round_trips(&record);
+    strcpy(record.outcome.rules, "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q"); /* one more than there may be */
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+}
+END_TEST
+
+/* The names of rules travel among the reasons; a name that is none is refused, and so are names without their reason.
+ */
+START_TEST(test_body_outcome_rules) {
+    static const char *const bad[] = {"", "a,", ",a", "a,,b", "a b", "123456789012345678901234567890123"};
+    static const char expected[] = "\x93\xa8"
+                                   "degraded\xa9"
+                                   "rule:thin\xab"
+                                   "rule:wide:2";
+    flk_outcome_record_t record = sample_record(), back;
+    uint8_t bytes[FLK_OUTCOME_BYTES];
+    record.has_unsigned_digest = true;
+    record.outcome.reasons = 1u << FLK_REASON_DEGRADED | 1u << FLK_REASON_RULE;
+    strcpy(record.outcome.rules, "thin,wide:2");
+    size_t len = flk_outcome_encode(&record, bytes);
+    ck_assert_ptr_nonnull(memmem(bytes, len, expected, sizeof expected - 1));
+    ck_assert_int_eq(flk_outcome_decode(bytes, len, &back, errmsg), FLK_OK);
+    ck_assert_str_eq(back.outcome.rules, "thin,wide:2");
+    uint8_t *at = memmem(bytes, len, "rule:thin", 9);
+    memcpy(at, "rule:t in", 9);
+    ck_assert_int_eq(flk_outcome_decode(bytes, len, &back, errmsg), FLK_E_INVALID);
+    memcpy(at, "rale:thin", 9);
+    ck_assert_int_eq(flk_outcome_decode(bytes, len, &back, errmsg), FLK_E_INVALID);
+    for (size_t i = 0; i < FLK_COUNT_OF(bad); i++) {
+        strcpy(record.outcome.rules, bad[i]);
+        ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
+    }
+    strcpy(record.outcome.rules, "thin");
+    record.outcome.reasons = 1u << FLK_REASON_DEGRADED;
+    ck_assert_uint_eq(flk_outcome_encode(&record, bytes), 0);
 }
 END_TEST
 
@@ -453,6 +492,7 @@ int main(void) {
     tcase_add_test(tc, test_body_pcs_refuses_an_oversized_body);
     tcase_add_test(tc, test_body_pcs_takes_any_number_for_a_float);
     tcase_add_test(tc, test_body_outcome_round_trips);
+    tcase_add_test(tc, test_body_outcome_rules);
     tcase_add_test(tc, test_body_outcome_refuses_nonsense);
     tcase_add_test(tc, test_body_writes_only_what_it_reads);
     tcase_add_test(tc, test_body_outcome_is_open_to_additions_only);

@@ -18,6 +18,6 @@ void pcs_make(uint64_t n, double coh_star, flk_pcs_t *pcs) {
     pcs->d_hat = 1.0;
     pcs->coh_star = coh_star;
     pcs->r = 0.5;
-    pcs->regime = flk_regime(coh_star, pcs->d_hat);
-    pcs->budget = flk_budget(&policy, pcs->d_hat, pcs->coh_star, pcs->r);
+    pcs->regime = flk_regime(&policy.terms, coh_star, pcs->d_hat);
+    pcs->budget = flk_budget(&policy.terms, pcs->d_hat, pcs->coh_star, pcs->r);
 }

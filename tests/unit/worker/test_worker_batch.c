@@ -126,7 +126,7 @@ START_TEST(test_worker_batch_duplicates_get_the_same_bytes) {
     flk_job_t first = *flk_batch_job(batch, 0);
     ck_assert(same_answer(1, &first));
     flk_batch_clear(batch);
-    rules->policy.alpha = 0.9; /* by another policy it would be escalated: the outcome stands nevertheless */
+    rules->policy.terms.alpha = 0.9; /* by another policy it would be escalated: the outcome stands nevertheless */
     add(3, 1);
     ck_assert_int_eq(run(), FLK_OK);
     check_settled(0, 200, FLK_FLAG_DUPLICATE);

@@ -25,7 +25,7 @@ START_TEST(test_signals_theil_sen_vectors) {
             counts[counts_len++] = (flk_pcs_count_t){strtoull(key, NULL, 10), (uint64_t)json_integer_value(value)};
         }
         double d_hat;
-        bool known = flk_theil_sen(scales, scales_len, counts, counts_len, &d_hat);
+        bool known = flk_theil_sen(scales, scales_len, counts, counts_len, FLK_MEDIAN_MEAN, &d_hat);
         json_t *expected = json_object_get(vector, "d_hat");
         ck_assert_msg(known == !json_is_null(expected), "case %zu", i);
         ck_assert_msg(!known || d_hat == json_number_value(expected), "case %zu: %.17g", i, d_hat);
@@ -74,7 +74,7 @@ START_TEST(test_signals_theil_sen_equals_sorting) {
             counts[i] = (flk_pcs_count_t){scales[i], shapes[round / 63 % FLK_COUNT_OF(shapes)]};
         }
         double d_hat;
-        ck_assert(flk_theil_sen(scales, len, counts, len, &d_hat));
+        ck_assert(flk_theil_sen(scales, len, counts, len, FLK_MEDIAN_MEAN, &d_hat));
         ck_assert_msg(d_hat == theil_sen_by_sorting(scales, len, counts), "seed %lu round %zu", seed, round);
     }
 }
@@ -85,15 +85,15 @@ START_TEST(test_signals_theil_sen_counts) {
     uint64_t scales[] = {2, 4, 8};
     flk_pcs_count_t counts[] = {{64, 1}, {8, 512}, {2, 8}, {4, 64}};
     double d_hat = 0;
-    ck_assert(flk_theil_sen(scales, 3, counts, 4, &d_hat));
+    ck_assert(flk_theil_sen(scales, 3, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
     ck_assert_double_eq(d_hat, 3);
-    ck_assert(!flk_theil_sen(scales, 3, counts, 3, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 3, counts, 3, FLK_MEDIAN_MEAN, &d_hat));
     counts[3].cells = 0;
-    ck_assert(!flk_theil_sen(scales, 3, counts, 4, &d_hat));
-    ck_assert(!flk_theil_sen(scales, 1, counts, 4, &d_hat));
-    ck_assert(!flk_theil_sen(scales, 0, counts, 0, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 3, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 1, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 0, counts, 0, FLK_MEDIAN_MEAN, &d_hat));
     counts[3].cells = UINT64_MAX;
-    ck_assert(flk_theil_sen(scales, 3, counts, 4, &d_hat));
+    ck_assert(flk_theil_sen(scales, 3, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
 }
 END_TEST
 
@@ -105,24 +105,26 @@ START_TEST(test_signals_theil_sen_equal_logarithms) {
     flk_pcs_count_t counts[] = {{top, 1}, {top - 1, 2}, {top - 2, top}, {2, 1}};
     double d_hat = 0;
     ck_assert(log2((double)top) == log2((double)(top - 1)));
-    ck_assert(!flk_theil_sen(scales, 2, counts, 4, &d_hat));
-    ck_assert(!flk_theil_sen(scales, 3, counts, 4, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 2, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 3, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
     counts[0].cells = counts[1].cells = counts[2].cells = 1; /* 0/0 */
-    ck_assert(!flk_theil_sen(scales, 3, counts, 4, &d_hat));
+    ck_assert(!flk_theil_sen(scales, 3, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
     counts[0].cells = counts[1].cells = counts[2].cells = 1 << 26;
-    ck_assert(flk_theil_sen(scales, 4, counts, 4, &d_hat));
+    ck_assert(flk_theil_sen(scales, 4, counts, 4, FLK_MEDIAN_MEAN, &d_hat));
     ck_assert_double_eq_tol(d_hat, 26.0 / 52.0, 0.01);
 }
 END_TEST
 
 /* The regime's limits belong to sticky and non_sticky. */
 START_TEST(test_signals_regime) {
-    ck_assert_int_eq(flk_regime(0.7, 1.5), FLK_REGIME_STICKY);
-    ck_assert_int_eq(flk_regime(0.699999999, 1.5), FLK_REGIME_MIXED);
-    ck_assert_int_eq(flk_regime(0.7, 1.500000001), FLK_REGIME_MIXED);
-    ck_assert_int_eq(flk_regime(0.7, 2.599999999), FLK_REGIME_MIXED);
-    ck_assert_int_eq(flk_regime(0.7, 2.6), FLK_REGIME_NON_STICKY);
-    ck_assert_int_eq(flk_regime(-1, -1), FLK_REGIME_MIXED);
+    flk_policy_t policy;
+    flk_policy_default(&policy);
+    ck_assert_int_eq(flk_regime(&policy.terms, 0.7, 1.5), FLK_REGIME_STICKY);
+    ck_assert_int_eq(flk_regime(&policy.terms, 0.699999999, 1.5), FLK_REGIME_MIXED);
+    ck_assert_int_eq(flk_regime(&policy.terms, 0.7, 1.500000001), FLK_REGIME_MIXED);
+    ck_assert_int_eq(flk_regime(&policy.terms, 0.7, 2.599999999), FLK_REGIME_MIXED);
+    ck_assert_int_eq(flk_regime(&policy.terms, 0.7, 2.6), FLK_REGIME_NON_STICKY);
+    ck_assert_int_eq(flk_regime(&policy.terms, -1, -1), FLK_REGIME_MIXED);
     for (flk_regime_t regime = FLK_REGIME_STICKY; regime <= FLK_REGIME_NON_STICKY; regime++) {
         flk_regime_t parsed;
         const char *name = flk_regime_name(regime);
@@ -137,13 +139,13 @@ END_TEST
 START_TEST(test_signals_budget) {
     flk_policy_t policy;
     flk_policy_default(&policy);
-    ck_assert_double_eq(flk_budget(&policy, 1, 0.5, 0.5), 0.35);
-    ck_assert_double_eq(flk_budget(&policy, 3.2, 0, 1), 0.6);
-    ck_assert_double_eq(flk_budget(&policy, 2.2, 0, 1), 0.1);
-    ck_assert_double_eq(flk_budget(&policy, 100, 1, 0), 1);
-    ck_assert_double_eq(flk_budget(&policy, -1e300, -1e300, 1e300), 0);
-    ck_assert_double_eq(flk_budget(&policy, 1e300, 1e300, -1e300), 1);
-    ck_assert_double_eq(flk_budget(&policy, 1, 1.0 / 3, 0.5), 0.316666667);
+    ck_assert_double_eq(flk_budget(&policy.terms, 1, 0.5, 0.5), 0.35);
+    ck_assert_double_eq(flk_budget(&policy.terms, 3.2, 0, 1), 0.6);
+    ck_assert_double_eq(flk_budget(&policy.terms, 2.2, 0, 1), 0.1);
+    ck_assert_double_eq(flk_budget(&policy.terms, 100, 1, 0), 1);
+    ck_assert_double_eq(flk_budget(&policy.terms, -1e300, -1e300, 1e300), 0);
+    ck_assert_double_eq(flk_budget(&policy.terms, 1e300, 1e300, -1e300), 1);
+    ck_assert_double_eq(flk_budget(&policy.terms, 1, 1.0 / 3, 0.5), 0.316666667);
 }
 END_TEST
 

@@ -197,7 +197,7 @@ START_TEST(test_verdict_is_always_finite) {
     srand48((long)seed);
     flk_policy_t policy;
     flk_policy_default(&policy);
-    policy.alpha = policy.beta = policy.gamma = 1;
+    policy.terms.alpha = policy.terms.beta = policy.terms.gamma = 1;
     for (int round = 0; round < 200000; round++) {
         flk_pcs_t pcs = accepted_pcs();
         pcs.d_hat = extreme((uint64_t)lrand48());

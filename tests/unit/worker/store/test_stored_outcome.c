@@ -44,10 +44,12 @@ static void check_equal(const flk_outcome_record_t *a, const flk_outcome_record_
 /* A written outcome is read again, for each reason, each regime, with and without D-hat; and takes little room. */
 START_TEST(test_stored_outcome_round_trip) {
     for (uint32_t reasons = 0; reasons < 1u << FLK_REASON_COUNT; reasons++) {
+        const bool has_rules = (reasons & 1u << FLK_REASON_RULE) != 0;
         flk_outcome_record_t record = sample(reasons, (flk_regime_t)(reasons % 3), reasons % 2 == 0), back;
+        strcpy(record.outcome.rules, has_rules ? "thin,a:b" : "");
         uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
         size_t len = flk_stored_outcome_write(&record, bytes);
-        ck_assert_uint_eq(len, FLK_STORED_OUTCOME_HEAD_BYTES + 9);
+        ck_assert_uint_eq(len, FLK_STORED_OUTCOME_HEAD_BYTES + 9 + (has_rules ? 1 + 8 : 0));
         ck_assert_msg(flk_stored_outcome_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
         check_equal(&record, &back);
     }
@@ -110,6 +112,29 @@ START_TEST(test_stored_outcome_layout_1) {
 }
 END_TEST
 
+/* Outcomes with rules take layout 3, which workers of before give up as of a later version and never replace; a name
+ * that is none, or a reason without names, is damage. */
+START_TEST(test_stored_outcome_rules) {
+    flk_outcome_record_t record = sample(1u << 6 | 1u << FLK_REASON_RULE, FLK_REGIME_MIXED, true), back;
+    uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
+    strcpy(record.outcome.rules, "thin,wide");
+    size_t len = flk_stored_outcome_write(&record, bytes);
+    ck_assert_uint_eq(len, FLK_STORED_OUTCOME_HEAD_BYTES + sizeof "default-1,thin,wide" - 1);
+    ck_assert_uint_eq(bytes[0], 3);
+    ck_assert_mem_eq(bytes + FLK_STORED_OUTCOME_HEAD_BYTES, "default-1,thin,wide", 19);
+    ck_assert_msg(flk_stored_outcome_read(key, bytes, len, &back, errmsg) == FLK_OK, "%s", errmsg);
+    ck_assert_str_eq(back.outcome.rules, "thin,wide");
+    check_equal(&record, &back);
+    for (size_t cut = FLK_STORED_OUTCOME_HEAD_BYTES; cut <= FLK_STORED_OUTCOME_HEAD_BYTES + 10; cut++) {
+        ck_assert_int_eq(flk_stored_outcome_read(key, bytes, cut, &back, errmsg), FLK_E_INVALID);
+    }
+    bytes[FLK_STORED_OUTCOME_HEAD_BYTES + 12] = '"';
+    ck_assert_int_eq(flk_stored_outcome_read(key, bytes, len, &back, errmsg), FLK_E_INVALID);
+    strcpy(record.outcome.rules, "");
+    ck_assert_uint_eq(flk_stored_outcome_write(&record, bytes), 0);
+}
+END_TEST
+
 /* An outcome that could not be read is not written: numbers that are not finite, no id, a version with strange
  * characters. */
 START_TEST(test_stored_outcome_refuses_to_write) {
@@ -137,7 +162,7 @@ START_TEST(test_stored_outcome_later_version) {
     flk_outcome_record_t record = sample(0, FLK_REGIME_STICKY, true), back;
     uint8_t bytes[FLK_STORED_OUTCOME_BYTES_MAX];
     size_t len = flk_stored_outcome_write(&record, bytes);
-    for (unsigned layout = 3; layout < 0x80; layout++) {
+    for (unsigned layout = 4; layout < 0x80; layout++) {
         bytes[0] = (uint8_t)layout;
         flk_err_t expected = layout <= 0x0f ? FLK_E_UNAVAILABLE : FLK_E_INVALID;
         ck_assert_int_eq(flk_stored_outcome_read(key, bytes, len, &back, errmsg), expected);
@@ -187,6 +212,7 @@ int main(void) {
     tcase_add_test(tcase, test_stored_outcome_layout);
     tcase_add_test(tcase, test_stored_outcome_first_version);
     tcase_add_test(tcase, test_stored_outcome_layout_1);
+    tcase_add_test(tcase, test_stored_outcome_rules);
     tcase_add_test(tcase, test_stored_outcome_refuses_to_write);
     tcase_add_test(tcase, test_stored_outcome_later_version);
     tcase_add_test(tcase, test_stored_outcome_damaged);
