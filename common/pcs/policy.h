@@ -55,7 +55,7 @@ double flk_term_value(const flk_terms_t *terms, unsigned term);
 const char *flk_term_name(unsigned term);
 double flk_term_max(unsigned term);
 
-/* Signals that a rule can ask for: the claims, rounded to 9 decimals, and what follows from the PCS. */
+/* Signals that a rule can ask for: the claims, rounded to 9 decimals, and values that follow from the PCS. */
 #define FLK_SIGNALS(X)                                                                                                 \
     X(FLK_SIGNAL_D_HAT, "D_hat")                     /* as claimed */                                                  \
     X(FLK_SIGNAL_COH_STAR, "coh_star")               /* as claimed */                                                  \
@@ -89,7 +89,7 @@ typedef struct flk_rule {
     flk_condition_t conditions[FLK_RULE_CONDITIONS_MAX];
 } flk_rule_t;
 
-/* What holds for shards of that id, or, with a * at the end, of that beginning. */
+/* The terms for shards of that id, or, with a * at the end, of that beginning. */
 typedef struct flk_policy_shard {
     char pattern[FLK_POLICY_PATTERN_BYTES];
     flk_terms_t terms;

@@ -50,7 +50,7 @@ static const char *condition_words(const flk_condition_t *condition, char out[WO
 
 /* ---- terms ---- */
 
-/* What a term beyond its range would do, in one example. */
+/* The effect of a term beyond its range, in one example. */
 static void example_of(unsigned term, double value, char out[WORDS_BYTES]) {
     char text[FLK_NUMBER_BYTES];
     number(value, text);
@@ -113,21 +113,22 @@ static flk_err_t check_regimes(const guard_t *guard, unsigned block) {
     char where[WORDS_BYTES], texts[3][FLK_NUMBER_BYTES];
     of_block(guard->policy, block, where);
     if (terms->sticky_coh > coh_max) {
-        return flk_place_fault(places[FLK_TERM_sticky_coh], guard->errmsg,
-                               "regime sticky%s can never hold: coh_star >= %s is false for coh_star = %s, the greatest "
-                               "in bounds",
-                               where, number(terms->sticky_coh, texts[0]), number(coh_max, texts[1]));
+        return flk_place_fault(
+            places[FLK_TERM_sticky_coh], guard->errmsg,
+            "regime sticky%s can never hold: coh_star >= %s is false for coh_star = %s, the greatest "
+            "in bounds",
+            where, number(terms->sticky_coh, texts[0]), number(coh_max, texts[1]));
     }
     if (terms->sticky_d >= terms->non_sticky_d) {
         const bool moved = places[FLK_TERM_non_sticky_d].line > 0;
         return flk_place_fault(places[moved ? FLK_TERM_non_sticky_d : FLK_TERM_sticky_d], guard->errmsg,
-                               "regimes sticky and non_sticky%s overlap: both hold for coh_star = %s, D_hat = %s", where,
-                               number(terms->sticky_coh, texts[0]), number(terms->non_sticky_d, texts[1]));
+                               "regimes sticky and non_sticky%s overlap: both hold for coh_star = %s, D_hat = %s",
+                               where, number(terms->sticky_coh, texts[0]), number(terms->non_sticky_d, texts[1]));
     }
     if (terms->sticky_coh <= 0 && flk_round9(terms->non_sticky_d - terms->sticky_d) <= 1e-9) {
         return flk_place_fault(places[FLK_TERM_sticky_coh], guard->errmsg,
-                               "regime mixed%s can never hold: D_hat = %s is sticky, and D_hat = %s is non_sticky", where,
-                               number(terms->sticky_d, texts[0]), number(terms->non_sticky_d, texts[1]));
+                               "regime mixed%s can never hold: D_hat = %s is sticky, and D_hat = %s is non_sticky",
+                               where, number(terms->sticky_d, texts[0]), number(terms->non_sticky_d, texts[1]));
     }
     return FLK_OK;
 }
@@ -150,8 +151,8 @@ static flk_err_t check_shard(const guard_t *guard, unsigned i) {
     for (unsigned before = 0; before < i; before++) {
         const char *earlier = guard->policy->shards[before].pattern;
         const size_t earlier_stem = stem_of(earlier);
-        const bool covers = earlier[earlier_stem] == '*' ? strncmp(earlier, pattern, earlier_stem) == 0
-                                                         : strcmp(earlier, pattern) == 0;
+        const bool covers =
+            earlier[earlier_stem] == '*' ? strncmp(earlier, pattern, earlier_stem) == 0 : strcmp(earlier, pattern) == 0;
         if (covers) {
             return flk_place_fault(guard->places->shards[i], guard->errmsg,
                                    "block for shard \"%s\" is never reached: shard %.*s is in the earlier block \"%s\"",
@@ -188,8 +189,7 @@ static flk_err_t check_condition(const guard_t *guard, unsigned rule_at, unsigne
     const flk_place_t place = guard->places->conditions[rule_at][i];
     const double value = condition->value;
     char words[WORDS_BYTES];
-    if (condition->signal == FLK_SIGNAL_DEGRADED &&
-        (condition->compare != FLK_EQUAL || (value != 0 && value != 1))) {
+    if (condition->signal == FLK_SIGNAL_DEGRADED && (condition->compare != FLK_EQUAL || (value != 0 && value != 1))) {
         return flk_place_fault(place, guard->errmsg, "rule \"%s\": degraded is compared by == with 1 or 0 alone",
                                rule->name);
     }
@@ -210,9 +210,9 @@ static flk_err_t cut_box(const guard_t *guard, unsigned rule_at, unsigned i, box
     if (side->low <= side->high) {
         return FLK_OK;
     }
-    const bool wants_more = condition->compare == FLK_GREATER || condition->compare == FLK_AT_LEAST ||
-                            (condition->compare == FLK_EQUAL &&
-                             condition->value * (double)FLK_INTERVAL_UNIT > (double)before.high);
+    const bool wants_more =
+        condition->compare == FLK_GREATER || condition->compare == FLK_AT_LEAST ||
+        (condition->compare == FLK_EQUAL && condition->value * (double)FLK_INTERVAL_UNIT > (double)before.high);
     char words[WORDS_BYTES], texts[3][FLK_NUMBER_BYTES];
     const char *signal = flk_signal_name((flk_signal_t)condition->signal);
     return flk_place_fault(guard->places->conditions[rule_at][i], guard->errmsg,
@@ -242,15 +242,15 @@ static flk_err_t check_alternatives(const guard_t *guard, unsigned rule_at, cons
             }
             const unsigned signal = rule->conditions[firsts[i]].signal;
             char text[FLK_NUMBER_BYTES], words[WORDS_BYTES];
-            return flk_place_fault(guard->places->conditions[rule_at][firsts[i]], guard->errmsg,
-                                   "rule \"%s\": alternative %u adds nothing: %s = %s, and all else for which it holds, "
-                                   "is in that of %s",
-                                   rule->name, i + 1, flk_signal_name((flk_signal_t)signal),
-                                   units(boxes[i].sides[signal].low > -FLK_INTERVAL_UNIT * FLK_INTERVAL_UNIT
-                                             ? boxes[i].sides[signal].low
-                                             : boxes[i].sides[signal].high,
-                                         text),
-                                   condition_words(&rule->conditions[firsts[j]], words));
+            return flk_place_fault(
+                guard->places->conditions[rule_at][firsts[i]], guard->errmsg,
+                "rule \"%s\": alternative %u adds nothing: %s = %s, and all else for which it holds, "
+                "is in that of %s",
+                rule->name, i + 1, flk_signal_name((flk_signal_t)signal),
+                units(boxes[i].sides[signal].low > -FLK_INTERVAL_UNIT * FLK_INTERVAL_UNIT ? boxes[i].sides[signal].low
+                                                                                          : boxes[i].sides[signal].high,
+                      text),
+                condition_words(&rule->conditions[firsts[j]], words));
         }
     }
     return FLK_OK;
@@ -281,16 +281,17 @@ static flk_err_t check_name(const guard_t *guard, unsigned rule_at) {
         const flk_rule_t *other = &guard->policy->rules[i];
         if (i < rule_at && strcmp(other->name, rule->name) == 0) {
             return flk_place_fault(guard->places->rules[rule_at], guard->errmsg,
-                                   "rule \"%s\" is there twice: reason rule:%s would not tell which one held", rule->name,
-                                   rule->name);
+                                   "rule \"%s\" is there twice: reason rule:%s would not tell which one held",
+                                   rule->name, rule->name);
         }
         bytes += other->block == 0 || other->block == rule->block ? strlen(other->name) + 1 : 0;
     }
     if (bytes > FLK_RULES_BYTES) {
-        return flk_place_fault(guard->places->rules[rule_at], guard->errmsg,
-                               "rule \"%s\": names of the rules that may hold together have %zu bytes with commas, more "
-                               "than %d",
-                               rule->name, bytes - 1, FLK_RULES_BYTES - 1);
+        return flk_place_fault(
+            guard->places->rules[rule_at], guard->errmsg,
+            "rule \"%s\": names of the rules that may hold together have %zu bytes with commas, more "
+            "than %d",
+            rule->name, bytes - 1, FLK_RULES_BYTES - 1);
     }
     return FLK_OK;
 }

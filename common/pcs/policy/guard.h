@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guard-rails: bounds that a policy keeps for whatever PCS, found by interval arithmetic. */
+/* The guard-rails: bounds that a policy keeps for every PCS, found by interval arithmetic. */
 #ifndef FLK_COMMON_PCS_POLICY_GUARD_H
 #define FLK_COMMON_PCS_POLICY_GUARD_H
 

@@ -9,8 +9,8 @@ enum { FLK_POLICY_FILE_BYTES_MAX = 65536 };
 
 /* Reads the file in either form: text that begins with a letter or # is the language, other text JSON. A member or
  * statement that is absent keeps its default, but the version is required: another policy is another version; the
- * built-in one's is for the defaults alone. Refuses what breaks the guard-rails (guard.h). Errors: FLK_E_CONFIG, with
- * the file, the place or member, and the limit in errmsg; *policy is as it was then. */
+ * built-in one's is for the defaults alone. Refuses a policy that breaks the guard-rails (guard.h). Errors:
+ * FLK_E_CONFIG, with the file, the place or member, and the limit in errmsg; *policy is as it was then. */
 FLK_MUST_CHECK flk_err_t flk_policy_load(const char *path, flk_policy_t *policy, char *errmsg);
 
 /* The same for text in memory. It need not end with a NUL. */

@@ -41,14 +41,16 @@ START_TEST(test_event_prints_every_member) {
                                .pcs = &pcs,
                                .outcome = &outcome,
                                .key = "key-1"};
-    ck_assert_str_eq(print(&event), "{\"log\":\"0123456789abcdef\",\"lsn\":7,\"record_lsn\":5,"
-                                    "\"time\":\"2025-12-31T23:59:59.042Z\",\"received\":\"2025-12-31T23:59:59.000Z\","
-                                    "\"pcs_id\":\"ab01000000000000000000000000000000000000000000000000000000000000\","
-                                    "\"shard_id\":\"lab-1\",\"epoch\":42,\"status\":202,"
-                                    "\"flags\":[\"duplicate\",\"conflict\"],"
-                                    "\"reasons\":[\"budget_mismatch\",\"degraded\",\"rule:thin\",\"rule:wide\"],\"d_hat\":1e-09,\"budget\":0.3,"
-                                    "\"budget_claimed\":0.25,\"regime\":\"non_sticky\",\"coh_star\":0.5,\"r\":1.0,"
-                                    "\"policy_version\":\"default-1\",\"key\":\"key-1\",\"door\":\"zmq\"}");
+    ck_assert_str_eq(
+        print(&event),
+        "{\"log\":\"0123456789abcdef\",\"lsn\":7,\"record_lsn\":5,"
+        "\"time\":\"2025-12-31T23:59:59.042Z\",\"received\":\"2025-12-31T23:59:59.000Z\","
+        "\"pcs_id\":\"ab01000000000000000000000000000000000000000000000000000000000000\","
+        "\"shard_id\":\"lab-1\",\"epoch\":42,\"status\":202,"
+        "\"flags\":[\"duplicate\",\"conflict\"],"
+        "\"reasons\":[\"budget_mismatch\",\"degraded\",\"rule:thin\",\"rule:wide\"],\"d_hat\":1e-09,\"budget\":0.3,"
+        "\"budget_claimed\":0.25,\"regime\":\"non_sticky\",\"coh_star\":0.5,\"r\":1.0,"
+        "\"policy_version\":\"default-1\",\"key\":\"key-1\",\"door\":\"zmq\"}");
 }
 END_TEST
 

@@ -302,7 +302,7 @@ END_TEST
 
 /* An outcome that a later version wrote is as good as any: it is neither replaced nor answered. */
 START_TEST(test_worker_batch_later_version) {
-    keep_bytes(1, "\3later", 6);
+    keep_bytes(1, "\4later", 6);
     add(1, 1);
     ck_assert_int_eq(run(), FLK_OK);
     ck_assert_int_eq(flk_batch_job(batch, 0)->state, FLK_JOB_UNAVAILABLE);

@@ -9,7 +9,8 @@
 #include "tests/unit/rig/suite.h"
 
 static flk_rule_t rule_of(const char *name, uint8_t block, flk_signal_t signal, flk_compare_t compare, double value) {
-    flk_rule_t rule = {.block = block, .conditions_len = 1, .conditions = {{(uint8_t)signal, (uint8_t)compare, 0, value}}};
+    flk_rule_t rule = {
+        .block = block, .conditions_len = 1, .conditions = {{(uint8_t)signal, (uint8_t)compare, 0, value}}};
     strcpy(rule.name, name);
     return rule;
 }
@@ -42,8 +43,8 @@ START_TEST(test_rule_conditions) {
 }
 END_TEST
 
-/* Rules that hold are reasons by their names, in the policy's order, and escalate alone; those of a block for its shards
- * only. */
+/* Rules that hold are reasons by their names, in the policy's order, and escalate alone; those of a block for its
+ * shards only. */
 START_TEST(test_rule_names_in_verdict) {
     flk_policy_t policy;
     flk_pcs_t pcs;

@@ -115,7 +115,7 @@ START_TEST(test_policy_guard_rails) {
 END_TEST
 
 /* The members beyond the first ten: regimes, median, rules, blocks; a block has the terms of all other shards but for
- * what it says. */
+ * its own members. */
 START_TEST(test_policy_rules_and_blocks) {
     flk_policy_t policy;
     char errmsg[FLK_ERRMSG_BYTES];
