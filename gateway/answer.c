@@ -7,6 +7,8 @@
 
 #include "common/http/answer.h"
 
+enum { RETRY_BYTES = 32 }; /* ,"retry_after":4294968} */
+
 /* ---- making one ---- */
 
 static bool has_outcome(uint32_t status) {
@@ -109,11 +111,12 @@ static void add_reasons(text_t *text, const flk_outcome_t *outcome) {
 }
 
 /* Ids, regimes, reasons and versions are of character sets that need no escaping: their decoder sees to it. */
-static size_t print_outcome(const flk_outcome_record_t *record, uint32_t flags, char *out) {
+static size_t print_outcome(const flk_outcome_record_t *record, uint32_t flags, bool is_item, char *out) {
     const flk_outcome_t *outcome = &record->outcome;
+    const bool accepted = outcome->status == FLK_STATUS_ACCEPTED;
     text_t text = {.out = out};
-    add(&text, outcome->status == FLK_STATUS_ACCEPTED ? "{\"accepted\":true,\"escalated\":false,"
-                                                      : "{\"accepted\":false,\"escalated\":true,");
+    add(&text, !is_item ? "{" : accepted ? "{\"status\":200," : "{\"status\":202,");
+    add(&text, accepted ? "\"accepted\":true,\"escalated\":false," : "\"accepted\":false,\"escalated\":true,");
     add_text(&text, "\"pcs_id\":\"", record->pcs_id);
     if (outcome->has_d_hat) {
         add_number(&text, "\"recomputed_D_hat\":", outcome->d_hat);
@@ -134,10 +137,29 @@ static size_t print_outcome(const flk_outcome_record_t *record, uint32_t flags, 
     return text.len;
 }
 
+static size_t print_problem(const flk_answer_t *answer, size_t room, char *out) {
+    return flk_http_problem(out, room, answer->status, flk_http_status_text(answer->status), answer->problem.detail,
+                            answer->problem.field);
+}
+
 size_t flk_answer_print(const flk_answer_t *answer, char out[FLK_ANSWER_BYTES]) {
+    return has_outcome(answer->status) ? print_outcome(&answer->outcome, answer->flags, false, out)
+                                       : print_problem(answer, FLK_ANSWER_BYTES, out);
+}
+
+size_t flk_answer_print_item(const flk_answer_t *answer, char out[FLK_ANSWER_BYTES]) {
     if (has_outcome(answer->status)) {
-        return print_outcome(&answer->outcome, answer->flags, out);
+        return print_outcome(&answer->outcome, answer->flags, true, out);
     }
-    return flk_http_problem(out, FLK_ANSWER_BYTES, answer->status, flk_http_status_text(answer->status),
-                            answer->problem.detail, answer->problem.field);
+    unsigned retry_s = flk_answer_retry_s(answer);
+    size_t bytes = print_problem(answer, FLK_ANSWER_BYTES - RETRY_BYTES, out);
+    if (retry_s > 0) { /* in front of the closing brace */
+        bytes += (size_t)snprintf(out + bytes - 1, RETRY_BYTES, ",\"retry_after\":%u}", retry_s) - 1;
+    }
+    return bytes;
+}
+
+unsigned flk_answer_retry_s(const flk_answer_t *answer) {
+    bool later = answer->status == 429 || answer->status == 503;
+    return !later ? 0 : answer->retry_ms <= 1000 ? 1 : (answer->retry_ms - 1) / 1000 + 1;
 }

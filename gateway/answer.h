@@ -35,5 +35,10 @@ FLK_MUST_CHECK bool flk_answer_is_about(const flk_answer_t *answer, const uint8_
 
 /* Writes the JSON text that an HTTP client reads. Returns its bytes. */
 size_t flk_answer_print(const flk_answer_t *answer, char out[FLK_ANSWER_BYTES]);
+/* The same with all that a single answer tells outside its body: the member `status`, and `retry_after` of a 429 or
+ * 503. */
+size_t flk_answer_print_item(const flk_answer_t *answer, char out[FLK_ANSWER_BYTES]);
+/* 429 and 503: whole seconds until the client may come back, never 0. Others: 0. */
+unsigned flk_answer_retry_s(const flk_answer_t *answer);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The HTTP door: POST /v1/pcs/submit, and the admin pages, on one server. */
+/* The HTTP door: POST /v1/pcs/submit and /v1/pcs/batch, and the admin pages, on one server. */
 #ifndef FLK_GATEWAY_HTTP_DOOR_H
 #define FLK_GATEWAY_HTTP_DOOR_H
 

@@ -20,14 +20,25 @@ static void refuse(flk_gateway_t *gateway, flk_submission_t *submission) {
     flk_submission_unref(&submission);
 }
 
-bool flk_ingest_start(flk_gateway_t *gateway, flk_submission_t *submission, flk_pcs_reader_t *reader) {
+bool flk_ingest_check(flk_gateway_t *gateway, flk_submission_t *submission, flk_pcs_reader_t *reader) {
     flk_submission_parse(submission, reader);
     if (submission->parse_err != FLK_OK) {
         refuse(gateway, submission);
         return false;
     }
-    flk_wal_append(gateway->inbox, &submission->entry);
     return true;
+}
+
+void flk_ingest_log(flk_gateway_t *gateway, flk_submission_t *newest, flk_submission_t *oldest) {
+    flk_wal_append_chain(gateway->inbox, &newest->entry, &oldest->entry);
+}
+
+bool flk_ingest_start(flk_gateway_t *gateway, flk_submission_t *submission, flk_pcs_reader_t *reader) {
+    bool checked = flk_ingest_check(gateway, submission, reader);
+    if (checked) {
+        flk_ingest_log(gateway, submission, submission);
+    }
+    return checked;
 }
 
 void flk_ingest_committed(void *arg, flk_wal_entry_t *group) {

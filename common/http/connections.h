@@ -36,7 +36,7 @@ typedef struct flk_http_pace {
 
 typedef struct flk_http_bounds {
     unsigned threads;         /* connections that are served at once */
-    unsigned requests_max;    /* detached at once; below threads, so that one is left to refuse the next request */
+    unsigned requests_max;    /* places of `running`; below threads, so that one is left to refuse the next request */
     unsigned per_address_max; /* connections of one client; 0 = no bound */
     unsigned head_ms, idle_ms;
     flk_http_pace_t pace;
@@ -72,6 +72,7 @@ struct flk_http_request { /* the connection's thread's */
     bool ready;             /* a head was read that was not served yet */
     bool reading, complete; /* the body: its first read began; all of it was read */
     bool detached;
+    bool has_place;      /* counted in `running` until its handler returns */
     bool ended;          /* the client sends nothing any more */
     uint64_t body_bytes; /* read so far */
     uint64_t body_began_ms;
@@ -96,7 +97,7 @@ struct flk_http_connection {
 
 struct flk_http_connections {
     flk_http_bounds_t bounds;
-    atomic_uint open, requests, running; /* connections; requests; those of them that are detached */
+    atomic_uint open, requests, running; /* connections; requests; those of them that are detached or have a place */
     atomic_bool draining;                /* each answer is its connection's last */
     atomic_bool stopping;                /* requests are refused */
     int leave_fd;                        /* readable: idle connections are sent away */

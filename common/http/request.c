@@ -24,13 +24,25 @@ flk_err_t flk_http_request_body(flk_http_request_t *request, char *out, size_t r
     return flk_http_read_body(connection_of(request), out, room, got);
 }
 
+static bool take_place(flk_http_connections_t *connections) {
+    if (atomic_fetch_add(&connections->running, 1) < connections->bounds.requests_max) {
+        return true;
+    }
+    atomic_fetch_sub(&connections->running, 1);
+    flk_counter_add(connections->refused, 1);
+    return false;
+}
+
+bool flk_http_request_take_place(flk_http_request_t *request) {
+    FLK_ASSERT(!request->detached && !request->has_place);
+    request->has_place = take_place(connection_of(request)->all);
+    return request->has_place;
+}
+
 flk_http_exchange_t *flk_http_request_detach(flk_http_request_t *request) {
     flk_http_connection_t *connection = connection_of(request);
-    flk_http_connections_t *connections = connection->all;
-    FLK_ASSERT(request->complete && !request->detached);
-    if (atomic_fetch_add(&connections->running, 1) >= connections->bounds.requests_max) {
-        atomic_fetch_sub(&connections->running, 1);
-        flk_counter_add(connections->refused, 1);
+    FLK_ASSERT(request->complete && !request->detached && !request->has_place);
+    if (!take_place(connection->all)) {
         return NULL;
     }
     request->detached = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* One request as its handler has it: its head, its body, and the ways to answer it. The connection's thread owns it
  * until the handler returns. A handler either
- *   - sends one answer itself (flk_http_send, flk_http_send_problem); or
+ *   - sends one answer itself (flk_http_send, flk_http_send_problem), and takes a place first if it will wait for other
+ *     threads; or
  *   - reads the body, detaches the request, hands the exchange to the thread that will answer it, and returns. It
  *     writes nothing itself. */
 #ifndef FLK_COMMON_HTTP_REQUEST_H
@@ -27,6 +28,10 @@ FLK_MUST_CHECK flk_err_t flk_http_request_body(flk_http_request_t *request, char
 
 /* Opens an exchange for a request whose body is read. NULL: too many are open; answer 503. */
 FLK_MUST_CHECK flk_http_exchange_t *flk_http_request_detach(flk_http_request_t *request);
+
+/* Takes one of the places that detached requests have too, so that a thread is left to refuse the next request. It is
+ * given back when the handler returns. False: none is free; answer 503. */
+FLK_MUST_CHECK bool flk_http_request_take_place(flk_http_request_t *request);
 
 /* Sends the answer; to HEAD the body is announced, not sent. The connection is closed behind it if the answer, the
  * client, or an unread body says so. A client that is gone makes no difference. */

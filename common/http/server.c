@@ -124,6 +124,10 @@ static void serve(flk_http_connection_t *connection) {
     } else {
         route(server, request);
     }
+    if (request->has_place) {
+        request->has_place = false;
+        atomic_fetch_sub(&connections->running, 1);
+    }
     if (!request->detached) {
         flk_http_connection_rest(connection);
         atomic_fetch_sub(&connections->requests, 1);

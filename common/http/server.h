@@ -29,7 +29,7 @@ enum { FLK_HTTP_ROUTES_MAX = 16 };
 typedef struct flk_http_options {
     const char *listen;       /* as common/listen.h reads it */
     const char *plain_advice; /* a warning tells it when that is beyond loopback; NULL: it is meant */
-    unsigned threads;         /* requests that may be detached at once */
+    unsigned threads;         /* requests that may be detached, or have a place, at once */
     unsigned spare_threads;   /* beyond those: for heads and bodies on their way, and for refusals */
     unsigned queue;           /* accepted connections that may wait for a thread */
     unsigned per_address_max; /* connections of one client; a request over it is answered 503; 0 = no bound */

@@ -153,13 +153,22 @@ flk_err_t flk_wal_fault(const flk_wal_t *wal) {
 }
 
 void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry) {
-    FLK_ASSERT(entry->body_bytes <= wal->config.options.body_bytes_max);
+    flk_wal_append_chain(wal, entry, entry);
+}
+
+void flk_wal_append_chain(flk_wal_t *wal, flk_wal_entry_t *newest, flk_wal_entry_t *oldest) {
+    for (const flk_wal_entry_t *entry = newest;; entry = entry->next) {
+        FLK_ASSERT(entry->body_bytes <= wal->config.options.body_bytes_max);
+        if (entry == oldest) {
+            break;
+        }
+    }
     flk_wal_entry_t *top = atomic_load(&wal->shared.incoming);
     do {
-        entry->next = top;
-    } while (!atomic_compare_exchange_weak(&wal->shared.incoming, &top, entry));
+        oldest->next = top;
+    } while (!atomic_compare_exchange_weak(&wal->shared.incoming, &top, newest));
     /* The writer says that it sleeps before it looks at `incoming`, we push before we look: one of the two sees it.
-     * Only the first entry of an empty stack can meet a sleeping writer. */
+     * Only the first push on an empty stack can meet a sleeping writer. */
     if (top == NULL && atomic_load(&wal->shared.sleeping)) {
         pthread_mutex_lock(&wal->shared.lock);
         pthread_cond_signal(&wal->shared.wake);

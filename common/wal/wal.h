@@ -67,6 +67,9 @@ uint64_t flk_wal_id(const flk_wal_t *wal);
 /* Hands an entry to the writer, which keeps entry and body until on_commit. Every appended entry comes back through
  * on_commit exactly once, failed or not, also while closing. */
 void flk_wal_append(flk_wal_t *wal, flk_wal_entry_t *entry);
+/* The same for a chain linked by `next`, newest first: from `newest` to `oldest`. No entry of another thread comes
+ * between them, so that one group has them all, as far as a group holds them. */
+void flk_wal_append_chain(flk_wal_t *wal, flk_wal_entry_t *newest, flk_wal_entry_t *oldest);
 
 /* Appends one record and waits until it is durable: for the outbox and tools. Not from on_commit. The log must have
  * been opened without on_commit. Errors: FLK_E_IO, FLK_E_NO_SPACE, FLK_E_NOMEM. */

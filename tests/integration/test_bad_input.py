@@ -389,6 +389,25 @@ def test_unknown_path(cluster, path):
         check_problem(doors.http_get(cluster.gateway.http, path, method=method, body=b"{}" if method == "POST" else None), 404)
 
 
+# A batch answers each line in its place as a single submission is answered: outcomes, duplicates, a forged signature, no PCS.
+def test_batch(cluster, factory):
+    good, twice, forged = factory.make(), factory.make(), factory.make(key="the key of somebody else")
+    lines = [good, b"{}", twice, forged, b"[", twice]
+    with cluster.http() as door:
+        answer = door.batch(lines)
+        assert answer.status == 200 and [item["status"] for item in answer.body] == [200, 400, 200, 401, 400, 200], answer
+        for item, pcs in ((answer.body[0], good), (answer.body[2], twice), (answer.body[5], twice)):
+            assert {**doors.predicted(pcs), "duplicate": item["duplicate"]} == item, item
+        assert not answer.body[0]["duplicate"] and {answer.body[2]["duplicate"], answer.body[5]["duplicate"]} == {False, True}
+        assert (answer.body[1]["field"], answer.body[1]["detail"]) == ("pcs_id", "is required")
+        again = door.batch(lines)
+        assert all(item["duplicate"] for item in again.body if item["status"] == 200), again.body
+        for i in (0, 2, 5):
+            assert {**again.body[i], "duplicate": 0} == {**answer.body[i], "duplicate": 0}
+        check_problem(door.batch([b"{}"] * 1001), 413)
+    check_serves(cluster, factory)
+
+
 # Another media type, or none, is refused with 415; parameters and letter case of the right one do not matter.
 def test_media_type(cluster, factory):
     with cluster.http() as http:

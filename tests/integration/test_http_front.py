@@ -35,6 +35,7 @@ http {{ access_log off; client_body_temp_path {directory}/b; proxy_temp_path {di
   upstream door {{ server {gateway}; keepalive 4; }}
   server {{ listen 127.0.0.1:{port};
     location = /v1/pcs/submit {{ proxy_pass http://door; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    location = /v1/pcs/batch {{ client_max_body_size 9m; client_body_buffer_size 9m; proxy_pass http://door; proxy_http_version 1.1; proxy_set_header Connection ""; }}
     location = /healthz {{ proxy_pass http://door; proxy_http_version 1.1; proxy_set_header Connection ""; }}
     location / {{ return 404; }} }} }}
 """
@@ -45,7 +46,7 @@ HAPROXY = """defaults
   timeout connect 5s
 frontend door
   bind 127.0.0.1:{port}
-  acl inside path /v1/pcs/submit /healthz
+  acl inside path /v1/pcs/submit /v1/pcs/batch /healthz
   http-request deny deny_status 404 unless inside
   default_backend gateway
 backend gateway
@@ -110,6 +111,7 @@ def test_targets_through_a_proxy(name, tmp_path, seed):
             pcs = factory.make()
             with doors.HttpDoor(proxy) as door:
                 assert door.submit(pcs).outcome() == doors.predicted(pcs)
+                assert [item["duplicate"] for item in door.batch([pcs, pcs, b" " * (1 << 20) + b"{}"]).body[:2]] == [True, True]
         for target in TARGETS:
             answer = exchange(proxy, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             assert b"flk_" not in answer and not answer.startswith(b"HTTP/1.1 200"), (target, answer)

@@ -25,7 +25,10 @@ class Answer:
     def __init__(self, status, headers, raw, body=None):
         self.status, self.headers, self.raw = status, headers, raw
         self.body = body
-        if body is None and "json" in headers.get("content-type", ""):
+        kind = headers.get("content-type", "")
+        if body is None and "ndjson" in kind:
+            self.body = [json.loads(line) for line in raw.splitlines()]
+        elif body is None and "json" in kind:
             self.body = json.loads(raw)
 
     @property
@@ -94,6 +97,11 @@ class HttpDoor:
 
     def submit(self, pcs):
         return self.post(reference.encode(pcs))
+
+    def batch(self, lines):
+        """PCS as objects or bytes, in one request; an object for each."""
+        body = b"\n".join(line if isinstance(line, bytes) else reference.encode(line) for line in lines)
+        return self.post(body, "application/x-ndjson", "/v1/pcs/batch")
 
     def post(self, body, content_type="application/json", path=PATH, method="POST", **headers):
         if content_type:

@@ -4,106 +4,23 @@
 
 #include <pthread.h>
 
-#include "tests/unit/rig/gateway_rig.h"
-#include "tests/unit/rig/http_talk.h"
+#include "tests/unit/rig/door_rig.h"
 
 #define HEAD_OF(method, path) method " " path " HTTP/1.1\r\nHost: x\r\n"
 #define SUBMIT_HEAD           HEAD_OF("POST", "/v1/pcs/submit") "Content-Type: application/json\r\n"
 
-static flk_http_door_t *door;
-
-static unsigned door_port(void) {
-    char address[FLK_LISTEN_TEXT_BYTES];
-    flk_http_door_address(door, address);
-    return (unsigned)atoi(strrchr(address, ':') + 1);
-}
-static int fd = -1;                     /* of the connection that `submit` uses */
-static bool broker_stops, broker_holds; /* holds: a SUBMIT that came is not answered yet; atomic */
-static unsigned submits;                /* that came; atomic */
-static pthread_t broker_thread;
-
-/* A broker that answers each SUBMIT at once. */
-static void *play_broker(void *arg) {
-    played_t *broker = arg;
-    while (!__atomic_load_n(&broker_stops, __ATOMIC_SEQ_CST)) {
-        if (played_next(broker, FLK_SUBMIT, 20)) {
-            uint64_t lsn;
-            ck_assert(flk_id_to_lsn(&broker->message.frame.id, flk_wal_id(rig.gateway.inbox), &lsn));
-            __atomic_fetch_add(&submits, 1, __ATOMIC_SEQ_CST);
-            while (__atomic_load_n(&broker_holds, __ATOMIC_SEQ_CST)) {
-                poll(NULL, 0, 1);
-            }
-            played_verdict(broker, lsn, 200, 0);
-        }
-    }
-    return NULL;
-}
-
-static void hold_broker(bool hold) {
-    __atomic_store_n(&broker_holds, hold, __ATOMIC_SEQ_CST);
-}
-
-static void start_door(void) {
-    setenv("FLK_HTTP_LISTEN", "127.0.0.1:0", 1);
-    rig_set("FLK_HTTP_THREADS", 8);
-    played_t *broker = rig_start_met(1000);
-    ck_assert_msg(flk_http_door_start(&rig.gateway, &door, errmsg) == FLK_OK, "%s", errmsg);
-    broker_stops = broker_holds = false;
-    submits = 0;
-    ck_assert_int_eq(pthread_create(&broker_thread, NULL, play_broker, broker), 0);
-    fd = talk_open(door_port());
-}
-
-static void setup(void) {
-    rig_setup();
-    start_door();
-}
-
-/* For tests in which no verdict comes. */
-static void setup_hurried(void) {
-    rig_setup();
-    rig_set("FLK_REQUEST_TIMEOUT_MS", 1000);
-    start_door();
-}
-
-static void teardown(void) {
-    close(fd);
-    hold_broker(false);
-    flk_http_door_stop(&door);
-    __atomic_store_n(&broker_stops, true, __ATOMIC_SEQ_CST);
-    pthread_join(broker_thread, NULL);
-    rig_teardown();
-}
-
-/* The n-th PCS as JSON text, padded with blanks to body_bytes if that is more. Caller frees. */
-static char *pcs_text(uint64_t n, size_t body_bytes) {
-    flk_pcs_t pcs;
-    char *json;
-    size_t json_bytes;
-    pcs_make(n, 0.5, &pcs);
-    ck_assert_int_eq(flk_pcs_to_json(&pcs, &json, &json_bytes), FLK_OK);
-    flk_pcs_fini(&pcs);
-    size_t bytes = json_bytes > body_bytes ? json_bytes : body_bytes;
-    char *text = malloc(bytes + 1);
-    memset(text, ' ', bytes);
-    memcpy(text, json, json_bytes);
-    text[bytes] = '\0';
-    free(json);
-    return text;
-}
-
 static void say_submit(const char *more_headers, const char *body) {
     char head[512];
     snprintf(head, sizeof head, SUBMIT_HEAD "%sContent-Length: %zu\r\n\r\n", more_headers, strlen(body));
-    ck_assert(talk_say(fd, head));
-    ck_assert(talk_say(fd, body));
+    ck_assert(talk_say(door_fd, head));
+    ck_assert(talk_say(door_fd, body));
 }
 
 /* A good submission on the open connection: it is still in step. */
 static void assert_serves(uint64_t n) {
-    char *text = pcs_text(n, 0);
+    char *text = door_pcs_text(n, 0);
     say_submit("", text);
-    ck_assert_msg(talk_read(fd) == 200, "%s", talk_answer);
+    ck_assert_msg(talk_read(door_fd) == 200, "%s", talk_answer);
     free(text);
 }
 
@@ -120,11 +37,11 @@ static void serve_one(void) {
 
 /* Sends the n-th PCS, which the broker gets and does not answer yet. */
 static void submit_and_hold(uint64_t n) {
-    char *text = pcs_text(n, 0);
-    unsigned before = __atomic_load_n(&submits, __ATOMIC_SEQ_CST);
-    hold_broker(true);
+    char *text = door_pcs_text(n, 0);
+    unsigned before = __atomic_load_n(&door_submits, __ATOMIC_SEQ_CST);
+    door_hold_broker(true);
     say_submit("", text);
-    RIG_WAIT(__atomic_load_n(&submits, __ATOMIC_SEQ_CST) > before);
+    RIG_WAIT(__atomic_load_n(&door_submits, __ATOMIC_SEQ_CST) > before);
     free(text);
 }
 
@@ -138,18 +55,18 @@ static void assert_problem(int got, int status) {
  * connection goes on. */
 START_TEST(test_door_bodies) {
     char chunked[4096];
-    char *text = pcs_text(1, 0), *large = pcs_text(2, FLK_PCS_BODY_BYTES_MAX);
+    char *text = door_pcs_text(1, 0), *large = door_pcs_text(2, FLK_PCS_BODY_BYTES_MAX);
     assert_serves(0);
     say_submit("", "");
-    assert_problem(talk_read(fd), 400);
+    assert_problem(talk_read(door_fd), 400);
     say_submit("", "{\"schema\":");
-    assert_problem(talk_read(fd), 400);
+    assert_problem(talk_read(door_fd), 400);
     snprintf(chunked, sizeof chunked, SUBMIT_HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n%zx\r\n%s\r\n0\r\n\r\n",
              strlen(text + 1), text + 1);
-    ck_assert(talk_say(fd, chunked));
-    ck_assert_msg(talk_read(fd) == 200, "%s", talk_answer);
+    ck_assert(talk_say(door_fd, chunked));
+    ck_assert_msg(talk_read(door_fd) == 200, "%s", talk_answer);
     say_submit("", large);
-    ck_assert_msg(talk_read(fd) == 200, "%s", talk_answer);
+    ck_assert_msg(talk_read(door_fd) == 200, "%s", talk_answer);
     assert_serves(3);
     ck_assert_uint_eq(RIG_COUNT(accepted), 4);
     ck_assert_uint_eq(RIG_COUNT(rejected_400), 2);
@@ -161,14 +78,14 @@ END_TEST
 /* Blanks and tabs around a value are no part of it, and names and media types have no case. */
 START_TEST(test_door_blanks) {
     char head[512];
-    char *text = pcs_text(1, 0);
+    char *text = door_pcs_text(1, 0);
     snprintf(head, sizeof head,
              "POST /v1/pcs/submit HTTP/1.1\r\nhOST:x\r\nCONTENT-TYPE:\t Application/JSON\t; charset=utf-8 \r\n"
              "content-encoding:\tIdentity \r\nContent-Length:\t %zu \t\r\n\r\n%s",
              strlen(text), "");
-    ck_assert(talk_say(fd, head));
-    ck_assert(talk_say(fd, text));
-    ck_assert_msg(talk_read(fd) == 200, "%s", talk_answer);
+    ck_assert(talk_say(door_fd, head));
+    ck_assert(talk_say(door_fd, text));
+    ck_assert_msg(talk_read(door_fd) == 200, "%s", talk_answer);
     free(text);
 }
 END_TEST
@@ -176,12 +93,12 @@ END_TEST
 /* Two requests in one packet are answered one after the other. */
 START_TEST(test_door_pipelined) {
     char both[8192];
-    char *one = pcs_text(1, 0), *two = pcs_text(2, 0);
+    char *one = door_pcs_text(1, 0), *two = door_pcs_text(2, 0);
     snprintf(both, sizeof both, SUBMIT_HEAD "Content-Length: %zu\r\n\r\n%s" SUBMIT_HEAD "Content-Length: %zu\r\n\r\n%s",
              strlen(one), one, strlen(two), two);
-    ck_assert(talk_say(fd, both));
-    ck_assert_int_eq(talk_read(fd), 200);
-    ck_assert_int_eq(talk_read(fd), 200);
+    ck_assert(talk_say(door_fd, both));
+    ck_assert_int_eq(talk_read(door_fd), 200);
+    ck_assert_int_eq(talk_read(door_fd), 200);
     free(one);
     free(two);
 }
@@ -192,15 +109,15 @@ END_TEST
 START_TEST(test_door_pipelined_order) {
     serve_one();
     submit_and_hold(1);
-    ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "\r\n"));
+    ck_assert(talk_say(door_fd, HEAD_OF("GET", "/healthz") "\r\n"));
     say_submit("", "{}");
-    ck_assert(talk_say(fd, "nonsense\r\n\r\n"));
-    hold_broker(false);
-    ck_assert_msg(talk_read(fd) == 200 && talk_has("\"accepted\":true"), "%s", talk_answer);
-    ck_assert_msg(talk_read(fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
-    ck_assert_msg(talk_read(fd) == 400 && !talk_has("Connection: close"), "%s", talk_answer);
-    ck_assert_msg(talk_read(fd) == 400 && talk_has("Connection: close"), "%s", talk_answer);
-    ck_assert(talk_closes(fd));
+    ck_assert(talk_say(door_fd, "nonsense\r\n\r\n"));
+    door_hold_broker(false);
+    ck_assert_msg(talk_read(door_fd) == 200 && talk_has("\"accepted\":true"), "%s", talk_answer);
+    ck_assert_msg(talk_read(door_fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
+    ck_assert_msg(talk_read(door_fd) == 400 && !talk_has("Connection: close"), "%s", talk_answer);
+    ck_assert_msg(talk_read(door_fd) == 400 && talk_has("Connection: close"), "%s", talk_answer);
+    ck_assert(talk_closes(door_fd));
 }
 END_TEST
 
@@ -242,19 +159,19 @@ START_TEST(test_door_reader_stops) {
     int room = 16384;
     pthread_t sender;
     serve_one();
-    int slow = fd;
+    int slow = door_fd;
     setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     setsockopt(far_end(slow), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     ck_assert_int_eq(pthread_create(&sender, NULL, submit_many, &slow), 0);
     RIG_WAIT(is_stuck());
-    fd = talk_open(door_port());
+    door_fd = talk_open(door_port());
     for (uint64_t n = 0; n < 20; n++) {
         assert_serves(n);
     }
-    close(fd);
-    fd = slow;
+    close(door_fd);
+    door_fd = slow;
     for (unsigned i = 0; i < MANY; i++) {
-        ck_assert_msg(talk_read(fd) == 400, "%u: %s", i, talk_answer);
+        ck_assert_msg(talk_read(door_fd) == 400, "%u: %s", i, talk_answer);
     }
     pthread_join(sender, NULL);
     assert_serves(50);
@@ -268,15 +185,15 @@ START_TEST(test_door_client_goes) {
     serve_one();
     uint64_t before = RIG_COUNT(accepted);
     submit_and_hold(1);
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    close(fd);
-    fd = talk_open(door_port());
-    ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "\r\n"));
-    ck_assert_msg(talk_read(fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
-    hold_broker(false);
+    setsockopt(door_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(door_fd);
+    door_fd = talk_open(door_port());
+    ck_assert(talk_say(door_fd, HEAD_OF("GET", "/healthz") "\r\n"));
+    ck_assert_msg(talk_read(door_fd) == 200 && talk_has("ok\n"), "%s", talk_answer);
+    door_hold_broker(false);
     RIG_WAIT(RIG_COUNT(accepted) == before + 1);
-    ck_assert(talk_say(fd, HEAD_OF("GET", "/healthz") "Connection: close\r\n\r\n"));
-    ck_assert_uint_eq(talk_count(fd), 1);
+    ck_assert(talk_say(door_fd, HEAD_OF("GET", "/healthz") "Connection: close\r\n\r\n"));
+    ck_assert_uint_eq(talk_count(door_fd), 1);
     ck_assert(talk_has("ok\n"));
 }
 END_TEST
@@ -298,17 +215,17 @@ static bool is_refusing(void) {
 START_TEST(test_door_stops_in_order) {
     enum { LONGER_THAN_QUIET_MS = 3500 };
     pthread_t stopper;
-    flk_http_door_t *stopped = door;
+    flk_http_door_t *stopped = door_rig;
     serve_one();
     submit_and_hold(1);
     ck_assert_int_eq(pthread_create(&stopper, NULL, stop_door, &stopped), 0);
     RIG_WAIT(is_refusing());
     poll(NULL, 0, LONGER_THAN_QUIET_MS); /* a stop that did not wait for the answer would be through by then */
-    hold_broker(false);
-    ck_assert_msg(talk_read(fd) == 200 && talk_has("\"accepted\":true"), "%s", talk_answer);
-    ck_assert(talk_closes(fd));
+    door_hold_broker(false);
+    ck_assert_msg(talk_read(door_fd) == 200 && talk_has("\"accepted\":true"), "%s", talk_answer);
+    ck_assert(talk_closes(door_fd));
     pthread_join(stopper, NULL);
-    door = NULL;
+    door_rig = NULL;
 }
 END_TEST
 
@@ -316,24 +233,24 @@ END_TEST
  * HTTP/1.0 client gets none either. */
 START_TEST(test_door_expect) {
     char head[512];
-    char *text = pcs_text(1, 0);
+    char *text = door_pcs_text(1, 0);
     snprintf(head, sizeof head, SUBMIT_HEAD "Expect: 100-continue\r\nContent-Length: %zu\r\n\r\n", strlen(text));
-    ck_assert(talk_say(fd, head));
-    ck_assert_int_eq(talk_read(fd), 100);
-    ck_assert(talk_say(fd, text));
-    ck_assert_int_eq(talk_read(fd), 200);
-    ck_assert(talk_say(fd, SUBMIT_HEAD "Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"));
-    assert_problem(talk_read(fd), 413);
-    ck_assert(talk_closes(fd));
-    close(fd);
-    fd = talk_open(door_port());
+    ck_assert(talk_say(door_fd, head));
+    ck_assert_int_eq(talk_read(door_fd), 100);
+    ck_assert(talk_say(door_fd, text));
+    ck_assert_int_eq(talk_read(door_fd), 200);
+    ck_assert(talk_say(door_fd, SUBMIT_HEAD "Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n"));
+    assert_problem(talk_read(door_fd), 413);
+    ck_assert(talk_closes(door_fd));
+    close(door_fd);
+    door_fd = talk_open(door_port());
     snprintf(head, sizeof head,
              "POST /v1/pcs/submit HTTP/1.0\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
              "Content-Length: %zu\r\n\r\n%s",
              strlen(text), "");
-    ck_assert(talk_say(fd, head));
-    ck_assert(talk_say(fd, text));
-    ck_assert_int_eq(talk_read(fd), 200);
+    ck_assert(talk_say(door_fd, head));
+    ck_assert(talk_say(door_fd, text));
+    ck_assert_int_eq(talk_read(door_fd), 200);
     free(text);
 }
 END_TEST
@@ -373,19 +290,19 @@ static const struct {
 
 /* A request that is no submission is refused with a problem, and the connection closes behind it. */
 START_TEST(test_door_refusals) {
-    ck_assert(talk_say(fd, refusals[_i].request));
-    assert_problem(talk_read(fd), refusals[_i].status);
+    ck_assert(talk_say(door_fd, refusals[_i].request));
+    assert_problem(talk_read(door_fd), refusals[_i].status);
     ck_assert_msg(refusals[_i].header == NULL || talk_has(refusals[_i].header), "%s", talk_answer);
     ck_assert(talk_has("\r\nConnection: close\r\n"));
-    ck_assert(talk_closes(fd));
+    ck_assert(talk_closes(door_fd));
     ck_assert_uint_eq(RIG_COUNT(ingest), 0);
 }
 END_TEST
 
 /* HEAD gets the head of the answer that GET would get, and no body. */
 START_TEST(test_door_head) {
-    ck_assert(talk_say(fd, HEAD_OF("HEAD", "/v1/pcs/submit") "Connection: close\r\n\r\n"));
-    ck_assert_uint_eq(talk_count(fd), 1);
+    ck_assert(talk_say(door_fd, HEAD_OF("HEAD", "/v1/pcs/submit") "Connection: close\r\n\r\n"));
+    ck_assert_uint_eq(talk_count(door_fd), 1);
     ck_assert(talk_has("HTTP/1.1 405 ") && talk_has("\r\nAllow: POST\r\n"));
     ck_assert_str_eq(strstr(talk_answer, "\r\n\r\n"), "\r\n\r\n");
 }
@@ -393,23 +310,23 @@ END_TEST
 
 /* A throttled submission is a 429 whose connection goes on; so is a 503 while the log is ill, and the next one. */
 START_TEST(test_door_keeps_alive) {
-    char *text = pcs_text(1, 0);
+    char *text = door_pcs_text(1, 0);
     assert_serves(0);
     flk_throttle_init(&rig.gateway.throttle, 1);
     say_submit("", text);
-    ck_assert_int_eq(talk_read(fd), 200);
+    ck_assert_int_eq(talk_read(door_fd), 200);
     say_submit("", text);
-    assert_problem(talk_read(fd), 429);
+    assert_problem(talk_read(door_fd), 429);
     flk_throttle_init(&rig.gateway.throttle, 0);
     atomic_store(&rig.gateway.draining, true);
     say_submit("", text);
-    assert_problem(talk_read(fd), 503);
+    assert_problem(talk_read(door_fd), 503);
     atomic_store(&rig.gateway.draining, false);
     rig_fail(FLK_IO_SYNC, "/inbox/", EIO);
     say_submit("", text);
-    assert_problem(talk_read(fd), 503);
+    assert_problem(talk_read(door_fd), 503);
     say_submit("", text);
-    assert_problem(talk_read(fd), 503);
+    assert_problem(talk_read(door_fd), 503);
     rig_heal();
     RIG_WAIT(flk_wal_healthy(rig.gateway.inbox));
     assert_serves(2);
@@ -426,12 +343,12 @@ START_TEST(test_door_cut_bodies) {
                                       SUBMIT_HEAD "Transfer-Encoding: chunked\r\n\r\n64\r\n{\"schema\":",
                                       SUBMIT_HEAD "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"};
     for (unsigned i = 0; i < FLK_COUNT_OF(cut); i++) {
-        ck_assert(talk_say(fd, cut[i]));
-        shutdown(fd, SHUT_WR);
-        assert_problem(talk_read(fd), 400);
-        ck_assert(talk_closes(fd));
-        close(fd);
-        fd = talk_open(door_port());
+        ck_assert(talk_say(door_fd, cut[i]));
+        shutdown(door_fd, SHUT_WR);
+        assert_problem(talk_read(door_fd), 400);
+        ck_assert(talk_closes(door_fd));
+        close(door_fd);
+        door_fd = talk_open(door_port());
     }
     ck_assert_uint_eq(RIG_COUNT(ingest), 0);
     ck_assert_uint_eq(RIG_COUNT(http_refused), 3);
@@ -446,13 +363,13 @@ START_TEST(test_door_chunked_too_large) {
     int bytes = snprintf(chunk, sizeof chunk, "%x\r\n", CHUNK);
     memset(chunk + bytes, ' ', CHUNK);
     strcpy(chunk + bytes + CHUNK, "\r\n");
-    ck_assert(talk_say(fd, SUBMIT_HEAD "Transfer-Encoding: chunked\r\n\r\n"));
+    ck_assert(talk_say(door_fd, SUBMIT_HEAD "Transfer-Encoding: chunked\r\n\r\n"));
     for (int i = 0; i < FLK_PCS_BODY_BYTES_MAX / CHUNK + 2; i++) {
-        if (!talk_send(fd, chunk, (size_t)bytes + CHUNK + 2)) {
+        if (!talk_send(door_fd, chunk, (size_t)bytes + CHUNK + 2)) {
             break;
         }
     }
-    assert_problem(talk_read(fd), 413);
+    assert_problem(talk_read(door_fd), 413);
 }
 END_TEST
 
@@ -460,7 +377,7 @@ END_TEST
  * verified when the log does; with and without the connection's thread, and for a client that has said that it is
  * through. */
 START_TEST(test_door_log_hangs) {
-    char *text = pcs_text(1, 0);
+    char *text = door_pcs_text(1, 0);
     if (_i > 0) {
         serve_one();
     }
@@ -468,9 +385,9 @@ START_TEST(test_door_log_hangs) {
     rig_hang(FLK_IO_SYNC, "/inbox/");
     say_submit("", text);
     if (_i > 1) {
-        ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+        ck_assert_int_eq(shutdown(door_fd, SHUT_WR), 0);
     }
-    assert_problem(talk_read(fd), 503);
+    assert_problem(talk_read(door_fd), 503);
     ck_assert_uint_eq(RIG_COUNT(timeouts), 1);
     rig_heal();
     RIG_WAIT(RIG_COUNT(accepted) == before + 1);
@@ -509,8 +426,8 @@ START_TEST(test_door_early_requests) {
     unsigned port = door_port();
     char listen[32];
     pthread_t client;
-    close(fd);
-    flk_http_door_stop(&door);
+    close(door_fd);
+    flk_http_door_stop(&door_rig);
     snprintf(listen, sizeof listen, "127.0.0.1:%u", port);
     setenv("FLK_HTTP_LISTEN", listen, 1);
     flk_settings_destroy(&rig.settings);
@@ -520,14 +437,14 @@ START_TEST(test_door_early_requests) {
     ck_assert_int_eq(pthread_create(&client, NULL, knock, &port), 0);
     for (int i = 0; i < STARTS; i++) {
         unsigned before = __atomic_load_n(&knocks, __ATOMIC_SEQ_CST);
-        ck_assert_msg(flk_http_door_start(&rig.gateway, &door, errmsg) == FLK_OK, "%s", errmsg);
+        ck_assert_msg(flk_http_door_start(&rig.gateway, &door_rig, errmsg) == FLK_OK, "%s", errmsg);
         RIG_WAIT(__atomic_load_n(&knocks, __ATOMIC_SEQ_CST) > before);
-        flk_http_door_stop(&door);
+        flk_http_door_stop(&door_rig);
     }
     __atomic_store_n(&knock_stops, true, __ATOMIC_SEQ_CST);
     pthread_join(client, NULL);
     ck_assert_uint_eq(not_found, 0);
-    fd = -1;
+    door_fd = -1;
 }
 END_TEST
 
@@ -535,7 +452,7 @@ int main(void) {
     Suite *suite = suite_create("http_door");
     TCase *tcase = tcase_create("door");
     tcase_set_timeout(tcase, 120);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, door_setup, door_teardown);
     tcase_add_test(tcase, test_door_bodies);
     tcase_add_test(tcase, test_door_blanks);
     tcase_add_test(tcase, test_door_pipelined);
@@ -553,7 +470,7 @@ int main(void) {
     suite_add_tcase(suite, tcase);
     TCase *hurried = tcase_create("hurried");
     tcase_set_timeout(hurried, 120);
-    tcase_add_checked_fixture(hurried, setup_hurried, teardown);
+    tcase_add_checked_fixture(hurried, door_setup_hurried, door_teardown);
     tcase_add_loop_test(hurried, test_door_log_hangs, 0, 3);
     suite_add_tcase(suite, hurried);
     return suite_run(suite);
