@@ -234,28 +234,41 @@ static void answer_all(flk_http_request_t *request, const batch_t *batch) {
     free(text);
 }
 
+/* NULL: it was refused. Frees `body` in any case, and before the client is told: it may come back at once. */
+static batch_t *take_up(flk_http_request_t *request, flk_http_body_rules_t *rules, flk_http_body_t *body,
+                        uint64_t began_ns) {
+    uint16_t status = 503;
+    const char *why = NULL;
+    size_t lines_len = count_lines(body);
+    batch_t *batch = NULL;
+    if (lines_len == 0) {
+        status = 400;
+        why = "the body has no line; a batch has a PCS on each line";
+    } else if (lines_len > FLK_BATCH_LINES_MAX) {
+        status = 413;
+        why = "a batch may have at most 1000 lines";
+    } else if (!flk_http_request_take_place(request)) {
+        why = "too many requests at once";
+    } else if ((batch = batch_new(rules->gateway, lines_len, began_ns)) == NULL) {
+        why = "out of memory";
+    } else {
+        submit_lines(batch, body);
+    }
+    flk_http_body_free(rules, body);
+    if (why != NULL) {
+        flk_http_body_refuse(request, rules->gateway, status, why);
+    }
+    return batch;
+}
+
 void flk_http_batch(flk_http_request_t *request, void *arg) {
     flk_http_body_rules_t *rules = arg;
-    flk_gateway_t *gateway = rules->gateway;
     flk_http_body_t body;
     const uint64_t began_ns = flk_mono_ns();
     if (!flk_http_body_read(request, rules, began_ns, &body)) {
         return;
     }
-    size_t lines_len = count_lines(&body);
-    batch_t *batch = NULL;
-    if (lines_len == 0) {
-        flk_http_body_refuse(request, gateway, 400, "the body has no line; a batch has a PCS on each line");
-    } else if (lines_len > FLK_BATCH_LINES_MAX) {
-        flk_http_body_refuse(request, gateway, 413, "a batch may have at most 1000 lines");
-    } else if (!flk_http_request_take_place(request)) {
-        flk_http_body_refuse(request, gateway, 503, "too many requests at once");
-    } else if ((batch = batch_new(gateway, lines_len, began_ns)) == NULL) {
-        flk_http_body_refuse(request, gateway, 503, "out of memory");
-    } else {
-        submit_lines(batch, &body);
-    }
-    flk_http_body_free(rules, &body);
+    batch_t *batch = take_up(request, rules, &body, began_ns);
     if (batch != NULL) {
         await_all(batch);
         answer_all(request, batch);

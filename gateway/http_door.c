@@ -173,8 +173,7 @@ static flk_err_t start_server(flk_http_door_t *door, char *errmsg) {
     flk_http_route_t routes[FLK_ADMIN_ROUTES + 2];
     flk_admin_routes(door->admin, routes);
     routes[FLK_ADMIN_ROUTES] = (flk_http_route_t){submit_path, "POST", on_submit, &door->single, FLK_HTTP_EXACT};
-    routes[FLK_ADMIN_ROUTES + 1] =
-        (flk_http_route_t){batch_path, "POST", flk_http_batch, &door->batch, FLK_HTTP_EXACT};
+    routes[FLK_ADMIN_ROUTES + 1] = (flk_http_route_t){batch_path, "POST", flk_http_batch, &door->batch, FLK_HTTP_EXACT};
     const flk_http_options_t options = {.listen = flk_settings_str(settings, FLK_SET_HTTP_LISTEN),
                                         .plain_advice = door->is_behind_proxy ? NULL : plain_advice,
                                         .threads = (unsigned)flk_settings_uint(settings, FLK_SET_HTTP_THREADS),
