@@ -56,9 +56,9 @@ static flk_err_t prepare(follow_t *follow, char *errmsg) {
     }
     follow->metrics = flk_program_metrics();
     flk_err_t err = flk_err_at(flk_http_listener_check(listen, errmsg), "FLK_FOLLOW_LISTEN", errmsg);
-    return err != FLK_OK ? err
-                         : flk_sinks_make(all_sinks, SINKS, settings, follow->log_dir, follow->metrics, &follow->sinks,
-                                          errmsg);
+    return err != FLK_OK
+               ? err
+               : flk_sinks_make(all_sinks, SINKS, settings, follow->log_dir, follow->metrics, &follow->sinks, errmsg);
 }
 
 static bool is_ready(void *arg, char *why) {

@@ -114,7 +114,7 @@ static flk_err_t read_header(const flk_wal_directory_t *directory, flk_wal_file_
     err = flk_io_pread(fd, path, bytes, sizeof bytes, 0, &got, errmsg);
     (void)!flk_io_close(fd, path, NULL);
     bool decoded = err == FLK_OK && got == sizeof bytes && flk_wal_header_decode(bytes, &file->header);
-    file->header_ok = decoded && file->header.version == FLK_WAL_VERSION;
+    file->header_ok = decoded && file->header.version >= FLK_WAL_VERSION_MIN && file->header.version <= FLK_WAL_VERSION;
     file->later_format = decoded && !file->header_ok;
     file->number = file->header_ok ? file->header.number : file->name_number;
     file->misnamed = file->number != file->name_number;

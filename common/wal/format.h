@@ -6,10 +6,14 @@
 #include "common/wal/read.h"
 
 enum {
-    FLK_WAL_VERSION = 1,
+    FLK_WAL_VERSION = 2,     /* of what is written */
+    FLK_WAL_VERSION_MIN = 1, /* of what is read: for ever */
     FLK_WAL_SEGMENT_HEADER_BYTES = 88,
     FLK_WAL_ITEM_HEADER_BYTES = 40,
-    FLK_WAL_ACK_BYTES = 16,
+    FLK_WAL_ACK_BYTES = 16, /* the mark alone; all of format 1 */
+    FLK_WAL_ACK_BYTES_MAX =
+        FLK_WAL_ACK_BYTES + 4 + FLK_WAL_SUBJECT_BYTES + FLK_WAL_KEY_BYTES + FLK_WAL_OUTCOME_BYTES_MAX,
+    FLK_WAL_ACK_BYTES_READ = 4096, /* of later layouts: passed over behind the mark */
     FLK_WAL_ALIGN_BYTES = 8,
     FLK_WAL_BODY_BYTES_MAX = 64 << 20,  /* of the format; the caller's own limit is below it */
     FLK_WAL_SEGMENT_LSNS_MAX = 1 << 26, /* LSNs of one segment: twice the empty items of 1 GiB */
@@ -27,6 +31,7 @@ typedef struct flk_wal_header {
     uint64_t end_lsn; /* sparse: one behind the last item of the original */
     uint64_t items;   /* sparse */
     uint64_t name_id; /* flk_wal_id when the segment was made */
+    bool acks_kept;   /* sparse: no ack was left out or lost, so whoever follows the log misses none */
 } flk_wal_header_t;
 
 typedef struct flk_wal_item_header {
@@ -51,8 +56,10 @@ void flk_wal_item_encode(const flk_wal_item_header_t *item, const void *body, ui
 bool flk_wal_item_decode(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], flk_wal_item_header_t *item);
 bool flk_wal_item_check(const uint8_t in[FLK_WAL_ITEM_HEADER_BYTES], const void *body, uint32_t body_bytes,
                         uint64_t salt);
-void flk_wal_ack_encode(uint64_t lsn, flk_wal_mark_t mark, uint8_t out[FLK_WAL_ACK_BYTES]);
-void flk_wal_ack_decode(const uint8_t in[FLK_WAL_ACK_BYTES], uint64_t *lsn, flk_wal_mark_t *mark);
+/* Writes the body of an ack and returns its bytes: FLK_WAL_ACK_BYTES when there is nothing but the mark. */
+uint32_t flk_wal_ack_encode(uint64_t lsn, const flk_wal_ending_t *ending, uint8_t out[FLK_WAL_ACK_BYTES_MAX]);
+/* Reads the body of an ack that checked, `ending` pointing into it. Of a later layout the mark alone. */
+void flk_wal_ack_decode(const uint8_t *in, uint32_t bytes, uint64_t *lsn, flk_wal_ending_t *ending);
 
 /* Bytes of an item on disk, padding included. */
 static inline uint64_t flk_wal_item_bytes(uint32_t body_bytes) {

@@ -15,28 +15,40 @@
 
 enum {
     ENTRIES_MAX = 1024,
-    ACKS_MAX = 4096,
-    ACK_ITEM_BYTES = FLK_WAL_ITEM_HEADER_BYTES + FLK_WAL_ACK_BYTES,
+    ACKS_BYTES_MAX = 256 << 10,
     ZERO_AHEAD_BYTES = 1 << 20,
 };
-_Static_assert(ACK_ITEM_BYTES % FLK_WAL_ALIGN_BYTES == 0, "acks need no padding");
 
 static uint8_t zeros[ZERO_AHEAD_BYTES]; /* never written: costs no memory */
 
 struct flk_wal_frames {
     struct iovec iov[ENTRIES_MAX * 2 + 2]; /* (padding + header, body) each; the rest of the frames; zeros */
     int iov_len;
-    uint8_t bytes[ENTRIES_MAX * (FLK_WAL_ITEM_HEADER_BYTES + FLK_WAL_ALIGN_BYTES) + ACKS_MAX * ACK_ITEM_BYTES];
+    uint8_t bytes[ENTRIES_MAX * (FLK_WAL_ITEM_HEADER_BYTES + FLK_WAL_ALIGN_BYTES) + ACKS_BYTES_MAX];
 };
 
 flk_wal_frames_t *flk_wal_frames_new(void) {
     return malloc(sizeof(flk_wal_frames_t));
 }
 
+static void take_acks(const flk_wal_ack_node_t *ack, flk_wal_group_t *group, uint64_t bytes_max) {
+    uint64_t taken = 0;
+    for (; ack != NULL; ack = ack->next) {
+        const uint64_t bytes = flk_wal_item_bytes(ack->body_bytes);
+        if (taken + bytes > ACKS_BYTES_MAX || (group->bytes > 0 && group->bytes + bytes > bytes_max)) {
+            break;
+        }
+        taken += bytes;
+        group->bytes += bytes;
+        group->acks++;
+    }
+}
+
 void flk_wal_group_take(flk_wal_writer_t *writer, flk_wal_group_t *group, bool entries, bool acks, uint64_t bytes_max) {
     *group = (flk_wal_group_t){.first = writer->backlog, .time_ms = flk_wall_ms()};
-    size_t acks_max = !acks ? 0 : writer->pending_acks.len < ACKS_MAX ? writer->pending_acks.len : ACKS_MAX;
-    uint64_t acks_bytes = acks_max * ACK_ITEM_BYTES < bytes_max / 2 ? acks_max * ACK_ITEM_BYTES : bytes_max / 2;
+    uint64_t acks_bytes = acks ? writer->pending_acks.bytes : 0;
+    acks_bytes = acks_bytes < bytes_max / 2 ? acks_bytes : bytes_max / 2;
+    acks_bytes = acks_bytes < ACKS_BYTES_MAX ? acks_bytes : ACKS_BYTES_MAX;
     flk_wal_entry_t **link = &group->first;
     while (entries && *link != NULL && group->entries < ENTRIES_MAX) {
         uint64_t bytes = flk_wal_item_bytes((*link)->body_bytes);
@@ -52,9 +64,8 @@ void flk_wal_group_take(flk_wal_writer_t *writer, flk_wal_group_t *group, bool e
     if (writer->backlog == NULL) {
         writer->backlog_end = &writer->backlog;
     }
-    while (group->acks < acks_max && (group->bytes == 0 || group->bytes + ACK_ITEM_BYTES <= bytes_max)) {
-        group->bytes += ACK_ITEM_BYTES;
-        group->acks++;
+    if (acks) {
+        take_acks(writer->pending_acks.first, group, bytes_max);
     }
 }
 
@@ -84,14 +95,15 @@ static void frame(flk_wal_writer_t *writer, uint64_t log_id, const flk_wal_group
     }
     item.type = FLK_WAL_ITEM_ACK;
     item.kind = 0;
-    item.body_bytes = FLK_WAL_ACK_BYTES;
     const flk_wal_ack_node_t *ack = writer->pending_acks.first;
     for (size_t i = 0; i < group->acks; i++, ack = ack->next, item.lsn++) {
-        uint8_t *body = at + FLK_WAL_ITEM_HEADER_BYTES;
+        const uint64_t bytes = flk_wal_item_bytes(ack->body_bytes);
+        item.body_bytes = ack->body_bytes;
         item.unsynced = (uint32_t)(item.lsn - writer->durable_lsn);
-        flk_wal_ack_encode(ack->lsn, ack->mark, body);
-        flk_wal_item_encode(&item, body, salt, at);
-        at += ACK_ITEM_BYTES;
+        flk_wal_item_encode(&item, ack->body, salt, at);
+        memset(at + bytes - FLK_WAL_ALIGN_BYTES, 0, FLK_WAL_ALIGN_BYTES); /* the padding */
+        memcpy(at + FLK_WAL_ITEM_HEADER_BYTES, ack->body, ack->body_bytes);
+        at += bytes;
     }
     put(frames, start, (uint64_t)(at - start));
 }
@@ -140,8 +152,9 @@ static void publish_items(flk_wal_t *wal, const flk_wal_group_t *group) {
         flk_wal_segment_add(segment, &item, segment->bytes);
     }
     item.type = FLK_WAL_ITEM_ACK;
-    item.body_bytes = FLK_WAL_ACK_BYTES;
-    for (size_t i = 0; i < group->acks; i++, item.lsn++) {
+    const flk_wal_ack_node_t *ack = wal->writer.pending_acks.first;
+    for (size_t i = 0; i < group->acks; i++, ack = ack->next, item.lsn++) {
+        item.body_bytes = ack->body_bytes;
         flk_wal_segment_add(segment, &item, segment->bytes);
     }
     wal->shared.stats.records_total += group->entries;
@@ -161,11 +174,12 @@ static void drop_acks(flk_wal_t *wal, size_t count) {
         flk_wal_segment_t *target = flk_wal_segments_find(&wal->shared.segments, ack->lsn);
         if (target != NULL) {
             target->unsettled--;
-            if (ack->mark.status == FLK_WAL_STATUS_REFUSED) {
+            if (ack->status == FLK_WAL_STATUS_REFUSED) {
                 flk_wal_segment_refuse(target, ack->lsn);
             }
         }
         wal->writer.pending_acks.first = ack->next;
+        wal->writer.pending_acks.bytes -= flk_wal_item_bytes(ack->body_bytes);
         free(ack);
     }
     wal->writer.pending_acks.len -= count;

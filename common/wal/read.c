@@ -40,7 +40,7 @@ static void visit_found(reader_t *reader, const flk_wal_file_t *file, const flk_
         .record = {.lsn = found->header.lsn, .time_ms = found->header.time_ms},
     };
     if (item.type == FLK_WAL_ITEM_ACK) {
-        flk_wal_ack_decode(found->body, &item.acked_lsn, &item.mark);
+        flk_wal_ack_decode(found->body, found->header.body_bytes, &item.acked_lsn, &item.ending);
     } else {
         item.record.kind = found->header.kind;
         item.record.body = found->body;

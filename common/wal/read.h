@@ -24,7 +24,7 @@ typedef struct flk_wal_item {
     uint64_t bytes;          /* its length on disk; for damage and torn tails, how much was passed over */
     flk_wal_record_t record; /* RECORD; for ACK lsn and time_ms of the ack itself; for MISSING the first lsn */
     uint64_t acked_lsn;      /* ACK */
-    flk_wal_mark_t mark;     /* ACK */
+    flk_wal_ending_t ending; /* ACK; outcome kept until the visit returns */
 } flk_wal_item_t;
 
 /* Calls `visit` for each item of each segment, in order, quarantined segments last; stops early when it returns

@@ -26,7 +26,7 @@ typedef struct flk_wal_mark {
 enum {
     FLK_WAL_SUBJECT_BYTES = 32,
     FLK_WAL_KEY_BYTES = 33, /* of a key's id, NUL included */
-    FLK_WAL_OUTCOME_BYTES_MAX = 255,
+    FLK_WAL_OUTCOME_BYTES_MAX = 511,
 };
 
 /* The same in full, as acks keep it since format 2. The log looks at none of it. */
@@ -35,7 +35,7 @@ typedef struct flk_wal_ending {
     bool has_subject;
     uint8_t subject[FLK_WAL_SUBJECT_BYTES]; /* of a gateway's record: its raw pcs_id */
     char key[FLK_WAL_KEY_BYTES];            /* id of the key that verified; "" = not known, or none did */
-    uint8_t outcome_bytes;                  /* 0: there is none (a refusal, a dead letter, an ack of format 1) */
+    uint16_t outcome_bytes;                 /* 0: there is none (a refusal, a dead letter, an ack of format 1) */
     const uint8_t *outcome; /* in the stores' layout (common/pcs/stored_outcome.h); borrowed by a call that writes, kept
                                until the next item by one that reads */
 } flk_wal_ending_t;

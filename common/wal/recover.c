@@ -31,6 +31,7 @@ static void repair_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *ca
     flk_wal_t *wal = recovery->wal;
     flk_err_t err = FLK_OK;
     if (candidate->lost_items) {
+        candidate->segment->acks_lost = true;
         wal->shared.stats.quarantined++;
         err = flk_wal_file_quarantine(&wal->config, candidate->file.name, NULL);
     }

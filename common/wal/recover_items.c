@@ -31,16 +31,16 @@ static void add_hole(holes_t *holes, uint64_t lsn, uint64_t bytes) {
     holes->bytes += bytes;
 }
 
-static void apply_ack(flk_wal_recovery_t *recovery, flk_wal_segment_t *from, const uint8_t *body) {
+static void apply_ack(flk_wal_recovery_t *recovery, flk_wal_segment_t *from, const flk_wal_found_t *found) {
     uint64_t lsn;
-    flk_wal_mark_t mark;
-    flk_wal_ack_decode(body, &lsn, &mark);
+    flk_wal_ending_t ending;
+    flk_wal_ack_decode(found->body, found->header.body_bytes, &lsn, &ending);
     from->acks_lsn_min = lsn < from->acks_lsn_min ? lsn : from->acks_lsn_min;
     from->acks_lsn_max = lsn > from->acks_lsn_max ? lsn : from->acks_lsn_max;
     flk_wal_segment_t *target = flk_wal_segments_find(&recovery->wal->shared.segments, lsn);
     if (target != NULL && flk_wal_segment_ack(target, lsn)) {
         target->unsettled--;
-        if (mark.status == FLK_WAL_STATUS_REFUSED) {
+        if (ending.mark.status == FLK_WAL_STATUS_REFUSED) {
             flk_wal_segment_refuse(target, lsn);
         }
     }
@@ -140,7 +140,7 @@ static flk_err_t take_item(reading_t *reading, const flk_wal_found_t *found, cha
     }
     flk_wal_segment_add(segment, &found->header, found->offset);
     if (found->header.type == FLK_WAL_ITEM_ACK) {
-        apply_ack(reading->recovery, segment, found->body);
+        apply_ack(reading->recovery, segment, found);
     }
     reading->items++;
     return FLK_OK;
@@ -212,7 +212,7 @@ static flk_err_t read_acks(flk_wal_recovery_t *recovery, flk_wal_candidate_t *ca
     flk_err_t err = open_scan(recovery, candidate, errmsg);
     while (err == FLK_OK && (err = flk_wal_scan_next(&recovery->scan, &found, errmsg)) == FLK_OK) {
         if (found.header.type == FLK_WAL_ITEM_ACK) {
-            apply_ack(recovery, candidate->segment, found.body);
+            apply_ack(recovery, candidate->segment, &found);
         }
     }
     return err == FLK_E_NOT_FOUND ? FLK_OK : err;
@@ -230,6 +230,7 @@ static flk_err_t add_segment(flk_wal_recovery_t *recovery, flk_wal_candidate_t *
     segment->name_id = candidate->file.header.name_id;
     segment->last_ms = (int64_t)candidate->file.header.created_ms;
     segment->sealed = true;
+    segment->acks_lost = candidate->file.header.sparse && !candidate->file.header.acks_kept;
     segments->at[segments->len++] = segment;
     candidate->segment = segment;
     return FLK_OK;

@@ -158,6 +158,7 @@ static void adopt(flk_wal_rewrite_t *rewrite) {
     segment->waypoints_halved = shadow->waypoints_halved;
     segment->bytes = segment->file_bytes = shadow->bytes;
     segment->generation++;
+    segment->acks_lost = !rewrite->header.acks_kept;
     pthread_mutex_unlock(&rewrite->wal->shared.lock);
     shadow->waypoints = waypoints;
     rewrite->adopted = true;
@@ -235,6 +236,7 @@ flk_err_t flk_wal_rewrite_new(flk_wal_t *wal, flk_wal_segment_t *segment, flk_wa
         .durable_lsn = segment->durable_lsn,
         .created_ms = (uint64_t)flk_wall_ms(),
         .sparse = true,
+        .acks_kept = kind != FLK_WAL_REWRITE_LIVE && !segment->acks_lost,
         .end_lsn = segment->end_lsn,
         .name_id = segment->name_id,
     };

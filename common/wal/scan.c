@@ -19,21 +19,27 @@ void flk_wal_scan_init(flk_wal_scan_t *scan) {
     *scan = (flk_wal_scan_t){.fd = -1};
 }
 
-flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg) {
+flk_err_t flk_wal_scan_open_cached(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg) {
     flk_wal_scan_close(scan);
     flk_err_t err = flk_io_open(path, O_RDONLY, &scan->fd, errmsg);
     if (err != FLK_OK) {
         scan->fd = -1;
         return err;
     }
-    (void)posix_fadvise(scan->fd, 0, 0,
-                        POSIX_FADV_DONTNEED); /* after a failed write-back the cache shows bytes that never arrived */
     strcpy(scan->path, path);
     scan->salt = salt;
     scan->limit = 0;
     scan->unreadable_from = scan->unreadable_to = 0;
     flk_wal_scan_rewind(scan);
     return FLK_OK;
+}
+
+flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg) {
+    flk_err_t err = flk_wal_scan_open_cached(scan, path, salt, errmsg);
+    if (err == FLK_OK) { /* after a failed write-back the cache shows bytes that never arrived */
+        (void)posix_fadvise(scan->fd, 0, 0, POSIX_FADV_DONTNEED);
+    }
+    return err;
 }
 
 void flk_wal_scan_rewind(flk_wal_scan_t *scan) {

@@ -33,6 +33,8 @@ void flk_wal_scan_init(flk_wal_scan_t *scan);
 /* Opens the file for reading and drops it from the page cache, so that the disk itself is read. Errors: those of
  * common/io.h. */
 FLK_MUST_CHECK flk_err_t flk_wal_scan_open(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg);
+/* The same, without a word to the page cache: for a reader that knows which bytes are durable. */
+FLK_MUST_CHECK flk_err_t flk_wal_scan_open_cached(flk_wal_scan_t *scan, const char *path, uint64_t salt, char *errmsg);
 /* Back to the first item of the open file. */
 void flk_wal_scan_rewind(flk_wal_scan_t *scan);
 /* The next valid item at or behind `offset`, over unreadable bytes. FLK_E_NOT_FOUND: none before `limit`. FLK_E_NOMEM,

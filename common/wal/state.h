@@ -21,13 +21,16 @@
 
 typedef struct flk_wal_ack_node {
     uint64_t lsn;
-    flk_wal_mark_t mark;
+    uint16_t status;
+    uint32_t body_bytes;
     struct flk_wal_ack_node *next;
+    uint8_t body[]; /* as in the segment */
 } flk_wal_ack_node_t;
 
 typedef struct flk_wal_ack_list {
     flk_wal_ack_node_t *first, *last;
     size_t len;
+    uint64_t bytes; /* of the items */
 } flk_wal_ack_list_t;
 
 /* An entry of flk_wal_append_wait, on the caller's stack. */
@@ -82,6 +85,7 @@ typedef struct flk_wal_writer {
     bool active_is_reserve;  /* entries may not use it up */
     uint64_t zeroed_bytes;   /* of the active file: up to here its blocks have been written */
     uint64_t next_lsn, durable_lsn, next_number;
+    int durable_fd; /* tells durable_lsn to those that follow the log; -1: it could not be made yet */
 
     flk_wal_entry_t *backlog, **backlog_end; /* taken, oldest first */
     flk_wal_ack_list_t pending_acks;         /* taken, not yet durable */

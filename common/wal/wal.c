@@ -111,7 +111,7 @@ flk_err_t flk_wal_open(const flk_wal_options_t *options, flk_wal_t **wal, char *
         flk_errmsg(errmsg, "cannot open the log %s: %s", options->dir, opened ? "path too long" : "out of memory");
         return opened ? FLK_E_CONFIG : FLK_E_NOMEM;
     }
-    opened->config.lock_fd = -1;
+    opened->config.lock_fd = opened->writer.durable_fd = -1;
     fill_options(opened, options);
     init_threads(opened);
     flk_err_t err = start(opened, errmsg);
@@ -194,23 +194,45 @@ flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const void *body, ui
     return waiter.entry.err;
 }
 
+/* NULL: out of memory. */
+static flk_wal_ack_node_t *new_ack(uint64_t lsn, const flk_wal_ending_t *ending) {
+    uint8_t body[FLK_WAL_ACK_BYTES_MAX];
+    const uint32_t body_bytes = flk_wal_ack_encode(lsn, ending, body);
+    flk_wal_ack_node_t *node = malloc(sizeof *node + body_bytes);
+    if (node != NULL) {
+        *node = (flk_wal_ack_node_t){.lsn = lsn, .status = ending->mark.status, .body_bytes = body_bytes};
+        memcpy(node->body, body, body_bytes);
+    }
+    return node;
+}
+
+/* With the lock held. True for the first one that waits. */
+static bool push_ack(flk_wal_ack_list_t *acks, flk_wal_ack_node_t *node) {
+    const bool first = acks->first == NULL;
+    *(first ? &acks->first : &acks->last->next) = node;
+    acks->last = node;
+    acks->len++;
+    acks->bytes += flk_wal_item_bytes(node->body_bytes);
+    return first;
+}
+
 bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark) {
-    FLK_ASSERT(mark.status != 0);
-    flk_wal_ack_node_t *node = malloc(sizeof *node);
+    const flk_wal_ending_t ending = {.mark = mark};
+    return flk_wal_end(wal, lsn, &ending);
+}
+
+bool flk_wal_end(flk_wal_t *wal, uint64_t lsn, const flk_wal_ending_t *ending) {
+    FLK_ASSERT(ending->mark.status != 0);
+    flk_wal_ack_node_t *node = new_ack(lsn, ending);
     if (node == NULL) {
         return false; /* as if lost in a crash: the record is delivered again */
     }
-    *node = (flk_wal_ack_node_t){.lsn = lsn, .mark = mark};
     pthread_mutex_lock(&wal->shared.lock);
     flk_wal_segment_t *segment = flk_wal_segments_find(&wal->shared.segments, lsn);
     bool known = segment != NULL && flk_wal_segment_ack(segment, lsn);
     if (known) {
-        bool first = wal->shared.acks.first == NULL;
-        *(first ? &wal->shared.acks.first : &wal->shared.acks.last->next) = node;
-        wal->shared.acks.last = node;
-        wal->shared.acks.len++;
         wal->shared.acks_given++;
-        if (first) {
+        if (push_ack(&wal->shared.acks, node)) {
             wake_writer(wal); /* it sets its timer */
         }
     }

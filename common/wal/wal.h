@@ -79,6 +79,8 @@ FLK_MUST_CHECK flk_err_t flk_wal_append_wait(flk_wal_t *wal, uint8_t kind, const
 /* Marks a record as settled. Lazy: written with the next group or within 50 ms, synced with it. True for the one call
  * that settled it; acking twice, or an unknown LSN, does nothing, nor does an ack for which there is no memory. */
 bool flk_wal_ack(flk_wal_t *wal, uint64_t lsn, flk_wal_mark_t mark);
+/* The same, with all that is known of the end. Borrows `ending` until return. */
+bool flk_wal_end(flk_wal_t *wal, uint64_t lsn, const flk_wal_ending_t *ending);
 
 /* Waits until every ack given so far is written and synced. Errors: FLK_E_IO, FLK_E_NO_SPACE. */
 FLK_MUST_CHECK flk_err_t flk_wal_flush(flk_wal_t *wal, char *errmsg);

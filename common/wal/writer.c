@@ -15,9 +15,11 @@
  * that does not help entries are refused; acks go on into the active segment, then into the reserve. */
 #include <stdlib.h>
 
+#include "common/io.h"
 #include "common/thread.h"
 #include "common/wal/active.h"
 #include "common/wal/checkpoint.h"
+#include "common/wal/follow/durable.h"
 #include "common/wal/group.h"
 #include "common/wal/health.h"
 #include "common/wal/retain.h"
@@ -58,6 +60,19 @@ static void report_sync(flk_wal_t *wal, const flk_wal_group_t *group) {
         wal->shared.on_sync(wal->shared.on_sync_arg, group->sync_seconds, group->entries);
     }
     pthread_mutex_unlock(&wal->shared.observer_lock);
+}
+
+/* For those that follow the log; they learn later when it fails. */
+static void tell_durable(flk_wal_writer_t *writer) {
+    if (writer->durable_fd >= 0) {
+        (void)!flk_wal_durable_write(writer->durable_fd, writer->durable_lsn);
+    }
+}
+
+static void make_durable_file(flk_wal_t *wal) {
+    if (wal->writer.durable_fd < 0 && flk_wal_durable_make(wal->config.dir, &wal->writer.durable_fd, NULL) == FLK_OK) {
+        tell_durable(&wal->writer);
+    }
 }
 
 static void fail_flush(flk_wal_t *wal, flk_err_t err) {
@@ -107,7 +122,7 @@ static void refuse(flk_wal_t *wal, flk_err_t err) {
 
 static void commit(flk_wal_t *wal, bool entries, bool acks) {
     uint64_t item_bytes =
-        entries ? flk_wal_item_bytes(wal->writer.backlog->body_bytes) : flk_wal_item_bytes(FLK_WAL_ACK_BYTES);
+        flk_wal_item_bytes(entries ? wal->writer.backlog->body_bytes : wal->writer.pending_acks.first->body_bytes);
     flk_err_t err = flk_wal_health_room(wal, item_bytes, !entries);
     if (err != FLK_OK) {
         if (entries) {
@@ -131,6 +146,7 @@ static void commit(flk_wal_t *wal, bool entries, bool acks) {
     flk_wal_group_publish(wal, &group);
     report_sync(wal, &group);
     give_back(wal, &group, FLK_OK);
+    tell_durable(&wal->writer);
 }
 
 /* ---- the turn ---- */
@@ -161,6 +177,7 @@ static void take_acks(flk_wal_t *wal) {
         wal->writer.pending_acks.last->next = wal->shared.acks.first;
         wal->writer.pending_acks.last = wal->shared.acks.last;
         wal->writer.pending_acks.len += wal->shared.acks.len;
+        wal->writer.pending_acks.bytes += wal->shared.acks.bytes;
     }
     wal->shared.acks = (flk_wal_ack_list_t){0};
 }
@@ -227,6 +244,7 @@ flk_err_t flk_wal_writer_init(flk_wal_t *wal) {
     }
     wal->writer.backlog_end = &wal->writer.backlog;
     wal->writer.upkeep_mono_ms = flk_mono_ms() + FLK_WAL_UPKEEP_MS;
+    make_durable_file(wal);
     flk_wal_health_init(wal);
     return FLK_OK;
 }
@@ -245,6 +263,7 @@ void *flk_wal_writer_run(void *arg) {
             wal->writer.upkeep_mono_ms = now_ms + FLK_WAL_UPKEEP_MS;
             flk_wal_upkeep(wal, now_ms);
             flk_wal_upkeep_reserve(wal);
+            make_durable_file(wal);
         }
         if (wal->writer.compaction != NULL && now_ms >= wal->writer.compact_step_ms) {
             flk_wal_upkeep_compact(wal);
@@ -273,6 +292,9 @@ void flk_wal_writer_fini(flk_wal_t *wal) {
         flk_wal_ack_node_t *ack = wal->writer.pending_acks.first;
         wal->writer.pending_acks.first = ack->next;
         free(ack);
+    }
+    if (wal->writer.durable_fd >= 0) {
+        (void)!flk_io_close(wal->writer.durable_fd, "durable", NULL);
     }
     free(wal->writer.frames);
 }

@@ -71,10 +71,11 @@ static void refuse(flk_http_request_t *request, int status, const char *detail, 
 static void refuse_gone(flk_http_request_t *request, uint64_t first_lsn) {
     char body[FLK_HTTP_PROBLEM_BYTES], after[24];
     snprintf(after, sizeof after, "%" PRIu64, first_lsn - 1);
-    int bytes = snprintf(body, sizeof body,
-                         "{\"type\":\"about:blank\",\"status\":410,\"title\":\"Gone\",\"detail\":\"the log begins at LSN "
-                         "%" PRIu64 " now: go on with after=%s\",\"field\":\"after\",\"first_lsn\":%" PRIu64 "}",
-                         first_lsn, after, first_lsn);
+    int bytes =
+        snprintf(body, sizeof body,
+                 "{\"type\":\"about:blank\",\"status\":410,\"title\":\"Gone\",\"detail\":\"the log begins at LSN "
+                 "%" PRIu64 " now: go on with after=%s\",\"field\":\"after\",\"first_lsn\":%" PRIu64 "}",
+                 first_lsn, after, first_lsn);
     flk_http_send(request, &(flk_http_answer_t){.status = 410,
                                                 .content_type = flk_http_problem_type,
                                                 .body = body,
@@ -84,8 +85,8 @@ static void refuse_gone(flk_http_request_t *request, uint64_t first_lsn) {
 
 /* ---- the position ---- */
 
-static flk_err_t take_at(flk_feed_t *feed, uint64_t after, flk_feed_reader_t *reader,
-                         flk_wal_follow_status_t *status, char *errmsg) {
+static flk_err_t take_at(flk_feed_t *feed, uint64_t after, flk_feed_reader_t *reader, flk_wal_follow_status_t *status,
+                         char *errmsg) {
     flk_err_t err = flk_feed_readers_take(feed->readers, after, reader, errmsg);
     if (err == FLK_OK) {
         flk_wal_follow_status(reader->follow, status);

@@ -10,9 +10,9 @@
 typedef struct flk_feed flk_feed_t; /* Opaque. */
 
 typedef struct flk_feed_options {
-    const char *log_dir;     /* kept */
-    unsigned readers_max;    /* requests at once */
-    const char *closed_why;  /* NULL: open; else each request is answered 403 with it; kept */
+    const char *log_dir;      /* kept */
+    unsigned readers_max;     /* requests at once */
+    const char *closed_why;   /* NULL: open; else each request is answered 403 with it; kept */
     const flk_admin_t *admin; /* Basic Auth; kept */
     flk_metrics_t *metrics;
 } flk_feed_options_t;

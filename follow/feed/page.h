@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The body of one answer of the feed: a line an event (NDJSON), or a batch of CloudEvents 1.0. Grows up to its bound. One
- * owner. */
+/* The body of one answer of the feed: a line an event (NDJSON), or a batch of CloudEvents 1.0. Grows up to its bound.
+ * One owner. */
 #ifndef FLK_FOLLOW_FEED_PAGE_H
 #define FLK_FOLLOW_FEED_PAGE_H
 

@@ -108,7 +108,10 @@ static const struct parameter {
 /* ---- the query ---- */
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool decode(const char *text, size_t bytes, char value[VALUE_BYTES]) {
@@ -130,7 +133,8 @@ static bool decode(const char *text, size_t bytes, char value[VALUE_BYTES]) {
     return true;
 }
 
-static bool take_pair(flk_feed_query_t *query, const char *pair, size_t bytes, unsigned *seen, flk_feed_fault_t *fault) {
+static bool take_pair(flk_feed_query_t *query, const char *pair, size_t bytes, unsigned *seen,
+                      flk_feed_fault_t *fault) {
     const char *equals = memchr(pair, '=', bytes);
     size_t name_bytes = equals != NULL ? (size_t)(equals - pair) : bytes;
     char value[VALUE_BYTES];

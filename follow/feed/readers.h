@@ -20,7 +20,8 @@ flk_feed_readers_t *flk_feed_readers_new(const char *log_dir);
 /* When no reader is taken any more. NULL content is allowed. */
 void flk_feed_readers_destroy(flk_feed_readers_t **readers);
 
-/* Takes the reader that waits at `after`, or opens one. Errors: those of flk_wal_follow_open. Give it back, or drop it. */
+/* Takes the reader that waits at `after`, or opens one. Errors: those of flk_wal_follow_open. Give it back, or drop it.
+ */
 FLK_MUST_CHECK flk_err_t flk_feed_readers_take(flk_feed_readers_t *readers, uint64_t after, flk_feed_reader_t *reader,
                                                char *errmsg);
 void flk_feed_readers_give(flk_feed_readers_t *readers, flk_feed_reader_t *reader);

@@ -47,8 +47,10 @@ static bool add_ack(flk_journal_t *journal, const flk_wal_item_t *item) {
         journal->acks = acks;
         journal->acks_capacity = capacity;
     }
-    journal->acks[journal->acks_len++] = (ack_t){
-        .lsn = item->acked_lsn, .own_lsn = item->record.lsn, .time_ms = item->record.time_ms, .mark = item->mark};
+    journal->acks[journal->acks_len++] = (ack_t){.lsn = item->acked_lsn,
+                                                 .own_lsn = item->record.lsn,
+                                                 .time_ms = item->record.time_ms,
+                                                 .mark = item->ending.mark};
     return true;
 }
 

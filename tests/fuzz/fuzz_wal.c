@@ -77,13 +77,25 @@ static void fill(uint8_t *body, size_t bytes, uint64_t lsn) {
     }
 }
 
+/* An ack as one of the two formats has it, or as no program wrote it. */
+static uint32_t put_ack(steps_t *steps, uint8_t body[FLK_WAL_ACK_BYTES_MAX]) {
+    static const uint8_t outcome[128];
+    flk_wal_ending_t ending = {.mark = {.status = 200}, .outcome = outcome};
+    const uint64_t lsn = next_number(steps);
+    ending.outcome_bytes = next_byte(steps) % 128;
+    ending.key[0] = (char)(ending.outcome_bytes / 2);
+    ending.has_subject = ending.outcome_bytes % 2 == 1;
+    const uint32_t bytes = flk_wal_ack_encode(lsn, &ending, body);
+    body[FLK_WAL_ACK_BYTES] ^= ending.outcome_bytes % 16 == 15; /* a layout that is not known */
+    return bytes;
+}
+
 static void put_item(segment_t *segment, steps_t *steps, flk_wal_item_type_t type) {
     flk_wal_item_header_t item = {
         .lsn = next_number(steps), .unsynced = (uint32_t)next_number(steps), .type = (uint8_t)type};
-    uint8_t body[BODY_BYTES_MAX + FLK_WAL_ALIGN_BYTES] = {0}, bytes[FLK_WAL_ITEM_HEADER_BYTES];
+    uint8_t body[FLK_WAL_ACK_BYTES_MAX + FLK_WAL_ALIGN_BYTES] = {0}, bytes[FLK_WAL_ITEM_HEADER_BYTES];
     if (type == FLK_WAL_ITEM_ACK) {
-        flk_wal_ack_encode(next_number(steps), (flk_wal_mark_t){.status = 200}, body);
-        item.body_bytes = FLK_WAL_ACK_BYTES;
+        item.body_bytes = put_ack(steps, body);
     } else {
         item.body_bytes = next_byte(steps);
         fill(body, item.body_bytes, item.lsn);
@@ -232,9 +244,11 @@ static void check_found(const flk_wal_found_t *found, uint64_t offset, uint64_t 
             &(flk_wal_record_t){.lsn = found->header.lsn, .body_bytes = found->header.body_bytes, .body = found->body});
     } else {
         uint64_t lsn;
-        flk_wal_mark_t mark;
-        FLK_ASSERT(found->header.type == FLK_WAL_ITEM_ACK && found->header.body_bytes == FLK_WAL_ACK_BYTES);
-        flk_wal_ack_decode(found->body, &lsn, &mark);
+        flk_wal_ending_t ending;
+        FLK_ASSERT(found->header.type == FLK_WAL_ITEM_ACK && found->header.body_bytes >= FLK_WAL_ACK_BYTES);
+        flk_wal_ack_decode(found->body, found->header.body_bytes, &lsn, &ending);
+        const uint8_t *end = found->body + found->header.body_bytes;
+        FLK_ASSERT(ending.outcome == NULL || ending.outcome + ending.outcome_bytes == end);
     }
 }
 

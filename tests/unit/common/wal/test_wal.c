@@ -284,7 +284,8 @@ static bool see(void *arg, const flk_wal_item_t *item) {
         body_id(item->record.body, item->record.body_bytes);
         seen->records++;
     } else {
-        ck_assert(item->mark.status == 200 && item->mark.flags == 3 && item->mark.detail == item->acked_lsn);
+        const flk_wal_mark_t mark = item->ending.mark;
+        ck_assert(mark.status == 200 && mark.flags == 3 && mark.detail == item->acked_lsn);
         seen->acks++;
     }
     return true;

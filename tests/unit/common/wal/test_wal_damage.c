@@ -533,8 +533,7 @@ static void store_segment(uint64_t number, uint64_t first_lsn, bool header) {
             item.body_bytes = body_make(lsn, body);
         } else {
             item.type = FLK_WAL_ITEM_ACK;
-            item.body_bytes = FLK_WAL_ACK_BYTES;
-            flk_wal_ack_encode(1, (flk_wal_mark_t){.status = 200}, body);
+            item.body_bytes = flk_wal_ack_encode(1, &(flk_wal_ending_t){.mark = {.status = 200}}, body);
         }
         flk_wal_item_encode(&item, body, flk_wal_salt(77, number), at);
         at += flk_wal_item_bytes(item.body_bytes);
@@ -646,7 +645,7 @@ START_TEST(test_wal_refuses_a_later_format) {
     strcpy(name, list_files(".seg").at[0]);
     uint8_t *data;
     size_t bytes = load_file(name, &data);
-    data[8] = 2;
+    data[8] = FLK_WAL_VERSION + 1;
     XXH64_hash_t sum = XXH3_64bits(data, 80);
     for (size_t i = 0; i < 8; i++) {
         data[80 + i] = (uint8_t)(sum >> 8 * i);
@@ -654,7 +653,7 @@ START_TEST(test_wal_refuses_a_later_format) {
     store_file(name, data, bytes);
     flk_wal_options_t options = {.dir = dir};
     ck_assert_int_eq(flk_wal_open(&options, &wal, errmsg), FLK_E_CONFIG);
-    ck_assert_ptr_nonnull(strstr(errmsg, "format 2"));
+    ck_assert_ptr_nonnull(strstr(errmsg, "format 3"));
     data[80] ^= 1;
     store_file(name, data, bytes);
     free(data);
