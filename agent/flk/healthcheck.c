@@ -38,7 +38,7 @@ static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_ROW)};
 FLK_COMMAND_LINE("flk healthcheck");
 
 static void print_help(void) {
-    printf("Usage: flk healthcheck [OPTION...] [gateway|broker|worker]\n\n"
+    printf("Usage: flk healthcheck [OPTION...] [gateway|broker|worker|follow]\n\n"
            "Asks a program that runs here whether it would take work now (/readyz); without a\n"
            "name, every one that runs here. Addresses come from the settings that the program\n"
            "itself has, or its unit (--unit); beside flk up from its cluster.\n\n");
@@ -76,7 +76,7 @@ static int parse(int argc, char **argv, health_t *health) {
     const char *name = rest[0] != NULL ? rest[0] : flk_unit_program();
     health->wanted = flk_daemon_named(name);
     if ((name[0] != '\0' && health->wanted == NULL) || (rest[0] != NULL && rest[1] != NULL)) {
-        return flk_options_wrong(&command_line, "'%s' is not gateway, broker or worker",
+        return flk_options_wrong(&command_line, "'%s' is not gateway, broker, worker or follow",
                                  health->wanted == NULL ? name : rest[1]);
     }
     return -1;
@@ -171,7 +171,7 @@ static int check(health_t *health) {
         return FLK_EXIT_USAGE;
     }
     if (json_array_size(health->answers) == 0) {
-        fprintf(stderr, "flk healthcheck: no flk-gateway, flk-broker or flk-worker runs here\n");
+        fprintf(stderr, "flk healthcheck: no daemon of flk runs here\n");
         health->all_well = false;
     }
     if (health->json) {

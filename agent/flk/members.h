@@ -7,7 +7,7 @@
 #include "agent/flk/cluster/cluster_file.h"
 #include "agent/flk/cluster/daemon.h"
 
-/* One --gateway, --broker or --worker. */
+/* One --gateway, --broker, --worker or --follow. */
 typedef struct flk_members_place {
     const flk_daemon_t *daemon;
     const char *address; /* host[:port] or http[s]://host[:port] */

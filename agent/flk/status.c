@@ -78,11 +78,22 @@ typedef struct figure {
     X("cores", 4, CPU_SECONDS, CORES)                                                                                  \
     X("memory", 3, RESIDENT_BYTES, SIZE)
 
+#define FOLLOW_COLUMNS(X)                                                                                              \
+    X("readers", 5, FEED_READERS, COUNT)                                                                               \
+    X("events", 3, FEED_EVENTS, COUNT)                                                                                 \
+    X("per s", 4, FEED_EVENTS, RATE)                                                                                   \
+    X("sinks lag", 1, FOLLOW_LAG, COUNT)                                                                               \
+    X("gaps", 2, FOLLOW_GAPS, COUNT)                                                                                   \
+    X("failures", 6, FOLLOW_FAILURES, COUNT)                                                                           \
+    X("memory", 7, RESIDENT_BYTES, SIZE)
+
 #define COLUMN(title, rank, metric, kind) {title, rank},
 #define FIGURE(title, rank, metric, kind) {FLK_SNAP_##metric, CELL_##kind},
 static const flk_table_column_t gateway_columns[] = {{"gateway", 0}, {"", 0}, GATEWAY_COLUMNS(COLUMN)};
 static const flk_table_column_t broker_columns[] = {{"broker", 0}, {"", 0}, BROKER_COLUMNS(COLUMN)};
 static const flk_table_column_t worker_columns[] = {{"worker", 0}, {"", 0}, WORKER_COLUMNS(COLUMN)};
+static const flk_table_column_t follow_columns[] = {{"follow", 0}, {"", 0}, FOLLOW_COLUMNS(COLUMN)};
+static const figure_t follow_figures[] = {FOLLOW_COLUMNS(FIGURE)};
 static const figure_t gateway_figures[] = {GATEWAY_COLUMNS(FIGURE)};
 static const figure_t broker_figures[] = {BROKER_COLUMNS(FIGURE)};
 static const figure_t worker_figures[] = {WORKER_COLUMNS(FIGURE)};
@@ -165,6 +176,7 @@ static void print_screen(const status_t *status) {
     print_table(status, "gateway", gateway_columns, FLK_COUNT_OF(gateway_columns), gateway_figures, &style);
     print_table(status, "broker", broker_columns, FLK_COUNT_OF(broker_columns), broker_figures, &style);
     print_table(status, "worker", worker_columns, FLK_COUNT_OF(worker_columns), worker_figures, &style);
+    print_table(status, "follow", follow_columns, FLK_COUNT_OF(follow_columns), follow_figures, &style);
     if (view->http[0] != '\0') {
         printf("  HTTP http://%s  ZeroMQ %s\n", view->http, view->zmq);
     }
@@ -218,6 +230,7 @@ typedef struct status_options {
       "a gateway's HTTP door, HOST[:PORT] or a URL; a name with several addresses is as many")                         \
     X(BROKER, "broker", "ADDRESS", "", "", "the pages of a broker, alike")                                             \
     X(WORKER, "worker", "ADDRESS", "", "", "the pages of a worker, alike")                                             \
+    X(FOLLOW, "follow", "ADDRESS", "", "", "the pages of an flk-follow, alike")                                        \
     X(WATCH, "watch", NULL, "", "", "again each second, until Ctrl-C")                                                 \
     X(JSON, "json", NULL, "", "", "one JSON document; with --watch one a line")
 
@@ -258,6 +271,7 @@ static bool take_option(void *arg, size_t row, char *value) {
     case OPTION_GATEWAY:
     case OPTION_BROKER:
     case OPTION_WORKER:
+    case OPTION_FOLLOW:
         return add_place(&options->members, rows[row].name, value);
     case OPTION_WATCH:
         return options->watch = true;

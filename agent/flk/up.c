@@ -34,8 +34,8 @@ FLK_COMMAND_LINE("flk up");
 
 static void print_help(void) {
     printf("Usage: flk up [OPTION...]\n\n"
-           "Starts a broker, workers and a gateway on this host and supervises them in the\n"
-           "foreground: a process that ends is started again. Ctrl-C (SIGINT) or SIGTERM\n"
+           "Starts a broker, workers, a gateway and flk-follow on this host and supervises\n"
+           "them in the foreground: a process that ends is started again. Ctrl-C (SIGINT) or SIGTERM\n"
            "stops all in order, a second one at once. SIGHUP without a terminal goes on to\n"
            "all: they reload keys and policy.\n\n");
     flk_options_print(&command_line, 0, stdout);
@@ -112,6 +112,7 @@ static void say_where(const flk_cluster_t *cluster, uint64_t took_ms) {
             (double)took_ms / 1000);
     fprintf(out, "  %sHTTP door%s    http://%s/v1/pcs/submit\n", style.bold, style.end, cluster->http);
     fprintf(out, "  %sZeroMQ door%s  %s\n", style.bold, style.end, cluster->zmq);
+    fprintf(out, "  %sfeed%s         http://%s/v1/feed\n", style.bold, style.end, cluster->feed);
     if (cluster->keys[0] != '\0') {
         fprintf(out, "  %sits key%s      FLK_CURVE_DIR=%s FLK_CURVE_KEY_FILE=%s/agent.key\n", style.bold, style.end,
                 cluster->keys, cluster->keys);
@@ -149,7 +150,7 @@ static void say_stopping(bool json) {
     if (json) {
         say_json(json_pack("{s:s}", "event", "stopping"));
     } else {
-        say(strdup("\nstopping: gateway, workers, broker\n"));
+        say(strdup("\nstopping: gateway, follow, workers, broker\n"));
     }
 }
 

@@ -19,10 +19,10 @@
 #include "common/machine.h"
 #include "common/program/settings.h"
 
-enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082, FREE_PORT_FROM = 18080 };
+enum { BROKER_PAGES_PORT = 8081, WORKER_PAGES_PORT = 8082, FEED_PORT = 8084, FREE_PORT_FROM = 18080 };
 
 typedef struct all_settings {
-    flk_settings_t *front, *gateway, *broker, *worker;
+    flk_settings_t *front, *gateway, *broker, *worker, *follow;
 } all_settings_t;
 
 static flk_err_t load_all(all_settings_t *all, char *errmsg) {
@@ -32,7 +32,8 @@ static flk_err_t load_all(all_settings_t *all, char *errmsg) {
     } loads[] = {{FLK_PROGRAM_FLK, &all->front},
                  {FLK_PROGRAM_GATEWAY, &all->gateway},
                  {FLK_PROGRAM_BROKER, &all->broker},
-                 {FLK_PROGRAM_WORKER, &all->worker}};
+                 {FLK_PROGRAM_WORKER, &all->worker},
+                 {FLK_PROGRAM_FOLLOW, &all->follow}};
     for (size_t i = 0; i < FLK_COUNT_OF(loads); i++) {
         flk_err_t err = flk_settings_load(loads[i].program, loads[i].settings, errmsg);
         if (err != FLK_OK) {
@@ -47,6 +48,7 @@ static void destroy_all(all_settings_t *all) {
     flk_settings_destroy(&all->gateway);
     flk_settings_destroy(&all->broker);
     flk_settings_destroy(&all->worker);
+    flk_settings_destroy(&all->follow);
 }
 
 /* ---- the directory ---- */
@@ -237,8 +239,24 @@ static void give_threads(flk_child_t *child, unsigned workers) {
     }
 }
 
-static flk_err_t lay_out(flk_cluster_t *cluster, const flk_cluster_options_t *options, const char *http, char *errmsg) {
-    cluster->children = flk_start_alloc((options->workers + 2) * sizeof *cluster->children);
+/* A setting of the user's stays; else the first free port behind those of the workers does. */
+static flk_err_t add_follow(flk_cluster_t *cluster, const char *listen, unsigned from_port, char *errmsg) {
+    flk_child_t *child;
+    flk_err_t err = add_child(cluster, "follow", 0, &child, errmsg);
+    unsigned port = is_set("FLK_FOLLOW_LISTEN") ? 0 : flk_port_pick(from_port);
+    if (port != 0) {
+        snprintf(child->address, sizeof child->address, "127.0.0.1:%u", port);
+        flk_child_set(child, "FLK_FOLLOW_LISTEN", child->address);
+    } else {
+        flk_port_connectable(listen, child->address, sizeof child->address);
+    }
+    snprintf(cluster->feed, sizeof cluster->feed, "%s", child->address);
+    return err;
+}
+
+static flk_err_t lay_out(flk_cluster_t *cluster, const flk_cluster_options_t *options, const char *http,
+                         const char *feed, char *errmsg) {
+    cluster->children = flk_start_alloc((options->workers + 3) * sizeof *cluster->children);
     flk_child_t *child;
     unsigned broker_port = BROKER_PAGES_PORT + options->ports_offset;
     flk_err_t err = add_child(cluster, "broker", 0, &child, errmsg);
@@ -265,7 +283,8 @@ static flk_err_t lay_out(flk_cluster_t *cluster, const flk_cluster_options_t *op
         flk_port_connectable(http, child->address, sizeof child->address);
         snprintf(cluster->http, sizeof cluster->http, "%s", child->address);
     }
-    return err;
+    unsigned feed_port = FEED_PORT + options->ports_offset;
+    return err == FLK_OK ? add_follow(cluster, feed, worker_port > feed_port ? worker_port : feed_port, errmsg) : err;
 }
 
 static flk_err_t plan(flk_cluster_t *cluster, const flk_cluster_options_t *options, all_settings_t *all, char *errmsg) {
@@ -300,7 +319,8 @@ static flk_err_t plan(flk_cluster_t *cluster, const flk_cluster_options_t *optio
     if (err == FLK_OK && options->curve) {
         err = make_keys(cluster, errmsg);
     }
-    return err == FLK_OK ? lay_out(cluster, options, http, errmsg) : err;
+    return err == FLK_OK ? lay_out(cluster, options, http, flk_settings_str(all->follow, FLK_SET_FOLLOW_LISTEN), errmsg)
+                         : err;
 }
 
 flk_err_t flk_cluster_plan(const flk_cluster_options_t *options, flk_cluster_t **cluster, char *errmsg) {

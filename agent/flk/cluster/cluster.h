@@ -27,9 +27,10 @@ typedef struct flk_cluster {
     char user[FLK_CLUSTER_SECRET_BYTES], pass[FLK_CLUSTER_SECRET_BYTES]; /* of /metrics; "" = open */
     char keys[PATH_MAX]; /* FLK_CURVE_DIR of all; "" = links without CURVE, or by the environment's keys */
     char frontends[FLK_CLUSTER_ENDPOINT_BYTES], backends[FLK_CLUSTER_ENDPOINT_BYTES]; /* of the broker */
+    char feed[FLK_CHILD_ADDRESS_BYTES];                                               /* connectable host:port */
     bool is_signed; /* the workers verify signatures */
     int lock_fd;
-    flk_child_t *children; /* in the order of starting: broker, workers, gateway */
+    flk_child_t *children; /* in the order of starting: broker, workers, gateway, follow */
     size_t children_len;
 } flk_cluster_t;
 

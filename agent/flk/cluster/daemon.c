@@ -9,6 +9,7 @@ const flk_daemon_t flk_daemons[FLK_DAEMONS] = {
     {"gateway", FLK_PROGRAM_GATEWAY, FLK_SET_HTTP_LISTEN, 8080},
     {"broker", FLK_PROGRAM_BROKER, FLK_SET_ADMIN_LISTEN, 8081},
     {"worker", FLK_PROGRAM_WORKER, FLK_SET_ADMIN_LISTEN, 8082},
+    {"follow", FLK_PROGRAM_FOLLOW, FLK_SET_FOLLOW_LISTEN, 8084},
 };
 
 const flk_daemon_t *flk_daemon_named(const char *name) {

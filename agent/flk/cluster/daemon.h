@@ -5,7 +5,7 @@
 
 #include "common/program/settings.h"
 
-enum { FLK_DAEMONS = 3, FLK_DAEMON_ADDRESS_BYTES = 256 };
+enum { FLK_DAEMONS = 4, FLK_DAEMON_ADDRESS_BYTES = 256 };
 
 typedef struct flk_daemon {
     const char *name; /* "gateway" */

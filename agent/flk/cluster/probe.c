@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/program/program.h"
+
 enum { BODY_BYTES_MAX = 4 << 20 };
 
 static size_t on_data(char *data, size_t unit, size_t count, void *arg) {
@@ -14,6 +16,12 @@ static size_t on_data(char *data, size_t unit, size_t count, void *arg) {
     size_t bytes = unit * count;
     bool fits = ftell(body) + (long)bytes <= BODY_BYTES_MAX;
     return fits ? fwrite(data, 1, bytes, body) : 0;
+}
+
+/* A signal to stop ends a wait for an answer. */
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
+    (void)arg, (void)down_total, (void)down, (void)up_total, (void)up;
+    return flk_program_stop_asked();
 }
 
 /* Makes the request that `curl` is set up for, within timeout_ms. Takes curl. */
@@ -28,13 +36,18 @@ static flk_err_t fetch(CURL *curl, const char *address, const char *path, unsign
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
         if (curl_easy_perform(curl) == CURLE_OK) {
-            struct curl_header *date;
+            struct curl_header *date, *after;
             curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &probe->status);
             if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) == CURLHE_OK) {
                 probe->date_s = curl_getdate(date->value, NULL);
+            }
+            if (curl_easy_header(curl, "Flk-After", 0, CURLH_HEADER, -1, &after) == CURLHE_OK) {
+                probe->after = strtoull(after->value, NULL, 10);
             }
         }
     }

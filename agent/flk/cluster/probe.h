@@ -8,6 +8,7 @@
 typedef struct flk_probe {
     long status;    /* HTTP; 0 = no answer */
     int64_t date_s; /* the answer's Date, seconds since the Unix epoch; -1 without one */
+    uint64_t after; /* the answer's Flk-After; 0 without one */
     char *body;     /* NUL-terminated, "" without one; freed by flk_probe_fini */
 } flk_probe_t;
 

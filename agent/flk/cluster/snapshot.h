@@ -21,6 +21,11 @@
     X(REDELIVERIES, "flk_broker_redeliveries_total")                                                                   \
     X(DEAD_LETTERS, "flk_broker_dead_letters_total")                                                                   \
     X(VERDICTS, "flk_worker_verdicts_total")                                                                           \
+    X(FEED_READERS, "flk_feed_requests")                                                                               \
+    X(FEED_EVENTS, "flk_feed_events_total")                                                                            \
+    X(FOLLOW_LAG, "flk_follow_lag_records")                                                                            \
+    X(FOLLOW_GAPS, "flk_follow_gaps_total")                                                                            \
+    X(FOLLOW_FAILURES, "flk_follow_failures_total")                                                                    \
     X(THREADS, "flk_worker_threads")                                                                                   \
     X(CPU_SECONDS, "process_cpu_seconds_total")                                                                        \
     X(RESIDENT_BYTES, "process_resident_memory_bytes")

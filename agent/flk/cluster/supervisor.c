@@ -250,7 +250,7 @@ static bool stop_program(flk_supervisor_t *supervisor, const char *program, unsi
 }
 
 bool flk_supervisor_stop(flk_supervisor_t *supervisor) {
-    static const char *const order[] = {"gateway", "worker", "broker"};
+    static const char *const order[] = {"gateway", "follow", "worker", "broker"};
     supervisor->stopping = true;
     unsigned patience = supervisor->stop_requests > 0 ? supervisor->stop_requests : 1;
     bool clean = true;

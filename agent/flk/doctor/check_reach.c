@@ -94,6 +94,7 @@ void flk_check_reach(const flk_patient_t *patient, flk_findings_t *findings) {
     check_pages(patient, findings, patient->broker, "broker");
     check_pages(patient, findings, patient->worker, "worker");
     check_pages(patient, findings, patient->gateway, "gateway");
+    check_pages(patient, findings, patient->follow, "follow");
     check_links(patient, findings, patient->gateway, "gateway", "FLK_FRONTENDS", FLK_SET_FRONTENDS,
                 "start the broker, or set FLK_FRONTENDS as the brokers have it; see the network's rules");
     check_links(patient, findings, patient->worker, "worker", "FLK_BACKENDS", FLK_SET_BACKENDS,

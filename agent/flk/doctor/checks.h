@@ -9,7 +9,7 @@
 
 /* The settings of the programs that the doctor looks at; NULL: not asked for, or wrong. */
 typedef struct flk_patient {
-    const flk_settings_t *gateway, *broker, *worker, *agent;
+    const flk_settings_t *gateway, *broker, *worker, *agent, *follow;
     const flk_cluster_view_t *cluster; /* that flk up runs here; NULL: none */
     unsigned timeout_ms;               /* of each connection */
 } flk_patient_t;
@@ -34,5 +34,9 @@ void flk_check_disk(const flk_patient_t *patient, flk_findings_t *findings);
 
 /* Asks the store by way of `flk-worker store check`. */
 void flk_check_store(const flk_patient_t *patient, flk_findings_t *findings);
+
+/* The log that flk-follow reads, whether its feed is open to readers, and how its sinks do. Blocks as
+ * flk_check_reach. */
+void flk_check_follow(const flk_patient_t *patient, flk_findings_t *findings);
 
 #endif

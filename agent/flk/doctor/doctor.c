@@ -17,6 +17,7 @@ enum { TIMEOUT_MS = 2000 };
 
 typedef struct doctor {
     bool json;
+    bool is_unnamed;   /* all that there are */
     unsigned programs; /* flk_program_t, or-ed */
 } doctor_t;
 
@@ -26,10 +27,8 @@ typedef struct subject {
 } subject_t;
 
 static const subject_t subjects[] = {
-    {"gateway", FLK_PROGRAM_GATEWAY},
-    {"broker", FLK_PROGRAM_BROKER},
-    {"worker", FLK_PROGRAM_WORKER},
-    {"agent", FLK_PROGRAM_AGENT},
+    {"gateway", FLK_PROGRAM_GATEWAY}, {"broker", FLK_PROGRAM_BROKER}, {"worker", FLK_PROGRAM_WORKER},
+    {"agent", FLK_PROGRAM_AGENT},     {"follow", FLK_PROGRAM_FOLLOW},
 };
 
 /* id, name, argument (NULL: none), limits, default, help */
@@ -40,7 +39,7 @@ static const flk_option_t rows[] = {OPTIONS(FLK_OPTION_ROW)};
 FLK_COMMAND_LINE("flk doctor");
 
 static void print_help(void) {
-    printf("Usage: flk doctor [OPTION...] [gateway|broker|worker|agent]...\n\n"
+    printf("Usage: flk doctor [OPTION...] [gateway|broker|worker|agent|follow]...\n\n"
            "Looks at the needs of the named programs in this environment: settings, keys, CURVE\n"
            "handshakes with their servers, addresses that answer, clock, disk and store; and\n"
            "tells each fault with its remedy. Without a name: all, or the one that --unit\n"
@@ -80,10 +79,11 @@ static int parse(int argc, char **argv, doctor_t *doctor) {
     char *only[] = {unit, NULL};
     for (char **name = rest[0] == NULL && unit[0] != '\0' ? only : rest; *name != NULL; name++) {
         if (!add_subject(doctor, *name)) {
-            return flk_options_wrong(&command_line, "'%s' is not gateway, broker, worker or agent", *name);
+            return flk_options_wrong(&command_line, "'%s' is not gateway, broker, worker, agent or follow", *name);
         }
     }
-    doctor->programs = doctor->programs != 0 ? doctor->programs : ~0u;
+    doctor->is_unnamed = doctor->programs == 0;
+    doctor->programs = doctor->is_unnamed ? ~0u : doctor->programs;
     return -1;
 }
 
@@ -102,15 +102,18 @@ static flk_settings_t *load(const subject_t *subject, const doctor_t *doctor, fl
     return settings;
 }
 
-static void examine(const doctor_t *doctor, flk_findings_t *findings) {
+static void examine(doctor_t *doctor, flk_findings_t *findings) {
     flk_settings_t *settings[FLK_COUNT_OF(subjects)];
+    flk_cluster_view_t *cluster = flk_start_alloc(sizeof *cluster);
+    bool local = flk_unit_program()[0] == '\0' && flk_members_local(cluster);
+    if (doctor->is_unnamed && !local) {
+        doctor->programs &= ~(unsigned)FLK_PROGRAM_FOLLOW; /* a cluster does without it */
+    }
     for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
         settings[i] = load(&subjects[i], doctor, findings);
     }
-    flk_cluster_view_t *cluster = flk_start_alloc(sizeof *cluster);
-    bool local = flk_unit_program()[0] == '\0' && flk_members_local(cluster);
     flk_patient_t patient = {
-        settings[0], settings[1], settings[2], settings[3], local ? cluster : NULL, TIMEOUT_MS,
+        settings[0], settings[1], settings[2], settings[3], settings[4], local ? cluster : NULL, TIMEOUT_MS,
     };
     flk_check_keys(&patient, findings);
     flk_check_curve(&patient, findings);
@@ -118,6 +121,7 @@ static void examine(const doctor_t *doctor, flk_findings_t *findings) {
     flk_check_disk(&patient, findings);
     flk_check_store(&patient, findings);
     flk_check_reach(&patient, findings);
+    flk_check_follow(&patient, findings);
     free(cluster);
     for (size_t i = 0; i < FLK_COUNT_OF(subjects); i++) {
         flk_settings_destroy(&settings[i]);
