@@ -70,7 +70,7 @@ def runs(pid):
 def test_up_and_stop(up):
     up.start_ready()
     members = up.members()
-    assert list(members) == ["broker", "worker-1", "worker-2", "gateway"]
+    assert list(members) == ["broker", "worker-1", "worker-2", "gateway", "follow"]
     for member in members.values():
         assert f"http://{member['address']}/metrics" in up.log() and runs(member["pid"])
         host, port = member["address"].split(":")
@@ -136,7 +136,7 @@ def test_up_starts_a_dead_child_again(up):
     wait_for(lambda: up.status("--json").returncode == 0, 15, "all ready again")
     view = json.loads(up.status("--json").stdout)
     assert view["ready"] and {member["name"]: member["restarts"] for member in view["members"]} == \
-        {"broker": 0, "worker-1": 1, "worker-2": 0, "gateway": 0}
+        {"broker": 0, "worker-1": 1, "worker-2": 0, "gateway": 0, "follow": 0}
     assert re.search(r"worker-1 +ready .*restarted 1 time", up.status().stdout)
 
 
