@@ -11,6 +11,7 @@
 #include "common/http/admin.h"
 #include "common/log.h"
 #include "common/machine.h"
+#include "common/pcs/policy/compare.h"
 #include "common/program/notify.h"
 #include "common/program/program.h"
 #include "proto/endpoint.h"
@@ -129,6 +130,14 @@ static flk_err_t start_admin(struct program *program, char *errmsg) {
     return flk_err_at(err, "FLK_ADMIN_LISTEN", errmsg);
 }
 
+/* Tolerances never widen within one version. */
+static bool may_follow(const struct program *program, const flk_rules_t *rules, char *errmsg) {
+    const flk_rules_t *held = flk_rulebook_turn_to(program->book, NULL);
+    flk_err_t err = flk_policy_may_follow(&held->policy, &rules->policy, errmsg);
+    flk_rulebook_leave(program->book, held);
+    return err == FLK_OK;
+}
+
 /* Loads keys and policy from the files anew. A fault is logged and counted, and the rules of before stay in force. */
 static void reload_rules(struct program *program) {
     char errmsg[FLK_ERRMSG_BYTES];
@@ -137,6 +146,7 @@ static void reload_rules(struct program *program) {
     flk_file_watch_mark(&program->watch); /* first: a file written from now on is another change */
     bool ok = flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK &&
               flk_rules_load(settings, program->key_metrics, &rules, errmsg) == FLK_OK;
+    ok = ok && may_follow(program, rules, errmsg);
     flk_key_metrics_reloaded(program->key_metrics, ok);
     if (ok) {
         flk_log(FLK_LOG_INFO, "rules_reloaded", FLK_S("policy_version", rules->policy.version),
@@ -145,6 +155,7 @@ static void reload_rules(struct program *program) {
         warn_unsigned(program);
     } else {
         flk_log(FLK_LOG_ERROR, "rules_refused", FLK_S("error", errmsg), FLK_S("kept", "the keys and policy of before"));
+        flk_rules_destroy(&rules);
     }
     flk_settings_destroy(&settings);
 }

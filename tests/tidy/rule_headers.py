@@ -2,7 +2,7 @@
 """The licence stands in the first lines of every source; a header's second line tells its purpose, its guard its place."""
 import re
 
-SOURCES = (".c", ".h", ".py", ".sh", ".cmake", "CMakeLists.txt", "/run")
+SOURCES = (".c", ".h", ".l", ".y", ".py", ".sh", ".cmake", "CMakeLists.txt", "/run")
 LICENCE = "SPDX-License-Identifier: MIT"
 
 

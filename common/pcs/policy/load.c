@@ -10,6 +10,7 @@
 
 #include "common/pcs/policy/guard.h"
 #include "common/pcs/policy/json.h"
+#include "common/pcs/policy/source.h"
 
 /* Bytes read, up to text_max; -1 with errmsg filled. */
 static ssize_t read_file(const char *path, char *text, size_t text_max, char *errmsg) {
@@ -50,12 +51,28 @@ static flk_err_t check_version(const flk_policy_t *policy, flk_place_t place, ch
                                  " is the built-in policy; give this one another version");
 }
 
+static bool is_language(const char *text, size_t text_bytes) {
+    size_t i = 0;
+    while (i < text_bytes && isspace((unsigned char)text[i])) {
+        i++;
+    }
+    return i < text_bytes && (text[i] == '#' || isalpha((unsigned char)text[i]));
+}
+
+static flk_err_t from_text(const char *text, size_t text_bytes, flk_policy_t *policy, flk_places_t *places,
+                           char *errmsg) {
+    flk_policy_source_t source;
+    flk_err_t err = flk_policy_parse(text, text_bytes, &source, errmsg);
+    return err == FLK_OK ? flk_policy_compile(&source, policy, places, errmsg) : err;
+}
+
 flk_err_t flk_policy_read(const char *text, size_t text_bytes, flk_policy_t *policy, char *errmsg) {
     flk_policy_t read;
     flk_places_t places;
     memset(&places, 0, sizeof places);
     flk_policy_default(&read);
-    flk_err_t err = flk_policy_from_json(text, text_bytes, &read, errmsg);
+    flk_err_t err = is_language(text, text_bytes) ? from_text(text, text_bytes, &read, &places, errmsg)
+                                                  : flk_policy_from_json(text, text_bytes, &read, errmsg);
     err = err == FLK_OK ? flk_policy_guard(&read, &places, errmsg) : err;
     err = err == FLK_OK ? check_version(&read, places.version, errmsg) : err;
     if (err == FLK_OK) {
