@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* flk feed: find flk-follow -> ask for a page behind the position -> print its lines -> ask again behind that, until the
- * head of the log, the limit, or a signal. With --follow it waits at the head, and through a restart of flk-follow. */
+/* flk feed: find flk-follow -> ask for a page behind the position -> print its lines -> ask again behind that, until
+ * the head of the log, the limit, or a signal. With --follow it waits at the head, and through a restart of flk-follow. */
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <jansson.h>

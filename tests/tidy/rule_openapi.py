@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""openapi.yaml stands alone and says the same of a PCS as pcs.schema.json: client generators read nothing beside it, and stumble over overlays."""
+"""openapi.yaml stands alone and says the same of a PCS as pcs.schema.json, of an event as event.schema.json: client generators read nothing beside it, and stumble over overlays."""
 import json
 
 import yaml
 
-API, SCHEMA = "proto/openapi.yaml", "proto/pcs.schema.json"
+API, SCHEMA, EVENT = "proto/openapi.yaml", "proto/pcs.schema.json", "proto/event.schema.json"
 COMPONENTS = "#/components/schemas/"
 OWN = ("$schema", "$id", "title", "$defs")  # of a schema that is a file of its own
 
@@ -35,7 +35,7 @@ def as_component(value):
 def differences(path, left, right):
     if isinstance(left, dict) and isinstance(right, dict):
         return [fault for key in sorted({*left, *right}) for fault in differences(f"{path}.{key}", left.get(key), right.get(key))]
-    return [] if left == right else [f"{API}: {path} is {left!r}, {SCHEMA} has {right!r}"]
+    return [] if left == right else [f"{API}: {path} is {left!r}, its schema has {right!r}"]
 
 
 def check(tree):
@@ -46,6 +46,8 @@ def check(tree):
     components = document["components"]["schemas"]
     expected = {"Pcs": {key: value for key, value in schema.items() if key not in OWN},
                 **{name.capitalize(): value for name, value in schema["$defs"].items()}}
+    event = json.loads(tree.read(EVENT))
+    expected["Event"] = {key: value for key, value in event.items() if key not in OWN}
     for name, value in expected.items():
         faults += differences(name, components.get(name), as_component(value))
     return faults
@@ -63,4 +65,5 @@ def planted(name, old, new):
 PLANTS = {"another file": planted(API, "$ref: '#/components/schemas/Pcs'", "$ref: pcs.schema.json"),
           "overlay": planted(API, "$ref: '#/components/schemas/Outcome'", "allOf: [{$ref: '#/components/schemas/Outcome'}]"),
           "limit": planted(SCHEMA, '"maxItems": 64', '"maxItems": 65'),
+          "event": planted(EVENT, '"maximum": 599', '"maximum": 600'),
           "member": planted(SCHEMA, '"attempt":', '"attempts":')}
