@@ -281,6 +281,7 @@ flk_err_t flk_sinks_make(const flk_sink_ops_t *const *all, size_t all_len, const
             err = flk_decoder_new(&sink->decoder, errmsg);
         }
     }
+    flk_gauge_set(flk_metrics_gauge(metrics, "flk_follow_sinks", NULL, "Sinks that are on."), (int64_t)sinks->len);
     if (err != FLK_OK) {
         flk_sinks_stop(out);
     }

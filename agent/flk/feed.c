@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* flk feed: find flk-follow -> ask for a page behind the position -> print its lines -> ask again behind that, until
- * the head of the log, the limit, or a signal. With --follow it waits at the head, and through a restart of flk-follow. */
+ * the head of the log, the limit, or a signal. With --follow it waits at the head, and through a restart of flk-follow.
+ */
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -236,8 +237,8 @@ static void tell_problem(const feed_t *feed, const flk_probe_t *page) {
     json_t *problem = json_loads(page->body, 0, NULL);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     const char *field = json_string_value(json_object_get(problem, "field"));
-    size_t bytes = flk_escape(detail != NULL ? detail : "no page of flk-follow", FLK_ESCAPE_TEXT, shown,
-                              sizeof shown - 1, NULL);
+    size_t bytes =
+        flk_escape(detail != NULL ? detail : "no page of flk-follow", FLK_ESCAPE_TEXT, shown, sizeof shown - 1, NULL);
     shown[bytes] = '\0';
     fprintf(stderr, "flk feed: %s answers %ld: %.40s%s%s\n", feed->address, page->status, field != NULL ? field : "",
             field != NULL ? " " : "", shown);
@@ -288,7 +289,8 @@ static int print_feed(feed_t *feed) {
     const flk_style_t style = flk_style_for(stdout);
     int status = -1;
     feed->columns = flk_terminal_columns(STDOUT_FILENO);
-    snprintf(feed->position, sizeof feed->position, "%s", feed->after != NULL ? feed->after : feed->follow ? "end" : "");
+    const char *start = feed->follow ? "end" : "";
+    snprintf(feed->position, sizeof feed->position, "%s", feed->after != NULL ? feed->after : start);
     while (status < 0 && wants_more(feed)) {
         char query[QUERY_BYTES];
         flk_probe_t page;

@@ -82,7 +82,7 @@ typedef struct figure {
     X("readers", 5, FEED_READERS, COUNT)                                                                               \
     X("events", 3, FEED_EVENTS, COUNT)                                                                                 \
     X("per s", 4, FEED_EVENTS, RATE)                                                                                   \
-    X("sinks lag", 1, FOLLOW_LAG, COUNT)                                                                               \
+    X("sinks", 1, FOLLOW_SINKS, COUNT)                                                                                 \
     X("gaps", 2, FOLLOW_GAPS, COUNT)                                                                                   \
     X("failures", 6, FOLLOW_FAILURES, COUNT)                                                                           \
     X("memory", 7, RESIDENT_BYTES, SIZE)

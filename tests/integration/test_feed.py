@@ -135,6 +135,7 @@ def test_feed_long_poll(followed):
         for page in (each.result() for each in waiting):
             assert page.status == 200 and page.body and page.body[0]["pcs_id"] == sent[0]["pcs_id"], page
         assert time.monotonic() - began < 15, "they waited for their time, not for the outcome"
+    wait_for(lambda: any(event["pcs_id"] == sent[1]["pcs_id"] for event in follow.all()), 10, "the second ack is durable")
 
 
 # flk feed prints a line an event, without escapes in a pipe, and JSON as the feed has it.
@@ -187,8 +188,8 @@ def test_feed_through_kills(seed):
             reader = Reader(follow, limit=pick.choice((7, 100, 1000)))
             reader.start()
             with Load(cluster, seed + turn, http=2, zmq=1, duplicate_every=4, seconds=1) as load:
-                for _ in range(4):
-                    time.sleep(pick.uniform(0.05, 0.4))
+                for _ in range(3):
+                    time.sleep(pick.uniform(0.05, 0.3))
                     victim = pick.choice((follow, follow, cluster.gateway))
                     victim.kill()
                     victim.start()

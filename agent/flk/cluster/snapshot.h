@@ -23,7 +23,7 @@
     X(VERDICTS, "flk_worker_verdicts_total")                                                                           \
     X(FEED_READERS, "flk_feed_requests")                                                                               \
     X(FEED_EVENTS, "flk_feed_events_total")                                                                            \
-    X(FOLLOW_LAG, "flk_follow_lag_records")                                                                            \
+    X(FOLLOW_SINKS, "flk_follow_sinks")                                                                                \
     X(FOLLOW_GAPS, "flk_follow_gaps_total")                                                                            \
     X(FOLLOW_FAILURES, "flk_follow_failures_total")                                                                    \
     X(THREADS, "flk_worker_threads")                                                                                   \
