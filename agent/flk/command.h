@@ -14,6 +14,7 @@ int flk_command_submit(int argc, char **argv);
 int flk_command_feed(int argc, char **argv);
 int flk_command_bench(int argc, char **argv);
 int flk_command_doctor(int argc, char **argv);
+int flk_command_policy(int argc, char **argv);
 int flk_command_healthcheck(int argc, char **argv);
 int flk_command_complete(int argc, char **argv); /* for shells; help does not list it */
 

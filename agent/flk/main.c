@@ -32,6 +32,7 @@ static const struct {
     {"healthcheck", flk_command_healthcheck, "ask the program that runs here whether it is ready"},
     {"bench", flk_command_bench, "load a door and tell how fast it answers"},
     {"keygen", flk_command_keygen, "a key pair for the ZeroMQ links"},
+    {"policy", flk_command_policy, "check, explain, compare and try policies"},
     {"store", command_store, "look into the store of outcomes, export, import"},
     {"agent", NULL, "turn events into PCS and submit them"},
     {"gateway", NULL, "run one gateway"},

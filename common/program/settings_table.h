@@ -94,7 +94,8 @@
       "PostgreSQL's, e.g. host=db1,db2 dbname=flk user=flk or postgresql://flk@db1,db2/flk")                           \
     X(PG_AUTO_MIGRATE, "FLK_PG_AUTO_MIGRATE", BOOL, W, "0", "", "",                                                    \
       "make or update the PostgreSQL schema when connecting; else flk-worker --migrate does")                          \
-    X(POLICY_FILE, "FLK_POLICY_FILE", STR, W | R, "", "file", "", "policy as JSON; without it the defaults")           \
+    X(POLICY_FILE, "FLK_POLICY_FILE", STR, W | R, "", "file", "",                                                      \
+      "policy in the policy language or JSON; without it the defaults")                                                \
     X(SIGN_ALG, "PCS_SIGN_ALG", ENUM, W | A | R, "none", "", "none|hmac|ed25519", "how PCS are signed")                \
     X(HMAC_KEY, "PCS_HMAC_KEY", SECRET, W | A | R, "", "", "", "HMAC key")                                             \
     X(HMAC_KEYS, "PCS_HMAC_KEYS", SECRET, W | R, "", "key[,...]", "", "further HMAC keys that verify, for rotation")   \

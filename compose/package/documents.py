@@ -80,7 +80,7 @@ def main():
     bin_dir, version, out = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
     rows = json.loads(ask(bin_dir, "flk", "settings", "--json"))
     commands = json.loads(ask(bin_dir, "flk", "help", "--json"))["commands"]
-    own = ("up", "status", "demo", "submit", "feed", "doctor", "healthcheck", "bench", "keygen", "store", "wal", "dlq", "settings")
+    own = ("up", "status", "demo", "submit", "feed", "doctor", "healthcheck", "bench", "keygen", "policy", "store", "wal", "dlq", "settings")
     verbs = [command["name"] for command in commands if command["name"] in own]
     (out / "man").mkdir(exist_ok=True)
     for program in PROGRAMS:

@@ -67,7 +67,7 @@ EXACT = {
         ({"type": "array", "uniqueItems": True, "items": {"enum": STORE_SECRETS}}, ("store.secretKeys",)),
         ({"type": "array", "items": PORT}, ("networkPolicy.storePorts",)), ({"type": "array", "items": COUNT}, ("gateway.handover.ordinals",)),
         ({"type": "array", "items": {"type": "string", "minLength": 1}}, ("ingress.hosts",)),
-        ({"type": "array", "items": {"type": ["object", "string"]}}, ("extraObjects",)),
+        ({"type": "array", "items": {"type": ["object", "string"]}}, ("extraObjects",)), ({"type": ["object", "string"]}, ("policy",)),
     ) for path in paths}
 
 

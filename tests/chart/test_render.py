@@ -209,6 +209,15 @@ def test_a_service_a_broker():
         assert "clusterIP" not in service and service["publishNotReadyAddresses"]
 
 
+# A policy comes as the members of its JSON form or as a text of the policy language, which the workers get word by word.
+def test_policy_forms():
+    text = (ROOT / "compose" / "default.flk").read_text()
+    shown = objects("ConfigMap", "--set-file", f"policy={ROOT / 'compose' / 'default.flk'}")["release-flk-policy"]
+    assert shown["data"]["policy.json"] == text
+    members = objects("ConfigMap", "--set", "policy.version=strict-2", "--set", "policy.tolD=0.1")["release-flk-policy"]
+    assert json.loads(members["data"]["policy.json"]) == {"version": "strict-2", "tolD": 0.1}
+
+
 # With an autoscaler the Deployment begins with the least number, never without one, which would be 1.
 def test_autoscaling_never_lowers():
     arguments = ("--set", "env.dedupBackend=redis", "--set", "autoscaling.mode=hpa", "--set", "autoscaling.minReplicas=7",

@@ -34,6 +34,7 @@ USES = {
     "agent": [*WIRE, "common/wal", "agent/read", "agent/signals", "agent/send", "common/pcs/policy"],
     "agent/flk/cluster": WIRE,
     "agent/flk/doctor": [*WIRE, "agent/flk", "agent/flk/cluster", "common/pcs/policy"],
+    "agent/flk/policy": [*WIRE, "common/pcs/policy", "common/wal", "agent/flk"],
     "agent/flk": [*WIRE, "agent/flk/cluster", "agent", "agent/read", "agent/signals", "agent/send"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
