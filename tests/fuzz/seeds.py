@@ -77,6 +77,14 @@ def policy():
     for name in full:
         yield json.dumps({**full, name: -1}).encode()
         yield json.dumps({**full, name: 1e300}).encode()
+    yield json.dumps({**full, "median": "upper", "stickyCoh": 0.6, "escalate": [{"name": "x", "when": [[["r", "<", 0.5]]]}],
+                      "shards": [{"shard": "lab-*", "tolD": 0.3}]}).encode()
+    yield (HERE.parent.parent / "compose" / "default.flk").read_bytes()
+    for statement in ("tolerance D_hat 0.3", "median upper", "keep 1.5 hours", "escalate \"x\" when scale_count < 4 and r > 0.95 or not degraded",
+                      "for shard \"lab-*\" { tolerance budget 0 escalate \"y\" when budget == 0.5 }", "budget = 0.1 + 0.2 * (1 - r)",
+                      "regime sticky when coh_star >= 0.8 and D_hat <= 1 regime non_sticky when D_hat >= 2 regime mixed otherwise",
+                      "escalate \"z\" when D_hat <= -1.5 and residual_spread > 2"):
+        yield f"policy \"v\" {statement} # end".encode()
 
 
 def keyring():

@@ -42,7 +42,7 @@ static const flk_options_t command_line = {.title = "flk policy",
 
 static void print_help(void) {
     printf("Usage: flk policy VERB [OPTION...] FILE...\n\n"
-           "A policy FILE is a text of the policy language or JSON, as in FLK_POLICY_FILE.\n\n"
+           "A policy FILE is a text of the policy language or JSON, as in FLK_POLICY_FILE;\n- is standard input.\n\n"
            "  compile FILE     print the policy as canonical JSON\n"
            "  check FILE       say whether workers would take it\n"
            "  explain PCS      say how each number of the verdict on a PCS came about; PCS is a\n"
@@ -77,13 +77,25 @@ static const char *verb_name(const void *list, size_t index) {
     return index < FLK_COUNT_OF(verb_names) ? verb_names[index] : NULL;
 }
 
+static flk_err_t read_standard_input(flk_policy_t *policy, char *errmsg) {
+    static char text[FLK_POLICY_FILE_BYTES_MAX + 1];
+    size_t bytes = fread(text, 1, sizeof text, stdin);
+    if (bytes > FLK_POLICY_FILE_BYTES_MAX) {
+        flk_errmsg(errmsg, "standard input is larger than %d bytes", FLK_POLICY_FILE_BYTES_MAX);
+        return FLK_E_CONFIG;
+    }
+    return flk_policy_read(text, bytes, policy, errmsg);
+}
+
 bool flk_policy_ask_load(const char *file, flk_policy_t *policy) {
     char errmsg[FLK_ERRMSG_BYTES];
     flk_policy_default(policy);
-    if (file == NULL || flk_policy_load(file, policy, errmsg) == FLK_OK) {
+    if (file == NULL) {
         return true;
     }
-    return flk_policy_ask_failed(errmsg) == FLK_EXIT_OK;
+    flk_err_t err =
+        strcmp(file, "-") == 0 ? read_standard_input(policy, errmsg) : flk_policy_load(file, policy, errmsg);
+    return err == FLK_OK || flk_policy_ask_failed(errmsg) == FLK_EXIT_OK;
 }
 
 int flk_policy_ask_failed(const char *errmsg) {

@@ -26,7 +26,7 @@ FLK_MUST_CHECK int flk_policy_verb_test(const flk_policy_ask_t *ask);
 /* try.c: FLK_EXIT_FAILED when a verdict would change */
 FLK_MUST_CHECK int flk_policy_verb_try(const flk_policy_ask_t *ask);
 
-/* Loads the policy of that file; NULL: the built-in one. False: refused, and told. */
+/* Loads the policy of that file, or with - of standard input; NULL: the built-in one. False: refused, and told. */
 FLK_MUST_CHECK bool flk_policy_ask_load(const char *file, flk_policy_t *policy);
 /* Tells a failure; gives FLK_EXIT_FAILED. */
 FLK_MUST_CHECK int flk_policy_ask_failed(const char *errmsg);

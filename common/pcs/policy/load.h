@@ -13,7 +13,7 @@ enum { FLK_POLICY_FILE_BYTES_MAX = 65536 };
  * FLK_E_CONFIG, with the file, the place or member, and the limit in errmsg; *policy is as it was then. */
 FLK_MUST_CHECK flk_err_t flk_policy_load(const char *path, flk_policy_t *policy, char *errmsg);
 
-/* The same for text in memory. It need not end with a NUL. */
+/* The same for text in memory, of FLK_POLICY_FILE_BYTES_MAX at most. It need not end with a NUL. */
 FLK_MUST_CHECK flk_err_t flk_policy_read(const char *text, size_t text_bytes, flk_policy_t *policy, char *errmsg);
 
 #endif
