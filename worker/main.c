@@ -96,6 +96,11 @@ static flk_err_t make_rulebook(struct program *program, const flk_settings_t *se
     return FLK_OK;
 }
 
+static uint32_t credit_wanted(const flk_settings_t *settings) {
+    uint64_t wanted = flk_settings_uint(settings, FLK_SET_WORKER_CREDIT);
+    return wanted != FLK_SETTING_AUTO ? (uint32_t)wanted : 0;
+}
+
 static flk_err_t make_worker(struct program *program, char *errmsg) {
     const flk_settings_t *settings = program->settings;
     char name[FLK_NAME_MAX + 1];
@@ -105,7 +110,7 @@ static flk_err_t make_worker(struct program *program, char *errmsg) {
         .security = program->security,
         .name = name,
         .threads = threads_wanted(settings),
-        .credit = (uint32_t)flk_settings_uint(settings, FLK_SET_WORKER_CREDIT),
+        .credit = credit_wanted(settings),
         .heartbeat_ms = (uint32_t)flk_settings_uint(settings, FLK_SET_HEARTBEAT_MS),
         .drain_ms = DRAIN_MS,
         .vouch_ms = VOUCH_MS,

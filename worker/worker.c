@@ -9,7 +9,9 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "common/machine.h"
 #include "proto/endpoint.h"
+#include "proto/link.h"
 #include "proto/uplink.h"
 #include "worker/pulse.h"
 
@@ -25,6 +27,8 @@ struct flk_worker {
     char endpoint[FLK_BROKERS_MAX][FLK_ENDPOINT_BYTES];
     const char *endpoints[FLK_BROKERS_MAX];
 };
+
+enum { CREDIT_MOST = 128 };
 
 static void add_endpoint(void *arg, const char *item, size_t index) {
     flk_worker_t *worker = arg;
@@ -62,6 +66,12 @@ static flk_err_t new_context(flk_worker_t *worker, unsigned threads, char *errms
     return FLK_OK;
 }
 
+static uint32_t credit_of(const flk_worker_options_t *options, size_t brokers) {
+    uint64_t fit = flk_machine_share_bytes(4, UINT64_MAX) / FLK_LINK_MESSAGE_BYTES_MAX / (options->threads * brokers);
+    uint64_t automatic = fit < 1 ? 1 : fit < CREDIT_MOST ? fit : CREDIT_MOST;
+    return options->credit != 0 ? options->credit : (uint32_t)automatic;
+}
+
 flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **out, char *errmsg) {
     FLK_ASSERT(options->threads >= 1 && options->threads <= FLK_INSTANCES_MAX);
     flk_err_t err = flk_endpoints_check(options->security, "FLK_BACKENDS", options->backends, errmsg);
@@ -76,7 +86,7 @@ flk_err_t flk_worker_new(const flk_worker_options_t *options, flk_worker_t **out
         .endpoints = worker->endpoints,
         .endpoints_len = worker->endpoints_len,
         .security = options->security,
-        .credit = options->credit,
+        .credit = credit_of(options, worker->endpoints_len),
         .heartbeat_ms = options->heartbeat_ms,
         .drain_ms = options->drain_ms,
         .vouch_ms = options->vouch_ms,

@@ -15,7 +15,8 @@ typedef struct flk_worker_options {
     const flk_security_t *security; /* NULL: no key; borrowed until _destroy */
     const char *name;               /* READY carries it with the thread's number appended */
     unsigned threads;               /* 1..FLK_INSTANCES_MAX */
-    uint32_t credit, heartbeat_ms, drain_ms, vouch_ms;
+    uint32_t credit;                /* 0: 128, less where the largest deliveries could take a quarter of the memory */
+    uint32_t heartbeat_ms, drain_ms, vouch_ms;
     flk_rulebook_t *book;   /* borrowed until _destroy */
     flk_metrics_t *metrics; /* borrowed until _destroy */
     flk_worker_store_fn *open_store;

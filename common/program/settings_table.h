@@ -68,8 +68,9 @@
       "heartbeat period; a peer is lost after 3 misses")                                                               \
     X(WORKER_THREADS, "FLK_WORKER_THREADS", UINT, W, "0", "threads", "0..1024",                                        \
       "verify threads; 0 is one a core that it may use")                                                               \
-    X(WORKER_CREDIT, "FLK_WORKER_CREDIT", UINT, W, "128", "deliveries", "1..4096",                                     \
-      "deliveries that one thread may hold at once, per broker")                                                       \
+    X(WORKER_CREDIT, "FLK_WORKER_CREDIT", UINT, W, "auto", "deliveries", "auto|1..4096",                               \
+      "deliveries that a thread may hold, per broker; auto is 128, less where they could take a quarter of its "       \
+      "memory")                                                                                                        \
     X(STORE_TIMEOUT_MS, "FLK_STORE_TIMEOUT_MS", UINT, W, "1000", "ms", "10..60000",                                    \
       "a store that answers later counts as unavailable")                                                              \
     X(STORE_CONNECT_TIMEOUT_MS, "FLK_STORE_CONNECT_TIMEOUT_MS", UINT, W, "3000", "ms", "10..60000",                    \

@@ -88,6 +88,22 @@ def test_memory_limit_is_answered(role, memory_cgroup, seed):
             process.kill()  # a drain would wait for a worker
 
 
+# A worker asks for no more than it can hold, however large: the rest waits at the broker, and everything is answered.
+@pytest.mark.skipif(sanitized(), reason="a sanitizer's own memory is beyond the limit")
+def test_worker_within_its_memory(memory_cgroup, seed):
+    factory = reference.Factory(seed, "memory")
+    env = {"FLK_REQUEST_TIMEOUT_MS": 60000, "FLK_WAL_LOW_WATER_BYTES": 0}
+    with Cluster(gateway_env=env, worker_env={"FLK_WORKER_THREADS": 2}, wrap={"worker": inside(memory_cgroup)}) as cluster, cluster.zmq() as zmq:
+        assert re.search(r"worker_ready .*credit=7\b", cluster.broker.log()), "7 for each of two threads are 14 MiB"
+        cluster.worker.pause()
+        for _ in range(4 * LIMIT // 1_000_000):
+            zmq.post(factory.make() | {"padding": "x" * 1_000_000})
+        wait_for(lambda: cluster.broker.metrics().total("flk_broker_queue_bytes") > 3 * LIMIT, 30, "the broker has it")
+        cluster.worker.resume()
+        wait_for(lambda: cluster.broker.metrics().total("flk_broker_queue_bytes") == 0 or not cluster.worker.alive(), 60, "it is worked off")
+        assert killed(memory_cgroup) == 0 and cluster.worker.alive()
+
+
 # The limits that nobody set are told in the settings' help.
 def test_help_tells_the_rule():
     from harness.process import BIN_DIR

@@ -109,7 +109,7 @@ flk_store_t *told_store_new(void) {
 
 void told_setup(void) {
     ck_assert_int_ge(sodium_init(), 0);
-    told_table = flk_table_new();
+    told_table = flk_table_new(UINT64_MAX);
     told_lookups = told_puts = told_items = 0;
     told_lookup_err = told_put_err = FLK_OK;
     told_block_ms = 0;

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/machine.h"
 
 enum {
+    KEEP_PARTS = 32, /* with LIMIT_FACTOR a quarter of the memory at most */
     KEEP_BYTES = 16 << 20,
     LIMIT_FACTOR = 8,
     RECENT_MAP_BYTES = 16 << 20, /* at first */
@@ -53,7 +55,8 @@ static flk_err_t open_recent(flk_lmdb_shared_t *shared, const char *dir, size_t 
 }
 
 static flk_err_t start_threads(flk_lmdb_shared_t *shared, const flk_store_options_t *options, char *errmsg) {
-    size_t keep_bytes = options->lmdb_keep_bytes != 0 ? options->lmdb_keep_bytes : KEEP_BYTES;
+    size_t keep_bytes =
+        options->lmdb_keep_bytes != 0 ? options->lmdb_keep_bytes : flk_machine_share_bytes(KEEP_PARTS, KEEP_BYTES);
     flk_store_clock_fn *clock = options->clock != NULL ? options->clock : flk_wall_ms;
     flk_err_t err =
         flk_lmdb_compactor_start(&shared->recent, &shared->index, clock, keep_bytes, &shared->compactor, errmsg);

@@ -7,6 +7,8 @@
  *   thread  writes the snapshot each period when something changed
  *   close   the last one stops the thread, writes the snapshot and gives the lock back
  *
+ * The table takes half of the memory that the process may use; then puts are refused until outcomes expire.
+ *
  * A process that is killed loses its puts since its last snapshot: that is this backend's promise, and why lmdb is the
  * default. A second process on the directory is refused: it would decide first writes on its own. A snapshot that
  * cannot be written is logged at each period and tried again; puts go on. A damaged one stops the start. */
@@ -21,6 +23,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/machine.h"
 #include "common/thread.h"
 #include "worker/store/memory/snapshot.h"
 #include "worker/store/registry.h"
@@ -130,7 +133,8 @@ static flk_err_t start_thread(struct shared *shared, char *errmsg) {
 static flk_err_t open_shared(const flk_store_options_t *options, const char *dir, flk_store_shared_t **out,
                              char *errmsg) {
     struct shared *shared = calloc(1, sizeof *shared);
-    flk_table_t *table = flk_table_new();
+    flk_table_t *table = flk_table_new(options->memory_bytes_max != 0 ? options->memory_bytes_max
+                                                                      : flk_machine_share_bytes(2, UINT64_MAX));
     if (shared == NULL || table == NULL) {
         flk_table_destroy(&table);
         free(shared);
@@ -186,6 +190,9 @@ static flk_store_registry_t registry = {.mutex = PTHREAD_MUTEX_INITIALIZER, .ope
 
 /* ---- store ---- */
 
+static const char full[] =
+    "outcomes fill half of this process's memory: set DEDUP_BACKEND=lmdb, or FLK_DEDUP_TTL_S lower";
+
 static flk_err_t memory_lookup(flk_store_t *base, flk_store_item_t *const *items, size_t items_len, char *errmsg) {
     (void)errmsg;
     struct memory_store *store = (struct memory_store *)base;
@@ -207,7 +214,7 @@ static flk_err_t memory_put(flk_store_t *base, flk_store_item_t *const *items, s
         flk_err_t err =
             flk_table_put(store->shared->table, items[i], now_ms, now_ms + (int64_t)flk_store_ttl_ms(base, items[i]));
         if (err != FLK_OK) {
-            flk_errmsg(errmsg, "out of memory");
+            flk_errmsg(errmsg, "%s", err == FLK_E_NO_SPACE ? full : "out of memory");
             return err;
         }
     }
@@ -215,8 +222,10 @@ static flk_err_t memory_put(flk_store_t *base, flk_store_item_t *const *items, s
 }
 
 static flk_err_t memory_health(flk_store_t *base, char *errmsg) {
-    (void)base;
-    (void)errmsg;
+    if (flk_table_is_full(((struct memory_store *)base)->shared->table)) {
+        flk_errmsg(errmsg, "%s", full);
+        return FLK_E_NO_SPACE;
+    }
     return FLK_OK;
 }
 

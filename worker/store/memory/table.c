@@ -10,7 +10,7 @@
 
 #include <xxhash.h>
 
-enum { BUCKETS_MIN = 64 };
+enum { BUCKETS_MIN = 64, BESIDE_BYTES = 32 /* of the allocator and of the buckets, for each entry */ };
 
 struct entry {
     struct entry *next;
@@ -32,15 +32,18 @@ struct shard {
 struct flk_table {
     uint64_t seed;
     unsigned sweep_shard; /* atomic */
+    uint64_t bytes;       /* of all entries; atomic */
+    uint64_t bytes_max;
     struct shard shards[FLK_TABLE_SHARDS];
 };
 
-flk_table_t *flk_table_new(void) {
+flk_table_t *flk_table_new(uint64_t bytes_max) {
     flk_table_t *table = calloc(1, sizeof *table);
     if (table == NULL) {
         return NULL;
     }
     table->seed = flk_random_u64();
+    table->bytes_max = bytes_max;
     for (size_t i = 0; i < FLK_TABLE_SHARDS; i++) {
         struct shard *shard = &table->shards[i];
         pthread_mutex_init(&shard->mutex, NULL);
@@ -92,9 +95,19 @@ static struct entry **find(struct shard *shard, uint64_t hash, const uint8_t *ke
     return at;
 }
 
-static void unhook(struct shard *shard, struct entry **at) {
+static uint64_t bytes_of(uint16_t value_bytes) {
+    return sizeof(struct entry) + value_bytes + BESIDE_BYTES;
+}
+
+/* Several threads at once may go over the limit, by an entry each. */
+static bool has_room(const flk_table_t *table, uint16_t value_bytes) {
+    return __atomic_load_n(&table->bytes, __ATOMIC_RELAXED) + bytes_of(value_bytes) <= table->bytes_max;
+}
+
+static void unhook(flk_table_t *table, struct shard *shard, struct entry **at) {
     struct entry *entry = *at;
     *at = entry->next;
+    __atomic_fetch_sub(&table->bytes, bytes_of(entry->value_bytes), __ATOMIC_RELAXED);
     free(entry);
     shard->entries--;
 }
@@ -138,13 +151,17 @@ static flk_err_t put_locked(flk_table_t *table, struct shard *shard, uint64_t ha
         flk_store_item_take_unless_stale(item, (*at)->value, (*at)->value_bytes)) {
         return FLK_OK;
     }
+    if (*at != NULL) {
+        unhook(table, shard, at);
+    }
+    if (!has_room(table, item->value_bytes)) {
+        return FLK_E_NO_SPACE;
+    }
     struct entry *entry = malloc(sizeof *entry + item->value_bytes);
     if (entry == NULL) {
         return FLK_E_NOMEM;
     }
-    if (*at != NULL) {
-        unhook(shard, at);
-    }
+    __atomic_fetch_add(&table->bytes, bytes_of(item->value_bytes), __ATOMIC_RELAXED);
     entry->expires_ms = expires_ms;
     entry->value_bytes = item->value_bytes;
     memcpy(entry->key, item->key, sizeof entry->key);
@@ -176,13 +193,17 @@ void flk_table_sweep(flk_table_t *table, int64_t now_ms, size_t buckets) {
         struct entry **at = &shard->buckets[shard->sweep_at++ & (shard->buckets_len - 1)];
         while (*at != NULL) {
             if ((*at)->expires_ms <= now_ms) {
-                unhook(shard, at);
+                unhook(table, shard, at);
             } else {
                 at = &(*at)->next;
             }
         }
     }
     pthread_mutex_unlock(&shard->mutex);
+}
+
+bool flk_table_is_full(const flk_table_t *table) {
+    return !has_room(table, FLK_STORE_VALUE_BYTES_MAX);
 }
 
 size_t flk_table_len(flk_table_t *table) {

@@ -166,7 +166,7 @@ END_TEST
 
 /* The sweep frees expired outcomes, and nothing else. */
 START_TEST(test_store_memory_table_sweeps) {
-    flk_table_t *table = flk_table_new();
+    flk_table_t *table = flk_table_new(UINT64_MAX);
     ck_assert_ptr_nonnull(table);
     for (uint64_t n = 0; n < 20000; n++) {
         flk_store_item_t item = item_of(n * 0x9e3779b97f4a7c15u, "v");
@@ -183,6 +183,32 @@ START_TEST(test_store_memory_table_sweeps) {
         ck_assert(item.found == (n % 2 == 1));
     }
     flk_table_destroy(&table);
+}
+END_TEST
+
+/* A full store refuses further outcomes and says so, still knows those that it has, and takes more when they expire. */
+START_TEST(test_store_memory_is_bounded) {
+    flk_store_options_t options = options_for("memory");
+    options.memory_bytes_max = 256 << 10;
+    flk_store_t *store = open_with(&options);
+    flk_err_t err = FLK_OK;
+    uint64_t n = 0;
+    while (err == FLK_OK && n < 10000) {
+        flk_store_item_t item = item_of(++n, "an outcome"), *at = &item;
+        err = flk_store_put(store, &at, 1, errmsg);
+    }
+    ck_assert_int_eq(err, FLK_E_NO_SPACE);
+    ck_assert_uint_gt(n, 1000);
+    ck_assert_msg(strstr(errmsg, "half of this process's memory") != NULL, "%s", errmsg);
+    ck_assert_int_eq(flk_store_health(store, errmsg), FLK_E_NO_SPACE);
+    flk_store_item_t item;
+    ck_assert(lookup_one(store, 1, &item) && !put_one(store, 1, "another", &item));
+    pass_ms((int64_t)options.ttl_ms + 1);
+    for (uint64_t turn = 1; turn < 10000 && flk_store_health(store, errmsg) != FLK_OK; turn++) {
+        flk_store_tick(store, turn * 100);
+    }
+    ck_assert(put_one(store, n, "an outcome", &item));
+    flk_store_close(&store);
 }
 END_TEST
 
@@ -203,6 +229,7 @@ int main(int argc, char **argv) {
     tcase_add_test(tcase, test_store_memory_snapshot_waits_for_no_pipe);
     tcase_add_test(tcase, test_store_memory_failed_snapshot_keeps_the_last);
     tcase_add_test(tcase, test_store_memory_table_sweeps);
+    tcase_add_test(tcase, test_store_memory_is_bounded);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
