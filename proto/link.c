@@ -40,6 +40,12 @@ static void set(void *socket, int option, int value) {
     FLK_ASSERT(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
 }
 
+/* libzmq takes "*" for the addresses of IPv4 alone unless it is told. A kernel without IPv6 makes it go back to IPv4.
+ */
+static bool wants_ipv6(const char *address) {
+    return strchr(address, '[') != NULL || strncmp(address, "tcp://*:", strlen("tcp://*:")) == 0;
+}
+
 static void set_options(void *socket, int type, const char *address) {
     set(socket, ZMQ_LINGER, LINGER_MS);
     set(socket, ZMQ_SNDHWM, SEND_MESSAGES_MAX);
@@ -50,7 +56,7 @@ static void set_options(void *socket, int type, const char *address) {
     set(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set(socket, ZMQ_TCP_KEEPALIVE, 1);
     set(socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
-    set(socket, ZMQ_IPV6, strchr(address, '[') != NULL);
+    set(socket, ZMQ_IPV6, wants_ipv6(address));
     int64_t message_bytes_max = FLK_LINK_MESSAGE_BYTES_MAX;
     FLK_ASSERT(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &message_bytes_max, sizeof message_bytes_max) == 0);
     if (type == ZMQ_ROUTER) {

@@ -218,6 +218,14 @@ def test_policy_forms():
     assert json.loads(members["data"]["policy.json"]) == {"version": "strict-2", "tolD": 0.1}
 
 
+# The next broker of a rollout goes when everybody can have found the last one: not at once when it listens.
+def test_brokers_roll_slowly():
+    def seconds(*arguments):
+        return objects("StatefulSet", *arguments)["release-flk-broker"]["spec"]["minReadySeconds"]
+    assert seconds() >= 10
+    assert seconds("--set", "broker.minReadySeconds=40") == 40
+
+
 # With an autoscaler the Deployment begins with the least number, never without one, which would be 1.
 def test_autoscaling_never_lowers():
     arguments = ("--set", "env.dedupBackend=redis", "--set", "autoscaling.mode=hpa", "--set", "autoscaling.minReplicas=7",
@@ -249,10 +257,11 @@ def test_monitoring_is_let_in(kind):
         assert not any("monitoring" in json.dumps(rule["from"]) for rule in ingress)
 
 
-# Dual stack: every Service says so, and every program listens on both families.
-def test_dual_stack():
-    arguments = ("--set", "ipFamilyPolicy=PreferDualStack")
-    assert {service["spec"].get("ipFamilyPolicy") for service in objects("Service", *arguments).values()} == {"PreferDualStack"}
-    listens = [value for kind in ("StatefulSet", "Deployment") for item in objects(kind, *arguments).values()
-               for name, value in environment(item).items() if name in ("FLK_HTTP_LISTEN", "FLK_ZMQ_LISTEN", "FLK_ADMIN_LISTEN")]
-    assert len(listens) == 4 and all("[::]:" in value for value in listens), listens
+# Every program listens on both IP families, whatever the cluster's are; Services have those that the values say.
+def test_ip_families():
+    arguments = ("--set", "ipFamilyPolicy=SingleStack", "--set", "ipFamilies={IPv6}")
+    assert {(service["spec"].get("ipFamilyPolicy"), *service["spec"].get("ipFamilies", [])) for service in objects("Service", *arguments).values()} \
+        == {("SingleStack", "IPv6")}
+    listens = [value for kind in ("StatefulSet", "Deployment") for item in objects(kind).values()
+               for name, value in environment(item).items() if "LISTEN" in name or value.startswith("tcp://") and ".svc." not in value]
+    assert len(listens) == 6 and all(value.removeprefix("tcp://").startswith("*:") for value in listens), listens

@@ -96,11 +96,6 @@ ipFamilies: {{ toJson . }}
 {{- end }}
 {{- end -}}
 
-{{/* Where the programs listen: on every address, of both families where the cluster has them. */}}
-{{- define "flk.anyAddress" -}}
-{{- ternary "[::]" "0.0.0.0" (or (has "IPv6" .Values.ipFamilies) (hasPrefix "PreferDual" .Values.ipFamilyPolicy) (hasPrefix "RequireDual" .Values.ipFamilyPolicy)) -}}
-{{- end -}}
-
 {{/* Whether the store lives in the worker's pod. */}}
 {{- define "flk.embedded" -}}
 {{- if has .Values.env.dedupBackend (list "lmdb" "memory") }}true{{ end -}}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/zap.h"
 #include "tests/unit/rig/suite.h"
@@ -208,6 +209,33 @@ START_TEST(test_link_refuses_plaintext_beyond_loopback) {
 }
 END_TEST
 
+/* Every address is those of IPv6 too. */
+START_TEST(test_link_listens_for_both_families) {
+    static const char *const loopbacks[] = {"127.0.0.1", "[::1]"};
+    flk_security_t *security;
+    flk_zap_t *zap;
+    flk_security_options_t open = {.key_file = "", .key_dir = "", .plaintext = true};
+    ck_assert_int_eq(flk_security_new(&open, &security, errmsg), FLK_OK);
+    ck_assert_int_eq(flk_zap_start(context, security, NULL, &zap, errmsg), FLK_OK);
+    for (size_t i = 0; i < (access("/proc/net/if_inet6", F_OK) == 0 ? 2 : 1); i++) {
+        char text[64];
+        size_t len = sizeof text;
+        flk_link_close(&dealer);
+        flk_link_close(&router);
+        ck_assert_msg(flk_link_bind(context, "tcp://*:*", zap, FLK_ROLE_AGENT, &router, errmsg) == FLK_OK, "%s",
+                      errmsg);
+        ck_assert_int_eq(zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, text, &len), 0);
+        snprintf(endpoint, sizeof endpoint, "tcp://%s%.8s", loopbacks[i], strrchr(text, ':'));
+        ck_assert_int_eq(flk_link_connect(context, endpoint, security, &(flk_server_t){0}, &dealer, errmsg), FLK_OK);
+        ck_assert_msg(send_wait(&submit, "payload", 7) == FLK_OK, "%s", endpoint);
+        ck_assert_int_eq(recv_wait(router, true), FLK_OK);
+    }
+    flk_link_close(&router);
+    flk_zap_stop(&zap);
+    flk_security_destroy(&security);
+}
+END_TEST
+
 /* A port in use is one clear line with the endpoint in it. */
 START_TEST(test_link_names_the_port_in_use) {
     void *second;
@@ -229,6 +257,7 @@ int main(void) {
     tcase_add_test(tc, test_link_finds_a_restarted_peer_soon);
     tcase_add_test(tc, test_link_refuses_an_oversized_frame);
     tcase_add_test(tc, test_link_refuses_plaintext_beyond_loopback);
+    tcase_add_test(tc, test_link_listens_for_both_families);
     tcase_add_test(tc, test_link_names_the_port_in_use);
     suite_add_tcase(suite, tc);
     return suite_run(suite);

@@ -80,7 +80,7 @@ spec:
             - {name: admin, containerPort: 8082}
           env:
             {{- include "flk.env" (dict "name" "FLK_BACKENDS" "value" (include "flk.brokers" (dict "root" .root "port" 5556))) | nindent 12 }}
-            {{- include "flk.env" (dict "name" "FLK_ADMIN_LISTEN" "value" (printf "%s:8082" (include "flk.anyAddress" .root))) | nindent 12 }}
+            {{- include "flk.env" (dict "name" "FLK_ADMIN_LISTEN" "value" "*:8082") | nindent 12 }}
             {{- include "flk.env" (dict "name" "FLK_DATA_DIR" "value" "/data") | nindent 12 }}
             {{- include "flk.env" (dict "name" "FLK_WORKER_THREADS" "value" $worker.threads) | nindent 12 }}
             {{- include "flk.storeEnv" .root | nindent 12 }}
