@@ -5,10 +5,10 @@ import os
 import subprocess
 
 from .hosts import CONTROL
-from .place import PKI, ROOT, TOOLS, Broken
+from .place import PKI, ROOT, RUN, TOOLS, Broken
 
 CHART = ROOT / "helm" / "flk"
-ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": str(PKI / "admin.conf"), "HELM_CACHE_HOME": "/nonexistent"}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": str(RUN / "home"), "KUBECONFIG": str(PKI / "admin.conf")}
 
 
 def tries(tool, *words, text=None, seconds=900):
