@@ -27,21 +27,16 @@ def unacked(made, name):
     return int(float(re.search(r"^flk_wal_unacked (\S+)", page, re.M).group(1)))
 
 
-def scale(made, what, count):
-    k("-n", SPACE, "scale", what, f"--replicas={count}")
-    made.ready()
-
-
 def leave_records(row, made, pcs):
     """Puts them into gateway-1's log alone, and ends it: no worker has seen them, and the brokers that queued them are gone."""
-    scale(made, "deployment/flk-worker", 0)
+    made.upgrade({"worker": {"replicas": 0}})
     said = submit(f"{made.pod('flk-gateway-1')['status']['podIP']}:8080", [encode(each) for each in pcs])
     row.check(said == ["503"] * len(pcs), f"without a worker: {said}")
     row.check(unacked(made, "flk-gateway-1") == len(pcs), f"un-acked {unacked(made, 'flk-gateway-1')}")
-    scale(made, "statefulset/flk-gateway", 1)
+    made.upgrade({"gateway": {"replicas": 1, "handover": {"enabled": False}}})
     k("-n", SPACE, "delete", "pod", "-l", "app.kubernetes.io/component=broker", "--force", "--grace-period=0")
     made.ready()
-    scale(made, "deployment/flk-worker", 2)
+    made.upgrade({"worker": {"replicas": 2}})
 
 
 def run(row):
@@ -54,7 +49,7 @@ def run(row):
         leave_records(row, made, pcs)
         with made.load():
             row.check(outcomes() == 0, f"{outcomes()} have an outcome before the hook ran")
-            _, took = made.upgrade({"gateway": {"replicas": 1}})
+            _, took = made.upgrade({"gateway": {"handover": {"enabled": True}}})
             row.check(outcomes() == RECORDS, f"the hook left {RECORDS - outcomes()} of {RECORDS} without an outcome")
             row.note(f"the hook answered {outcomes()} of {RECORDS} records that gateway-1 had left; the upgrade took {took:.0f} s")
             made.upgrade({"gateway": {"replicas": 2}})
