@@ -70,13 +70,20 @@ static void wait_for_more(const client_t *client) {
 }
 
 int zmq_run(const load_options_t *options, const load_body_t *bodies) {
+    static const flk_security_options_t plain = {.key_file = "", .key_dir = "", .plaintext = true};
     char errmsg[FLK_ERRMSG_BYTES];
+    flk_security_t *security;
+    if (flk_security_new(&plain, &security, errmsg) != FLK_OK) {
+        fprintf(stderr, "flk-load: %s\n", errmsg);
+        return 2;
+    }
     void *context = zmq_ctx_new();
     client_t client = {.options = options, .bodies = bodies};
     flk_frame_t hello = {.kind = FLK_HELLO, .name = "flk-load"};
     flk_id_random(&hello.id);
     flk_message_init(&client.message);
-    if (flk_uplink_init(&client.uplink, context, options->zmq, NULL, &hello, 1000, flk_mono_ms(), errmsg) != FLK_OK) {
+    if (flk_uplink_init(&client.uplink, context, options->zmq, security, &hello, 1000, flk_mono_ms(), errmsg) !=
+        FLK_OK) {
         fprintf(stderr, "flk-load: %s\n", errmsg);
         return 2;
     }
@@ -96,5 +103,6 @@ int zmq_run(const load_options_t *options, const load_body_t *bodies) {
     flk_message_fini(&client.message);
     flk_uplink_fini(&client.uplink);
     zmq_ctx_term(context);
+    flk_security_destroy(&security);
     return status;
 }

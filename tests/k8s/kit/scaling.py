@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One cycle of a HorizontalPodAutoscaler: load that the least number of workers cannot take, until it grows; then quiet, until it shrinks."""
 import json
-import os
 import subprocess
 import time
 
@@ -26,7 +25,7 @@ class Flood:
         self.process = subprocess.Popen(
             NODE["node-1"].words(FLK_BIN / "flk-load", "--zmq", f"tcp://{address}:5550", "--outstanding", OUTSTANDING, "--rate", RATE,
                                  "--seconds", seconds, "--distinct", int(RATE * seconds * 1.2), "--key", HMAC_KEY, "--json", only_network=True),
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "FLK_PLAINTEXT": "1"})
+            stdout=subprocess.PIPE, text=True)
 
     def end(self):
         told, _ = self.process.communicate(timeout=900)
