@@ -214,7 +214,7 @@ def test_policy_forms():
     text = (ROOT / "compose" / "default.flk").read_text()
     shown = objects("ConfigMap", "--set-file", f"policy={ROOT / 'compose' / 'default.flk'}")["release-flk-policy"]
     assert shown["data"]["policy.json"] == text
-    members = objects("ConfigMap", "--set", "policy.version=strict-2", "--set", "policy.tolD=0.1")["release-flk-policy"]
+    members = objects("ConfigMap", "--set", "policy.version=strict-2", "--set-json", "policy.tolD=0.1")["release-flk-policy"]
     assert json.loads(members["data"]["policy.json"]) == {"version": "strict-2", "tolD": 0.1}
 
 

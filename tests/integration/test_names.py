@@ -22,7 +22,7 @@ INSIDE = os.environ.get("FLK_TEST_NAMESPACE") == "1"
 
 
 class NameServer(threading.Thread):
-    """Answers every A question below flk.test with `addresses[name]`, or with nothing at all while it is silent."""
+    """Answers every A and AAAA question below flk.test from `addresses[name]`, or with nothing at all while it is silent."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -42,10 +42,11 @@ class NameServer(threading.Thread):
                 labels.append(question[at + 1:at + 1 + question[at]].decode())
                 at += 1 + question[at]
             kind = struct.unpack(">H", question[at + 1:at + 3])[0]
-            found = self.addresses.get(".".join(labels), []) if kind == 1 else []
+            found = [address for address in self.addresses.get(".".join(labels), []) if kind == (28 if ":" in address else 1)]
             answer = question[:2] + struct.pack(">HHHHH", 0x8180, 1, len(found), 0, 0) + question[12:at + 5]
             for address in found:
-                answer += struct.pack(">HHHIH", 0xC00C, 1, 1, 1, 4) + socket.inet_aton(address)
+                packed = socket.inet_pton(socket.AF_INET6 if kind == 28 else socket.AF_INET, address)
+                answer += struct.pack(">HHHIH", 0xC00C, kind, 1, 1, len(packed)) + packed
             self.socket.sendto(answer, client)
 
 
@@ -142,3 +143,17 @@ def test_inside_a_name_of_several_addresses(name_server, seed):
     name_server.addresses["b0.flk.test"] = ["127.0.0.9", "127.0.0.1"]
     with cluster, cluster.http() as http:
         wait_for(lambda: http.submit(factory.make()).status == 200, 20, "a verdict by the address that lives")
+
+
+# A broker that listens on every address, and whose name has IPv6 alone, as in a cluster of Kubernetes without IPv4.
+@pytest.mark.skipif(not INSIDE or not os.path.exists("/proc/net/if_inet6"), reason="runs in the namespace, with IPv6")
+def test_inside_a_name_of_ipv6(name_server, seed):
+    factory = reference.Factory(seed, "ipv6")
+    cluster = Cluster(brokers=1, workers=1)
+    named(cluster, name_server)
+    for setting in ("FLK_FRONTENDS", "FLK_BACKENDS"):
+        cluster.broker.env[setting] = cluster.broker.env[setting].replace("127.0.0.1", "*")
+    cluster.broker.env["FLK_PLAINTEXT"] = "1"
+    name_server.addresses["b0.flk.test"] = ["::1"]
+    with cluster, cluster.http() as http:
+        assert http.submit(factory.make()).status == 200
