@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/number.h"
+#include "common/pcs/signals.h"
 #include "common/pcs/text.h"
 
 typedef struct guard {
@@ -168,17 +169,10 @@ typedef struct box {
     flk_interval_t sides[FLK_SIGNALS_LEN];
 } box_t;
 
-/* The values that signals take for the shards of a rule: of its block, or of all. */
-static box_t box_of(const flk_policy_t *policy, const flk_rule_t *rule) {
+static box_t box_of(const flk_terms_t *terms) {
     box_t box;
     for (unsigned signal = 0; signal < FLK_SIGNALS_LEN; signal++) {
-        flk_interval_t side = flk_interval_of(flk_policy_terms(policy, rule->block), (flk_signal_t)signal);
-        for (unsigned block = 1; rule->block == 0 && block <= policy->shards_len; block++) {
-            flk_interval_t other = flk_interval_of(flk_policy_terms(policy, block), (flk_signal_t)signal);
-            side.low = other.low < side.low ? other.low : side.low;
-            side.high = other.high > side.high ? other.high : side.high;
-        }
-        box.sides[signal] = side;
+        box.sides[signal] = flk_interval_of(terms, (flk_signal_t)signal);
     }
     return box;
 }
@@ -222,6 +216,52 @@ static flk_err_t cut_box(const guard_t *guard, unsigned rule_at, unsigned i, box
                            units(wants_more ? before.high : before.low, texts[2]));
 }
 
+/* The budget follows from D_hat, coh_star and r, rising with the first two and falling with the third, so its values
+ * over a box are all between those of two corners. A box that has none of them is empty. */
+static flk_err_t check_reach(const guard_t *guard, unsigned rule_at, unsigned i, const flk_terms_t *terms, box_t *box) {
+    const flk_interval_t *d = &box->sides[FLK_SIGNAL_D_HAT], *coh = &box->sides[FLK_SIGNAL_COH_STAR];
+    const flk_interval_t *r = &box->sides[FLK_SIGNAL_R], *budget = &box->sides[FLK_SIGNAL_BUDGET];
+    const double unit = (double)FLK_INTERVAL_UNIT;
+    const double least = flk_budget(terms, (double)d->low / unit, (double)coh->low / unit, (double)r->high / unit);
+    const double most = flk_budget(terms, (double)d->high / unit, (double)coh->high / unit, (double)r->low / unit);
+    char texts[4][FLK_NUMBER_BYTES];
+    if (llround(most * unit) >= budget->low && llround(least * unit) <= budget->high) {
+        return FLK_OK;
+    }
+    return flk_place_fault(
+        guard->places->conditions[rule_at][i], guard->errmsg,
+        "rule \"%s\" can never hold: budget lies from %s to %s there, and the rule wants it from %s to "
+        "%s, not such as %s",
+        guard->policy->rules[rule_at].name, number(least, texts[0]), number(most, texts[1]),
+        units(budget->low, texts[2]), units(budget->high, texts[3]), texts[0]);
+}
+
+/* Cuts the box of these terms by the conditions from `first` to before `end`. */
+static flk_err_t cut_alternative(const guard_t *guard, unsigned rule_at, unsigned first, unsigned end,
+                                 const flk_terms_t *terms, box_t *box) {
+    flk_err_t err = FLK_OK;
+    *box = box_of(terms);
+    for (unsigned i = first; err == FLK_OK && i < end; i++) {
+        err = cut_box(guard, rule_at, i, box);
+        err = err == FLK_OK ? check_reach(guard, rule_at, i, terms, box) : err;
+    }
+    return err;
+}
+
+/* An alternative must be able to hold for some shard that the rule is for. The refusal is that of the last terms tried:
+ * those of the rule's own block. */
+static flk_err_t check_alternative(const guard_t *guard, unsigned rule_at, unsigned first, unsigned end) {
+    const flk_policy_t *policy = guard->policy;
+    box_t box;
+    const unsigned own = policy->rules[rule_at].block;
+    for (unsigned block = own == 0 ? policy->shards_len : own; block > own; block--) {
+        if (cut_alternative(guard, rule_at, first, end, flk_policy_terms(policy, block), &box) == FLK_OK) {
+            return FLK_OK;
+        }
+    }
+    return cut_alternative(guard, rule_at, first, end, flk_policy_terms(policy, own), &box);
+}
+
 static bool covers(const box_t *outer, const box_t *inner) {
     bool all = true;
     for (unsigned i = 0; i < FLK_SIGNALS_LEN; i++) {
@@ -256,17 +296,31 @@ static flk_err_t check_alternatives(const guard_t *guard, unsigned rule_at, cons
     return FLK_OK;
 }
 
+/* The box of an alternative whatever the terms. */
+static box_t box_of_conditions(const flk_rule_t *rule, unsigned first, unsigned end) {
+    const flk_terms_t widest = {.tol_coh = flk_term_max(FLK_TERM_tol_coh), .beta = 1};
+    box_t box = box_of(&widest);
+    for (unsigned i = first; i < end; i++) {
+        flk_interval_t *side = &box.sides[rule->conditions[i].signal];
+        *side = flk_interval_cut(*side, &rule->conditions[i]);
+    }
+    return box;
+}
+
 static flk_err_t check_rule(const guard_t *guard, unsigned rule_at) {
     const flk_rule_t *rule = &guard->policy->rules[rule_at];
     box_t boxes[FLK_RULE_CONDITIONS_MAX];
     unsigned firsts[FLK_RULE_CONDITIONS_MAX], boxes_len = 0;
-    for (unsigned i = 0; i < rule->conditions_len; i++) {
-        if (i == 0 || rule->conditions[i].alternative != rule->conditions[i - 1].alternative) {
-            firsts[boxes_len] = i;
-            boxes[boxes_len++] = box_of(guard->policy, rule);
+    for (unsigned i = 0, end; i < rule->conditions_len; i = end) {
+        flk_err_t err = FLK_OK;
+        for (end = i;
+             end < rule->conditions_len && rule->conditions[end].alternative == rule->conditions[i].alternative;) {
+            err = err == FLK_OK ? check_condition(guard, rule_at, end) : err;
+            end++;
         }
-        flk_err_t err = check_condition(guard, rule_at, i);
-        err = err == FLK_OK ? cut_box(guard, rule_at, i, &boxes[boxes_len - 1]) : err;
+        firsts[boxes_len] = i;
+        boxes[boxes_len++] = box_of_conditions(rule, i, end);
+        err = err == FLK_OK ? check_alternative(guard, rule_at, i, end) : err;
         if (err != FLK_OK) {
             return err;
         }

@@ -144,6 +144,12 @@ START_TEST(test_language_guard_rails) {
         {"escalate \"\" when r < 1", "the name must be 1 to 32"},
         {"escalate \"a*\" when r < 1", "the name must be 1 to 32"},
         {"budget = 0.1 escalate \"x\" when budget > 0.1", "budget lies from 0.1 to 0.1 there"},
+        {"escalate \"x\" when r == 0.3 and budget <= 0.293",
+         "line 2, column 32: rule \"x\" can never hold: budget lies from 0.31 to 1 there, and the rule wants it from "
+         "0.1 to "
+         "0.293"},
+        {"escalate \"x\" when budget <= 0.293 and r == 0.3",
+         "line 2, column 39: rule \"x\" can never hold: budget lies"},
         {"for shard \"lab-*\" { } for shard \"lab-1\" { }", "line 2, column 23: block for shard \"lab-1\" is never "
                                                             "reached: shard lab-1 is in the earlier block \"lab-*\""},
         {"for shard \"a*b\" { }", "line 2, column 1: shard \"a*b\" must be"},
