@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The table is a hash with chains, sized once for the limit: it never stops to grow. Submission ids are a log's
- * random number and a running LSN, so log + LSN puts neighbours into neighbouring buckets: only memory in use is
- * touched.
+/* The table is a hash with chains, as large as the most deliveries that were ever held: a table of the limit's size
+ * would be touched in ever new places for days. It doubles in one go, tens of milliseconds at a million; when there is
+ * no memory for that, chains get longer. The hash is seeded at random: ids are the gateways' choice, and one that could
+ * choose colliding ones would own the chains.
  *
  * Bodies: libzmq hands out small messages as slices of its 8 KiB receive buffers, each kept whole (18 KiB with its
  * book-keeping) by its last slice. One slow delivery would pin all of that, so a body that may be a slice is copied
@@ -11,18 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 enum {
+    BUCKETS_MIN = 1024, /* powers of two */
     BUCKETS_MAX = 1 << 24,
     RECEIVE_BUFFER_BYTES = 8192, /* libzmq's; a larger message has an allocation of its own already */
 };
 
 flk_err_t flk_deliveries_init(flk_deliveries_t *table, uint64_t count_max, uint64_t bytes_max) {
-    uint64_t buckets = 1024;
-    while (buckets < count_max && buckets < BUCKETS_MAX) {
-        buckets *= 2;
-    }
-    *table = (flk_deliveries_t){.mask = buckets - 1, .count_max = count_max, .bytes_max = bytes_max};
-    table->buckets = calloc(buckets, sizeof *table->buckets);
+    *table = (flk_deliveries_t){
+        .mask = BUCKETS_MIN - 1, .seed = flk_random_u64(), .count_max = count_max, .bytes_max = bytes_max};
+    table->buckets = calloc(BUCKETS_MIN, sizeof *table->buckets);
     return table->buckets == NULL ? FLK_E_NOMEM : FLK_OK;
 }
 
@@ -37,11 +38,30 @@ void flk_deliveries_fini(flk_deliveries_t *table) {
 }
 
 static flk_delivery_t **bucket_of(const flk_deliveries_t *table, const flk_id_t *id) {
-    uint64_t log, lsn;
-    memcpy(&log, id->bytes, sizeof log);
-    memcpy(&lsn, id->bytes + sizeof log, sizeof lsn);
-    uint64_t hash = (log ^ log >> 32) * UINT64_C(0x9e3779b97f4a7c15) + __builtin_bswap64(lsn);
-    return &table->buckets[hash & table->mask];
+    return &table->buckets[XXH3_64bits_withSeed(id->bytes, FLK_ID_BYTES, table->seed) & table->mask];
+}
+
+static void hang(const flk_deliveries_t *table, flk_delivery_t *delivery) {
+    flk_delivery_t **bucket = bucket_of(table, &delivery->id);
+    delivery->bucket_next = *bucket;
+    *bucket = delivery;
+}
+
+static void grow(flk_deliveries_t *table) {
+    flk_deliveries_t larger = *table;
+    larger.mask = 2 * table->mask + 1;
+    larger.buckets = calloc(larger.mask + 1, sizeof *larger.buckets);
+    if (larger.buckets == NULL) {
+        return;
+    }
+    for (uint64_t i = 0; i <= table->mask; i++) {
+        for (flk_delivery_t *next, *delivery = table->buckets[i]; delivery != NULL; delivery = next) {
+            next = delivery->bucket_next;
+            hang(&larger, delivery);
+        }
+    }
+    free(table->buckets);
+    *table = larger;
 }
 
 static flk_err_t keep_body(zmq_msg_t *kept, zmq_msg_t *body) {
@@ -77,10 +97,11 @@ flk_err_t flk_deliveries_add(flk_deliveries_t *table, const flk_id_t *id, flk_ga
         return err;
     }
     flk_delivery_set_gateway(added, gateway);
-    flk_delivery_t **bucket = bucket_of(table, id);
-    added->bucket_next = *bucket;
-    *bucket = added;
+    hang(table, added);
     table->count++;
+    if (table->count > table->mask && table->mask < BUCKETS_MAX - 1) {
+        grow(table);
+    }
     table->bytes += body_bytes;
     *delivery = added;
     return FLK_OK;

@@ -36,7 +36,8 @@ typedef struct flk_delivery {
 
 typedef struct flk_deliveries {
     flk_delivery_t **buckets;
-    uint64_t mask;
+    uint64_t mask; /* buckets - 1 */
+    uint64_t seed; /* of the hash */
     uint64_t last_number;
     uint64_t count, count_max; /* of deliveries, waiting or in hand */
     uint64_t bytes, bytes_max; /* of their bodies */

@@ -80,6 +80,9 @@
       "how long an outcome is kept; 0 is the policy's (14 days)")                                                      \
     X(LMDB_MAP_BYTES, "FLK_LMDB_MAP_BYTES", UINT, W, "268435456", "bytes", "1048576..1099511627776",                   \
       "first size of the LMDB map; it grows by itself")                                                                \
+    X(LMDB_RECENT_BYTES, "FLK_LMDB_RECENT_BYTES", UINT, W, "auto", "bytes", "auto|65536..1073741824",                  \
+      "outcomes wait in each worker's memory for the index up to that, eight times that at most; auto is a "           \
+      "32nd of its memory, 16 MiB at most")                                                                            \
     X(MEMORY_SNAPSHOT_S, "FLK_MEMORY_SNAPSHOT_S", UINT, W, "60", "s", "1..86400",                                      \
       "period of the memory store's snapshot")                                                                         \
     X(REDIS_ADDR, "REDIS_ADDR", SECRET, W, "127.0.0.1:6379", "shard[,...]", "",                                        \

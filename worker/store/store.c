@@ -33,12 +33,14 @@ static const struct backend *find_backend(const char *name, char *errmsg) {
 
 void flk_store_options(const flk_settings_t *settings, uint64_t policy_ttl_s, flk_store_options_t *options) {
     uint64_t ttl_s = flk_settings_uint(settings, FLK_SET_DEDUP_TTL_S);
+    uint64_t recent_bytes = flk_settings_uint(settings, FLK_SET_LMDB_RECENT_BYTES);
     *options = (flk_store_options_t){
         .backend = flk_settings_str(settings, FLK_SET_DEDUP_BACKEND),
         .data_dir = flk_settings_str(settings, FLK_SET_DATA_DIR),
         .ttl_ms = 1000 * (ttl_s != 0 ? ttl_s : policy_ttl_s),
         .timeout_ms = flk_settings_uint(settings, FLK_SET_STORE_TIMEOUT_MS),
         .lmdb_map_bytes = flk_settings_uint(settings, FLK_SET_LMDB_MAP_BYTES),
+        .lmdb_recent_bytes = recent_bytes != FLK_SETTING_AUTO ? recent_bytes : 0,
         .snapshot_ms = 1000 * flk_settings_uint(settings, FLK_SET_MEMORY_SNAPSHOT_S),
         .redis_addr = flk_settings_str(settings, FLK_SET_REDIS_ADDR),
         .redis_former = flk_settings_str(settings, FLK_SET_REDIS_FORMER),

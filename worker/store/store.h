@@ -31,18 +31,18 @@ typedef struct flk_store_item {
 typedef int64_t flk_store_clock_fn(void); /* milliseconds since the Unix epoch; any thread */
 
 typedef struct flk_store_options {
-    const char *backend;       /* "memory", "lmdb", "redis", "postgres" */
-    const char *data_dir;      /* files go to data_dir/store, made if missing, 0700 */
-    uint64_t ttl_ms;           /* how long an outcome is kept */
-    uint64_t timeout_ms;       /* a call answers FLK_E_UNAVAILABLE after that long */
-    uint64_t lmdb_map_bytes;   /* first size of the map; it grows by itself */
-    uint64_t lmdb_keep_bytes;  /* outcomes wait for the index up to that, and eight times that at most; 0: 16 MiB, less
-                                  under a memory limit */
-    uint64_t snapshot_ms;      /* memory: period of the snapshot */
-    uint64_t memory_bytes_max; /* memory: outcomes take no more; 0: half of what this process may use */
-    const char *redis_addr;    /* redis: the shards, as in redis/shards.h */
-    const char *redis_former;  /* the shards that held outcomes before; "" = none */
-    const char *redis_user;    /* this, password and db: for shards whose address has none */
+    const char *backend;        /* "memory", "lmdb", "redis", "postgres" */
+    const char *data_dir;       /* files go to data_dir/store, made if missing, 0700 */
+    uint64_t ttl_ms;            /* how long an outcome is kept */
+    uint64_t timeout_ms;        /* a call answers FLK_E_UNAVAILABLE after that long */
+    uint64_t lmdb_map_bytes;    /* first size of the map; it grows by itself */
+    uint64_t lmdb_recent_bytes; /* outcomes wait for the index up to that, eight times that at most; 0: a 32nd of the
+                                   memory, 16 MiB at most */
+    uint64_t snapshot_ms;       /* memory: period of the snapshot */
+    uint64_t memory_bytes_max;  /* memory: outcomes take no more; 0: half of what this process may use */
+    const char *redis_addr;     /* redis: the shards, as in redis/shards.h */
+    const char *redis_former;   /* the shards that held outcomes before; "" = none */
+    const char *redis_user;     /* this, password and db: for shards whose address has none */
     const char *redis_password;
     uint64_t redis_db;
     const char *redis_ca_file;   /* rediss: CA certificates; "" = the system's */

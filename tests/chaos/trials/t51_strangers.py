@@ -98,7 +98,7 @@ class Stranger(threading.Thread):
 
 class Strangers(Trial):
     name = "T51"
-    cluster = dict(workers=2, threads=1)
+    cluster = dict(workers=2, threads=1, worker_env={"FLK_LMDB_RECENT_BYTES": 1 << 20})  # full within minutes: level is level then
     limits = dict(gap_s=30, answers=(200, 202, 503), rss_slack=256 << 20)  # beside a mapped store: "level" judges own memory
     rate = 100
     seconds, short_seconds = 60, 5

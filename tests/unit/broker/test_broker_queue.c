@@ -95,6 +95,50 @@ START_TEST(test_deliveries_hold_their_limits) {
 }
 END_TEST
 
+static size_t longest_chain(void) {
+    size_t longest = 0;
+    for (uint64_t i = 0; i <= table.mask; i++) {
+        size_t len = 0;
+        for (const flk_delivery_t *at = table.buckets[i]; at != NULL; at = at->bucket_next) {
+            len++;
+        }
+        longest = len > longest ? len : longest;
+    }
+    return longest;
+}
+
+/* Ids are a peer's choice: ones that agree in any of their bits hang in chains as short as a log's own. */
+START_TEST(test_deliveries_of_chosen_ids_spread) {
+    flk_deliveries_fini(&table);
+    ck_assert_int_eq(flk_deliveries_init(&table, 5000, 1 << 20), FLK_OK);
+    for (uint64_t i = 0; i < 4096; i++) {
+        flk_delivery_t *delivery = added(i << _i);
+        ck_assert_ptr_eq(flk_deliveries_find(&table, &delivery->id), delivery);
+    }
+    ck_assert_uint_lt(longest_chain(), 20);
+}
+END_TEST
+
+/* The table is as large as the most deliveries that were ever held, whatever the limit is and however many passed. */
+START_TEST(test_deliveries_table_follows_them) {
+    flk_deliveries_fini(&table);
+    ck_assert_int_eq(flk_deliveries_init(&table, 1 << 20, 1 << 30), FLK_OK);
+    for (uint64_t i = 0; i < 10000; i++) {
+        flk_deliveries_remove(&table, added(i));
+    }
+    ck_assert_uint_lt(table.mask, 4096);
+    flk_delivery_t *all[10000];
+    for (uint64_t i = 0; i < FLK_COUNT_OF(all); i++) {
+        all[i] = added(i);
+    }
+    ck_assert_uint_lt(longest_chain(), 20);
+    for (uint64_t i = 0; i < FLK_COUNT_OF(all); i++) {
+        ck_assert_ptr_eq(flk_deliveries_find(&table, &all[i]->id), all[i]);
+        ck_assert_ptr_eq(flk_deliveries_find_number(&table, &all[i]->id, all[i]->number), all[i]);
+    }
+}
+END_TEST
+
 /* A delivery is found by its submission until it is settled, and by its number until it is removed. */
 START_TEST(test_deliveries_are_found_until_they_end) {
     flk_delivery_t *one = added(1), *two = added(2);
@@ -232,6 +276,8 @@ int main(void) {
     tcase_add_test(tc, test_queue_keeps_order);
     tcase_add_test(tc, test_queue_removes_anywhere);
     tcase_add_test(tc, test_deliveries_hold_their_limits);
+    tcase_add_loop_test(tc, test_deliveries_of_chosen_ids_spread, 0, 53);
+    tcase_add_test(tc, test_deliveries_table_follows_them);
     tcase_add_test(tc, test_deliveries_are_found_until_they_end);
     tcase_add_test(tc, test_deliveries_take_the_body_only_when_they_keep_it);
     tcase_add_test(tc, test_deliveries_free_a_gone_gateway_with_the_last);

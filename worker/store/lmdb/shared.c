@@ -56,7 +56,7 @@ static flk_err_t open_recent(flk_lmdb_shared_t *shared, const char *dir, size_t 
 
 static flk_err_t start_threads(flk_lmdb_shared_t *shared, const flk_store_options_t *options, char *errmsg) {
     size_t keep_bytes =
-        options->lmdb_keep_bytes != 0 ? options->lmdb_keep_bytes : flk_machine_share_bytes(KEEP_PARTS, KEEP_BYTES);
+        options->lmdb_recent_bytes != 0 ? options->lmdb_recent_bytes : flk_machine_share_bytes(KEEP_PARTS, KEEP_BYTES);
     flk_store_clock_fn *clock = options->clock != NULL ? options->clock : flk_wall_ms;
     flk_err_t err =
         flk_lmdb_compactor_start(&shared->recent, &shared->index, clock, keep_bytes, &shared->compactor, errmsg);

@@ -76,13 +76,13 @@ enum {
     SHARED_IDS = 400,
     PROCESSES = 4,
     PATIENCE_MS = 20000, /* deadline of any condition */
-    KEEP_NONE = 1,       /* lmdb_keep_bytes: everything is moved to the index at once */
+    KEEP_NONE = 1,       /* lmdb_recent_bytes: everything is moved to the index at once */
 };
 
 static flk_store_t *open_keeping(uint64_t keep_bytes, uint64_t timeout_ms) {
     flk_store_options_t options = options_for("lmdb");
     options.timeout_ms = timeout_ms;
-    options.lmdb_keep_bytes = keep_bytes;
+    options.lmdb_recent_bytes = keep_bytes;
     return open_with(&options);
 }
 
@@ -211,12 +211,12 @@ static int role(const char *name) {
         return role_hold_index();
     }
     if (strncmp(name, "killed.", 7) == 0) {
-        options.lmdb_keep_bytes = KEEP_NONE;
+        options.lmdb_recent_bytes = KEEP_NONE;
         kill_at_call = atoi(name + 7);
     } else if (strncmp(name, "race.", 5) == 0) {
-        options.lmdb_keep_bytes = strtoull(name + 5, NULL, 10);
+        options.lmdb_recent_bytes = strtoull(name + 5, NULL, 10);
     } else if (strcmp(name, "stop-moving") == 0) {
-        options.lmdb_keep_bytes = KEEP_NONE;
+        options.lmdb_recent_bytes = KEEP_NONE;
         signal_where = IN_INDEX;
     }
     if (flk_store_open(&options, &store, errmsg) != FLK_OK) {
@@ -369,7 +369,7 @@ END_TEST
 START_TEST(test_store_lmdb_moves_when_idle) {
     flk_store_options_t options = options_for("lmdb");
     options.ttl_ms = 86400000;
-    options.lmdb_keep_bytes = 1 << 20;
+    options.lmdb_recent_bytes = 1 << 20;
     flk_store_t *store = open_with(&options);
     ck_assert(fill(store, 0, 200));
     ck_assert_uint_eq(measure(store).index, 0);
@@ -574,7 +574,7 @@ END_TEST
 START_TEST(test_store_lmdb_load_sweeps_too) {
     flk_store_options_t options = options_for("lmdb");
     options.ttl_ms = 100;
-    options.lmdb_keep_bytes = KEEP_NONE;
+    options.lmdb_recent_bytes = KEEP_NONE;
     flk_store_t *store = open_with(&options);
     for (uint64_t n = 0; n < 5000; n += 50) {
         ck_assert(fill(store, n, n + 50));
@@ -587,6 +587,28 @@ START_TEST(test_store_lmdb_load_sweeps_too) {
     }
     ck_assert_uint_le(measure(store).index, 150);
     flk_store_close(&store);
+}
+END_TEST
+
+/* FLK_LMDB_RECENT_BYTES is the bound of the outcomes that wait in memory: beyond it they move to the index. */
+START_TEST(test_store_lmdb_keeps_as_much_in_memory_as_it_is_told) {
+    ck_assert_int_eq(setenv("FLK_LMDB_RECENT_BYTES", "65536", 1), 0);
+    flk_settings_t *settings;
+    flk_store_options_t set, options = options_for("lmdb");
+    ck_assert_msg(flk_settings_load(FLK_PROGRAM_WORKER, &settings, errmsg) == FLK_OK, "%s", errmsg);
+    flk_store_options(settings, 60, &set);
+    options.lmdb_recent_bytes = set.lmdb_recent_bytes;
+    flk_store_t *store = open_with(&options);
+    for (uint64_t n = 0; n < 5000; n += 50) {
+        ck_assert(fill(store, n, n + 50));
+    }
+    uint64_t until_ms = flk_mono_ms() + PATIENCE_MS;
+    while (measure(store).index < 1000) {
+        ck_assert_uint_lt(flk_mono_ms(), until_ms);
+        usleep(1000);
+    }
+    flk_store_close(&store);
+    flk_settings_destroy(&settings);
 }
 END_TEST
 
@@ -803,6 +825,7 @@ int main(int argc, char **argv) {
     tcase_add_test(tcase, test_store_lmdb_put_adopts_a_larger_map);
     tcase_add_test(tcase, test_store_lmdb_sweeps);
     tcase_add_test(tcase, test_store_lmdb_load_sweeps_too);
+    tcase_add_test(tcase, test_store_lmdb_keeps_as_much_in_memory_as_it_is_told);
     tcase_add_loop_test(tcase, test_store_lmdb_heals_after_disk_errors, 0, (int)FLK_COUNT_OF(disk_faults));
     tcase_add_test(tcase, test_store_lmdb_refuses_to_write_beside_its_path);
     tcase_add_test(tcase, test_store_lmdb_refuses_another_format);
