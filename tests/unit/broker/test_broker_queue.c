@@ -119,7 +119,7 @@ START_TEST(test_deliveries_of_chosen_ids_spread) {
 }
 END_TEST
 
-/* The table is as large as the most deliveries that were ever held, whatever the limit is and however many passed. */
+/* The table is as large as the most deliveries that were held at once, for any limit and any number that passed. */
 START_TEST(test_deliveries_table_follows_them) {
     flk_deliveries_fini(&table);
     ck_assert_int_eq(flk_deliveries_init(&table, 1 << 20, 1 << 30), FLK_OK);
