@@ -228,7 +228,7 @@ static void replace_if_closed(flk_dialer_t *dialer) {
         return;
     }
     flk_log(FLK_LOG_INFO, "store_connection_closed", FLK_S("store", dialer->store), FLK_S("server", dialer->server),
-            FLK_S("reason", "the server closed it while it was idle"));
+            FLK_S("reason", "the server closed it while it was idle, or spoke unasked"));
     replace(dialer, dialer->uses > 0, FLK_FAULT_UNAVAILABLE, "the server closes connections as soon as they are made");
 }
 

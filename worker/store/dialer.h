@@ -23,8 +23,10 @@ typedef struct flk_dialer_ops {
     /* Frees a connection. After a _drop it is called on the dialer's thread before the next dial, and may block for
      * about timeout_ms to end its work at the server. An idle one it frees at once. */
     void (*hang_up)(void *connection, uint64_t timeout_ms);
-    bool (*is_closed)(void *connection); /* the peer has closed an idle connection; does not block. NULL: cannot tell */
-    void (*free_arg)(void *arg);         /* nobody needs arg any more; NULL: nothing to do */
+    /* True when the peer has closed an idle connection, or said something on it unasked. Does not block. NULL: cannot
+     * tell. */
+    bool (*is_closed)(void *connection);
+    void (*free_arg)(void *arg); /* nobody needs arg any more; NULL: nothing to do */
 } flk_dialer_ops_t;
 
 typedef struct flk_dialer_options {

@@ -238,12 +238,16 @@ static flk_err_t redis_dial(void *arg, uint64_t timeout_ms, void **out, flk_stor
     return FLK_OK;
 }
 
-/* A server that hung up has said so; bytes that nobody asked for may be TLS's own. */
+/* A server that hung up has said so. One that said something unasked would be one reply ahead from here on: each key
+ * would get the outcome of another. Bytes may be TLS's own, too. */
 static bool redis_is_closed(void *arg) {
     const flk_redis_connection_t *connection = arg;
     char byte;
     ssize_t got = recv(connection->context->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    if (got < 0) {
+        return errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+    }
+    return got == 0 || redisBufferRead(connection->context) != REDIS_OK || flk_redis_is_ahead(connection->context);
 }
 
 /* Redis goes on with no command whose client has left for longer than the command takes. */

@@ -21,6 +21,11 @@ typedef struct flk_redis_connection {
     bool emptied;          /* while dialling, the server was found without the outcomes it had; the user clears it */
 } flk_redis_connection_t;
 
+/* True when it has bytes of a reply at hand beyond those that were taken. */
+static inline bool flk_redis_is_ahead(const redisContext *context) {
+    return context->reader->pos < context->reader->len;
+}
+
 extern const flk_dialer_ops_t flk_redis_dial_ops; /* arg: flk_redis_target_t, from malloc */
 
 #endif

@@ -4,8 +4,9 @@
  * end:  write until full, poll, write on, read, hand the replies out; until nobody owes one
  *
  * A link that fails is given up at once, the others go on and stay usable. At the deadline every link that owes a
- * reply is given up: a late reply must not be taken for a later one's. An error reply counts as the answer to its
- * command: the link stays, unless the error is of a kind that lasts (redis/error.h). */
+ * reply is given up, and at the end each that has one too many: it must not be taken for the answer of a later command.
+ * An error reply counts as the answer to its command: the link stays, unless the error is of a kind that lasts
+ * (redis/error.h). */
 #include "worker/store/redis/roundtrip.h"
 
 #include <errno.h>
@@ -212,6 +213,15 @@ bool flk_redis_roundtrip_may_repeat(const flk_redis_roundtrip_t *trip) {
     return trip->failures > 0 && trip->failures == trip->closes && flk_mono_ms() < trip->deadline_ms;
 }
 
+/* Whichever of its replies was the one too many, those of this round trip may be another command's. */
+static void judge_order(flk_redis_roundtrip_t *trip, flk_redis_link_t *link) {
+    if (link->connection != NULL && flk_redis_is_ahead(link->connection->context)) {
+        char errmsg[FLK_ERRMSG_BYTES];
+        flk_errmsg(errmsg, "%s: a reply that nobody asked for", link->shard->name);
+        give_up(trip, link, FLK_DIALER_FAILED, FLK_E_CORRUPT, FLK_FAULT_CORRUPT, errmsg);
+    }
+}
+
 flk_err_t flk_redis_roundtrip_end(flk_redis_roundtrip_t *trip) {
     bool unwritten[2 * FLK_REDIS_SHARDS_MAX];
     for (size_t i = 0; i < trip->links_len; i++) {
@@ -222,6 +232,7 @@ flk_err_t flk_redis_roundtrip_end(flk_redis_roundtrip_t *trip) {
     }
     for (size_t i = 0; i < trip->links_len; i++) {
         flk_redis_link_t *link = &trip->links[i];
+        judge_order(trip, link);
         if (link->connection != NULL && link->distrusted) {
             char errmsg[FLK_ERRMSG_BYTES];
             flk_errmsg(errmsg, "%s", trip->err != FLK_OK ? trip->errmsg : "its outcomes are gone");

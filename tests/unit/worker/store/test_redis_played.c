@@ -222,6 +222,24 @@ START_TEST(test_redis_slow_bytes) {
 }
 END_TEST
 
+/* A reply that nobody asked for, behind another one or while the connection is idle, is never taken for the answer of a
+ * later command: the connection is replaced. */
+START_TEST(test_redis_reply_that_nobody_asked_for) {
+    static const char unasked[] = "$3\r\nhis\r\n";
+    script.replies[0] = _i == 0 ? NIL "$3\r\nhis\r\n" : NIL;
+    for (size_t i = 1; i < FLK_COUNT_OF(script.replies); i++) {
+        script.replies[i] = NIL;
+    }
+    flk_err_t err = try_lookup(store, 1);
+    ck_assert(_i == 0 || err == FLK_OK);
+    ck_assert(_i == 0 || send(server.client, unasked, sizeof unasked - 1, MSG_NOSIGNAL) > 0);
+    flk_store_item_t item;
+    wait_until(try_lookup(store, 2) == FLK_OK);
+    ck_assert(!lookup_one(store, 2, &item));
+    ck_assert_uint_eq(figure("flk_store_emptied_total"), 0);
+}
+END_TEST
+
 int main(void) {
     signal(SIGPIPE, SIG_IGN);
     Suite *suite = suite_create("redis_played");
@@ -234,6 +252,7 @@ int main(void) {
     tcase_add_loop_test(tcase, test_redis_strange_replies, 0, (int)FLK_COUNT_OF(strange));
     tcase_add_test(tcase, test_redis_long_value);
     tcase_add_test(tcase, test_redis_slow_bytes);
+    tcase_add_loop_test(tcase, test_redis_reply_that_nobody_asked_for, 0, 2);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
