@@ -30,6 +30,11 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
+/* Between date and time. */
+static bool is_joint(char c) {
+    return c == 'T' || c == 't' || c == ' ';
+}
+
 /* -?(0|[1-9]digits)[.digits] with at most 15 digits, and at least 0.1 in magnitude: prints without an exponent. */
 static bool parse_plain(const char *text, size_t bytes, flk_cell_t *cell) {
     if (bytes == 0 || bytes > DIGITS_EXACT + 2) {
@@ -171,8 +176,7 @@ static bool parse_offset(const char *text, size_t bytes, int *offset_s) {
 }
 
 static bool parse_rfc3339(const char *text, size_t bytes, double *seconds) {
-    if (bytes < 20 || text[4] != '-' || text[7] != '-' || strchr("Tt ", text[10]) == NULL || text[13] != ':' ||
-        text[16] != ':') {
+    if (bytes < 20 || text[4] != '-' || text[7] != '-' || !is_joint(text[10]) || text[13] != ':' || text[16] != ':') {
         return false;
     }
     int year = digits_at(text, 0, 4), month = digits_at(text, 5, 2), day = digits_at(text, 8, 2);

@@ -114,6 +114,10 @@ START_TEST(test_cell_time) {
             ck_assert_double_eq(cell.value, cases[i].seconds);
         }
     }
+    flk_cell_t cell; /* a quoted cell of CSV may hold a NUL */
+    ck_assert(!flk_cell_parse_time("2018-02-07\0"
+                                   "01:49:00Z",
+                                   20, &cell));
 }
 END_TEST
 
