@@ -112,7 +112,7 @@ START_TEST(test_deliveries_of_chosen_ids_spread) {
     flk_deliveries_fini(&table);
     ck_assert_int_eq(flk_deliveries_init(&table, 5000, 1 << 20), FLK_OK);
     for (uint64_t i = 0; i < 4096; i++) {
-        flk_delivery_t *delivery = added(i << _i);
+        flk_delivery_t *delivery = added(i << 4 * _i);
         ck_assert_ptr_eq(flk_deliveries_find(&table, &delivery->id), delivery);
     }
     ck_assert_uint_lt(longest_chain(), 20);
@@ -276,7 +276,7 @@ int main(void) {
     tcase_add_test(tc, test_queue_keeps_order);
     tcase_add_test(tc, test_queue_removes_anywhere);
     tcase_add_test(tc, test_deliveries_hold_their_limits);
-    tcase_add_loop_test(tc, test_deliveries_of_chosen_ids_spread, 0, 53);
+    tcase_add_loop_test(tc, test_deliveries_of_chosen_ids_spread, 0, 14);
     tcase_add_test(tc, test_deliveries_table_follows_them);
     tcase_add_test(tc, test_deliveries_are_found_until_they_end);
     tcase_add_test(tc, test_deliveries_take_the_body_only_when_they_keep_it);
