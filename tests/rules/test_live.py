@@ -11,10 +11,12 @@ import yaml
 from prometheus import COMPOSE, PASSWORD, RULES, Prometheus, scraped
 
 from harness.cluster import Cluster
+from harness.feed import Follow
 from harness.load import Load
 from harness.process import wait_for
 
 DASHBOARD = COMPOSE / "grafana" / "dashboards" / "flk.json"
+NEED_SINK = {"flk_follow_lag_seconds", "flk_follow_lag_records", "flk_follow_position_lsn"}  # there with a sink only, which this cluster has not
 NAME = re.compile(r"\b((?:flk|process)_\w+)\b")
 
 
@@ -31,16 +33,18 @@ def concrete(expression):
 def prometheus():
     env = {"METRICS_USER": "ops", "METRICS_PASS": PASSWORD}
     with Cluster(workers=2, threads=1, env=env) as cluster, tempfile.TemporaryDirectory(prefix="flk-prom-") as directory:
+        follow = Follow(cluster, **env).start().wait_ready()
         server = Prometheus(pathlib.Path(directory), {"flk-gateway": [scraped(cluster.gateways)], "flk-broker": [scraped(cluster.brokers)],
-                                                      "flk-worker": [scraped(cluster.workers)]}).start()
+                                                      "flk-worker": [scraped(cluster.workers)], "flk-follow": [scraped([follow])]}).start()
         try:
             wait_for(server.ready, 60, lambda: f"Prometheus does not answer\n{server.log_tail()}")
             with Load(cluster, 7, http=2, zmq=1, window=8, duplicate_every=3, pause=0.02):
-                wait_for(lambda: server.values('count(up{job=~"flk-.+"} == 1)') == [4.0], 60, "not every target is scraped")
+                wait_for(lambda: server.values('count(up{job=~"flk-.+"} == 1)') == [5.0], 60, "not every target is scraped")
                 yield server
         finally:
             server.terminate()
             server.wait(30)
+            follow.stop()
 
 
 # Every expression of the dashboard gives data, and names metrics of ours; a misspelt one gives none.
@@ -54,7 +58,7 @@ def test_dashboard_has_data(prometheus):
         return not empty
     wait_for(all_have_data, 90, lambda: "no data for:\n" + "\n".join(f"{title}: {expression}" for title, expression in empty))
     exist = set(prometheus.get("label/__name__/values"))
-    unknown = {name for _, expression in wanted for name in NAME.findall(expression)} - exist
+    unknown = {name for _, expression in wanted for name in NAME.findall(expression)} - exist - NEED_SINK
     assert not unknown, f"the dashboard names metrics that nobody has: {sorted(unknown)}"
     assert not prometheus.values(concrete("sum(rate(flk_ingest_totals[$__rate_interval]))"))
 
@@ -68,7 +72,7 @@ def test_rules_are_evaluated(prometheus):
     def names():
         exist = set(prometheus.get("label/__name__/values"))
         wanted = {name for rule in rules for name in NAME.findall(rule["expr"])} | recorded
-        return wanted - exist - {"flk_curve_refused_total"}  # there with CURVE only, which this cluster has not
+        return wanted - exist - NEED_SINK - {"flk_curve_refused_total"}  # there with CURVE only, which this cluster has not
     wait_for(lambda: not names(), 60, lambda: f"nobody has {sorted(names())}")
     evaluated = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
     assert len(evaluated) == len(rules)

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "compose" / "prometheus"
 RULES = PROMETHEUS / "flk.rules.yml"
 MINUTES = 1500  # a bit more than the longest window, a day
-GATEWAY, BROKER, WORKER = ('job="flk-%s",instance="%s"' % pair for pair in (("gateway", "g"), ("broker", "b"), ("worker", "w")))
+GATEWAY, BROKER, WORKER, FOLLOW = ('job="flk-%s",instance="%s"' % pair for pair in (("gateway", "g"), ("broker", "b"), ("worker", "w"), ("follow", "f")))
 
 
 def grows(per_minute, at=0):
@@ -54,6 +54,10 @@ def store(name, values, labels=""):
     return {f"flk_store_{name}{{{WORKER}{labels}}}": values}
 
 
+def follow(name, values, labels=',sink="s"'):
+    return {f"flk_follow_{name}{{{FOLLOW}{labels}}}": values}
+
+
 # 600 submissions a minute, half of them duplicates, 1 % escalated, one bad signature.
 HEALTHY = {
     **gateway("ingest_total", grows(600)), **gateway("escalated", grows(6)), **gateway("dedup_hits", grows(300)),
@@ -70,7 +74,9 @@ HEALTHY = {
     f'flk_keyring_next_end_timestamp_seconds{{{WORKER}}}': stays(10 ** 9), f'flk_rules_reloads_total{{{WORKER},result="refused"}}': stays(2),
     **broker_curve("refused_total", stays(7)), f'flk_build_info{{{WORKER},version="1"}}': stays(1), f'flk_build_info{{{GATEWAY},version="1"}}': stays(1),
     f'flk_policy_info{{{WORKER},version="p",digest="a"}}': stays(1), **store("emptied_total", grows(0)), f"flk_worker_threads{{{WORKER}}}": stays(2),
-    **{f"up{{{labels}}}": stays(1) for labels in (GATEWAY, BROKER, WORKER)},
+    **follow("lag_seconds", stays(2)), **follow("gaps_total", stays(1)), **follow("gaps_total", grows(1), ',sink="feed"'),
+    **follow("failures_total", stays(3), ',sink="s",step="commit"'),
+    **{f"up{{{labels}}}": stays(1) for labels in (GATEWAY, BROKER, WORKER, FOLLOW)},
     f"process_open_fds{{{GATEWAY}}}": stays(100), f"process_max_fds{{{GATEWAY}}}": stays(1024),
     **latency(600, 0), **track("stable", 600, 6), **track("canary", 60, 1),
 }
@@ -119,6 +125,10 @@ CASES = {
     "FlkQueueFull": (broker("busy_total", grows(60)), 10, broker("busy_total", stays(60))),
     "FlkStoreOutage": (store("errors_total", grows(60), ',kind="timeout"'), 10, store("errors_total", stays(60), ',kind="timeout"')),
     "FlkStoreEmptied": (store("emptied_total", "0+0x10 1+0x1000"), 15, {}),
+    "FlkFollowLag": (follow("lag_seconds", grows(60)), 15, follow("lag_seconds", stays(250))),
+    "FlkFollowFails": (follow("failures_total", grows(2), ',sink="s",step="commit"'), 20,
+                       follow("failures_total", "0+0x10 4+0x1000", ',sink="s",step="commit"')),
+    "FlkFollowGap": (follow("gaps_total", "1+0x10 2+0x1000"), 15, follow("gaps_total", stays(7))),
     "FlkFileDescriptors": ({f"process_open_fds{{{GATEWAY}}}": stays(900)}, 10, {f"process_open_fds{{{GATEWAY}}}": stays(700)}),
     "FlkCanaryOverBudget": (track("canary", 60, 6), 20, track("canary", 60, 6) | track("stable", 600, 55)),
 }
