@@ -5,9 +5,6 @@
 
 #include "common/program/settings_row.h"
 
-static const flk_program_t programs[] = {FLK_PROGRAM_GATEWAY, FLK_PROGRAM_BROKER, FLK_PROGRAM_WORKER,
-                                         FLK_PROGRAM_AGENT,   FLK_PROGRAM_REPLAY, FLK_PROGRAM_FLK};
-
 static void print_and_free(json_t *value, FILE *out) {
     FLK_ASSERT(value != NULL && json_dumpf(value, out, JSON_COMPACT) == 0);
     putc('\n', out);
@@ -16,9 +13,9 @@ static void print_and_free(json_t *value, FILE *out) {
 
 static json_t *row_to_json(const flk_setting_row_t *row) {
     json_t *names = json_array();
-    for (size_t i = 0; i < FLK_COUNT_OF(programs); i++) {
-        if ((row->programs & programs[i]) != 0) {
-            json_array_append_new(names, json_string(flk_program_name(programs[i])));
+    for (size_t i = 0; i < FLK_PROGRAMS_LEN; i++) {
+        if ((row->programs & flk_programs[i]) != 0) {
+            json_array_append_new(names, json_string(flk_program_name(flk_programs[i])));
         }
     }
     return json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:s}", "name", row->name, "programs", names, "default",

@@ -64,17 +64,15 @@ void flk_settings_print_effective(const flk_settings_t *settings, FILE *out) {
 }
 
 void flk_settings_print_markdown(FILE *out) {
-    static const flk_program_t programs[] = {FLK_PROGRAM_GATEWAY, FLK_PROGRAM_BROKER, FLK_PROGRAM_WORKER,
-                                             FLK_PROGRAM_AGENT,   FLK_PROGRAM_REPLAY, FLK_PROGRAM_FLK};
     fprintf(out, "| Setting | Programs | Default | Unit, limits | Effect |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < FLK_SETTINGS_COUNT; i++) {
         const flk_setting_row_t *row = &flk_setting_rows[i];
         fprintf(out, "| `%s` | ", row->name);
         const char *separator = "";
-        for (size_t p = 0; p < FLK_COUNT_OF(programs); p++) {
-            if ((row->programs & programs[p]) != 0) {
-                const char *name = flk_program_name(programs[p]);
-                fprintf(out, "%s%s", separator, programs[p] == FLK_PROGRAM_FLK ? name : name + strlen("flk-"));
+        for (size_t p = 0; p < FLK_PROGRAMS_LEN; p++) {
+            if ((row->programs & flk_programs[p]) != 0) {
+                const char *name = flk_program_name(flk_programs[p]);
+                fprintf(out, "%s%s", separator, flk_programs[p] == FLK_PROGRAM_FLK ? name : name + strlen("flk-"));
                 separator = ", ";
             }
         }

@@ -24,6 +24,11 @@ const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT] = {
 #undef FLK_SETTING_ROW
 };
 
+const flk_program_t flk_programs[FLK_PROGRAMS_LEN] = {
+    FLK_PROGRAM_GATEWAY, FLK_PROGRAM_BROKER, FLK_PROGRAM_WORKER, FLK_PROGRAM_AGENT,
+    FLK_PROGRAM_REPLAY,  FLK_PROGRAM_FOLLOW, FLK_PROGRAM_FLK,
+};
+
 const char *flk_program_name(flk_program_t program) {
     switch (program) {
     case FLK_PROGRAM_GATEWAY:

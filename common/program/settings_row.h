@@ -24,7 +24,9 @@ enum { FLK_SETTING_SHOWN_BYTES = 4096 };
 
 extern const flk_setting_row_t flk_setting_rows[FLK_SETTINGS_COUNT];
 
-const char *flk_program_name(flk_program_t program); /* "flk-broker" */
+enum { FLK_PROGRAMS_LEN = 7 };
+extern const flk_program_t flk_programs[FLK_PROGRAMS_LEN]; /* in the order of tables */
+const char *flk_program_name(flk_program_t program);       /* "flk-broker" */
 
 /* A value as people may see it: a secret as ****, an address without its user part. */
 const char *flk_setting_shown(const flk_setting_row_t *row, const char *value, char out[FLK_SETTING_SHOWN_BYTES]);

@@ -20,13 +20,13 @@ COPIES = {"flk.json": "grafana/dashboards/flk.json", "flk.rules.yml": "prometheu
           **{f"caddy/{part}": f"caddy/parts/{part}" for part in ("options", "paths", "transport", "upstream")}}
 
 # Settings that the chart gives by itself, from other values.
-OWNED = {"FLK_HTTP_LISTEN", "FLK_HTTP_BEHIND_PROXY", "FLK_ZMQ_LISTEN", "FLK_FRONTENDS", "FLK_BACKENDS", "FLK_ADMIN_LISTEN",
+OWNED = {"FLK_HTTP_LISTEN", "FLK_FOLLOW_LISTEN", "FLK_HTTP_BEHIND_PROXY", "FLK_ZMQ_LISTEN", "FLK_FRONTENDS", "FLK_BACKENDS", "FLK_ADMIN_LISTEN",
          "FLK_PLAINTEXT", "FLK_DATA_DIR", "FLK_CURVE_KEY_FILE", "FLK_CURVE_DIR", "FLK_WORKER_THREADS", "FLK_PG_AUTO_MIGRATE",
          "FLK_POLICY_FILE", "DEDUP_BACKEND", "TOKEN_RATE", "PCS_SIGN_ALG", "PCS_HMAC_KEY", "PCS_HMAC_KEYS", "PCS_ED25519_PUB_B64",
          "PCS_KEYRING_FILE",
          "METRICS_USER", "METRICS_PASS"}
 STORE_SECRETS = ["REDIS_ADDR", "FLK_REDIS_FORMER", "FLK_REDIS_USER", "FLK_REDIS_PASSWORD", "POSTGRES_CONN"]
-SETTINGS = {"gateway.settings": "gateway", "broker.settings": "broker", "worker.settings": "worker", "canary.settings": "worker"}
+SETTINGS = {"gateway.settings": "gateway", "gateway.follow.settings": "follow", "broker.settings": "broker", "worker.settings": "worker", "canary.settings": "worker"}
 
 
 def number(least, most=None):

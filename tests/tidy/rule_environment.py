@@ -12,7 +12,7 @@ from rule_settings import table  # noqa: E402
 NAME = re.compile(r"\b(?:FLK|PCS|METRICS)_[A-Z0-9_]*[A-Z0-9]\b|\b(?:DEDUP_BACKEND|REDIS_ADDR|POSTGRES_CONN|TOKEN_RATE)(?:_FILE)?\b")
 PAGES = {"README.md", "OPERATING.md", "SECURITY.md"}
 SCHEMA = "helm/flk/values.schema.json"
-ROLES = {"gateway": "G", "broker": "B", "worker": "W"}
+ROLES = {"gateway": "G", "broker": "B", "worker": "W", "gateway.follow": "L"}
 NOT_OURS = {"FLK_TEST_SLOW", "FLK_TEST_SEED", "FLK_BIN_DIR", "FLK_BUILD_DIR"}  # the tests' own
 
 
@@ -33,20 +33,27 @@ def check_names(tree, settings):
                         yield f"{name}:{number}: {word} is no setting"
 
 
+def settings_of(values, role):
+    """The names that the schema lets be given at role.settings."""
+    for key in (*role.split("."), "settings"):
+        values = values[key]["properties"]
+    return values.keys()
+
+
 def check_chart(tree, settings):
     import generate
     values = json.loads(tree.read(SCHEMA))["properties"]
     templates = "\n".join(tree.read(name) for name in tree.files if name.startswith("helm/flk/templates/"))
     for role, letter in ROLES.items():
         own = {name for name, (letters, _) in settings.items() if letter in letters}
-        given = values[role]["properties"]["settings"]["properties"].keys()
+        given = settings_of(values, role)
         secrets = set(values["store"]["properties"]["secretKeys"]["items"]["enum"]) if role == "worker" else set()
         by_chart = {name for name in own & generate.OWNED if re.search(rf"\b{name}(_FILE)?\b", templates)}
         for name in sorted(own - given - secrets - by_chart):
-            yield (f"{SCHEMA}: {name} of flk-{role} cannot be given to the chart: run `python3 tests/chart/generate.py build/bin/flk "
+            yield (f"{SCHEMA}: {name} of {role} cannot be given to the chart: run `python3 tests/chart/generate.py build/bin/flk "
                    f"--write`, or put it into a template and into OWNED there")
         for name in sorted(given - own):
-            yield f"{SCHEMA}: {name} is no setting of flk-{role}"
+            yield f"{SCHEMA}: {name} is no setting of {role}"
 
 
 def check(tree):
