@@ -268,7 +268,9 @@ def test_network_policies(name):
             ("gateway", "in", watcher, 8080), ("broker", "in", watcher, 8081), ("worker", "in", watcher, 8082)}
     named = {"gateway", "worker", "test"}
     if name in ("production", "sidecar"):
-        want.add(("gateway", "in", controller, door))
+        want |= {("gateway", "in", controller, door), ("gateway", "in", watcher, 8084)}
+    if name == "sidecar":
+        want.add(("gateway", "in", '{"podSelector": {"matchLabels": {"flk-feed": "true"}}}', 8084))
     if name == "production":
         want.add(("worker", "out", redis, 6379))
     if name == "playbook":
