@@ -4,22 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* FNV-1a. Routes are libzmq's counter or a peer's choice of up to 33 bytes; instances are random. Neither needs
- * more. */
-static size_t bucket_of(const uint8_t *bytes, size_t len) {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    }
-    return (hash ^ hash >> 32) % FLK_PEER_BUCKETS;
+#include <xxhash.h>
+
+static size_t bucket_of(const flk_peers_t *peers, const uint8_t *bytes, size_t len) {
+    return XXH3_64bits_withSeed(bytes, len, peers->seed) % FLK_PEER_BUCKETS;
 }
 
 static flk_peer_t **route_bucket(const flk_peers_t *peers, const flk_route_t *route) {
-    return (flk_peer_t **)&peers->by_route[bucket_of(route->id, route->bytes)];
+    return (flk_peer_t **)&peers->by_route[bucket_of(peers, route->id, route->bytes)];
 }
 
 static flk_peer_t **instance_bucket(const flk_peers_t *peers, const flk_id_t *instance) {
-    return (flk_peer_t **)&peers->by_instance[bucket_of(instance->bytes, FLK_ID_BYTES)];
+    return (flk_peer_t **)&peers->by_instance[bucket_of(peers, instance->bytes, FLK_ID_BYTES)];
 }
 
 bool flk_peer_introduced(const flk_peer_t *peer) {
@@ -44,6 +40,7 @@ flk_peer_t *flk_peers_by_instance(const flk_peers_t *peers, const flk_id_t *inst
 }
 
 void flk_peers_add(flk_peers_t *peers, flk_peer_t *peer, const flk_route_t *route, const char *user, uint64_t now_ms) {
+    peers->seed = peers->seed == 0 ? flk_random_u64() : peers->seed;
     peer->route = *route;
     snprintf(peer->user, sizeof peer->user, "%s", user);
     peer->heard_ms = peer->own_ms = peer->pinged_ms = now_ms;

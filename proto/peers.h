@@ -23,6 +23,7 @@ enum { FLK_PEER_BUCKETS = 4096 };
 typedef struct flk_peers {
     flk_peer_t *first, *last;
     uint64_t count;
+    uint64_t seed; /* of the hash, drawn at the first peer: routes and instances are the peers' choice */
     flk_peer_t *by_route[FLK_PEER_BUCKETS];
     flk_peer_t *by_instance[FLK_PEER_BUCKETS];
 } flk_peers_t; /* all zero: none */

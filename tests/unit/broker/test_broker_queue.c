@@ -269,6 +269,40 @@ START_TEST(test_roster_prefers_the_least_loaded) {
 }
 END_TEST
 
+static uint64_t fnv(const uint8_t *bytes, size_t len) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash ^ hash >> 32;
+}
+
+/* Routes are a peer's choice, too: those that a known hash puts into one bucket hang in many chains. */
+START_TEST(test_peers_with_chosen_routes_spread) {
+    static flk_peers_t peers;
+    static flk_peer_t all[200];
+    size_t len = 0;
+    for (uint64_t n = 0; len < FLK_COUNT_OF(all); n++) {
+        flk_route_t route = {.bytes = sizeof n};
+        memcpy(route.id, &n, sizeof n);
+        if (fnv(route.id, route.bytes) % FLK_PEER_BUCKETS == 0) {
+            flk_peers_add(&peers, &all[len++], &route, "", 1);
+        }
+    }
+    for (size_t i = 0; i < FLK_PEER_BUCKETS; i++) {
+        size_t chain = 0;
+        for (const flk_peer_t *at = peers.by_route[i]; at != NULL; at = at->route_next) {
+            chain++;
+        }
+        ck_assert_uint_lt(chain, 10);
+    }
+    for (size_t i = 0; i < len; i++) {
+        ck_assert_ptr_eq(flk_peers_by_route(&peers, &all[i].route), &all[i]);
+        flk_peers_remove(&peers, &all[i]);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("broker_queue");
     TCase *tc = tcase_create("broker_queue");
@@ -278,6 +312,7 @@ int main(void) {
     tcase_add_test(tc, test_deliveries_hold_their_limits);
     tcase_add_loop_test(tc, test_deliveries_of_chosen_ids_spread, 0, 14);
     tcase_add_test(tc, test_deliveries_table_follows_them);
+    tcase_add_test(tc, test_peers_with_chosen_routes_spread);
     tcase_add_test(tc, test_deliveries_are_found_until_they_end);
     tcase_add_test(tc, test_deliveries_take_the_body_only_when_they_keep_it);
     tcase_add_test(tc, test_deliveries_free_a_gone_gateway_with_the_last);
