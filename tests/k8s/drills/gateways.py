@@ -22,17 +22,12 @@ def submit(address, bodies):
         return NODE["node-1"].run("sh", "-c", script, "sh", place, f"http://{address}/v1/pcs/submit").split()
 
 
-def unacked(made, name):
-    page = made.page(made.pod(name)["status"]["podIP"], 8080)
-    return int(float(re.search(r"^flk_wal_unacked (\S+)", page, re.M).group(1)))
-
-
 def leave_records(row, made, pcs):
     """Puts them into gateway-1's log alone, and ends it: no worker has seen them, and the brokers that queued them are gone."""
     made.upgrade({"worker": {"replicas": 0}})
     said = submit(f"{made.pod('flk-gateway-1')['status']['podIP']}:8080", [encode(each) for each in pcs])
     row.check(said == ["503"] * len(pcs), f"without a worker: {said}")
-    row.check(unacked(made, "flk-gateway-1") == len(pcs), f"un-acked {unacked(made, 'flk-gateway-1')}")
+    row.check(made.unacked("flk-gateway-1") == len(pcs), f"un-acked {made.unacked('flk-gateway-1')}")
     made.upgrade({"gateway": {"replicas": 1, "handover": {"enabled": False}}})
     k("-n", SPACE, "delete", "pod", "-l", "app.kubernetes.io/component=broker", "--force", "--grace-period=0")
     made.ready()

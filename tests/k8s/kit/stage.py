@@ -4,6 +4,7 @@ import collections
 import contextlib
 import copy
 import json
+import re
 import subprocess
 import sys
 import time
@@ -117,6 +118,11 @@ class Stage:
 
     def page(self, pod_ip, port, path="/metrics"):
         return NODE["node-1"].run("curl", "-sf", "-m", "5", f"http://{pod_ip}:{port}{path}")
+
+    def unacked(self, name):
+        """Records in a gateway's log that have no outcome yet."""
+        page = self.page(self.pod(name)["status"]["podIP"], 8080)
+        return int(float(re.search(r"^flk_wal_unacked (\S+)", page, re.M).group(1)))
 
     # ---- load and judgement ----
 
