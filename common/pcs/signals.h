@@ -18,7 +18,7 @@ FLK_MUST_CHECK bool flk_theil_sen(const uint64_t *scales, size_t scales_len, con
                                   size_t counts_len, flk_median_t median, double *d_hat);
 
 /* Greatest less least of log2(cells) - d_hat * log2(scale), rounded to 9 decimals: how far the scales are from the line
- * of that slope. `d_hat` is what flk_theil_sen gave for the same scales. */
+ * of that slope. `d_hat` comes from flk_theil_sen for the same scales. */
 double flk_residual_spread(const uint64_t *scales, size_t scales_len, const flk_pcs_count_t *counts, size_t counts_len,
                            double d_hat);
 

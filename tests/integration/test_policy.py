@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Policies: what OPERATING says of the language, the verbs of flk policy, and a reload."""
+"""Policies: the language as OPERATING has it, the verbs of flk policy, and a reload."""
 import json
 import re
 import signal

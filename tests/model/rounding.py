@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""z3 proves what the verdict relies on in rounding to 9 decimals and in the budget's clamp; each property is seen to fail on a planted
-error. The contracts are those of common/number.h (flk_round9) and common/pcs/signals.h (flk_budget); x stands for value * 10^9.
+"""z3 proves the properties that the verdict relies on, of rounding to 9 decimals and of the budget's clamp; each property is
+seen to fail on a planted error. The contracts are those of common/number.h (flk_round9) and common/pcs/signals.h (flk_budget); x stands for value * 10^9.
 """
 import sys
 

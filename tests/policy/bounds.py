@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""z3 proves what the guard-rails promise of each policy that they let pass, and agrees where they refuse a rule.
+"""z3 proves the promises of the guard-rails for each policy that they let pass, and agrees where they refuse a rule.
 
 Usage: bounds.py FLK [POLICIES [SEED]]
 

@@ -51,6 +51,14 @@ def nm(path):
     return Symbols(subprocess.run(["nm", "-g", str(path)], check=True, capture_output=True, text=True).stdout)
 
 
+def taken_by_generated(tree):
+    """Names that sources made in the build, of grammars, take from the product."""
+    objects = [pathlib.Path(entry["directory"]) / shlex.split(entry["command"])[shlex.split(entry["command"]).index("-o") + 1]
+               for entry in json.loads((tree.build_dir / "compile_commands.json").read_text())
+               if pathlib.Path(entry["file"]).is_relative_to(tree.build_dir / "common")]
+    return {symbol for path in objects for symbol in nm(path).taken}
+
+
 def product(tree):
     """name -> Symbols of every source of the product."""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

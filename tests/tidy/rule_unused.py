@@ -12,7 +12,7 @@ KEPT = {"flk_io_set_fault": "the one hook through which tests inject faults of t
 
 def check(tree):
     symbols = objects.product(tree)
-    taken = {symbol for of in symbols.values() for symbol in of.taken}
+    taken = {symbol for of in symbols.values() for symbol in of.taken} | objects.taken_by_generated(tree)
     tests = "\n".join(tree.read(name) for name in tree.files if name.startswith("tests/") and name.endswith((".c", ".h")))
     in_tests = set(re.findall(r"\bflk_\w+", tests))
     faults = [] if len(symbols) > 100 else ["the build's objects cannot be read by this rule"]

@@ -296,7 +296,7 @@ static flk_err_t check_alternatives(const guard_t *guard, unsigned rule_at, cons
     return FLK_OK;
 }
 
-/* The box of an alternative whatever the terms. */
+/* The box of an alternative by its conditions alone. */
 static box_t box_of_conditions(const flk_rule_t *rule, unsigned first, unsigned end) {
     const flk_terms_t widest = {.tol_coh = flk_term_max(FLK_TERM_tol_coh), .beta = 1};
     box_t box = box_of(&widest);

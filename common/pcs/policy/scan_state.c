@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/pcs/policy/scan_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

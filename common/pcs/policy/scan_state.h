@@ -22,7 +22,7 @@ typedef struct flk_scan {
 } flk_scan_t;
 
 void *flk_scan_alloc(flk_scan_t *scan, size_t bytes);
-/* A bug: the scanner wants what it never needs. */
+/* Ends the process: the scanner asks for memory beyond its own, which it never needs. */
 _Noreturn void flk_scan_fatal(const char *text);
 
 /* The value of the digits; `too_long` is marked for more than FLK_SCAN_DIGITS_MAX. */

@@ -4,11 +4,9 @@
 #ifndef FLK_COMMON_PCS_POLICY_SOURCE_H
 #define FLK_COMMON_PCS_POLICY_SOURCE_H
 
-#include <stdio.h>
-
 #include "common/pcs/policy/place.h"
 
-/* Kind, its name in print, and the fields that it uses. */
+/* Kind, its name where tests print it, and the fields that it uses. */
 #define FLK_ITEMS(X)                                                                                                   \
     X(FLK_ITEM_POLICY, "policy")         /* text: the version */                                                       \
     X(FLK_ITEM_TOLERANCE, "tolerance")   /* code: the term; number */                                                  \
@@ -55,9 +53,6 @@ typedef struct flk_policy_source {
  * words found there, and those expected. */
 FLK_MUST_CHECK flk_err_t flk_policy_parse(const char *text, size_t text_bytes, flk_policy_source_t *source,
                                           char *errmsg);
-
-/* Prints the items as one JSON array, one array an item. */
-void flk_policy_print_source(const flk_policy_source_t *source, FILE *out);
 
 /* Fills a policy that holds the defaults, and the places of all that the source says. Refuses a statement that is there
  * twice, a regime without the others, and more than there is room for. Errors: FLK_E_CONFIG. */

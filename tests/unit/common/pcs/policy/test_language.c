@@ -44,7 +44,7 @@ START_TEST(test_language_default_file) {
 }
 END_TEST
 
-/* A text with everything in it is the policy of its JSON form, whatever the order of its statements. */
+/* A text with everything in it is the policy of its JSON form, in any order of its statements. */
 START_TEST(test_language_equals_json) {
     static const char json[] =
         "{\"version\":\"v2\",\"tolD\":0.2,\"tolCoh\":0,\"tolBudget\":0.02,\"alpha\":0.25,\"beta\":0.4,\"gamma\":0,"
