@@ -50,6 +50,10 @@ uint64_t flk_mono_ns(void) {
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+uint64_t flk_thread_cpu_ns(void) {
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 uint64_t flk_mono_ms(void) {
     return flk_mono_ns() / 1000000u;
 }

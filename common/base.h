@@ -23,6 +23,7 @@ void flk_on_fatal(void (*before)(void));
 
 /* Monotonic time, for deadlines and durations. */
 uint64_t flk_mono_ns(void);
+uint64_t flk_thread_cpu_ns(void); /* that the calling thread has used */
 uint64_t flk_mono_ms(void);
 /* Milliseconds since the Unix epoch, for records and logs; may jump. */
 int64_t flk_wall_ms(void);

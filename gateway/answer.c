@@ -45,6 +45,7 @@ const char *flk_answer_init_verdict(flk_answer_t *answer, flk_message_t *message
         answer->status = (uint16_t)frame->status;
         return flk_problem_decode(body, body_bytes, &answer->problem, NULL) == FLK_OK ? NULL : "no readable problem";
     }
+    memcpy(answer->key, frame->key, sizeof answer->key);
     if (!has_outcome(frame->status)) {
         return "a status that is no verdict's";
     }
@@ -61,6 +62,10 @@ const char *flk_answer_init_verdict(flk_answer_t *answer, flk_message_t *message
 
 void flk_answer_fini(flk_answer_t *answer) {
     zmq_msg_close(&answer->encoded);
+}
+
+bool flk_answer_has_outcome(const flk_answer_t *answer) {
+    return has_outcome(answer->status);
 }
 
 bool flk_answer_is_about(const flk_answer_t *answer, const uint8_t pcs_id[FLK_PCS_ID_BYTES]) {

@@ -10,12 +10,13 @@ enum { FLK_ANSWER_BYTES = 2304 };
 
 /* Ends by flk_answer_fini. An _init never frees: it is for an answer that holds nothing. */
 typedef struct flk_answer {
-    uint16_t status;              /* HTTP status code; 200 and 202 carry an outcome, the others a problem */
-    uint32_t flags;               /* FLK_FLAG_* */
-    uint32_t retry_ms;            /* 429 and 503: not before */
-    flk_outcome_record_t outcome; /* 200, 202 */
-    zmq_msg_t encoded;            /* … as a VERDICT carries it; may be moved out; else empty */
-    flk_problem_t problem;        /* the others */
+    uint16_t status;                /* HTTP status code; 200 and 202 carry an outcome, the others a problem */
+    uint32_t flags;                 /* FLK_FLAG_* */
+    uint32_t retry_ms;              /* 429 and 503: not before */
+    flk_outcome_record_t outcome;   /* 200, 202 */
+    zmq_msg_t encoded;              /* … as a VERDICT carries it; may be moved out; else empty */
+    flk_problem_t problem;          /* the others */
+    char key[FLK_KEY_NAME_MAX + 1]; /* id of the key that verified the submission; "" = not known */
 } flk_answer_t;
 
 /* Initialises a problem; nothing to free. */
@@ -29,6 +30,8 @@ FLK_MUST_CHECK flk_err_t flk_answer_init_outcome(flk_answer_t *answer, const flk
  * contradicts the status. */
 FLK_MUST_CHECK const char *flk_answer_init_verdict(flk_answer_t *answer, flk_message_t *message);
 void flk_answer_fini(flk_answer_t *answer);
+
+bool flk_answer_has_outcome(const flk_answer_t *answer); /* 200 or 202 */
 
 /* False: its outcome is about another PCS. A problem names none. */
 FLK_MUST_CHECK bool flk_answer_is_about(const flk_answer_t *answer, const uint8_t pcs_id[FLK_PCS_ID_BYTES]);

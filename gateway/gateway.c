@@ -46,6 +46,7 @@ _Static_assert(FLK_SETTING_AUTO == FLK_WAL_RETAINED_AUTO, "FLK_WAL_RETAINED_BYTE
 
 static flk_err_t open_logs(flk_gateway_t *gateway, char *errmsg) {
     const flk_settings_t *settings = gateway->settings;
+    const uint64_t held_bytes_max = flk_settings_uint(settings, FLK_SET_FEED_HOLD_BYTES);
     char dir[4096];
     flk_wal_options_t options = {
         .dir = dir,
@@ -53,6 +54,7 @@ static flk_err_t open_logs(flk_gateway_t *gateway, char *errmsg) {
         .segment_age_ms = flk_settings_uint(settings, FLK_SET_WAL_SEGMENT_AGE_S) * 1000,
         .retention_ms = flk_settings_uint(settings, FLK_SET_WAL_RETENTION_S) * 1000,
         .retained_bytes_max = flk_settings_uint(settings, FLK_SET_WAL_RETAINED_BYTES),
+        .held_bytes_max = held_bytes_max == 0 ? 1 : held_bytes_max,
         .low_water_bytes = flk_settings_uint(settings, FLK_SET_WAL_LOW_WATER_BYTES),
         .stop_asked = flk_program_stop_asked,
         .on_commit = flk_ingest_committed,

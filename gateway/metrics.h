@@ -55,6 +55,7 @@
     X(bytes, "flk_wal_bytes", "Inbox log on disk.")                                                                    \
     X(free, "flk_wal_free_bytes", "Free on the disk of the inbox log.")                                                \
     X(segments, "flk_wal_segments", "Inbox segments on disk.")                                                         \
+    X(held, "flk_wal_held_bytes", "Inbox segments that only the holds of those that follow the log keep.")             \
     X(oldest, "flk_wal_oldest_unacked_seconds", "Age of the oldest un-acked record.")                                  \
     X(torn, "flk_wal_torn_bytes", "Bytes cut from the tail at start.")                                                 \
     X(damaged, "flk_wal_damaged_records", "Damaged places found at start.")                                            \
@@ -64,6 +65,7 @@
     X(recovered, "flk_wal_recovered_total", "Un-acked records found at start.")                                        \
     X(records, "flk_wal_records_total", "Records appended.")                                                           \
     X(given_up, "flk_wal_given_up_bytes_total", "Settled segments removed before their time, for want of space.")      \
+    X(broken, "flk_wal_holds_broken_total", "Holds that were broken: their readers meet a gap.")                       \
     X(sync_failures, "flk_wal_failures_total", "Failed writes and syncs.")
 
 typedef struct flk_gateway_metrics {

@@ -11,6 +11,7 @@
 
 #include "gateway/admission.h"
 #include "gateway/relay_internal.h"
+#include "proto/stored_outcome.h"
 
 static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
     flk_counter_t *counter = metrics->rejected_400;
@@ -31,11 +32,31 @@ static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
     }
 }
 
-/* False, and nothing is counted: it was settled before. */
-static bool ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
-    flk_wal_mark_t mark = {
-        .status = answer->status, .flags = (uint16_t)answer->flags, .detail = answer->outcome.outcome.reasons};
-    bool settled = flk_wal_ack(relay->gateway->inbox, lsn, mark);
+/* What the log keeps of an answer. A refusal has no outcome, nor has a dead letter: nobody judged it. */
+static void fill_ending(const flk_answer_t *answer, const uint8_t *pcs_id, flk_wal_ending_t *ending,
+                        uint8_t outcome[FLK_STORED_OUTCOME_BYTES_MAX]) {
+    _Static_assert((int)FLK_STORED_OUTCOME_BYTES_MAX <= (int)FLK_WAL_OUTCOME_BYTES_MAX, "an ack holds an outcome");
+    _Static_assert((int)FLK_PCS_ID_BYTES == (int)FLK_WAL_SUBJECT_BYTES, "its subject is a raw pcs_id");
+    _Static_assert(sizeof answer->key == sizeof ending->key, "and it has room for the id of a key");
+    *ending = (flk_wal_ending_t){
+        .mark = {.status = answer->status, .flags = (uint16_t)answer->flags, .detail = answer->outcome.outcome.reasons},
+        .has_subject = pcs_id != NULL};
+    if (pcs_id != NULL) {
+        memcpy(ending->subject, pcs_id, FLK_PCS_ID_BYTES);
+    }
+    memcpy(ending->key, answer->key, sizeof ending->key);
+    if (flk_answer_has_outcome(answer) && (ending->mark.detail & 1u << FLK_REASON_DEAD_LETTER) == 0) {
+        ending->outcome_bytes = (uint16_t)flk_stored_outcome_put(&answer->outcome, outcome);
+        ending->outcome = outcome;
+    }
+}
+
+/* `pcs_id` NULL: not known. False, and nothing is counted: it was settled before. */
+static bool ack(flk_relay_t *relay, uint64_t lsn, const uint8_t *pcs_id, const flk_answer_t *answer) {
+    uint8_t outcome[FLK_STORED_OUTCOME_BYTES_MAX];
+    flk_wal_ending_t ending;
+    fill_ending(answer, pcs_id, &ending, outcome);
+    bool settled = flk_wal_end(relay->gateway->inbox, lsn, &ending);
     flk_tries_settled(&relay->tries, lsn);
     if (settled) {
         count(&relay->gateway->metrics, answer);
@@ -45,7 +66,7 @@ static bool ack(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
 
 bool flk_settle_late(flk_relay_t *relay, uint64_t lsn, const flk_answer_t *answer) {
     const uint8_t *pcs_id = flk_inflight_recall(relay->table, lsn);
-    return pcs_id != NULL && flk_answer_is_about(answer, pcs_id) && ack(relay, lsn, answer);
+    return pcs_id != NULL && flk_answer_is_about(answer, pcs_id) && ack(relay, lsn, pcs_id, answer);
 }
 
 bool flk_settle_tell(flk_gateway_t *gateway, flk_submission_t *submission, flk_answer_t *answer) {
@@ -77,7 +98,7 @@ void flk_settle_forget(flk_relay_t *relay, flk_submission_t *submission) {
 }
 
 void flk_settle_end(flk_relay_t *relay, flk_submission_t *submission, flk_answer_t *answer) {
-    ack(relay, submission->entry.lsn, answer);
+    ack(relay, submission->entry.lsn, submission->parse_err == FLK_OK ? submission->pcs_id : NULL, answer);
     flk_settle_tell(relay->gateway, submission, answer);
     flk_settle_forget(relay, submission);
     flk_answer_fini(answer);

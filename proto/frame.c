@@ -8,20 +8,35 @@
 #include "common/bytes.h"
 #include "proto/msgpack.h"
 
-enum field { DELIVERY = 1, ATTEMPT, STATUS, FLAGS, CREDIT, HEARTBEAT_MS, RETRY_MS, KNOWN, NAME, INSTANCES };
-enum { FIELDS_MAX = 4, FIXED_ELEMENTS = 3 };
+enum field {
+    DELIVERY = 1,
+    ATTEMPT,
+    STATUS,
+    FLAGS,
+    CREDIT,
+    HEARTBEAT_MS,
+    RETRY_MS,
+    KNOWN,
+    NAME,
+    INSTANCES,
+    KEY,
+    CPU_US
+};
+enum { FIELDS_MAX = 5, FIXED_ELEMENTS = 3 };
 
-/* The wire's contract (PROTOCOL.md, "Kinds"). A new field goes to the end of its row; a row's order never changes. */
+/* The wire's contract (PROTOCOL.md, "Kinds"). A new field goes to the end of its row and is optional: peers of before
+ * do not send it. A row's order never changes. */
 static const struct shape {
     const char *name;
     uint8_t fields[FIELDS_MAX]; /* ended by 0 */
+    uint8_t optional;           /* so many of the last ones */
 } shapes[] = {
     [FLK_HELLO] = {"HELLO", {NAME}},
     [FLK_WELCOME] = {"WELCOME", {CREDIT, HEARTBEAT_MS}},
     [FLK_READY] = {"READY", {CREDIT, NAME}},
     [FLK_SUBMIT] = {"SUBMIT", {0}},
     [FLK_WORK] = {"WORK", {DELIVERY, ATTEMPT}},
-    [FLK_VERDICT] = {"VERDICT", {DELIVERY, STATUS, FLAGS}},
+    [FLK_VERDICT] = {"VERDICT", {DELIVERY, STATUS, FLAGS, KEY, CPU_US}, 2},
     [FLK_UNAVAILABLE] = {"UNAVAILABLE", {DELIVERY, RETRY_MS, NAME}},
     [FLK_BUSY] = {"BUSY", {RETRY_MS, NAME}},
     [FLK_PING] = {"PING", {INSTANCES}},
@@ -103,6 +118,12 @@ static void put_field(msgpack_packer *packer, enum field field, const flk_frame_
     case NAME:
         flk_mp_put_text(packer, frame->name);
         break;
+    case KEY:
+        flk_mp_put_text(packer, frame->key);
+        break;
+    case CPU_US:
+        msgpack_pack_uint32(packer, frame->cpu_us);
+        break;
     case INSTANCES:
         FLK_ASSERT(frame->instances_len <= FLK_INSTANCES_MAX);
         msgpack_pack_bin_with_body(packer, frame->instances, (size_t)frame->instances_len * FLK_ID_BYTES);
@@ -165,6 +186,12 @@ static void take_field(flk_mp_cursor_t *cursor, enum field field, flk_frame_t *f
     case NAME:
         flk_mp_text(cursor, frame->name, sizeof frame->name);
         break;
+    case KEY:
+        flk_mp_text(cursor, frame->key, sizeof frame->key);
+        break;
+    case CPU_US:
+        frame->cpu_us = (uint32_t)flk_mp_uint(cursor, UINT32_MAX);
+        break;
     case INSTANCES:
         take_instances(cursor, frame);
         break;
@@ -205,7 +232,11 @@ static flk_err_t decode(flk_mp_cursor_t *cursor, flk_frame_t *frame) {
     frame->kind = (flk_kind_t)kind;
     take_id(cursor, &frame->id);
     elements -= FIXED_ELEMENTS;
-    for (size_t i = 0; i < FIELDS_MAX && shape->fields[i] != 0; i++, elements--) {
+    const size_t fields_len = fields_of(shape);
+    for (size_t i = 0; i < fields_len; i++, elements--) {
+        if (elements == 0 && i + shape->optional >= fields_len) {
+            break;
+        }
         if (elements == 0) {
             flk_mp_fail(cursor, "a field is missing");
             return FLK_E_INVALID;

@@ -11,7 +11,8 @@
 enum {
     FLK_PROTOCOL = 1,
     FLK_ID_BYTES = 16,
-    FLK_NAME_MAX = 64, /* bytes of a peer's name or a reason, printable ASCII */
+    FLK_KEY_NAME_MAX = 32, /* bytes of the id of a key */
+    FLK_NAME_MAX = 64,     /* bytes of a peer's name or a reason, printable ASCII */
     FLK_INSTANCES_MAX = 1024,
     FLK_FRAME_BYTES = 160, /* enough for any header but a PING with instances */
     FLK_FRAME_BYTES_MAX = FLK_FRAME_BYTES + FLK_INSTANCES_MAX * FLK_ID_BYTES,
@@ -46,8 +47,8 @@ typedef enum flk_kind {
     FLK_READY = 3,   /* worker -> broker: credit, name */
     FLK_SUBMIT = 4,  /* agent -> gateway -> broker; body PCS */
     FLK_WORK = 5,    /* broker -> worker: delivery, attempt; body PCS */
-    FLK_VERDICT =
-        6, /* worker -> broker -> gateway -> agent: delivery, status, flags; body outcome (200, 202) or problem */
+    FLK_VERDICT = 6, /* worker -> broker -> gateway -> agent: delivery, status, flags, key, cpu_us; body outcome (200,
+                        202) or problem */
     FLK_UNAVAILABLE = 7, /* the same way: delivery, retry_ms, name = reason: tried, but a needed part is down */
     FLK_BUSY = 8,        /* broker -> gateway -> agent: retry_ms, name = reason: not admitted */
     FLK_PING = 9,        /* instances: those for which the sender vouches beside itself */
@@ -74,7 +75,9 @@ typedef struct flk_frame {
     uint32_t retry_ms;
     bool known;
     char name[FLK_NAME_MAX + 1];
-    const uint8_t *instances; /* instances_len ids; borrowed from the encoded bytes when decoded */
+    char key[FLK_KEY_NAME_MAX + 1]; /* VERDICT: id of the key that verified; "" = none, not told, an older worker */
+    uint32_t cpu_us;                /* VERDICT: of the worker's thread; 0 likewise */
+    const uint8_t *instances;       /* instances_len ids; borrowed from the encoded bytes when decoded */
     uint32_t instances_len;
 } flk_frame_t;
 

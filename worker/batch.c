@@ -18,6 +18,7 @@ struct flk_batch {
     flk_pcs_reader_t *reader;
     uint64_t verify_ns; /* of this batch so far */
     int64_t now_s;      /* when its first delivery came */
+    uint64_t cpu_ns;    /* of the thread when it came; of the whole batch once it was run */
     size_t len;
     flk_job_t jobs[FLK_BATCH_MAX];
     flk_store_item_t *items[FLK_BATCH_MAX]; /* of the call to the store under way */
@@ -49,7 +50,10 @@ void flk_batch_add(flk_batch_t *batch, const flk_rules_t *rules, const flk_id_t 
                    size_t body_bytes) {
     FLK_ASSERT(batch->len < FLK_BATCH_MAX);
     uint64_t began_ns = flk_mono_ns();
-    batch->now_s = batch->len == 0 ? flk_wall_ms() / 1000 : batch->now_s;
+    if (batch->len == 0) {
+        batch->now_s = flk_wall_ms() / 1000;
+        batch->cpu_ns = flk_thread_cpu_ns();
+    }
     flk_verify_admit(batch->reader, rules->keyring, batch->now_s, submission, body, body_bytes,
                      &batch->jobs[batch->len++]);
     batch->verify_ns += flk_mono_ns() - began_ns;
@@ -168,7 +172,12 @@ flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *rules, flk_store_
     flk_err_t err = decide(batch, &rules->policy, store, errmsg);
     give_up(batch);
     count(batch, rules);
+    batch->cpu_ns = flk_thread_cpu_ns() - batch->cpu_ns;
     return err;
+}
+
+uint32_t flk_batch_cpu_us(const flk_batch_t *batch) {
+    return (uint32_t)(batch->cpu_ns / 1000 / (batch->len == 0 ? 1 : batch->len));
 }
 
 void flk_batch_clear(flk_batch_t *batch) {

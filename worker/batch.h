@@ -27,6 +27,8 @@ FLK_MUST_CHECK flk_err_t flk_batch_run(flk_batch_t *batch, const flk_rules_t *ru
 
 size_t flk_batch_len(const flk_batch_t *batch);
 const flk_job_t *flk_batch_job(const flk_batch_t *batch, size_t i); /* borrowed until _clear */
+/* CPU time of the thread from the first delivery to the end of the run, divided over the jobs. */
+uint32_t flk_batch_cpu_us(const flk_batch_t *batch);
 /* Forgets all jobs. */
 void flk_batch_clear(flk_batch_t *batch);
 

@@ -115,15 +115,27 @@ static flk_err_t send_unavailable(void *socket, const flk_job_t *job, uint64_t d
     return flk_link_send(socket, NULL, &frame, NULL);
 }
 
-static flk_err_t send_answer(void *socket, const flk_job_t *job, uint64_t delivery) {
-    flk_frame_t frame = {
-        .kind = FLK_VERDICT, .id = job->submission, .delivery = delivery, .status = job->status, .flags = job->flags};
+static void name_key(const flk_keyring_t *keyring, const flk_job_t *job, flk_frame_t *frame) {
+    _Static_assert((int)FLK_KEY_ID_BYTES == (int)sizeof frame->key, "a header holds the id of a key");
+    if (job->decoded && job->signature.fault == FLK_SIGNATURE_GOOD && job->signature.key < flk_keyring_len(keyring)) {
+        snprintf(frame->key, sizeof frame->key, "%s", flk_keyring_id(keyring, job->signature.key));
+    }
+}
+
+static flk_err_t send_answer(const flk_loop_t *loop, void *socket, const flk_job_t *job, uint64_t delivery) {
+    flk_frame_t frame = {.kind = FLK_VERDICT,
+                         .id = job->submission,
+                         .delivery = delivery,
+                         .status = job->status,
+                         .flags = job->flags,
+                         .cpu_us = flk_batch_cpu_us(loop->batch)};
     uint8_t body[FLK_OUTCOME_BYTES];
     _Static_assert((int)FLK_PROBLEM_BYTES <= (int)FLK_OUTCOME_BYTES, "body holds either");
     if (job->state == FLK_JOB_UNAVAILABLE) {
         return send_unavailable(socket, job, delivery, job->reason);
     }
     FLK_ASSERT(job->state != FLK_JOB_ADMITTED); /* a batch that was run has none */
+    name_key(loop->rules->keyring, job, &frame);
     size_t bytes = job->state == FLK_JOB_SETTLED ? flk_outcome_encode(&job->outcome, body)
                                                  : flk_problem_encode(&job->problem, body);
     return bytes != 0 ? flk_link_send_copy(socket, NULL, &frame, body, bytes)
@@ -135,7 +147,7 @@ static void send_answers(flk_loop_t *loop) {
         flk_uplink_t *uplink = &loop->uplinks[loop->origin[i].uplink];
         flk_err_t err = FLK_E_UNAVAILABLE;
         if (uplink->socket != NULL) {
-            err = send_answer(uplink->socket, flk_batch_job(loop->batch, i), loop->origin[i].delivery);
+            err = send_answer(loop, uplink->socket, flk_batch_job(loop->batch, i), loop->origin[i].delivery);
         }
         if (err != FLK_OK) {
             flk_counter_add(loop->metrics->unsent, 1);

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)FLK_STORE_KEY_BYTES == (int)FLK_PCS_ID_BYTES, "a store's key is a raw pcs_id");
+_Static_assert((int)FLK_STORED_OUTCOME_BYTES_MAX <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
+_Static_assert((int)FLK_OUTCOME_BYTES <= (int)FLK_STORE_VALUE_BYTES_MAX, "… and one of the first version");
+
 static void refuse(flk_job_t *job, uint32_t status, const char *field, const char *detail) {
     job->state = FLK_JOB_REFUSED;
     job->status = status;

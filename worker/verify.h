@@ -11,8 +11,9 @@
 #ifndef FLK_WORKER_VERIFY_H
 #define FLK_WORKER_VERIFY_H
 
+#include "proto/stored_outcome.h"
 #include "worker/rules.h"
-#include "worker/store/stored_outcome.h"
+#include "worker/store/store.h"
 
 typedef enum flk_job_state {
     FLK_JOB_REFUSED,     /* status and problem are the answer */

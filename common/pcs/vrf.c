@@ -159,8 +159,8 @@ bool flk_vrf_prove(const flk_vrf_secret_t *secret, const void *alpha, size_t alp
         return false;
     }
     make_nonce(secret, h, nonce);
-    bool done = crypto_scalarmult_ed25519_base_noclamp(u, nonce) == 0 &&
-                crypto_scalarmult_ed25519_noclamp(v, nonce, h) == 0;
+    bool done =
+        crypto_scalarmult_ed25519_base_noclamp(u, nonce) == 0 && crypto_scalarmult_ed25519_noclamp(v, nonce, h) == 0;
     challenge((const uint8_t *const[]){secret->public_key, h, gamma, u, v}, c);
     memcpy(proof + POINT_BYTES, c, CHALLENGE_BYTES);
     crypto_core_ed25519_scalar_mul(s, c, secret->scalar);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A verifiable random function: 64 bytes that the owner of a secret key derives from a public text `alpha`, with a proof
- * that anybody can check. One key and one text have one output, so nobody can choose it.
+/* A verifiable random function: 64 bytes that the owner of a secret key derives from a public text `alpha`, with a
+ * proof that anybody can check. One key and one text have one output, so nobody can choose it.
  *
  * ECVRF-EDWARDS25519-SHA512-TAI, RFC 9381, section 5.5, suite 0x03:
  *

@@ -60,6 +60,8 @@
       "cap on settled segments, oldest go first; auto is a quarter of the disk, 0 is none")                            \
     X(WAL_LOW_WATER_BYTES, "FLK_WAL_LOW_WATER_BYTES", UINT, G | A, "67108864", "bytes", "0..1099511627776",            \
       "below so much free space settled segments go, oldest first, then new work is refused")                          \
+    X(FEED_HOLD_BYTES, "FLK_FEED_HOLD_BYTES", UINT, G, "1073741824", "bytes", "0..1099511627776",                      \
+      "readers of the log that lag keep so much of it beyond its retention; more breaks their hold")                   \
     X(QUEUE_COUNT_MAX, "FLK_QUEUE_COUNT_MAX", UINT, B, "auto", "deliveries", "auto|1..100000000",                      \
       "queue limit by count; over it BUSY; auto is one for each 4 KiB of its memory, 1000000 at most")                 \
     X(QUEUE_BYTES_MAX, "FLK_QUEUE_BYTES_MAX", UINT, B, "auto", "bytes", "auto|65536..1099511627776",                   \

@@ -165,15 +165,16 @@ static void publish_items(flk_wal_t *wal, const flk_wal_group_t *group) {
 }
 
 /* The acks are durable: their records are settled. */
-static void drop_acks(flk_wal_t *wal, size_t count) {
+static void drop_acks(flk_wal_t *wal, const flk_wal_group_t *group) {
     flk_wal_segment_t *active = wal->writer.active;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < group->acks; i++) {
         flk_wal_ack_node_t *ack = wal->writer.pending_acks.first;
         active->acks_lsn_min = ack->lsn < active->acks_lsn_min ? ack->lsn : active->acks_lsn_min;
         active->acks_lsn_max = ack->lsn > active->acks_lsn_max ? ack->lsn : active->acks_lsn_max;
         flk_wal_segment_t *target = flk_wal_segments_find(&wal->shared.segments, ack->lsn);
         if (target != NULL) {
             target->unsettled--;
+            target->acked_to_lsn = group->first_lsn + group->entries + i;
             if (ack->status == FLK_WAL_STATUS_REFUSED) {
                 flk_wal_segment_refuse(target, ack->lsn);
             }
@@ -182,7 +183,7 @@ static void drop_acks(flk_wal_t *wal, size_t count) {
         wal->writer.pending_acks.bytes -= flk_wal_item_bytes(ack->body_bytes);
         free(ack);
     }
-    wal->writer.pending_acks.len -= count;
+    wal->writer.pending_acks.len -= group->acks;
     if (wal->writer.pending_acks.len == 0) {
         wal->writer.pending_acks.last = NULL;
     }
@@ -196,5 +197,5 @@ void flk_wal_group_publish(flk_wal_t *wal, flk_wal_group_t *group) {
     wal->shared.stats.next_lsn = wal->writer.next_lsn;
     pthread_cond_broadcast(&wal->shared.done);
     pthread_mutex_unlock(&wal->shared.lock);
-    drop_acks(wal, group->acks);
+    drop_acks(wal, group);
 }

@@ -110,6 +110,14 @@ static void pass_numbers(flk_wal_t *wal) {
     }
 }
 
+/* The acks of what had settled before were not read: holds keep it until they have passed all that there is. */
+static void pass_acks(flk_wal_t *wal) {
+    for (size_t i = 0; i < wal->shared.segments.len; i++) {
+        flk_wal_segment_t *segment = wal->shared.segments.at[i];
+        segment->acked_to_lsn = segment->acked == NULL ? wal->writer.durable_lsn : segment->acked_to_lsn;
+    }
+}
+
 flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
     flk_wal_recovery_t recovery = {.wal = wal};
     flk_wal_scan_init(&recovery.scan);
@@ -130,6 +138,7 @@ flk_err_t flk_wal_recover(flk_wal_t *wal, char *errmsg) {
             wal->writer.next_lsn = recovery.directory.checkpoint.next_lsn;
         }
         wal->shared.stats.next_lsn = wal->writer.next_lsn;
+        pass_acks(wal);
         wal->writer.checkpoint_due = flk_wal_checkpoint_store(wal, NULL) != FLK_OK;
         remove_leftover(wal);
     }

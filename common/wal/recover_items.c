@@ -40,6 +40,7 @@ static void apply_ack(flk_wal_recovery_t *recovery, flk_wal_segment_t *from, con
     flk_wal_segment_t *target = flk_wal_segments_find(&recovery->wal->shared.segments, lsn);
     if (target != NULL && flk_wal_segment_ack(target, lsn)) {
         target->unsettled--;
+        target->acked_to_lsn = found->header.lsn;
         if (ending.mark.status == FLK_WAL_STATUS_REFUSED) {
             flk_wal_segment_refuse(target, lsn);
         }

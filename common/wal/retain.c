@@ -12,6 +12,10 @@
  * stuck record holds its own bytes, not the disk. A failure of any step leaves it for the next second.
  * A segment goes only after a checkpoint noted that it settled, so a start does not miss its file.
  *
+ * Holds. What a reader beside the log has not passed stays, although it is due, up to a limit in bytes; the oldest
+ * beyond that goes, and whatever makes room for new records. The holds in its way are broken. Refused records wait
+ * likewise, until their segment is old enough to go as a whole.
+ *
  * Age. A clock that was ahead stamps segments with times to come. So a segment is as old as the oldest time of itself
  * and all that follow it, and none is younger than now: one such segment holds up neither itself nor those behind. */
 #include <stdlib.h>
@@ -31,6 +35,7 @@ typedef struct dues {
     uint64_t settled_bytes, cap_bytes; /* in settled segments; the most of it, 0: no cap */
     uint64_t wanted_bytes;             /* to be made free at any age */
     uint64_t removed_bytes;
+    uint64_t held_bytes, over_bytes; /* in segments that are due and held; by how much that is too many */
 } dues_t;
 
 static void settle(flk_wal_t *wal, flk_wal_segment_t *segment) {
@@ -85,10 +90,25 @@ static void end_compaction_of(flk_wal_t *wal, const flk_wal_segment_t *segment) 
     }
 }
 
+static int64_t age_ms(const flk_wal_t *wal, size_t index) {
+    const int64_t now_ms = flk_wall_ms();
+    int64_t time_ms = now_ms;
+    for (size_t i = index; i < wal->shared.segments.len; i++) {
+        const int64_t last_ms = wal->shared.segments.at[i]->last_ms;
+        time_ms = last_ms < time_ms ? last_ms : time_ms;
+    }
+    return now_ms - time_ms;
+}
+
 /* True while a settled segment waits for the compaction that drops its refused records. */
-static bool drops_refused(flk_wal_t *wal, flk_wal_segment_t *segment, uint64_t now_ms) {
+static bool drops_refused(flk_wal_t *wal, size_t index, uint64_t now_ms) {
+    flk_wal_segment_t *segment = wal->shared.segments.at[index];
     if (segment->refused == NULL) {
         return false;
+    }
+    if (flk_wal_held_needs(&wal->writer.held, segment) &&
+        age_ms(wal, index) <= (int64_t)wal->config.options.retention_ms) {
+        return true;
     }
     if (wal->writer.compaction == NULL && now_ms >= wal->writer.compact_mono_ms) {
         begin_compaction(wal, segment, FLK_WAL_REWRITE_REFUSED, now_ms);
@@ -105,7 +125,7 @@ static uint64_t settle_all(flk_wal_t *wal, bool hurry, uint64_t now_ms) {
     for (size_t i = 0; i < wal->shared.segments.len; i++) {
         flk_wal_segment_t *segment = wal->shared.segments.at[i];
         if (segment->sealed && segment->unsettled == 0) {
-            if (segment->acked != NULL && (hurry || !drops_refused(wal, segment, now_ms))) {
+            if (segment->acked != NULL && (hurry || !drops_refused(wal, i, now_ms))) {
                 end_compaction_of(wal, segment);
                 settle(wal, segment);
             }
@@ -123,29 +143,42 @@ static void seal_if_old(flk_wal_t *wal, uint64_t now_ms) {
     }
 }
 
-static int64_t age_ms(const flk_wal_t *wal, size_t index) {
-    const int64_t now_ms = flk_wall_ms();
-    int64_t time_ms = now_ms;
-    for (size_t i = index; i < wal->shared.segments.len; i++) {
-        const int64_t last_ms = wal->shared.segments.at[i]->last_ms;
-        time_ms = last_ms < time_ms ? last_ms : time_ms;
-    }
-    return now_ms - time_ms;
-}
-
 static bool is_retired(const flk_wal_t *wal, size_t index, const dues_t *dues) {
     bool over_cap = dues->cap_bytes > 0 && dues->settled_bytes > dues->cap_bytes;
     return over_cap || age_ms(wal, index) > (int64_t)wal->config.options.retention_ms;
+}
+
+static bool has_settled(const flk_wal_segment_t *segment) {
+    return segment->records != segment->unsettled;
+}
+
+/* True if a hold needs the segment, or one before it that has to be compacted first. */
+static bool is_held(const flk_wal_t *wal, size_t index) {
+    const flk_wal_held_t *held = &wal->writer.held;
+    bool needed = flk_wal_held_needs(held, wal->shared.segments.at[index]);
+    for (size_t i = 0; i < index; i++) {
+        const flk_wal_segment_t *segment = wal->shared.segments.at[i];
+        needed = needed || (has_settled(segment) && flk_wal_held_needs(held, segment));
+    }
+    return needed;
+}
+
+static void break_holds(flk_wal_t *wal, const flk_wal_segment_t *segment) {
+    const size_t broken = flk_wal_held_break(&wal->writer.held, wal->config.dir, segment);
+    pthread_mutex_lock(&wal->shared.lock);
+    wal->shared.stats.holds_broken += broken;
+    pthread_mutex_unlock(&wal->shared.lock);
 }
 
 /* Makes every segment before `index` independent of the acks in later ones. FLK_E_AGAIN: not all of them yet. */
 static flk_err_t release_older(flk_wal_t *wal, size_t index, bool hurry, uint64_t now_ms) {
     for (size_t i = 0; i < index; i++) {
         flk_wal_segment_t *segment = wal->shared.segments.at[i];
-        if (segment->records == segment->unsettled) {
+        if (!has_settled(segment)) {
             continue;
         }
         if (wal->writer.compaction == NULL && (hurry || now_ms >= wal->writer.compact_mono_ms)) {
+            break_holds(wal, segment);
             begin_compaction(wal, segment, FLK_WAL_REWRITE_LIVE, now_ms);
         }
         return FLK_E_AGAIN;
@@ -173,10 +206,20 @@ static bool remove_one(flk_wal_t *wal, size_t index, dues_t *dues, uint64_t now_
     const flk_wal_segment_t *segment = wal->shared.segments.at[index];
     const bool retired = is_retired(wal, index, dues), given_up = dues->removed_bytes < dues->wanted_bytes;
     const uint64_t bytes = segment->file_bytes;
-    if ((!retired && !given_up) || !segment->noted || release_older(wal, index, given_up, now_ms) != FLK_OK ||
-        remove_at(wal, index) != FLK_OK) {
+    if ((!retired && !given_up) || !segment->noted) {
         return false;
     }
+    if (!given_up && dues->over_bytes == 0 && is_held(wal, index)) {
+        return false;
+    }
+    if (release_older(wal, index, given_up, now_ms) != FLK_OK) {
+        return false;
+    }
+    break_holds(wal, segment);
+    if (remove_at(wal, index) != FLK_OK) {
+        return false;
+    }
+    dues->over_bytes -= dues->over_bytes < bytes ? dues->over_bytes : bytes;
     dues->settled_bytes -= bytes;
     dues->removed_bytes += bytes;
     if (!retired) {
@@ -185,6 +228,23 @@ static bool remove_one(flk_wal_t *wal, size_t index, dues_t *dues, uint64_t now_
         pthread_mutex_unlock(&wal->shared.lock);
     }
     return true;
+}
+
+/* Notes how much only the holds keep. */
+static void measure_held(flk_wal_t *wal, dues_t *dues) {
+    dues_t left = *dues;
+    for (size_t i = 0; i < wal->shared.segments.len; i++) {
+        const flk_wal_segment_t *segment = wal->shared.segments.at[i];
+        if (segment->acked == NULL && is_retired(wal, i, &left)) {
+            left.settled_bytes -= segment->file_bytes;
+            dues->held_bytes += is_held(wal, i) ? segment->file_bytes : 0;
+        }
+    }
+    const uint64_t held_max = wal->config.options.held_bytes_max;
+    dues->over_bytes = dues->held_bytes > held_max ? dues->held_bytes - held_max : 0;
+    pthread_mutex_lock(&wal->shared.lock);
+    wal->shared.stats.held_bytes = dues->held_bytes;
+    pthread_mutex_unlock(&wal->shared.lock);
 }
 
 static void remove_due(flk_wal_t *wal, dues_t *dues, uint64_t now_ms) {
@@ -219,12 +279,14 @@ static uint64_t cap_of(const flk_wal_config_t *config) {
 
 void flk_wal_upkeep(flk_wal_t *wal, uint64_t now_ms) {
     dues_t dues = {.cap_bytes = cap_of(&wal->config)};
+    flk_wal_held_look(&wal->writer.held, wal->config.dir, wal->config.id);
     seal_if_old(wal, now_ms);
     dues.settled_bytes = settle_all(wal, false, now_ms);
     if (dues.cap_bytes > 0 && dues.settled_bytes > dues.cap_bytes) {
         dues.settled_bytes = settle_all(wal, true, now_ms);
     }
     keep_checkpoint(wal);
+    measure_held(wal, &dues);
     remove_due(wal, &dues, now_ms);
 }
 

@@ -33,6 +33,7 @@ typedef struct flk_wal_segment {
     size_t waypoints_len;
     unsigned waypoints_halved; /* how often the table was thinned out */
     uint64_t refused_capacity; /* bits */
+    uint64_t acked_to_lsn;     /* of the last ack that settles a record of it; the writer's */
     bool acks_lost;            /* the file lacks acks that it had: compacted, or damaged; the writer's */
     uint64_t *refused;         /* bits as in `acked`: records that need not be kept. NULL: none; the writer's */
     bool noted;                /* a durable checkpoint says that it settled: its file may go; the writer's */

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "common/beat.h"
+#include "common/wal/follow/held.h"
 #include "common/wal/segment.h"
 #include "common/wal/wal.h"
 
@@ -100,6 +101,7 @@ typedef struct flk_wal_writer {
     uint64_t space_checked_ms, vain_until_ms; /* giving up rests until then */
     uint64_t told_mono_ms[2];                 /* when log_low was said last, of each kind */
 
+    flk_wal_held_t held;
     bool checkpoint_due;
     uint64_t upkeep_mono_ms;            /* when it is due */
     struct flk_wal_rewrite *compaction; /* on its way, or NULL */

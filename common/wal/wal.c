@@ -26,6 +26,7 @@ static void fill_options(flk_wal_t *wal, const flk_wal_options_t *options) {
     own->segment_age_ms = own->segment_age_ms != 0 ? own->segment_age_ms : 3600 * 1000u;
     own->retention_ms = own->retention_ms != 0 ? own->retention_ms : 14 * 24 * 3600 * UINT64_C(1000);
     own->low_water_bytes = own->low_water_bytes != 0 ? own->low_water_bytes : 64u << 20;
+    own->held_bytes_max = own->held_bytes_max != 0 ? own->held_bytes_max : UINT64_C(1) << 30;
     own->body_bytes_max = own->body_bytes_max != 0 ? own->body_bytes_max : 2u << 20;
     FLK_ASSERT(own->body_bytes_max <= FLK_WAL_BODY_BYTES_MAX);
     FLK_ASSERT(own->segment_bytes_max <= FLK_WAL_SEGMENT_BYTES_MAX / 2);

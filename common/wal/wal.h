@@ -41,6 +41,7 @@ typedef struct flk_wal_options {
     uint64_t segment_age_ms;     /* rotate at this age; 0 = 1 h */
     uint64_t retention_ms;       /* settled segments go when older; 0 = 14 days */
     uint64_t retained_bytes_max; /* or sooner, oldest first, above so many bytes in settled segments; 0 = no cap */
+    uint64_t held_bytes_max;     /* holds (follow/hold.h) keep at most so many bytes beyond that; 0 = 1 GiB */
     uint64_t low_water_bytes;    /* less free than this: settled segments go, then appends fail; 0 = 64 MiB */
     uint32_t body_bytes_max;     /* larger entries are a bug of the caller; 0 = 2 MiB */
     bool (*stop_asked)(void);    /* NULL, or ends an open that takes long; asked by the caller of open */
@@ -100,6 +101,8 @@ typedef struct flk_wal_stats {
     uint64_t segments, bytes;                                      /* on disk now, quarantined ones not counted */
     uint64_t sync_failures, write_failures;
     uint64_t given_up_bytes;    /* in settled segments that went before their time, because space was short */
+    uint64_t held_bytes;        /* in settled segments that would have gone, were there no holds */
+    uint64_t holds_broken;      /* since open: a reader was so far behind that what it held went all the same */
     uint64_t torn_bytes;        /* cut from the tail at open */
     uint64_t damaged_records;   /* places that failed their check or could not be read at open; the rest was salvaged */
     uint64_t quarantined;       /* segments set aside as *.damaged at open */

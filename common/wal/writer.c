@@ -245,6 +245,7 @@ flk_err_t flk_wal_writer_init(flk_wal_t *wal) {
     wal->writer.backlog_end = &wal->writer.backlog;
     wal->writer.upkeep_mono_ms = flk_mono_ms() + FLK_WAL_UPKEEP_MS;
     make_durable_file(wal);
+    flk_wal_held_look(&wal->writer.held, wal->config.dir, wal->config.id);
     flk_wal_health_init(wal);
     return FLK_OK;
 }

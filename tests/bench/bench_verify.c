@@ -5,7 +5,7 @@
 #include "common/pcs/signals.h"
 #include "common/pcs/verdict.h"
 #include "proto/frame.h"
-#include "worker/store/stored_outcome.h"
+#include "proto/stored_outcome.h"
 
 #include <jansson.h>
 #include <sodium.h>

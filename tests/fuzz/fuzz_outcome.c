@@ -2,8 +2,8 @@
 /* Outcomes as stores keep them, from both ends. The first byte says which: a stored value that is read is written to
  * bytes that read back as the same; a record of any content is either refused by the writers, or read back as the
  * same. */
+#include "proto/stored_outcome.h"
 #include "tests/fuzz/fuzz.h"
-#include "worker/store/stored_outcome.h"
 
 static const uint8_t key[FLK_STORE_KEY_BYTES] = {0xab};
 

@@ -16,7 +16,8 @@
 #include "common/program/nearest.h"
 #include "common/program/program.h"
 #include "proto/body.h"
-#include "worker/store/stored_outcome.h"
+#include "proto/stored_outcome.h"
+#include "worker/store/store.h"
 
 #define TTL_MS_MAX (INT64_C(10) * 366 * 86400 * 1000)
 enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };

@@ -248,6 +248,15 @@ static flk_err_t take_next(flk_wal_follow_t *follow, flk_wal_follow_item_t *item
     return found.header.type == FLK_WAL_ITEM_ACK ? FLK_OK : FLK_E_AGAIN;
 }
 
+/* True, and told as a gap: everything went before it was read, and nothing came since. */
+static bool all_gone(flk_wal_follow_t *follow, flk_wal_follow_item_t *item) {
+    const bool gone = follow->listing.directory.len == 0 && !follow->reading && follow->durable_lsn >= follow->expected;
+    if (gone) {
+        tell_gap(follow, item, follow->durable_lsn, false);
+    }
+    return gone;
+}
+
 /* The next item of all that is there. FLK_E_NOT_FOUND: the head. */
 static flk_err_t step(flk_wal_follow_t *follow, flk_wal_follow_item_t *item, char *errmsg) {
     for (;;) {
@@ -258,7 +267,7 @@ static flk_err_t step(flk_wal_follow_t *follow, flk_wal_follow_item_t *item, cha
                 return FLK_OK;
             }
             if (flk_wal_listing_next(&follow->listing, follow->number) == NULL) {
-                return FLK_E_NOT_FOUND;
+                return all_gone(follow, item) ? FLK_OK : FLK_E_NOT_FOUND;
             }
             follow->reading = false;
             err = open_next(follow, item, errmsg);
@@ -305,6 +314,7 @@ void flk_wal_follow_status(flk_wal_follow_t *follow, flk_wal_follow_status_t *st
         .durable_lsn = published > follow->durable_lsn ? published : follow->durable_lsn,
         .first_lsn = flk_wal_listing_first(&follow->listing),
     };
+    status->first_lsn = status->first_lsn > 0 ? status->first_lsn : status->durable_lsn + 1;
 }
 
 /* ---- opening ---- */

@@ -47,7 +47,7 @@ typedef struct flk_wal_follow_status {
     uint64_t lineage;     /* number of the log's first day, the same after a move: another one means another log */
     uint64_t position;    /* of the last item, or where it began */
     uint64_t durable_lsn; /* the last one that may be handed out, as far as is known: never ahead, perhaps behind */
-    uint64_t first_lsn;   /* everything before it is gone; 0: the log is empty */
+    uint64_t first_lsn;   /* everything before it is gone; in an empty log the one to come */
 } flk_wal_follow_status_t;
 
 /* Opens a log at a position: the first item is the one behind `after_lsn`, 0 for the whole log. A position before

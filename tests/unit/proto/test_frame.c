@@ -23,7 +23,12 @@ static const flk_frame_t samples[] = {
     {.kind = FLK_READY, .credit = 64, .name = "worker-1/0"},
     {.kind = FLK_SUBMIT},
     {.kind = FLK_WORK, .delivery = UINT64_MAX, .attempt = 3},
-    {.kind = FLK_VERDICT, .delivery = 1u << 31, .status = 202, .flags = FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT},
+    {.kind = FLK_VERDICT,
+     .delivery = 1u << 31,
+     .status = 202,
+     .flags = FLK_FLAG_DUPLICATE | FLK_FLAG_CONFLICT,
+     .key = "0123456789abcdef0123456789abcdef",
+     .cpu_us = UINT32_MAX},
     {.kind = FLK_UNAVAILABLE, .delivery = 7, .retry_ms = 1500, .name = "store: timeout"},
     {.kind = FLK_BUSY, .retry_ms = UINT32_MAX, .name = "queue full: count"},
     {.kind = FLK_PING, .instances = instances, .instances_len = FLK_INSTANCES_MAX},
@@ -43,6 +48,8 @@ static void assert_same(const flk_frame_t *a, const flk_frame_t *b) {
     ck_assert_uint_eq(a->retry_ms, b->retry_ms);
     ck_assert_int_eq(a->known, b->known);
     ck_assert_str_eq(a->name, b->name);
+    ck_assert_str_eq(a->key, b->key);
+    ck_assert_uint_eq(a->cpu_us, b->cpu_us);
     ck_assert_uint_eq(a->instances_len, b->instances_len);
     if (a->instances_len > 0) {
         ck_assert_mem_eq(a->instances, b->instances, a->instances_len * FLK_ID_BYTES);
@@ -101,6 +108,17 @@ static flk_err_t decode_bytes(const uint8_t *bytes, size_t len) {
 /* A newer peer may add elements behind the known fields; older peers pass over them. */
 START_TEST(test_frame_ignores_further_elements) {
     ck_assert_int_eq(DECODE(0x95, 1, FLK_GOODBYE, ID_BYTES, 0xa1, 'x', 0x81, 1, 0x92, 1, 2), FLK_OK);
+}
+END_TEST
+
+/* A VERDICT of a worker of before has no key and no CPU time, and counts; one without its flags does not. */
+START_TEST(test_frame_reads_a_verdict_of_before) {
+    const uint8_t bytes[] = {0x96, 1, FLK_VERDICT, ID_BYTES, 7, 0xcc, 200, 0};
+    flk_frame_t frame;
+    ck_assert_int_eq(flk_frame_decode(bytes, sizeof bytes, &frame, NULL), FLK_OK);
+    ck_assert(frame.delivery == 7 && frame.status == 200 && frame.key[0] == '\0' && frame.cpu_us == 0);
+    ck_assert_int_eq(DECODE(0x95, 1, FLK_VERDICT, ID_BYTES, 7, 0xcc, 200), FLK_E_INVALID);
+    ck_assert_int_eq(DECODE(0x97, 1, FLK_VERDICT, ID_BYTES, 7, 0xcc, 200, 0, 0xa1, 'k'), FLK_OK);
 }
 END_TEST
 
@@ -216,7 +234,13 @@ START_TEST(test_frame_examples_of_the_protocol_are_true) {
     const flk_frame_t examples[] = {
         {.kind = FLK_SUBMIT, .id = id},
         {.kind = FLK_WORK, .id = id, .delivery = 70000, .attempt = 1},
-        {.kind = FLK_VERDICT, .id = id, .delivery = 70000, .status = 202, .flags = FLK_FLAG_DUPLICATE},
+        {.kind = FLK_VERDICT,
+         .id = id,
+         .delivery = 70000,
+         .status = 202,
+         .flags = FLK_FLAG_DUPLICATE,
+         .key = "agent1",
+         .cpu_us = 12},
         {.kind = FLK_BUSY, .id = id, .retry_ms = 1000, .name = "queue full by count"},
         {.kind = FLK_PONG, .id = broker, .known = false},
     };
@@ -358,6 +382,7 @@ int main(void) {
     tcase_add_test(tc, test_frame_holds_the_longest_name);
     tcase_add_loop_test(tc, test_frame_refuses_every_cut, 0, FLK_COUNT_OF(samples));
     tcase_add_test(tc, test_frame_ignores_further_elements);
+    tcase_add_test(tc, test_frame_reads_a_verdict_of_before);
     tcase_add_test(tc, test_frame_tells_unknown_from_malformed);
     tcase_add_test(tc, test_frame_refuses_malformed);
     tcase_add_test(tc, test_frame_survives_deep_nesting);

@@ -2,6 +2,7 @@
 #include "tests/unit/rig/wal_follower.h"
 
 enum { OUTCOME_BYTES = 90 };
+uint64_t marks_alone_to_lsn;
 
 flk_wal_follow_t *follow_from(uint64_t after_lsn) {
     flk_wal_follow_t *follow;
@@ -12,7 +13,7 @@ flk_wal_follow_t *follow_from(uint64_t after_lsn) {
 
 static flk_wal_ending_t ending_of(uint64_t lsn, uint8_t outcome[FLK_WAL_OUTCOME_BYTES_MAX]) {
     flk_wal_ending_t ending = {.mark = {.status = lsn % 5 == 0 ? 202 : 200, .flags = 3, .detail = (uint32_t)lsn}};
-    if (lsn % 3 != 0) {
+    if (lsn % 3 != 0 && lsn > marks_alone_to_lsn) {
         ending.has_subject = lsn % 3 == 1;
         memset(ending.subject, ending.has_subject ? (int)lsn % 251 : 0, sizeof ending.subject);
         snprintf(ending.key, sizeof ending.key, "key-%d", (int)(lsn % 7));

@@ -37,6 +37,8 @@ void plain_outcomes(told_t *told);
 /* The same outcomes behind `after_lsn`, from the first to the last. */
 void check_same(const told_t *followed, const told_t *plain, uint64_t after_lsn, const char *what);
 
+/* Records up to it have endings of format 1: a mark alone. */
+extern uint64_t marks_alone_to_lsn;
 /* Settles a record with an ending that follows from its LSN: every third has the mark alone. */
 bool end_record(flk_wal_t *wal, uint64_t lsn);
 

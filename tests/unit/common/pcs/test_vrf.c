@@ -170,8 +170,8 @@ END_TEST
 
 /* s and s + kq are one number to the equations: only the reduced one is taken. Nor are c = 0 and s = 0 taken. */
 START_TEST(test_vrf_scalars) {
-    static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c,       0xf7,
-                                      0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+    static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,       0xd6,
+                                      0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
     owner_t owner = owner_new(4);
     uint8_t proof[FLK_VRF_PROOF_BYTES], *s = proof + POINT + CHALLENGE;
     memcpy(proof, owner.proof, sizeof proof);

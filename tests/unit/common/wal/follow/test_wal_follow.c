@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <sys/wait.h>
+#include <xxhash.h>
 
+#include "common/bytes.h"
+#include "common/wal/format.h"
 #include "tests/unit/rig/wal_follower.h"
 
 static told_t followed, plain;
@@ -110,6 +113,95 @@ START_TEST(test_follow_a_writer_that_is_killed) {
 }
 END_TEST
 
+/* ---- groups that fail ---- */
+
+static unsigned syncs_done;
+
+/* Every 5th sync of a segment fails, each 20th time the next one too, and no poisoned segment can be cut: what failed
+ * stays in its file. */
+static int fail_syncs(flk_io_op_t op, const char *path, void *arg) {
+    (void)arg;
+    if (strstr(path, ".seg") == NULL) {
+        return 0;
+    }
+    const bool failing = op == FLK_IO_SYNC && (++syncs_done % 5 == 0 || syncs_done % 20 == 1);
+    return failing || op == FLK_IO_TRUNCATE ? EIO : 0;
+}
+
+/* The items of a group that failed are never handed out, whether the group was written again or given up. */
+START_TEST(test_follow_passes_over_groups_that_failed) {
+    flk_wal_t *wal = open_small();
+    flk_wal_follow_t *follow = follow_from(0);
+    syncs_done = 0;
+    flk_io_set_fault(fail_syncs, NULL);
+    for (unsigned i = 0; i < 120; i++) {
+        uint64_t lsn;
+        if (try_append(wal, i, &lsn) == FLK_OK) {
+            end_record(wal, lsn);
+        }
+        if (i % 7 == 0) {
+            (void)!flk_wal_flush(wal, errmsg);
+        }
+        follow_take(follow, &followed, 0);
+    }
+    flk_io_set_fault(NULL, NULL);
+    ck_assert_uint_gt(stats_of(wal).sync_failures, 10);
+    flk_wal_close(&wal);
+    follow_take(follow, &followed, 0);
+    plain_outcomes(&plain);
+    ck_assert_uint_gt(plain.len, 60);
+    check_same(&followed, &plain, 0, "failed groups");
+    ck_assert_uint_eq(followed.gaps_len, 0);
+    flk_wal_follow_close(&follow);
+}
+END_TEST
+
+/* ---- formats ---- */
+
+/* As a program of format 1 wrote it: it knew acks with a mark alone. */
+static void make_format_1(const char *name) {
+    uint8_t *data;
+    const size_t bytes = load_file(name, &data);
+    flk_wal_header_t header;
+    ck_assert(flk_wal_header_decode(data, &header) && header.version == FLK_WAL_VERSION);
+    data[8] = 1;
+    flk_put_le64(data + FLK_WAL_SEGMENT_HEADER_BYTES - 8, XXH3_64bits(data, FLK_WAL_SEGMENT_HEADER_BYTES - 8));
+    store_file(name, data, bytes);
+    free(data);
+}
+
+/* A log that a program of before wrote is read, goes on in a new segment of format 2, and both give their outcomes. */
+START_TEST(test_follow_both_formats) {
+    flk_wal_t *wal = open_small();
+    uint64_t left = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        left = append(wal, i);
+        if (i < 29) {
+            flk_wal_ack(wal, left,
+                        (flk_wal_mark_t){.status = left % 5 == 0 ? 202 : 200, .flags = 3, .detail = (uint32_t)left});
+        }
+    }
+    flk_wal_close(&wal);
+    const names_t old = list_files(".seg");
+    for (size_t i = 0; i < old.len; i++) {
+        make_format_1(old.at[i]);
+    }
+    wal = open_small();
+    ck_assert_uint_eq(stats_of(wal).unacked, 1);
+    ck_assert(end_record(wal, left));
+    live(wal, 60);
+    flk_wal_close(&wal);
+    plain_outcomes(&plain);
+    flk_wal_follow_t *follow = follow_from(0);
+    marks_alone_to_lsn = left - 1;
+    follow_take(follow, &followed, 0);
+    marks_alone_to_lsn = 0;
+    check_same(&followed, &plain, 0, "both formats");
+    ck_assert(plain.len > 80 && followed.gaps_len == 0);
+    flk_wal_follow_close(&follow);
+}
+END_TEST
+
 /* ---- waiting ---- */
 
 static void *wake_soon(void *follow) {
@@ -162,6 +254,8 @@ int main(void) {
     tcase_add_checked_fixture(tcase, forget, NULL);
     tcase_add_test(tcase, test_follow_from_any_position);
     tcase_add_test(tcase, test_follow_a_writer_that_is_killed);
+    tcase_add_test(tcase, test_follow_passes_over_groups_that_failed);
+    tcase_add_test(tcase, test_follow_both_formats);
     tcase_add_test(tcase, test_follow_waits_at_the_head);
     tcase_add_test(tcase, test_follow_refuses_a_position_ahead);
     return run_suite(tcase);

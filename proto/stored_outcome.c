@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "worker/store/stored_outcome.h"
+#include "proto/stored_outcome.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -8,9 +8,6 @@
 
 enum { LAYOUT_MIN = 1, LAYOUT_UNSIGNED = 2, LAYOUT_RULES = 3, LAYOUT_MAX = 0x0f, MAP_MIN = 0x80 };
 
-_Static_assert((int)FLK_STORE_KEY_BYTES == (int)FLK_PCS_ID_BYTES, "a store's key is a raw pcs_id");
-_Static_assert((int)FLK_STORED_OUTCOME_BYTES_MAX <= (int)FLK_STORE_VALUE_BYTES_MAX, "a store's value holds an outcome");
-_Static_assert((int)FLK_OUTCOME_BYTES <= (int)FLK_STORE_VALUE_BYTES_MAX, "… and one of the first version");
 _Static_assert(FLK_REASON_COUNT <= 32, "reasons are 32 bits");
 
 static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t bytes_len) {
@@ -26,12 +23,14 @@ static uint8_t *put_real(uint8_t *at, double value) {
 }
 
 size_t flk_stored_outcome_write(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]) {
+    const bool fit = flk_outcome_fault(record) == NULL && record->pcs_id[0] != '\0';
+    return fit ? flk_stored_outcome_put(record, out) : 0;
+}
+
+size_t flk_stored_outcome_put(const flk_outcome_record_t *record, uint8_t out[FLK_STORED_OUTCOME_BYTES_MAX]) {
     const flk_outcome_t *outcome = &record->outcome;
     uint8_t *at = out;
     const bool has_rules = outcome->rules[0] != '\0';
-    if (flk_outcome_fault(record) != NULL || record->pcs_id[0] == '\0') {
-        return 0;
-    }
     *at++ = has_rules ? LAYOUT_RULES : record->has_unsigned_digest ? LAYOUT_UNSIGNED : LAYOUT_MIN;
     *at++ = (uint8_t)outcome->regime;
     *at++ = outcome->has_d_hat;
@@ -113,11 +112,11 @@ static flk_err_t read_map(const char *id, const uint8_t *value, size_t value_byt
     return err;
 }
 
-flk_err_t flk_stored_outcome_read(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
+flk_err_t flk_stored_outcome_read(const uint8_t pcs_id[FLK_PCS_ID_BYTES], const uint8_t *value, size_t value_bytes,
                                   flk_outcome_record_t *record, char *errmsg) {
     uint8_t layout = value_bytes > 0 ? value[0] : 0;
     char id[FLK_PCS_ID_HEX + 1];
-    sodium_bin2hex(id, sizeof id, key, FLK_STORE_KEY_BYTES);
+    sodium_bin2hex(id, sizeof id, pcs_id, FLK_PCS_ID_BYTES);
     if (layout >= MAP_MIN) {
         return read_map(id, value, value_bytes, record, errmsg);
     }

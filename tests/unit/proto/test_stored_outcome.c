@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/stored_outcome.h"
 #include "tests/unit/rig/suite.h"
-#include "worker/store/stored_outcome.h"
 
 static char errmsg[FLK_ERRMSG_BYTES];
-static uint8_t key[FLK_STORE_KEY_BYTES];
+static uint8_t key[FLK_PCS_ID_BYTES];
 
 static flk_outcome_record_t sample(uint32_t reasons, flk_regime_t regime, bool has_d_hat) {
     flk_outcome_record_t record = {
