@@ -36,7 +36,7 @@ typedef struct flk_wal_ending {
     uint8_t subject[FLK_WAL_SUBJECT_BYTES]; /* of a gateway's record: its raw pcs_id */
     char key[FLK_WAL_KEY_BYTES];            /* id of the key that verified; "" = not known, or none did */
     uint16_t outcome_bytes;                 /* 0: there is none (a refusal, a dead letter, an ack of format 1) */
-    const uint8_t *outcome; /* in the stores' layout (common/pcs/stored_outcome.h); borrowed by a call that writes, kept
+    const uint8_t *outcome; /* in the stores' layout (proto/stored_outcome.h); borrowed by a call that writes, kept
                                until the next item by one that reads */
 } flk_wal_ending_t;
 

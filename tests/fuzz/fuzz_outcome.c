@@ -5,7 +5,7 @@
 #include "proto/stored_outcome.h"
 #include "tests/fuzz/fuzz.h"
 
-static const uint8_t key[FLK_STORE_KEY_BYTES] = {0xab};
+static const uint8_t key[FLK_PCS_ID_BYTES] = {0xab};
 
 static void check_same(const flk_outcome_record_t *a, const flk_outcome_record_t *b) {
     uint8_t left[FLK_OUTCOME_BYTES], right[FLK_OUTCOME_BYTES];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The relay between played doors and played brokers, with real logs: verdicts, trouble, credit, links that come and
  * go. */
+#include "common/wal/follow/follow.h"
+#include "proto/stored_outcome.h"
 #include "tests/unit/rig/gateway_rig.h"
 
 enum { CREDIT = 1000 };
@@ -66,6 +68,47 @@ START_TEST(test_relay_latency_by_status) {
     ck_assert_uint_eq(answers_counted("zmq", 503), 1);
     ck_assert_uint_eq(answers_counted("zmq", 429), 0);
     agent_close(&agent);
+}
+END_TEST
+
+static void follow_next(flk_wal_follow_t *follow, flk_wal_follow_item_t *item) {
+    flk_err_t err = flk_wal_follow_next(follow, RIG_DEADLINE_MS, item, errmsg);
+    ck_assert_msg(err == FLK_OK && !item->is_gap, "%s: %s", flk_err_text(err), errmsg);
+    ck_assert_ptr_nonnull(item->record.body);
+}
+
+/* The log keeps what was decided: the outcome as the verdict had it, the pcs_id, the id of the key; of a refusal the
+ * pcs_id alone. */
+START_TEST(test_relay_keeps_what_was_decided) {
+    played_t *broker = rig_start_met(CREDIT);
+    char inbox[96];
+    uint8_t body[FLK_OUTCOME_BYTES];
+    flk_wal_follow_t *follow;
+    flk_wal_follow_item_t item;
+    flk_outcome_record_t back;
+    flk_submission_t *client = http_post(1);
+    uint64_t lsn = played_submit(broker);
+    const flk_outcome_record_t outcome = played_outcome(lsn, 202);
+    flk_frame_t frame = {.kind = FLK_VERDICT, .id = id_of(lsn), .status = 202, .key = "agent-1", .cpu_us = 5};
+    played_say(broker, frame, body, flk_outcome_encode(&outcome, body));
+    http_wait(client, 202);
+    client = http_post(2);
+    played_verdict(broker, played_submit(broker), 401, 0);
+    http_wait(client, 401);
+    snprintf(inbox, sizeof inbox, "%s/inbox", rig.dir);
+    ck_assert_msg(flk_wal_follow_open(inbox, 0, &follow, errmsg) == FLK_OK, "%s", errmsg);
+    follow_next(follow, &item);
+    ck_assert(item.record.lsn == lsn && item.ending.mark.status == 202 && item.ending.has_subject);
+    ck_assert_str_eq(item.ending.key, "agent-1");
+    ck_assert_msg(flk_stored_outcome_read(item.ending.subject, item.ending.outcome, item.ending.outcome_bytes, &back,
+                                          errmsg) == FLK_OK,
+                  "%s", errmsg);
+    ck_assert_str_eq(back.pcs_id, outcome.pcs_id);
+    ck_assert(back.outcome.reasons == outcome.outcome.reasons && flk_id_equal(&back.origin, &outcome.origin));
+    follow_next(follow, &item);
+    ck_assert(item.ending.mark.status == 401 && item.ending.has_subject && item.ending.outcome_bytes == 0);
+    ck_assert_str_eq(item.ending.key, "");
+    flk_wal_follow_close(&follow);
 }
 END_TEST
 
@@ -501,6 +544,7 @@ int main(void) {
     tcase_add_checked_fixture(tcase, rig_setup, rig_teardown);
     tcase_add_test(tcase, test_relay_verdicts);
     tcase_add_test(tcase, test_relay_latency_by_status);
+    tcase_add_test(tcase, test_relay_keeps_what_was_decided);
     tcase_add_test(tcase, test_relay_malformed);
     tcase_add_test(tcase, test_relay_deadline);
     tcase_add_test(tcase, test_relay_client_gave_up);
