@@ -32,7 +32,7 @@ static void count(flk_gateway_metrics_t *metrics, const flk_answer_t *answer) {
     }
 }
 
-/* What the log keeps of an answer. A refusal has no outcome, nor has a dead letter: nobody judged it. */
+/* The part of an answer that the log keeps. A refusal has no outcome, nor has a dead letter: nobody judged it. */
 static void fill_ending(const flk_answer_t *answer, const uint8_t *pcs_id, flk_wal_ending_t *ending,
                         uint8_t outcome[FLK_STORED_OUTCOME_BYTES_MAX]) {
     _Static_assert((int)FLK_STORED_OUTCOME_BYTES_MAX <= (int)FLK_WAL_OUTCOME_BYTES_MAX, "an ack holds an outcome");

@@ -4,7 +4,7 @@
  * Segment header, 88 bytes, once at offset 0:
  *    0  8  magic "FLKWAL\r\n"
  *    8  4  format version
- *   12  4  flags: bit 0 = sparse (rewritten without items that were no longer needed), bit 1 = … but with all its acks
+ *   12  4  flags: bit 0 = sparse (rewritten without items that were no longer needed), bit 1 = with all its acks
  *   16  8  log id
  *   24  8  segment number
  *   32  8  first LSN
@@ -40,8 +40,8 @@
  * if a later one says that it had been durable, else the torn end of a group that was never reported as durable.
  *
  * Format 2 has acks of any length from 16 bytes on; all else is as in format 1. A segment is of one format or the
- * other, and a log may hold both. What follows the mark of an ack has a layout of its own: a reader that does not know
- * it passes over it.
+ * other, and a log may hold both. The rest of an ack, behind its mark, has a layout of its own: a reader that does not
+ * know it passes over it.
  *
  * Rule for change: another layout gets another format version. Magic, version and checksum of the segment header stay
  * where they are, so that a program that does not know a version can tell it from damage and leave the log alone. */

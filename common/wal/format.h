@@ -6,8 +6,8 @@
 #include "common/wal/read.h"
 
 enum {
-    FLK_WAL_VERSION = 2,     /* of what is written */
-    FLK_WAL_VERSION_MIN = 1, /* of what is read: for ever */
+    FLK_WAL_VERSION = 2,     /* of new segments */
+    FLK_WAL_VERSION_MIN = 1, /* read for ever */
     FLK_WAL_SEGMENT_HEADER_BYTES = 88,
     FLK_WAL_ITEM_HEADER_BYTES = 40,
     FLK_WAL_ACK_BYTES = 16, /* the mark alone; all of format 1 */
@@ -31,7 +31,7 @@ typedef struct flk_wal_header {
     uint64_t end_lsn; /* sparse: one behind the last item of the original */
     uint64_t items;   /* sparse */
     uint64_t name_id; /* flk_wal_id when the segment was made */
-    bool acks_kept;   /* sparse: no ack was left out or lost, so whoever follows the log misses none */
+    bool acks_kept;   /* sparse: no ack was left out or lost, so followers of the log miss none */
 } flk_wal_header_t;
 
 typedef struct flk_wal_item_header {

@@ -84,7 +84,7 @@ static context_t surroundings(const reader_t *reader, size_t index) {
     }
     if (row != NULL) {
         context.durable_lsn = row->end_lsn - 1;
-        context.void_lsn = row->end_lsn; /* what a group that failed for good left behind it */
+        context.void_lsn = row->end_lsn; /* items of a group that failed for good lie behind it */
     }
     return context;
 }

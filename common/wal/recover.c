@@ -110,7 +110,8 @@ static void pass_numbers(flk_wal_t *wal) {
     }
 }
 
-/* The acks of what had settled before were not read: holds keep it until they have passed all that there is. */
+/* The acks of segments that had settled before were not read: holds keep it until they have passed all that there is.
+ */
 static void pass_acks(flk_wal_t *wal) {
     for (size_t i = 0; i < wal->shared.segments.len; i++) {
         flk_wal_segment_t *segment = wal->shared.segments.at[i];

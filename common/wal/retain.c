@@ -12,9 +12,9 @@
  * stuck record holds its own bytes, not the disk. A failure of any step leaves it for the next second.
  * A segment goes only after a checkpoint noted that it settled, so a start does not miss its file.
  *
- * Holds. What a reader beside the log has not passed stays, although it is due, up to a limit in bytes; the oldest
- * beyond that goes, and whatever makes room for new records. The holds in its way are broken. Refused records wait
- * likewise, until their segment is old enough to go as a whole.
+ * Holds. Items that a reader beside the log has not passed stay, although they are due, up to a limit in bytes; the
+ * oldest beyond that goes, and any that makes room for new records. The holds in its way are broken. Refused records
+ * wait likewise, until their segment is old enough to go as a whole.
  *
  * Age. A clock that was ahead stamps segments with times to come. So a segment is as old as the oldest time of itself
  * and all that follow it, and none is younger than now: one such segment holds up neither itself nor those behind. */

@@ -102,7 +102,7 @@ typedef struct flk_wal_stats {
     uint64_t sync_failures, write_failures;
     uint64_t given_up_bytes;    /* in settled segments that went before their time, because space was short */
     uint64_t held_bytes;        /* in settled segments that would have gone, were there no holds */
-    uint64_t holds_broken;      /* since open: a reader was so far behind that what it held went all the same */
+    uint64_t holds_broken;      /* since open: a reader was too far behind, and lost items */
     uint64_t torn_bytes;        /* cut from the tail at open */
     uint64_t damaged_records;   /* places that failed their check or could not be read at open; the rest was salvaged */
     uint64_t quarantined;       /* segments set aside as *.damaged at open */

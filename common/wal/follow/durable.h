@@ -16,7 +16,7 @@
  * Closed with flk_io_close. Errors: those of common/io.h. */
 FLK_MUST_CHECK flk_err_t flk_wal_durable_make(const char *dir, int *fd, char *errmsg);
 FLK_MUST_CHECK flk_err_t flk_wal_durable_open(const char *dir, int *fd, char *errmsg);
-/* Errors: those of common/io.h. Nothing depends on it: whoever follows the log learns later. */
+/* Errors: those of common/io.h. Nothing depends on it: a follower learns later. */
 FLK_MUST_CHECK flk_err_t flk_wal_durable_write(int fd, uint64_t lsn);
 /* The LSN; 0 when the file holds none. */
 uint64_t flk_wal_durable_read(int fd);

@@ -4,10 +4,10 @@
  * 2. An ack: its record is looked up by its place, in this segment or one before. That is an outcome.
  * 3. No item up to the limit: if there is a later segment, go on there; else look whether the log went on, and wait.
  *
- * The limit of a segment is where its durable items end (listing.c), or for the last one what the writer has published
- * (durable.h). `expected` keeps the account: each LSN below it was seen, was never promised, or was told as a gap. A
- * segment's header says what was durable when it was made; what is expected and lies below that is missing. LSNs that
- * nobody was promised (a group that failed twice) lie above it and are passed over in silence. */
+ * The limit of a segment is where its durable items end (listing.c), or for the last one the LSN that the writer has
+ * published (durable.h). `expected` keeps the account: each LSN below it was seen, was never promised, or was told as a
+ * gap. A segment's header says the log's durable LSN at its making; an expected LSN at or below that is missing. LSNs
+ * that nobody was promised (a group that failed twice) lie above it and are passed over in silence. */
 #include "common/wal/follow/follow.h"
 
 #include <stdlib.h>
@@ -185,7 +185,7 @@ static flk_err_t open_next(flk_wal_follow_t *follow, flk_wal_follow_item_t *item
     flk_err_t err = flk_wal_part_open(part, follow->listing.dir, file->name, 0, errmsg);
     if (err != FLK_OK) {
         close_part(follow, part);
-        follow->watch.renamed = true; /* the list is not what it was */
+        follow->watch.renamed = true; /* the list is old */
         return err == FLK_E_NOT_FOUND || err == FLK_E_CORRUPT ? FLK_E_AGAIN : err;
     }
     const uint64_t before = follow->number;
@@ -203,7 +203,7 @@ static flk_err_t open_next(flk_wal_follow_t *follow, flk_wal_follow_item_t *item
     return gap ? FLK_OK : FLK_E_AGAIN;
 }
 
-/* What a segment lacks before `end_lsn` may have been outcomes. True: it is told. */
+/* LSNs that a segment lacks before `end_lsn` may have been outcomes. True: it is told. */
 static bool lacks(flk_wal_follow_t *follow, uint64_t end_lsn, flk_wal_follow_item_t *item) {
     const flk_wal_header_t *header = &follow->parts[follow->at].header;
     if (follow->expected >= end_lsn || (header->sparse && header->acks_kept)) {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The outcomes of a log in the order of their acks, from any LSN on, while the log is being written: what a feed, an
- * audit log or an exporter reads. Another process writes the log, or none does; nothing of it is changed and no lock is
+/* The outcomes of a log in the order of their acks, from any LSN on, while the log is being written: for a feed, an
+ * audit log or an exporter. Another process writes the log, or none does; nothing of it is changed and no lock is
  * taken. One follower belongs to one thread, but for flk_wal_follow_wake; any number may follow one log.
  *
  * An outcome is an ack, joined to its record. It is named by (log_id, lsn), lsn being the ack's: outcomes come in
  * rising order of it, each once, those that a power cut could take back not yet. A position is such an LSN: everything
  * up to it was handled. There are gaps between the LSNs of outcomes (records have LSNs too): they mean nothing.
- * Whatever is missing and might have been an outcome is told as a gap.
+ * Missing LSNs that might have been outcomes are told as a gap.
  *
  * A record is looked up when its ack is met, wherever it lies, also before the position that the follower began at. It
  * is not there any more when the retention or a compaction took it (401 records first), or damage did: its outcome
  * comes all the same, without body. A hold (hold.h) at the position keeps both until they were read.
  *
  * A record has one outcome. Only when damage took its ack from the log after it was handed out does the record come
- * again, under the LSN of its second ack; so whoever counts records goes by record.lsn. */
+ * again, under the LSN of its second ack; so a count of records goes by record.lsn. */
 #ifndef FLK_COMMON_WAL_FOLLOW_FOLLOW_H
 #define FLK_COMMON_WAL_FOLLOW_FOLLOW_H
 
@@ -23,7 +23,7 @@ typedef struct flk_wal_follow flk_wal_follow_t; /* Opaque; fields are commented 
 
 /* Why LSNs are missing. */
 typedef enum flk_wal_gap {
-    FLK_WAL_GAP_RETIRED, /* their segments were removed, or compacted down to what is still to be done */
+    FLK_WAL_GAP_RETIRED, /* their segments were removed, or compacted down to the work that is left */
     FLK_WAL_GAP_DAMAGED, /* they failed their check, could not be read, or a start set them aside */
 } flk_wal_gap_t;
 
@@ -41,7 +41,7 @@ typedef struct flk_wal_follow_item {
     /* a gap: outcomes in [gap_from_lsn, lsn] are missing, if there were any */
     uint64_t gap_from_lsn;
     flk_wal_gap_t gap;
-} flk_wal_follow_item_t; /* what it points at is kept until the next call on the follower */
+} flk_wal_follow_item_t; /* its pointers hold until the next call on the follower */
 
 typedef struct flk_wal_follow_status {
     uint64_t lineage;     /* number of the log's first day, the same after a move: another one means another log */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Holds: the durable positions of those that follow a log, as files in its directory. A reader keeps one and so asks
- * the writer to keep what lies behind it: retention and compaction leave alone what the lowest hold has not passed, as
- * long as that costs no more than FLK_FEED_HOLD_BYTES. Beyond it, and before work is refused for want of space, the
+ * the writer to keep the items behind it: retention and compaction leave alone all that the lowest hold has not passed,
+ * as long as that costs no more than FLK_FEED_HOLD_BYTES. Beyond it, and before work is refused for want of space, the
  * hold is broken: its reader meets a gap. A broken hold holds again once it moves.
  *
  * holds/NAME is a text line, "LSN LINEAGE", the first decimal, the second 16 hex digits (flk_wal_follow_status_t). It

@@ -16,7 +16,7 @@ FLK_MUST_CHECK flk_err_t flk_wal_listing_load(flk_wal_listing_t *listing, char *
 void flk_wal_listing_fini(flk_wal_listing_t *listing);
 
 /* The first segment with a number above this one, and the one whose LSNs `lsn` belongs to; NULL: there is none. Both
- * pass over what is set aside, of another log, or without a good header. */
+ * pass over files that are set aside, of another log, or without a good header. */
 const flk_wal_file_t *flk_wal_listing_next(const flk_wal_listing_t *listing, uint64_t number);
 const flk_wal_file_t *flk_wal_listing_of(const flk_wal_listing_t *listing, uint64_t lsn);
 bool flk_wal_listing_has(const flk_wal_listing_t *listing, uint64_t number);

@@ -89,7 +89,7 @@ void flk_wal_part_stand_at(flk_wal_part_t *part, uint64_t offset, uint64_t last_
 flk_err_t flk_wal_part_next(flk_wal_part_t *part, flk_wal_found_t *found, char *errmsg) {
     const uint64_t offset = part->scan.offset, last_lsn = part->scan.last_lsn;
     if (last_lsn >= part->limit_lsn) {
-        return FLK_E_NOT_FOUND; /* not to be looked for: what is allocated and empty may be large */
+        return FLK_E_NOT_FOUND; /* not to be looked for: the empty rest may be large */
     }
     flk_err_t err = flk_wal_scan_next(&part->scan, found, errmsg);
     if (err == FLK_OK && found->header.lsn > part->limit_lsn) {
@@ -127,7 +127,7 @@ static flk_err_t look(flk_wal_part_reader_t *reader, const flk_wal_part_t *part,
         }
         reader->part = part;
         reader->offset = offset;
-        const uint64_t passed = part->scan.offset - offset; /* what lies behind it may be written later */
+        const uint64_t passed = part->scan.offset - offset; /* later bytes may be written yet */
         reader->bytes = reader->bytes < passed ? reader->bytes : (size_t)passed;
     }
     *data = reader->buffer + (offset - reader->offset);

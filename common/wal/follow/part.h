@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A segment that is open for a follower: its file, and a sparse table of where its items lie, by which a record is
- * found for its ack. The file stays open while the part lives, also when the log replaces or removes it: what was there
- * when it was opened can be read. One thread. */
+ * found for its ack. The file stays open while the part lives, also when the log replaces or removes it: all that was
+ * there when it was opened can be read. One thread. */
 #ifndef FLK_COMMON_WAL_FOLLOW_PART_H
 #define FLK_COMMON_WAL_FOLLOW_PART_H
 
@@ -30,7 +30,7 @@ void flk_wal_part_fini(flk_wal_part_t *part);
 FLK_MUST_CHECK flk_err_t flk_wal_part_next(flk_wal_part_t *part, flk_wal_found_t *found, char *errmsg);
 /* A step back, to where `scan` was before an item: it is given again. */
 void flk_wal_part_stand_at(flk_wal_part_t *part, uint64_t offset, uint64_t last_lsn);
-/* What was read ahead is forgotten: there may be more by now. */
+/* Bytes read ahead are forgotten: there may be more by now. */
 void flk_wal_part_refresh(flk_wal_part_t *part);
 
 /* Room to read single items into. */

@@ -15,7 +15,7 @@ typedef struct flk_wal_watch {
 /* Errors: FLK_E_IO, FLK_E_NOMEM (no descriptor to be woken by). Ended by flk_wal_watch_fini in any case. */
 FLK_MUST_CHECK flk_err_t flk_wal_watch_init(flk_wal_watch_t *watch, const char *dir, char *errmsg);
 void flk_wal_watch_fini(flk_wal_watch_t *watch);
-/* Begins a look at the log: what happens from here on ends the next sleep. */
+/* Begins a look at the log: an event from here on ends the next sleep. */
 void flk_wal_watch_look(flk_wal_watch_t *watch);
 /* True unless it is known that no segment came into the directory since the last question. Asked after a durable LSN
  * was read, it tells of every segment that was there when that was written. */

@@ -77,7 +77,7 @@ static void follow_next(flk_wal_follow_t *follow, flk_wal_follow_item_t *item) {
     ck_assert_ptr_nonnull(item->record.body);
 }
 
-/* The log keeps what was decided: the outcome as the verdict had it, the pcs_id, the id of the key; of a refusal the
+/* The log keeps a decision: the outcome as the verdict had it, the pcs_id, the id of the key; of a refusal the
  * pcs_id alone. */
 START_TEST(test_relay_keeps_what_was_decided) {
     played_t *broker = rig_start_met(CREDIT);

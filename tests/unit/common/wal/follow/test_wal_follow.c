@@ -83,8 +83,8 @@ static bool ended(pid_t pid) {
     return waitpid(pid, NULL, WNOHANG) == pid;
 }
 
-/* The writer is killed between any two of its system calls and started again, and so on: whoever followed it all along
- * has what a plain read has in the end, and so has whoever came later. */
+/* The writer is killed between any two of its system calls and started again, and so on: a follower all along has the
+ * outcomes of a plain read in the end, and so has one that came later. */
 START_TEST(test_follow_a_writer_that_is_killed) {
     flk_wal_close(&(flk_wal_t *){open_small()});
     flk_wal_follow_t *follow = follow_from(0), *later = NULL;
@@ -117,8 +117,8 @@ END_TEST
 
 static unsigned syncs_done;
 
-/* Every 5th sync of a segment fails, each 20th time the next one too, and no poisoned segment can be cut: what failed
- * stays in its file. */
+/* Every 5th sync of a segment fails, each 20th time the next one too, and no poisoned segment can be cut: its last
+ * group stays in its file. */
 static int fail_syncs(flk_io_op_t op, const char *path, void *arg) {
     (void)arg;
     if (strstr(path, ".seg") == NULL) {

@@ -82,7 +82,8 @@ START_TEST(test_holds_are_kept) {
 }
 END_TEST
 
-/* What a hold has not passed stays with all its records, a stuck record among them or not; once it passed, all goes. */
+/* Outcomes that a hold has not passed stay with all their records, a stuck record among them or not; once it passed,
+ * all go. */
 START_TEST(test_holds_keep_what_is_due) {
     const unsigned stuck = _i == 0 ? RECORDS : 3;
     flk_wal_t *wal = open_due(0);
