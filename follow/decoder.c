@@ -6,14 +6,14 @@
 
 #include "proto/body.h"
 #include "proto/inbox_format.h"
+#include "proto/stored_outcome.h"
 
 struct flk_decoder {
     flk_pcs_reader_t *reader; /* of msgpack */
     bool has_pcs;             /* pcs holds heap memory */
     flk_pcs_t pcs;
     flk_pcs_fault_t fault;
-    flk_outcome_t outcome;
-    uint8_t digest[FLK_DIGEST_BYTES];
+    flk_outcome_record_t record;
 };
 
 flk_err_t flk_decoder_new(flk_decoder_t **out, char *errmsg) {
@@ -63,13 +63,23 @@ static flk_err_t read_pcs(flk_decoder_t *decoder, const flk_wal_record_t *record
     return err;
 }
 
+/* An outcome that is damaged, or of a later layout, is left out. */
+static void take_outcome(flk_decoder_t *decoder, const flk_wal_ending_t *ending, flk_event_t *event) {
+    if (ending->outcome_bytes > 0 && ending->has_subject &&
+        flk_stored_outcome_read(ending->subject, ending->outcome, ending->outcome_bytes, &decoder->record, NULL) ==
+            FLK_OK) {
+        event->outcome = &decoder->record.outcome;
+        event->digest = decoder->record.digest;
+    }
+}
+
 static void take_ending(flk_decoder_t *decoder, const flk_wal_ending_t *ending, flk_event_t *event) {
     event->status = ending->mark.status;
     event->flags = ending->mark.flags;
     event->reasons = ending->mark.detail;
     event->key = ending->key[0] != '\0' ? ending->key : NULL;
     event->pcs_id = ending->has_subject ? ending->subject : NULL;
-    (void)decoder;
+    take_outcome(decoder, ending, event);
 }
 
 flk_err_t flk_decoder_read(flk_decoder_t *decoder, const flk_wal_follow_item_t *item, flk_event_t *event,

@@ -46,6 +46,20 @@ def test_feed_equals_the_log(followed):
     assert any(event["flags"] == ["duplicate"] for event in events)
 
 
+# The outcome of an event is the one that the reference computes for its PCS, and that the client was told.
+def test_feed_has_the_outcome(followed):
+    cluster, follow = followed
+    factory = reference.Factory(3, "outcome")
+    with cluster.http() as door:
+        answers_by_id = {pcs["pcs_id"]: door.submit(pcs).body for pcs in (factory.make() for _ in range(10))}
+    told = wait_for(lambda: (lambda events: len(events) == 10 and events)(follow.all(shard="outcome*")), 20, "ten events")
+    for event in told:
+        answer = answers_by_id[event["pcs_id"]]
+        assert (event["d_hat"], event["budget"], event["budget_claimed"], event["regime"], event["reasons"], event["policy_version"]) == \
+            (answer["recomputed_D_hat"], answer["recomputed_budget"], answer["budget"], answer["regime"], answer["reasons"], answer["policy_version"])
+        assert event["key"]
+
+
 # A page ends at its limit, and Flk-After is the position behind it; after=end has nothing yet.
 def test_feed_pages(followed):
     _, follow = followed
