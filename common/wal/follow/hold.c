@@ -68,13 +68,3 @@ flk_err_t flk_wal_hold_get(const char *dir, const char *name, flk_wal_hold_t *ho
     }
     return err;
 }
-
-flk_err_t flk_wal_hold_drop(const char *dir, const char *name, char *errmsg) {
-    char path[FLK_WAL_PATH_BYTES];
-    flk_err_t err = path_of(dir, name, path, errmsg);
-    if (err == FLK_OK) {
-        err = flk_io_unlink(path, errmsg);
-        err = err == FLK_E_NOT_FOUND ? FLK_OK : err;
-    }
-    return err;
-}

@@ -25,7 +25,5 @@ typedef struct flk_wal_hold {
 FLK_MUST_CHECK flk_err_t flk_wal_hold_set(const char *dir, const char *name, flk_wal_hold_t hold, char *errmsg);
 /* Errors: FLK_E_NOT_FOUND (none), FLK_E_CORRUPT (not such a line), FLK_E_INVALID, and those of common/io.h. */
 FLK_MUST_CHECK flk_err_t flk_wal_hold_get(const char *dir, const char *name, flk_wal_hold_t *hold, char *errmsg);
-/* Gives up a hold: its reader is gone for good. FLK_OK also when there is none. */
-FLK_MUST_CHECK flk_err_t flk_wal_hold_drop(const char *dir, const char *name, char *errmsg);
 
 #endif
