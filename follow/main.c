@@ -13,21 +13,23 @@
 #include "follow/feed/feed.h"
 #include "follow/lock.h"
 #include "follow/sink.h"
+#include "follow/tlog/serve.h"
+#include "follow/tlog/sink.h"
 
 enum { PAGE_THREADS = 4, SPARE_THREADS = 8, QUEUE = 256, WRITE_TIMEOUT_MS = 5000, IDLE_MS = 15000, PATH_BYTES = 4096 };
 
 /* Every sink; each is on when its settings are there. */
-static const flk_sink_ops_t *const all_sinks[] = {NULL};
-enum { SINKS = FLK_COUNT_OF(all_sinks) - 1 };
+static const flk_sink_ops_t *const all_sinks[] = {&flk_tlog_sink};
 
 typedef struct follow {
     const flk_settings_t *settings;
-    char log_dir[PATH_BYTES];
+    char log_dir[PATH_BYTES], tlog_dir[PATH_BYTES];
     flk_metrics_t *metrics;
     flk_lock_t lock;
     flk_sinks_t *sinks;
     flk_admin_t *admin;
     flk_feed_t *feed;
+    flk_tlog_pages_t tlog_pages;
     flk_http_server_t *server;
 } follow_t;
 
@@ -56,9 +58,10 @@ static flk_err_t prepare(follow_t *follow, char *errmsg) {
     }
     follow->metrics = flk_program_metrics();
     flk_err_t err = flk_err_at(flk_http_listener_check(listen, errmsg), "FLK_FOLLOW_LISTEN", errmsg);
-    return err != FLK_OK
-               ? err
-               : flk_sinks_make(all_sinks, SINKS, settings, follow->log_dir, follow->metrics, &follow->sinks, errmsg);
+    err = err != FLK_OK ? err : flk_tlog_sink_dir(settings, follow->tlog_dir, errmsg);
+    return err != FLK_OK ? err
+                         : flk_sinks_make(all_sinks, FLK_COUNT_OF(all_sinks), settings, follow->log_dir,
+                                          follow->metrics, &follow->sinks, errmsg);
 }
 
 static bool is_ready(void *arg, char *why) {
@@ -92,13 +95,16 @@ static flk_err_t make_pages(follow_t *follow, char *errmsg) {
         flk_log(FLK_LOG_WARN, "feed_closed", FLK_S("do", closed_why));
     }
     follow->feed = flk_feed_new(&feed);
+    follow->tlog_pages =
+        (flk_tlog_pages_t){.dir = follow->tlog_dir, .closed_why = feed.closed_why, .admin = follow->admin};
     return FLK_OK;
 }
 
 static flk_err_t start_server(follow_t *follow, char *errmsg) {
-    flk_http_route_t routes[FLK_ADMIN_ROUTES + 1];
+    flk_http_route_t routes[FLK_ADMIN_ROUTES + 2];
     flk_admin_routes(follow->admin, routes);
     routes[FLK_ADMIN_ROUTES] = flk_feed_route(follow->feed);
+    routes[FLK_ADMIN_ROUTES + 1] = flk_tlog_route(&follow->tlog_pages);
     const unsigned readers = (unsigned)flk_settings_uint(follow->settings, FLK_SET_FEED_READERS);
     const flk_http_options_t options = {.listen = flk_settings_str(follow->settings, FLK_SET_FOLLOW_LISTEN),
                                         .threads = PAGE_THREADS + readers,

@@ -10,6 +10,7 @@ int flk_command_up(int argc, char **argv);
 int flk_command_status(int argc, char **argv);
 int flk_command_demo(int argc, char **argv);
 int flk_command_keygen(int argc, char **argv);
+int flk_command_audit(int argc, char **argv);
 int flk_command_submit(int argc, char **argv);
 int flk_command_feed(int argc, char **argv);
 int flk_command_bench(int argc, char **argv);

@@ -33,6 +33,7 @@ static const struct {
     {"bench", flk_command_bench, "load a door and tell how fast it answers"},
     {"keygen", flk_command_keygen, "a key pair for the ZeroMQ links"},
     {"policy", flk_command_policy, "check, explain, compare and try policies"},
+    {"audit", flk_command_audit, "prove and verify verdicts by the transparency log"},
     {"store", command_store, "look into the store of outcomes, export, import"},
     {"agent", NULL, "turn events into PCS and submit them"},
     {"gateway", NULL, "run one gateway"},

@@ -38,6 +38,17 @@
       "public keys of its peers: brokers/ gateways/ workers/ agents/ admins/, each with a NAME.pub a peer")            \
     X(DATA_DIR, "FLK_DATA_DIR", STR, G | W | A | R | L | F, "./flk-data", "directory", "",                             \
       "logs and the embedded store")                                                                                   \
+    X(TLOG_KEY_FILE, "FLK_TLOG_KEY_FILE", STR, L, "", "file", "",                                                      \
+      "key that signs checkpoints, by flk keygen --role tlog; with it a transparency log of all outcomes is kept")     \
+    X(TLOG_ORIGIN, "FLK_TLOG_ORIGIN", STR, L, "", "URL without scheme", "",                                            \
+      "name of the transparency logs, as example.com/flk; each adds the number of its gateway's log")                  \
+    X(TLOG_DIR, "FLK_TLOG_DIR", STR, L | F, "", "directory", "", "transparency logs; default FLK_DATA_DIR/tlog")       \
+    X(TLOG_CHECKPOINT_S, "FLK_TLOG_CHECKPOINT_S", UINT, L, "10", "s", "1..86400",                                      \
+      "a checkpoint of the transparency log at most so often")                                                         \
+    X(TLOG_WITNESSES, "FLK_TLOG_WITNESSES", STR, L, "", "url=vkey[,...]", "",                                          \
+      "witnesses that cosign checkpoints, by C2SP tlog-witness")                                                       \
+    X(TLOG_QUORUM, "FLK_TLOG_QUORUM", UINT, L, "auto", "witnesses", "auto|0..16",                                      \
+      "cosignatures without which no checkpoint is published; auto is half of the witnesses")                          \
     X(REQUEST_TIMEOUT_MS, "FLK_REQUEST_TIMEOUT_MS", UINT, G, "5000", "ms", "100..600000",                              \
       "answer 503 when no verdict came by then; the record stays in the log and is driven again")                      \
     X(INFLIGHT_MAX, "FLK_INFLIGHT_MAX", UINT, G, "16384", "submissions", "1..1000000",                                 \

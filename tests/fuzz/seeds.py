@@ -151,11 +151,31 @@ def head():
     yield b"5\r\nhello\r\n00000;ext\r\nTrailer: y\r\n\r\n"
 
 
+def note():
+    vectors = json.loads((DATA / "tlog" / "vectors.json").read_text())
+    for name in ("note", "cosigned", "verifier_key", "witness_key", "signer_key", "text"):
+        yield vectors[name].encode()
+    yield vectors["note"].replace("\n\n", "\nextension\n\n").encode()
+    yield vectors["note"].encode() * 2
+
+
+def tlog_proof():
+    vectors = json.loads((DATA / "tlog" / "vectors.json").read_text())
+    for item in vectors["inclusion"]:
+        hashes = "".join(hash + "\n" for hash in item["hashes"])
+        yield f"c2sp.org/tlog-proof@v1\nextra bGVhZiAw\nindex {item['old']}\n{hashes}\n{vectors['cosigned']}".encode()
+    yield f"c2sp.org/tlog-proof@v1\nindex 0\n\n{vectors['note']}".encode()
+    yield from (path.encode() for path in vectors["paths"])
+    yield b'{"gap_first":5,"gap_last":9,"log":"0000000000000001","v":1}'
+    yield b'{"flags":["conflict"],"log":"0000000000000001","lsn":2,"reasons":[],"received_ms":0,"record_lsn":1,"status":401,"time_ms":1,"v":1}'
+    yield b"\x00\x06leaf 0\x00\x00\x00\x06leaf 1"
+
+
 def main(out):
     doors = pcs_json
     for name, seeds in {"pcs_json": pcs_json, "pcs_msgpack": pcs_msgpack, "doors": doors, "frame": frame, "settings": settings,
                         "policy": policy, "keyring": keyring, "csv": csv, "ndjson": ndjson, "wal": wal, "head": head,
-                        "outcome": outcome}.items():
+                        "outcome": outcome, "note": note, "tlog_proof": tlog_proof}.items():
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds()):

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "compose" / "package"
 ASKED = [  # the words of a command line -> some of the words that must be offered
     (["flk", "st"], {"status", "store"}),
     (["flk", "help", "d"], {"demo", "doctor", "dlq"}),
-    (["flk", "keygen", "--role", ""], {"broker", "gateway", "worker", "agent", "admin"}),
+    (["flk", "keygen", "--role", ""], {"broker", "gateway", "worker", "agent", "admin", "tlog"}),
     (["flk", "healthcheck", ""], {"gateway", "broker", "worker"}),
     (["flk", "store", ""], {"check", "get", "stats", "export", "import"}),
     (["flk", "wal", "l"], {"list"}),

@@ -215,6 +215,7 @@ def test_doctor_curve_finds(guarded, tmp_path):
 PIECES = {  # the arguments of each verb; {} are filled in by the test
     "status": ["--data-dir", "{up}"], "demo": [QUAKES], "submit": ["{pcs}"], "doctor": ["agent"], "healthcheck": ["gateway"],
     "bench": ["--count", "3"], "store": ["stats"], "wal": ["list", "--dir", "{inbox}"], "dlq": ["list", "--dir", "{dlq}"],
+    "audit": ["verify", ROOT / "tests" / "data" / "tlog" / "specimen.tlog-proof", "--key", ROOT / "tests" / "data" / "tlog" / "specimen.vkey"],
     "policy": ["check", ROOT / "compose" / "default.flk"],
     "keygen": ["--dir", "{keys}", "somebody"], "settings": [], "version": [], "help": [], "agent": ["compute", "--quiet", "--window", "6h", "--columns", "longitude,latitude", QUAKES],
     "gateway": ["--check"], "broker": ["--check"], "worker": ["--check"],

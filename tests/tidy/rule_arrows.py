@@ -15,10 +15,11 @@ USES = {
     "common/wal": [*FLOOR, "common/wal/follow"],
     "common/wal/follow": [*FLOOR, "common/wal"],
     "common/http": FLOOR,
+    "common/tlog": [*START, "common/pcs"],
     "proto": [*START, "common/pcs"],
     "gateway": [*WIRE, "common/wal", "common/http"],
     "gateway/replay": [*WIRE, "common/wal", "gateway", "common/pcs/policy"],
-    "follow/tlog": [*WIRE, "common/http", "follow"],
+    "follow/tlog": [*WIRE, "common/http", "common/tlog", "follow"],
     "follow/feed": [*WIRE, "common/wal", "common/wal/follow", "common/http", "follow"],
     "follow": [*WIRE, "common/wal", "common/wal/follow", "common/http", "follow/feed", "follow/tlog"],
     "broker": [*WIRE, "common/http"],
@@ -35,7 +36,8 @@ USES = {
     "agent/flk/cluster": WIRE,
     "agent/flk/doctor": [*WIRE, "agent/flk", "agent/flk/cluster", "common/pcs/policy"],
     "agent/flk/policy": [*WIRE, "common/pcs/policy", "common/wal", "agent/flk"],
-    "agent/flk": [*WIRE, "agent/flk/cluster", "agent", "agent/read", "agent/signals", "agent/send"],
+    "agent/flk/audit": [*WIRE, "common/tlog", "agent/flk"],
+    "agent/flk": [*WIRE, "common/tlog", "agent/flk/cluster", "agent", "agent/read", "agent/signals", "agent/send"],
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 
@@ -93,6 +95,9 @@ PLANTS = {
     "signals_to_send": planted("agent/signals/builder.c", "agent/send/outbox.h"),
     "send_to_agent": planted("agent/send/outbox.c", "agent/options.h"),
     "agent_to_flk": planted("agent/source.c", "agent/flk/door.h"),
+    "tlog_to_wal": planted("common/tlog/tile.c", "common/wal/wal.h"),
+    "pcs_to_tlog": planted("common/pcs/pcs.c", "common/tlog/tile.h"),
+    "flk_to_audit": planted("agent/flk/submit.c", "agent/flk/audit/audit.h"),
     "flk_to_doctor": planted("agent/flk/submit.c", "agent/flk/doctor/checks.h"),
     "cluster_to_flk": planted("agent/flk/cluster/port.c", "agent/flk/style.h"),
     "replay_to_http": planted("gateway/replay/main.c", "common/http/admin.h"),

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-BY_CONVENTION = {"CMakeLists.txt", "README.md", "LICENSE", "CHANGELOG.md", "OPERATING.md", "SECURITY.md", "CONTRIBUTING.md", "CMakePresets.json", ".gitignore", ".clang-format",
+BY_CONVENTION = {"CMakeLists.txt", "README.md", "LICENSE", "CHANGELOG.md", "OPERATING.md", "SECURITY.md", "CONTRIBUTING.md", "CMakePresets.json", ".gitignore", "go.mod", "go.sum", ".clang-format",
                  ".clang-tidy", ".dockerignore", ".env", "conftest.py", "pytest.ini", "__init__.py"}
 BY_GLOB = re.compile(r"tests/((integration|rules|chart|load)/test_|tidy/rule_|chaos/trials/t\d)\w+\.py|tests/chart/(values|golden)/[\w-]+\.yaml|tests/fuzz/regressions/\w+/.+|tests/data/layouts/.+"
                      r"|helm/flk/(templates|examples)/.+|helm/flk/(Chart\.yaml|values\.schema\.json|\.helmignore)"

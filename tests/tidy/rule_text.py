@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Text files: UTF-8, Unix line ends, no tabs (but in Go, which is indented by them), no blanks at line ends, a newline at the end; no
+"""Text files: UTF-8, Unix line ends, no tabs (but in Go, which indents by them), no blanks at line ends, a newline at the end; no
 path of one person's machine, nothing left to be done."""
 import re
 
@@ -19,7 +19,7 @@ def check_text(name, data):
     for number, line in enumerate(text.split("\n"), 1):
         if line != line.rstrip():
             yield f"{name}:{number}: blanks or a carriage return at the end of the line"
-        if "\t" in line and not name.endswith(".go"):
+        if "\t" in line and not name.endswith((".go", "/go.mod")):
             yield f"{name}:{number}: a tab"
         if PERSONAL.search(line):
             yield f"{name}:{number}: a path of one machine: {PERSONAL.search(line).group()}…"
