@@ -14,8 +14,8 @@ FLK_MUST_CHECK flk_err_t flk_decoder_new(flk_decoder_t **decoder, char *errmsg);
 void flk_decoder_destroy(flk_decoder_t **decoder); /* NULL is allowed */
 
 /* `item` is an outcome, no gap. A body that is no PCS, or an outcome that is none, gives an event without those
- * members: the log is older than this reader, or newer. What `event` points to is kept until the next call and
- * as long as the item. Errors: FLK_E_NOMEM. */
+ * members: the log is older than this reader, or newer. The texts of `event` are kept until the next call and as long
+ * as the item. Errors: FLK_E_NOMEM. */
 FLK_MUST_CHECK flk_err_t flk_decoder_read(flk_decoder_t *decoder, const flk_wal_follow_item_t *item, flk_event_t *event,
                                           char *errmsg);
 

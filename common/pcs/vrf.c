@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libsodium has the arithmetic; its functions differ in what they take, from version to version too:
+/* libsodium has the arithmetic; its functions take different points, from version to version too:
  *
  *   crypto_core_ed25519_add, _sub         any point of the curve; a failure is the test of decoding
  *   crypto_scalarmult_ed25519_noclamp     no small order, and the group of prime order, but some versions let a point

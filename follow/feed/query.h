@@ -16,7 +16,7 @@ enum {
 typedef enum flk_feed_start {
     FLK_FEED_OLDEST, /* without `after` */
     FLK_FEED_AFTER,
-    FLK_FEED_END, /* after=end: what comes from now on */
+    FLK_FEED_END, /* after=end: events from now on */
 } flk_feed_start_t;
 
 typedef struct flk_feed_query {

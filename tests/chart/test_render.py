@@ -257,7 +257,7 @@ def test_monitoring_is_let_in(kind):
         assert not any("monitoring" in json.dumps(rule["from"]) for rule in ingress)
 
 
-# Every program listens on both IP families, whatever the cluster's are; Services have those that the values say.
+# Every program listens on both IP families, on any cluster; Services have those that the values say.
 def test_ip_families():
     arguments = ("--set", "ipFamilyPolicy=SingleStack", "--set", "ipFamilies={IPv6}")
     assert {(service["spec"].get("ipFamilyPolicy"), *service["spec"].get("ipFamilies", [])) for service in objects("Service", *arguments).values()} \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The feed of flk-follow beside a real gateway: it tells what the log tells, in order, to many readers, through every restart."""
+"""The feed of flk-follow beside a real gateway: it tells the events of the log, in order, to many readers, through every restart."""
 import concurrent.futures
 import json
 import random
@@ -70,7 +70,7 @@ def test_feed_pages(followed):
     assert follow.feed("?after=end").body == [] and follow.feed(f"?after={whole[-1]['lsn']}").body == []
 
 
-# The filters give exactly the events that have the property, whatever the page.
+# The filters give exactly the events that have the property, on pages of any length.
 def test_feed_filters(followed):
     _, follow = followed
     whole = follow.all()
@@ -181,7 +181,7 @@ def test_feed_beyond_loopback(followed):
     follow.start().wait_ready()
 
 
-# A position whose events the retention took is 410 with the one to go on from; whatever is left comes from there.
+# A position whose events the retention took is 410 with the one to go on from; all that is left comes from there.
 def test_feed_gone(followed):
     cluster, follow = followed
     cluster.gateway.stop()

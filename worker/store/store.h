@@ -39,7 +39,7 @@ typedef struct flk_store_options {
     uint64_t lmdb_recent_bytes; /* outcomes wait for the index up to that, eight times that at most; 0: a 32nd of the
                                    memory, 16 MiB at most */
     uint64_t snapshot_ms;       /* memory: period of the snapshot */
-    uint64_t memory_bytes_max;  /* memory: outcomes take no more; 0: half of what this process may use */
+    uint64_t memory_bytes_max;  /* memory: outcomes take no more; 0: half of the memory of this process */
     const char *redis_addr;     /* redis: the shards, as in redis/shards.h */
     const char *redis_former;   /* the shards that held outcomes before; "" = none */
     const char *redis_user;     /* this, password and db: for shards whose address has none */

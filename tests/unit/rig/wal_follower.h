@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a follower hands out, kept, and compared with a plain read of the same directory. */
+/* The items of a follower, kept, and compared with a plain read of the same directory. */
 #ifndef FLK_TESTS_WAL_FOLLOWER_H
 #define FLK_TESTS_WAL_FOLLOWER_H
 
@@ -30,7 +30,7 @@ typedef struct told {
 } told_t;
 
 flk_wal_follow_t *follow_from(uint64_t after_lsn);
-/* Takes what there is until nothing comes for `wait_ms`; the LSNs rise, the endings are those of end_record. */
+/* Takes items until nothing comes for `wait_ms`; the LSNs rise, the endings are those of end_record. */
 void follow_take(flk_wal_follow_t *follow, told_t *told, uint32_t wait_ms);
 /* The outcomes of a plain read: each record's first ack. */
 void plain_outcomes(told_t *told);
