@@ -3,8 +3,8 @@
  * is reached, or the head of the log is; at the head an empty page waits -> answer with the position behind it.
  *
  * Failures: a position that is gone is 410 with the first LSN that is left; one ahead of the log is 400; a log that is
- * not there yet, or cannot be read now, 503. A page that has events goes out, and a failure behind them is told by the next one. A filter that
- * finds nothing answers an empty page after SCAN_MS, with the position that it came to. */
+ * not there yet, or cannot be read now, 503. A page that has events goes out, and a failure behind them is told by the
+ * next one. A filter that finds nothing answers an empty page after SCAN_MS, with the position that it came to. */
 #include "follow/feed/feed.h"
 
 #include <inttypes.h>
