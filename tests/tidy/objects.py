@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import tempfile
 
-PRODUCT = ("common/", "proto/", "gateway/", "broker/", "worker/", "agent/")
+PRODUCT = ("common/", "proto/", "gateway/", "broker/", "worker/", "agent/", "follow/")
 ORIGINAL = pathlib.Path(__file__).resolve().parents[2]
 
 

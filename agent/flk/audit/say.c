@@ -7,14 +7,17 @@
 #include <string.h>
 #include <time.h>
 
-const char *flk_audit_time(int64_t time_ms, char text[FLK_AUDIT_TIME_BYTES]) {
+enum { TIME_BYTES = 32 };
+
+/* "2026-11-30 13:45:01.042Z". */
+static const char *print_time(int64_t time_ms, char text[TIME_BYTES]) {
     time_t seconds = (time_t)(time_ms / 1000);
     struct tm parts;
     if (time_ms <= 0 || gmtime_r(&seconds, &parts) == NULL || parts.tm_year > 9999 - 1900) {
         return strcpy(text, "unknown");
     }
-    size_t used = strftime(text, FLK_AUDIT_TIME_BYTES, "%Y-%m-%d %H:%M:%S", &parts);
-    snprintf(text + used, FLK_AUDIT_TIME_BYTES - used, ".%03uZ", (unsigned)(time_ms % 1000));
+    size_t used = strftime(text, TIME_BYTES, "%Y-%m-%d %H:%M:%S", &parts);
+    snprintf(text + used, TIME_BYTES - used, ".%03uZ", (unsigned)(time_ms % 1000));
     return text;
 }
 
@@ -46,7 +49,7 @@ static void say_outcome(const flk_outcome_t *outcome) {
 }
 
 void flk_audit_say_leaf(const flk_tlog_leaf_t *leaf, uint64_t index) {
-    char text[FLK_AUDIT_REASONS_BYTES], time[FLK_AUDIT_TIME_BYTES];
+    char text[FLK_AUDIT_REASONS_BYTES], time[TIME_BYTES];
     printf("%-12s %" PRIu64 "\n", "leaf", index);
     if (leaf->is_gap) {
         printf("%-12s LSN %" PRIu64 " to %" PRIu64 " of log %016" PRIx64 " were gone before they were read\n", "gap",
@@ -68,8 +71,8 @@ void flk_audit_say_leaf(const flk_tlog_leaf_t *leaf, uint64_t index) {
     if (leaf->key[0] != '\0') {
         printf("%-12s %s\n", "signed by", leaf->key);
     }
-    printf("%-12s %s\n", "received", flk_audit_time(leaf->received_ms, time));
-    printf("%-12s %s\n", "answered", flk_audit_time(leaf->time_ms, time));
+    printf("%-12s %s\n", "received", print_time(leaf->received_ms, time));
+    printf("%-12s %s\n", "answered", print_time(leaf->time_ms, time));
     printf("%-12s %016" PRIx64 ", LSN %" PRIu64 " (record %" PRIu64 ")\n", "log", leaf->log, leaf->lsn,
            leaf->record_lsn);
     if (leaf->has_body) {
@@ -82,15 +85,14 @@ void flk_audit_say_leaf(const flk_tlog_leaf_t *leaf, uint64_t index) {
 
 void flk_audit_say_checkpoint(const flk_audit_options_t *options, const flk_note_t *note,
                               const flk_tlog_checkpoint_t *checkpoint) {
-    char root[FLK_TLOG_HASH_BASE64_BYTES], time[FLK_AUDIT_TIME_BYTES], errmsg[FLK_ERRMSG_BYTES];
+    char root[FLK_TLOG_HASH_BASE64_BYTES], time[TIME_BYTES], errmsg[FLK_ERRMSG_BYTES];
     flk_tlog_hash_print(&checkpoint->root, root);
     printf("%-12s %s, %" PRIu64 " leaves, root %s\n%-12s %s\n", "checkpoint", checkpoint->origin, checkpoint->size,
            root, "log key", options->key.name);
     for (unsigned i = 0; i < options->witnesses_len; i++) {
         uint64_t time_s;
         if (flk_note_verify(note, &options->witnesses[i], &time_s, errmsg) == FLK_OK) {
-            printf("%-12s %s, %s\n", "witness", options->witnesses[i].name,
-                   flk_audit_time((int64_t)time_s * 1000, time));
+            printf("%-12s %s, %s\n", "witness", options->witnesses[i].name, print_time((int64_t)time_s * 1000, time));
         }
     }
 }

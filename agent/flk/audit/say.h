@@ -9,10 +9,6 @@
 #include "common/tlog/checkpoint.h"
 #include "common/tlog/leaf.h"
 
-/* "2026-11-30 13:45:01.042Z". */
-enum { FLK_AUDIT_TIME_BYTES = 32 };
-const char *flk_audit_time(int64_t time_ms, char text[FLK_AUDIT_TIME_BYTES]);
-
 /* "budget_mismatch, degraded", as flk_reply_line_t has them. */
 enum { FLK_AUDIT_REASONS_BYTES = 512 };
 const char *flk_audit_reasons(const flk_tlog_leaf_t *leaf, char text[FLK_AUDIT_REASONS_BYTES]);
