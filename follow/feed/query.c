@@ -119,9 +119,9 @@ static bool decode(const char *text, size_t bytes, char value[VALUE_BYTES]) {
     for (size_t i = 0; i < bytes; i++, len++) {
         char c = text[i];
         if (c == '%') {
-            int high = i + 2 < bytes ? hex_digit(text[i + 1]) : i + 2 == bytes ? -1 : hex_digit(text[i + 1]);
-            int low = i + 2 < bytes ? hex_digit(text[i + 2]) : -1;
-            c = high >= 0 && low >= 0 ? (char)(high << 4 | low) : '\0';
+            bool whole = i + 2 < bytes;
+            int high = whole ? hex_digit(text[i + 1]) : -1, low = whole ? hex_digit(text[i + 2]) : -1;
+            c = (char)(high >= 0 && low >= 0 ? high << 4 | low : 0);
             i += 2;
         }
         if (c == '\0' || len + 1 >= VALUE_BYTES) {
