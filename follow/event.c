@@ -98,7 +98,7 @@ static char *put_reasons(char *at, uint32_t reasons, const char *rules) {
     return put(at, separator[0] == '[' ? "[]" : "\"]");
 }
 
-const char *flk_event_door(uint8_t kind) {
+static const char *door_of(uint8_t kind) {
     return kind == FLK_BODY_JSON ? "http" : kind == FLK_BODY_MSGPACK ? "zmq" : NULL;
 }
 
@@ -144,7 +144,7 @@ size_t flk_event_print(const flk_event_t *event, char out[FLK_EVENT_JSON_BYTES])
     at = put_real(put(at, ",\"r\":"), pcs != NULL, pcs != NULL ? flk_round9(pcs->r) : 0);
     at = put_text(put(at, ",\"policy_version\":"), outcome != NULL ? outcome->policy_version : NULL);
     at = put_text(put(at, ",\"key\":"), event->key);
-    at = put_text(put(at, ",\"door\":"), flk_event_door(event->kind));
+    at = put_text(put(at, ",\"door\":"), door_of(event->kind));
     at = put(at, "}");
     FLK_ASSERT(at - out < FLK_EVENT_JSON_BYTES);
     return (size_t)(at - out);

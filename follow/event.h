@@ -33,9 +33,6 @@ typedef struct flk_event {
     const char *key;              /* id of the key that verified; NULL: absent */
 } flk_event_t; /* all that it points to is kept until the next event, or until the call that gave it returns */
 
-/* "http" or "zmq"; NULL: not known. */
-const char *flk_event_door(uint8_t kind);
-
 /* Prints "2026-11-30T13:45:01.042Z" without a NUL and returns its end. */
 enum { FLK_EVENT_TIME_BYTES = 24 };
 char *flk_event_print_time(int64_t time_ms, char out[FLK_EVENT_TIME_BYTES]);

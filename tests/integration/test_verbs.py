@@ -218,7 +218,8 @@ PIECES = {  # the arguments of each verb; {} are filled in by the test
     "audit": ["verify", ROOT / "tests" / "data" / "tlog" / "specimen.tlog-proof", "--key", ROOT / "tests" / "data" / "tlog" / "specimen.vkey"],
     "policy": ["check", ROOT / "compose" / "default.flk"],
     "keygen": ["--dir", "{keys}", "somebody"], "settings": [], "version": [], "help": [], "agent": ["compute", "--quiet", "--window", "6h", "--columns", "longitude,latitude", QUAKES],
-    "gateway": ["--check"], "broker": ["--check"], "worker": ["--check"],
+    "feed": ["--limit", "1", "--from", "{follow}"],
+    "gateway": ["--check"], "broker": ["--check"], "worker": ["--check"], "follow": ["--check"],
 }
 
 
@@ -232,13 +233,14 @@ def test_every_verb_has_json(cluster, quakes, tmp_path):
     places = {"{pcs}": tmp_path / "pcs", "{inbox}": cluster.gateway.env["FLK_DATA_DIR"] / "inbox",
               "{dlq}": cluster.gateway.env["FLK_DATA_DIR"] / "dlq", "{up}": tmp_path / "up", "{keys}": tmp_path / "keys"}
     up = start_up(tmp_path)
+    places["{follow}"] = up.env["FLK_FOLLOW_LISTEN"]
     try:
         for verb, pieces in PIECES.items():
             args = [places.get(piece, piece) for piece in pieces]
             flag = ["--json", *args] if verb in ("demo", "doctor") else [*args, "--json"]
             done = run("flk", verb, *flag, env=env, seconds=90)
             assert done.returncode in (0, 1 if verb == "doctor" else 0), done
-            if done.stdout or verb != "dlq":  # no dead letters: no lines
+            if done.stdout or verb not in ("dlq", "feed"):  # no dead letters and no outcomes: no lines
                 assert all(isinstance(one, (dict, list)) for one in documents(done.stdout)), done
     finally:
         up.stop(40)
@@ -252,7 +254,8 @@ def start_up(directory):
     script.chmod(0o700)
     ports = {name: f"tcp://127.0.0.1:{free_port()}" for name in ("FLK_ZMQ_LISTEN", "FLK_FRONTENDS", "FLK_BACKENDS")}
     up = Process("up-json", script, {"FLK": Process("x", "flk", {}, directory).program, "FLK_DATA_DIR": directory / "up",
-                                     "FLK_HTTP_LISTEN": f"127.0.0.1:{free_port()}", **ports}, directory)
+                                     "FLK_HTTP_LISTEN": f"127.0.0.1:{free_port()}", "FLK_FOLLOW_LISTEN": f"127.0.0.1:{free_port()}",
+                                     **ports}, directory)
     up.start()
     wait_for(lambda: '"ready"' in up.log(), 40, up.log_tail)
     return up

@@ -4,15 +4,8 @@
 #ifndef FLK_AGENT_FLK_POLICY_VERBS_H
 #define FLK_AGENT_FLK_POLICY_VERBS_H
 
-#include "common/pcs/policy/load.h"
+#include "agent/flk/policy/ask.h"
 #include "common/program/program.h"
-
-typedef struct flk_policy_ask {
-    bool json;
-    const char *policy_file; /* --policy: the policy that judges, or that judged so far; NULL: the built-in one */
-    const char *log_dir;     /* --log */
-    char **files;            /* as many as the verb wants, then NULL */
-} flk_policy_ask_t;
 
 /* compile.c: the canonical JSON; `check` says the version and the digest alone. FLK_EXIT_FAILED: refused. */
 FLK_MUST_CHECK int flk_policy_verb_compile(const flk_policy_ask_t *ask);
@@ -25,10 +18,5 @@ FLK_MUST_CHECK int flk_policy_verb_diff(const flk_policy_ask_t *ask);
 FLK_MUST_CHECK int flk_policy_verb_test(const flk_policy_ask_t *ask);
 /* try.c: FLK_EXIT_FAILED when a verdict would change */
 FLK_MUST_CHECK int flk_policy_verb_try(const flk_policy_ask_t *ask);
-
-/* Loads the policy of that file, or with - of standard input; NULL: the built-in one. False: refused, and told. */
-FLK_MUST_CHECK bool flk_policy_ask_load(const char *file, flk_policy_t *policy);
-/* Tells a failure; gives FLK_EXIT_FAILED. */
-FLK_MUST_CHECK int flk_policy_ask_failed(const char *errmsg);
 
 #endif

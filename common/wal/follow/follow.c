@@ -296,14 +296,11 @@ flk_err_t flk_wal_follow_next(flk_wal_follow_t *follow, uint32_t wait_ms, flk_wa
         if (err != FLK_OK && err != FLK_E_AGAIN) {
             return err;
         }
-        if (now_ms >= deadline_ms || flk_wal_watch_sleep(&follow->watch, (uint32_t)(deadline_ms - now_ms))) {
+        if (now_ms >= deadline_ms) {
             return FLK_E_AGAIN;
         }
+        flk_wal_watch_sleep(&follow->watch, (uint32_t)(deadline_ms - now_ms));
     }
-}
-
-void flk_wal_follow_wake(flk_wal_follow_t *follow) {
-    flk_wal_watch_wake(&follow->watch);
 }
 
 void flk_wal_follow_status(flk_wal_follow_t *follow, flk_wal_follow_status_t *status) {
@@ -370,10 +367,8 @@ flk_err_t flk_wal_follow_open(const char *dir, uint64_t after_lsn, flk_wal_follo
     for (size_t i = 0; i < PARTS; i++) {
         flk_wal_part_init(&mine->parts[i]);
     }
-    flk_err_t err = flk_wal_watch_init(&mine->watch, dir, errmsg);
-    if (err == FLK_OK) {
-        err = start_at(mine, after_lsn, errmsg);
-    }
+    flk_wal_watch_init(&mine->watch, dir);
+    flk_err_t err = start_at(mine, after_lsn, errmsg);
     if (err != FLK_OK) {
         flk_wal_follow_close(follow);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The outcomes of a log in the order of their acks, from any LSN on, while the log is being written: for a feed, an
  * audit log or an exporter. Another process writes the log, or none does; nothing of it is changed and no lock is
- * taken. One follower belongs to one thread, but for flk_wal_follow_wake; any number may follow one log.
+ * taken. One follower belongs to one thread; any number may follow one log.
  *
  * An outcome is an ack, joined to its record. It is named by (log_id, lsn), lsn being the ack's: outcomes come in
  * rising order of it, each once, those that a power cut could take back not yet. A position is such an LSN: everything
@@ -59,11 +59,10 @@ FLK_MUST_CHECK flk_err_t flk_wal_follow_open(const char *dir, uint64_t after_lsn
 void flk_wal_follow_close(flk_wal_follow_t **follow); /* NULL is allowed */
 
 /* The next item. At the head it waits up to `wait_ms` for one; a group shows within a few milliseconds of its sync.
- * FLK_E_AGAIN: there was none in that time, or flk_wal_follow_wake ended the wait. FLK_E_IO, FLK_E_NOMEM: nothing was
- * passed over, call again. FLK_E_CONFIG: the log goes on in a later format. */
+ * FLK_E_AGAIN: there was none in that time. FLK_E_IO, FLK_E_NOMEM: nothing was passed over, call again. FLK_E_CONFIG:
+ * the log goes on in a later format. */
 FLK_MUST_CHECK flk_err_t flk_wal_follow_next(flk_wal_follow_t *follow, uint32_t wait_ms, flk_wal_follow_item_t *item,
                                              char *errmsg);
-void flk_wal_follow_wake(flk_wal_follow_t *follow); /* any thread: this wait, or the next one, ends at once */
 
 /* Looks at the disk for durable_lsn alone, first_lsn is that of the last call of _next or _open. */
 void flk_wal_follow_status(flk_wal_follow_t *follow, flk_wal_follow_status_t *status);

@@ -8,33 +8,22 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 enum { POLL_MS = 20, SLEEP_MS_MAX = 1000, EVENTS_BYTES = 4096 };
 
-flk_err_t flk_wal_watch_init(flk_wal_watch_t *watch, const char *dir, char *errmsg) {
+void flk_wal_watch_init(flk_wal_watch_t *watch, const char *dir) {
     *watch = (flk_wal_watch_t){.inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), .renamed = true};
-    watch->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (watch->inotify_fd >= 0 && inotify_add_watch(watch->inotify_fd, dir, IN_MODIFY | IN_MOVED_TO) < 0) {
         close(watch->inotify_fd);
         watch->inotify_fd = -1;
     }
-    if (watch->wake_fd < 0) {
-        const int code = errno;
-        flk_errmsg(errmsg, "cannot follow %s: %s", dir, strerror(code));
-        return code == ENOMEM ? FLK_E_NOMEM : FLK_E_IO;
-    }
-    return FLK_OK;
 }
 
 void flk_wal_watch_fini(flk_wal_watch_t *watch) {
     if (watch->inotify_fd >= 0) {
         close(watch->inotify_fd);
-    }
-    if (watch->wake_fd >= 0) {
-        close(watch->wake_fd);
     }
 }
 
@@ -68,15 +57,8 @@ bool flk_wal_watch_renamed(flk_wal_watch_t *watch) {
     return renamed;
 }
 
-bool flk_wal_watch_sleep(flk_wal_watch_t *watch, uint32_t wait_ms) {
+void flk_wal_watch_sleep(flk_wal_watch_t *watch, uint32_t wait_ms) {
     const uint32_t bound_ms = watch->stirred ? 0 : watch->inotify_fd < 0 ? POLL_MS : SLEEP_MS_MAX;
-    struct pollfd fds[] = {{.fd = watch->wake_fd, .events = POLLIN}, {.fd = watch->inotify_fd, .events = POLLIN}};
-    uint64_t wakes;
-    (void)poll(fds, FLK_COUNT_OF(fds), (int)(wait_ms < bound_ms ? wait_ms : bound_ms));
-    return read(watch->wake_fd, &wakes, sizeof wakes) == sizeof wakes;
-}
-
-void flk_wal_watch_wake(flk_wal_watch_t *watch) {
-    const uint64_t one = 1;
-    (void)!write(watch->wake_fd, &one, sizeof one); /* fails only when it is full, and so wakes already */
+    struct pollfd fd = {.fd = watch->inotify_fd, .events = POLLIN}; /* without one it is a plain sleep */
+    (void)poll(&fd, 1, (int)(wait_ms < bound_ms ? wait_ms : bound_ms));
 }
