@@ -31,17 +31,17 @@ static const struct shape {
     uint8_t fields[FIELDS_MAX]; /* ended by 0 */
     uint8_t optional;           /* so many of the last ones */
 } shapes[] = {
-    [FLK_HELLO] = {"HELLO", {NAME}},
-    [FLK_WELCOME] = {"WELCOME", {CREDIT, HEARTBEAT_MS}},
-    [FLK_READY] = {"READY", {CREDIT, NAME}},
-    [FLK_SUBMIT] = {"SUBMIT", {0}},
-    [FLK_WORK] = {"WORK", {DELIVERY, ATTEMPT}},
+    [FLK_HELLO] = {"HELLO", {NAME}, 0},
+    [FLK_WELCOME] = {"WELCOME", {CREDIT, HEARTBEAT_MS}, 0},
+    [FLK_READY] = {"READY", {CREDIT, NAME}, 0},
+    [FLK_SUBMIT] = {"SUBMIT", {0}, 0},
+    [FLK_WORK] = {"WORK", {DELIVERY, ATTEMPT}, 0},
     [FLK_VERDICT] = {"VERDICT", {DELIVERY, STATUS, FLAGS, KEY, CPU_US}, 2},
-    [FLK_UNAVAILABLE] = {"UNAVAILABLE", {DELIVERY, RETRY_MS, NAME}},
-    [FLK_BUSY] = {"BUSY", {RETRY_MS, NAME}},
-    [FLK_PING] = {"PING", {INSTANCES}},
-    [FLK_PONG] = {"PONG", {KNOWN}},
-    [FLK_GOODBYE] = {"GOODBYE", {0}},
+    [FLK_UNAVAILABLE] = {"UNAVAILABLE", {DELIVERY, RETRY_MS, NAME}, 0},
+    [FLK_BUSY] = {"BUSY", {RETRY_MS, NAME}, 0},
+    [FLK_PING] = {"PING", {INSTANCES}, 0},
+    [FLK_PONG] = {"PONG", {KNOWN}, 0},
+    [FLK_GOODBYE] = {"GOODBYE", {0}, 0},
 };
 
 static const struct shape *shape_of(uint64_t kind) {
