@@ -32,7 +32,7 @@ def units(tmp_path):
         path = tmp_path / template.name.removesuffix(".in").replace("@.", "@8081.")
         path.write_text(text.replace("/usr/bin/flk", f"{BIN_DIR}/flk"))
         made.append(path)
-    assert len(made) == 4
+    assert len(made) == 5
     return made
 
 

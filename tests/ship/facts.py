@@ -8,7 +8,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMBINATIONS = [("compose.yaml",), ("compose.yaml", "compose.caddy.yaml"), ("compose.yaml", "compose.mtls.yaml")]
 SERVERS = {"gateway", "broker-1", "broker-2", "worker"}  # the ends of ZeroMQ links
-OURS = {"gateway": "G", "broker-1": "B", "broker-2": "B", "worker": "W", "agent": "A"}
+OURS = {"gateway": "G", "follow": "L", "broker-1": "B", "broker-2": "B", "worker": "W", "agent": "A"}
 STORES = {"redis", "postgres"}
 
 
@@ -55,7 +55,7 @@ def check(config, store):
     """Faults of a resolved configuration."""
     known, services = settings(), config["services"]
     faults = [fault for name, service in services.items() for fault in check_service(name, service, config, known)]
-    missing = {"gateway", "broker-1", "broker-2", "worker", "prometheus", "grafana", store} - services.keys()
+    missing = {"gateway", "follow", "broker-1", "broker-2", "worker", "prometheus", "grafana", store} - services.keys()
     faults += [f"{name} is missing" for name in sorted(missing)]
     faults += [f"network {name} is not internal" for name in ("cluster", "stores") if not config["networks"][name].get("internal")]
     faults += [f"{other} runs though {store} is the store" for other in STORES - {store} if other in services]
