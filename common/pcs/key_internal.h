@@ -32,8 +32,6 @@ struct flk_keyring { /* in secret memory, read-only once made */
     flk_key_t keys[FLK_KEYS_MAX];
 };
 
-/* base64 with padding, the one canonical form of it. */
-bool flk_key_decode_base64(const char *text, size_t text_bytes, uint8_t *out, size_t out_max, size_t *out_bytes);
 /* A public key that some signature could verify with: canonical, on the curve, not of small order. */
 bool flk_key_is_ed25519_public(const uint8_t key[crypto_sign_PUBLICKEYBYTES]);
 size_t flk_key_sig_bytes(flk_sign_alg_t alg);

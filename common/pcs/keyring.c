@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/pcs/key_internal.h"
 
 flk_err_t flk_keyring_add(flk_keyring_t *keyring, const char *id, flk_sign_alg_t alg, flk_key_t **key, char *errmsg) {
@@ -187,7 +188,7 @@ static flk_signature_fault_t verify(const flk_keyring_t *keyring, const flk_pcs_
     }
     uint8_t sig[FLK_SIG_BYTES_MAX];
     size_t sig_bytes;
-    if (!flk_key_decode_base64(pcs->sig, strlen(pcs->sig), sig, sizeof sig, &sig_bytes)) {
+    if (!flk_base64_decode(pcs->sig, strlen(pcs->sig), sig, sizeof sig, &sig_bytes)) {
         return FLK_SIGNATURE_NOT_BASE64;
     }
     search_t search = {.keyring = keyring, .sig = sig, .now_s = now_s, .active = true, .found = signature};

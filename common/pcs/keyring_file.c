@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base64.h"
 #include "common/escape.h"
 #include "common/pcs/text.h"
 #include "common/secret.h"
@@ -137,7 +138,7 @@ static flk_err_t fill_material(flk_key_t *key, const entry_t *entry, char *errms
     size_t bytes;
     uint8_t *pub = key->material.ed25519_pub;
     bool good =
-        flk_key_decode_base64(entry->public_key, entry->public_key_bytes, pub, crypto_sign_PUBLICKEYBYTES, &bytes) &&
+        flk_base64_decode(entry->public_key, entry->public_key_bytes, pub, crypto_sign_PUBLICKEYBYTES, &bytes) &&
         bytes == crypto_sign_PUBLICKEYBYTES && flk_key_is_ed25519_public(pub);
     return good ? FLK_OK : wrong(errmsg, "public_key is not the base64 of a 32-byte Ed25519 public key");
 }

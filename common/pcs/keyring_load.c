@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/pcs/key_internal.h"
 #include "common/secret.h"
 
@@ -21,7 +22,7 @@ static flk_err_t add_item(flk_keyring_t *keyring, const char *setting, const cha
         return FLK_OK;
     }
     size_t key_bytes;
-    if (!flk_key_decode_base64(item, item_bytes, key->material.ed25519_pub, crypto_sign_PUBLICKEYBYTES, &key_bytes) ||
+    if (!flk_base64_decode(item, item_bytes, key->material.ed25519_pub, crypto_sign_PUBLICKEYBYTES, &key_bytes) ||
         key_bytes != crypto_sign_PUBLICKEYBYTES || !flk_key_is_ed25519_public(key->material.ed25519_pub)) {
         flk_errmsg(errmsg, "%s: key %zu is not the base64 of a %u-byte Ed25519 public key", setting, keyring->keys_len,
                    crypto_sign_PUBLICKEYBYTES);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/secret.h"
 
 static const char *const alg_names[] = {
@@ -43,11 +44,6 @@ flk_err_t flk_key_no_memory(char *errmsg) {
     return FLK_E_NOMEM;
 }
 
-bool flk_key_decode_base64(const char *text, size_t text_bytes, uint8_t *out, size_t out_max, size_t *out_bytes) {
-    return sodium_base642bin(out, out_max, text, text_bytes, NULL, out_bytes, NULL, sodium_base64_VARIANT_ORIGINAL) ==
-           0;
-}
-
 size_t flk_key_sig_bytes(flk_sign_alg_t alg) {
     return alg == FLK_SIGN_HMAC ? (size_t)FLK_SHA256_BYTES : crypto_sign_BYTES;
 }
@@ -58,8 +54,8 @@ static flk_err_t fill_ed25519_secret(flk_signer_t *signer, const char *ed25519_s
     uint8_t *secret = signer->key.ed25519_secret;
     uint8_t pub[crypto_sign_PUBLICKEYBYTES];
     size_t secret_bytes;
-    if (!flk_key_decode_base64(ed25519_secret_b64, strlen(ed25519_secret_b64), secret, crypto_sign_SECRETKEYBYTES,
-                               &secret_bytes) ||
+    if (!flk_base64_decode(ed25519_secret_b64, strlen(ed25519_secret_b64), secret, crypto_sign_SECRETKEYBYTES,
+                           &secret_bytes) ||
         (secret_bytes != crypto_sign_SEEDBYTES && secret_bytes != crypto_sign_SECRETKEYBYTES)) {
         flk_errmsg(errmsg, "PCS_ED25519_SECRET_B64: not the base64 of a %u-byte seed or a %u-byte secret key",
                    crypto_sign_SEEDBYTES, crypto_sign_SECRETKEYBYTES);

@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "common/base64.h"
+
 void flk_tlog_hash_leaf(const void *data, size_t data_bytes, flk_tlog_hash_t *hash) {
     static const uint8_t prefix = 0;
     flk_sha256_t sha;
@@ -36,7 +38,5 @@ void flk_tlog_hash_print(const flk_tlog_hash_t *hash, char text[FLK_TLOG_HASH_BA
 bool flk_tlog_hash_parse(const char *text, size_t text_bytes, flk_tlog_hash_t *hash) {
     size_t got;
     return text_bytes == FLK_TLOG_HASH_BASE64_BYTES - 1 &&
-           sodium_base642bin(hash->bytes, FLK_SHA256_BYTES, text, text_bytes, NULL, &got, NULL,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
-           got == FLK_SHA256_BYTES;
+           flk_base64_decode(text, text_bytes, hash->bytes, FLK_SHA256_BYTES, &got) && got == FLK_SHA256_BYTES;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/bytes.h"
 #include "common/pcs/text.h"
 
@@ -47,8 +48,7 @@ static const char *last_empty_line(const char *data, size_t data_bytes) {
 }
 
 static bool decode(const flk_note_signature_t *signature, uint8_t bytes[FLK_NOTE_SIGNATURE_BYTES_MAX], size_t *got) {
-    return sodium_base642bin(bytes, FLK_NOTE_SIGNATURE_BYTES_MAX, signature->base64, signature->base64_bytes, NULL, got,
-                             NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
+    return flk_base64_decode(signature->base64, signature->base64_bytes, bytes, FLK_NOTE_SIGNATURE_BYTES_MAX, got);
 }
 
 static bool parse_line(const char *line, size_t line_bytes, flk_note_signature_t *signature) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/bytes.h"
 #include "common/pcs/text.h"
 #include "common/sha256.h"
@@ -70,8 +71,7 @@ static flk_err_t take_apart(const char *text, flk_note_key_t *key, uint8_t data[
     size_t base64_bytes = strcspn(base64, "\r\n"), got;
     const char *rest = base64 + base64_bytes;
     rest += strspn(rest, "\r\n");
-    if (*rest != '\0' || sodium_base642bin(data, DATA_BYTES, base64, base64_bytes, NULL, &got, NULL,
-                                           sodium_base64_VARIANT_ORIGINAL) != 0) {
+    if (*rest != '\0' || !flk_base64_decode(base64, base64_bytes, data, DATA_BYTES, &got)) {
         flk_errmsg(errmsg, "the key's last part is not the base64 of an algorithm's number and 32 bytes");
         return FLK_E_INVALID;
     }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base64.h"
+
 #define HEADER       "c2sp.org/tlog-proof@v1\n"
 #define EXTRA_PREFIX "extra "
 #define INDEX_PREFIX "index "
@@ -68,8 +70,7 @@ flk_err_t flk_tlog_proof_file_parse(const char *text, size_t text_bytes, flk_tlo
     at += strlen(HEADER);
     if (take_line(&at, end, EXTRA_PREFIX, &line, &line_bytes)) {
         file->has_extra = true;
-        if (sodium_base642bin(file->extra, sizeof file->extra, line, line_bytes, NULL, &file->extra_bytes, NULL,
-                              sodium_base64_VARIANT_ORIGINAL) != 0) {
+        if (!flk_base64_decode(line, line_bytes, file->extra, sizeof file->extra, &file->extra_bytes)) {
             return refuse("has an extra line that is no base64 of a leaf", errmsg);
         }
     }

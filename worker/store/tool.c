@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base64.h"
 #include "common/log.h"
 #include "common/pcs/policy.h"
 #include "common/program/nearest.h"
@@ -20,7 +21,7 @@
 #include "worker/store/store.h"
 
 #define TTL_MS_MAX (INT64_C(10) * 366 * 86400 * 1000)
-enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256, BASE64 = sodium_base64_VARIANT_ORIGINAL };
+enum { PATIENCE_MS = 60000, RETRY_MS = 50, BATCH_ITEMS = 256 };
 
 struct tool {
     const char *title; /* the user's command: "flk-worker" or "flk store" */
@@ -119,11 +120,12 @@ static size_t to_wire(const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *val
 static bool print_line(void *arg, const uint8_t key[FLK_STORE_KEY_BYTES], const uint8_t *value, size_t value_bytes,
                        int64_t expires_ms) {
     char id[2 * FLK_STORE_KEY_BYTES + 1];
-    char outcome[sodium_base64_ENCODED_LEN(FLK_STORE_VALUE_BYTES_MAX, BASE64)];
+    char outcome[sodium_base64_ENCODED_LEN(FLK_STORE_VALUE_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)];
     uint8_t wire[FLK_STORE_VALUE_BYTES_MAX];
     (void)arg;
     sodium_bin2hex(id, sizeof id, key, FLK_STORE_KEY_BYTES);
-    sodium_bin2base64(outcome, sizeof outcome, wire, to_wire(key, value, value_bytes, wire), BASE64);
+    sodium_bin2base64(outcome, sizeof outcome, wire, to_wire(key, value, value_bytes, wire),
+                      sodium_base64_VARIANT_ORIGINAL);
     return printf("{\"pcs_id\":\"%s\",\"expires_ms\":%lld,\"outcome\":\"%s\"}\n", id, (long long)expires_ms, outcome) >
            0;
 }
@@ -184,8 +186,8 @@ static bool parse_line(const char *text, size_t bytes, flk_store_item_t *item, i
     const char *id = json_string_value(json_object_get(line, "pcs_id"));
     size_t value_bytes = 0;
     bool fine = id != NULL && parse_id(id, item->key) && json_is_integer(expires) && json_is_string(outcome) &&
-                sodium_base642bin(item->value, sizeof item->value, json_string_value(outcome),
-                                  json_string_length(outcome), NULL, &value_bytes, NULL, BASE64) == 0;
+                flk_base64_decode(json_string_value(outcome), json_string_length(outcome), item->value,
+                                  sizeof item->value, &value_bytes);
     *expires_ms = json_integer_value(expires);
     item->value_bytes = (uint16_t)value_bytes;
     json_decref(line);
