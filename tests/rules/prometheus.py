@@ -43,7 +43,7 @@ class Prometheus(Process):
         for job in config["scrape_configs"]:
             del job["dns_sd_configs"]
             job["basic_auth"]["password_file"] = str(directory / "pass")
-            job["static_configs"] = targets.pop(job["job_name"])
+            job["static_configs"] = targets.pop(job["job_name"], [])
             if any("labels" in config for config in job["static_configs"]):
                 job.pop("relabel_configs", None)
         assert not targets, f"no scrape job for {list(targets)}"

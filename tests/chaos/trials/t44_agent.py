@@ -98,12 +98,15 @@ class AgentFaults(Trial):
             run.wrong.append(f"{path.name}: given again, it ended with {status}: {run.agent.log_tail(3)}")
 
     def refused(self, run):
-        """Refused signatures, one after the other, stop it: few dead letters, with their reason, and the rest waits. So again by command."""
+        """Refused signatures, one after the other, stop it: few dead letters, with their reason, and the lines that it has read wait. So again by command."""
         path, before = self.file(run, "refused", sig=WRONG_SIGNATURE), self.rejected(run)
         self.begin(run, "submit", "--pcs", str(path))
+        run.kept = None  # it may stop before it has read the whole file
         for command in ("submitted", "sent again"):
             ended, status = run.agent.wait(60), self.status(run)
-            if ended != BAD_KEY or status["dead"] != IN_A_ROW or status["pending"] != PCS - IN_A_ROW or "401" not in str(status):
+            run.kept = run.kept or status["pending"]
+            stopped = ended == BAD_KEY and status["dead"] == IN_A_ROW and "401" in str(status)
+            if not stopped or status["pending"] != run.kept or not 0 < run.kept <= PCS - IN_A_ROW:
                 run.wrong.append(f"refused PCS, {command}: ended with {ended}, {status}")
             if command == "submitted":
                 self.begin(run, "drain", "--dead-letters")
@@ -121,7 +124,7 @@ class AgentFaults(Trial):
         """Every PCS that the agent was given has an outcome, or is a dead letter, or waits behind those."""
         given = {line["id"] for line in history if line["e"] == "send" and line["door"] == "agent" and line["expect"] is not None}
         wrong = run.wrong + [f"{name}: given to the agent, and no outcome" for name in given - set(ledger["store"])]
-        wrong += [f"left over: {run.left}"] if run.left["pending"] + run.left["dead"] != PCS or run.left["dead"] != IN_A_ROW else []
+        wrong += [f"left over: {run.left}"] if run.left["pending"] != run.kept or run.left["dead"] != IN_A_ROW else []
         run.extra_figures.update(given=len(given), disk_faults_seen=run.faults_seen)
         return {"agent": verdict(wrong), "hit": verdict([] if run.faults_seen >= 2 else [f"{run.faults_seen} faults were felt"])}
 
