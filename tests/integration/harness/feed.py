@@ -6,7 +6,7 @@ import threading
 import time
 
 from .cluster import Daemon
-from .process import SLOW, free_port, run
+from .process import SLOW, free_port, run, wait_for
 
 PATH = "/v1/feed"
 NDJSON, CLOUDEVENTS = "application/x-ndjson", "application/cloudevents-batch+json"
@@ -31,13 +31,18 @@ class Follow(Daemon):
                 return events
             events, after = events + page.body, int(page.headers["flk-after"])
 
-    def of_the_log(self):
-        """The same by flk-replay, an independent reader: record's LSN -> how it was answered."""
+    def records(self):
+        """The log by flk-replay, an independent reader."""
         done = run("flk-replay", "list", "--json", "--dir", f"{self.data_dir}/inbox", seconds=60)
         assert done.returncode == 0, done
-        records = [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def of_the_log(self):
+        """The same as `all`, of that reader: record's LSN -> how it was answered. When each record has its ack in the log: acks come late."""
+        records = wait_for(lambda: (lambda told: told and all(record["acked"] for record in told) and told)(self.records()), 20,
+                           "every record has an ack")
         return {record["lsn"]: (record["status"], record["pcs_id"], {flag for flag in ("duplicate", "conflict", "dead_letter") if record[flag]})
-                for record in records if record["acked"]}
+                for record in records}
 
 
 def answers(events):
