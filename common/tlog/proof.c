@@ -87,30 +87,41 @@ flk_err_t flk_tlog_consistency(uint64_t old_size, uint64_t size, flk_tlog_read_f
     return err;
 }
 
-bool flk_tlog_inclusion_verify(const flk_tlog_proof_t *proof, uint64_t index, uint64_t size,
-                               const flk_tlog_hash_t *leaf, const flk_tlog_hash_t *root) {
-    if (index >= size) {
-        return false;
-    }
-    uint64_t at = index, last = size - 1;
-    flk_tlog_hash_t hash = *leaf;
-    for (size_t i = 0; i < proof->len; i++) {
+/* Joins the hashes of the proof from the i-th on to `hash`, node by node from `at` to the root of a tree whose last
+ * node of that level is `last`; `old` grows by those alone that the old tree has too (RFC 9162, sections 2.1.3.2 and
+ * 2.1.4.2), and may be NULL. False: the proof is too short or too long. */
+static bool climb(const flk_tlog_proof_t *proof, size_t i, uint64_t at, uint64_t last, flk_tlog_hash_t *old,
+                  flk_tlog_hash_t *hash) {
+    for (; i < proof->len; i++) {
+        const flk_tlog_hash_t *next = &proof->hashes[i];
         if (last == 0) {
             return false;
         }
         if ((at & 1) != 0 || at == last) {
-            flk_tlog_hash_node(&proof->hashes[i], &hash, &hash);
+            if (old != NULL) {
+                flk_tlog_hash_node(next, old, old);
+            }
+            flk_tlog_hash_node(next, hash, hash);
             while ((at & 1) == 0 && at != 0) {
                 at >>= 1;
                 last >>= 1;
             }
         } else {
-            flk_tlog_hash_node(&hash, &proof->hashes[i], &hash);
+            flk_tlog_hash_node(hash, next, hash);
         }
         at >>= 1;
         last >>= 1;
     }
-    return last == 0 && flk_tlog_hash_equal(&hash, root);
+    return last == 0;
+}
+
+bool flk_tlog_inclusion_verify(const flk_tlog_proof_t *proof, uint64_t index, uint64_t size,
+                               const flk_tlog_hash_t *leaf, const flk_tlog_hash_t *root) {
+    if (index >= size) {
+        return false;
+    }
+    flk_tlog_hash_t hash = *leaf;
+    return climb(proof, 0, index, size - 1, NULL, &hash) && flk_tlog_hash_equal(&hash, root);
 }
 
 bool flk_tlog_consistency_verify(const flk_tlog_proof_t *proof, uint64_t old_size, uint64_t size,
@@ -135,22 +146,6 @@ bool flk_tlog_consistency_verify(const flk_tlog_proof_t *proof, uint64_t old_siz
         at >>= 1;
         last >>= 1;
     }
-    for (; i < proof->len; i++) {
-        if (last == 0) {
-            return false;
-        }
-        if ((at & 1) != 0 || at == last) {
-            flk_tlog_hash_node(&proof->hashes[i], &old_hash, &old_hash);
-            flk_tlog_hash_node(&proof->hashes[i], &hash, &hash);
-            while ((at & 1) == 0 && at != 0) {
-                at >>= 1;
-                last >>= 1;
-            }
-        } else {
-            flk_tlog_hash_node(&hash, &proof->hashes[i], &hash);
-        }
-        at >>= 1;
-        last >>= 1;
-    }
-    return last == 0 && flk_tlog_hash_equal(&old_hash, old_root) && flk_tlog_hash_equal(&hash, root);
+    return climb(proof, i, at, last, &old_hash, &hash) && flk_tlog_hash_equal(&old_hash, old_root) &&
+           flk_tlog_hash_equal(&hash, root);
 }
