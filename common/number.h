@@ -30,4 +30,12 @@ size_t flk_number_print(double value, flk_print_t print, char out[FLK_NUMBER_BYT
 /* Prints an integer in decimal, without NUL. Returns the length. */
 size_t flk_integer_print(uint64_t value, char out[FLK_INTEGER_BYTES]);
 
+/* The value of a hexadecimal digit of either case; -1: it is none. */
+static inline int flk_hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
 #endif

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "common/number.h"
+
 static bool fail_with(flk_members_t *members, const char *fault) {
     members->fault = fault;
     return false;
@@ -135,18 +137,11 @@ bool flk_members_next(flk_members_t *members, flk_member_t *member) {
 
 /* ---- escapes ---- */
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Four hexadecimal digits; -1: there are fewer. */
 static int32_t code_unit(const char *text, size_t text_bytes) {
     int32_t unit = 0;
     for (size_t i = 0; i < 4; i++) {
-        int digit = i < text_bytes ? hex_digit(text[i]) : -1;
+        int digit = i < text_bytes ? flk_hex_digit(text[i]) : -1;
         if (digit < 0) {
             return -1;
         }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/percent.h"
+
 enum { VALUE_BYTES = 256, NAME_BYTES = 16 };
 
 static bool refuse(flk_feed_fault_t *fault, const char *field, const char *format, ...) FLK_PRINTF(3, 4);
@@ -107,32 +109,6 @@ static const struct parameter {
 
 /* ---- the query ---- */
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-static bool decode(const char *text, size_t bytes, char value[VALUE_BYTES]) {
-    size_t len = 0;
-    for (size_t i = 0; i < bytes; i++, len++) {
-        char c = text[i];
-        if (c == '%') {
-            bool whole = i + 2 < bytes;
-            int high = whole ? hex_digit(text[i + 1]) : -1, low = whole ? hex_digit(text[i + 2]) : -1;
-            c = (char)(high >= 0 && low >= 0 ? high << 4 | low : 0);
-            i += 2;
-        }
-        if (c == '\0' || len + 1 >= VALUE_BYTES) {
-            return false;
-        }
-        value[len] = c;
-    }
-    value[len] = '\0';
-    return true;
-}
-
 static bool take_pair(flk_feed_query_t *query, const char *pair, size_t bytes, unsigned *seen,
                       flk_feed_fault_t *fault) {
     const char *equals = memchr(pair, '=', bytes);
@@ -147,7 +123,7 @@ static bool take_pair(flk_feed_query_t *query, const char *pair, size_t bytes, u
             return refuse(fault, parameter->name, "must not come twice");
         }
         *seen |= 1u << i;
-        if (equals == NULL || !decode(equals + 1, bytes - name_bytes - 1, value)) {
+        if (equals == NULL || !flk_percent_decode(equals + 1, bytes - name_bytes - 1, value, sizeof value)) {
             return refuse(fault, parameter->name, "has no value, or one that is malformed");
         }
         return parameter->take(query, value, fault);

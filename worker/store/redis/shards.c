@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "common/percent.h"
+
 enum { DEFAULT_PORT = 6379, DATABASE_MAX = 1000000 };
 
 /* A decimal number that is all of text; false otherwise, or beyond max. */
@@ -22,48 +24,16 @@ static bool parse_number(const char *text, size_t text_bytes, uint32_t max, uint
     return text_bytes > 0;
 }
 
-static int hex_digit(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* Percent-decodes; false when it does not fit, is broken or holds a NUL. */
-static bool decode(const char *text, size_t text_bytes, char *out, size_t out_bytes) {
-    size_t used = 0;
-    for (size_t i = 0; i < text_bytes; i++) {
-        int c = (unsigned char)text[i];
-        if (c == '%') {
-            if (i + 2 >= text_bytes) {
-                return false;
-            }
-            int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            c = high << 4 | low;
-            i += 2;
-        }
-        if (c == 0 || used + 1 >= out_bytes) {
-            return false;
-        }
-        out[used++] = (char)c;
-    }
-    out[used] = '\0';
-    return true;
-}
-
 /* "user:password", ":password" or "password": Redis before 6 had no users. */
 static bool parse_credentials(const char *text, size_t text_bytes, flk_redis_shard_t *shard) {
     const char *colon = memchr(text, ':', text_bytes);
     shard->user[0] = '\0';
     if (colon == NULL) {
-        return decode(text, text_bytes, shard->password, sizeof shard->password);
+        return flk_percent_decode(text, text_bytes, shard->password, sizeof shard->password);
     }
     size_t user_bytes = (size_t)(colon - text);
-    return decode(text, user_bytes, shard->user, sizeof shard->user) &&
-           decode(colon + 1, text_bytes - user_bytes - 1, shard->password, sizeof shard->password);
+    return flk_percent_decode(text, user_bytes, shard->user, sizeof shard->user) &&
+           flk_percent_decode(colon + 1, text_bytes - user_bytes - 1, shard->password, sizeof shard->password);
 }
 
 /* "host", "host:port", "[v6]" or "[v6]:port". */
