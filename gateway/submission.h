@@ -2,8 +2,8 @@
 /* One submission on its way through the gateway, from either door or from the log.
  *
  *   door thread            log's writer         relay thread
- *   ───────────            ────────────         ────────────
- *   new ─▶ parsed ───────▶ synced ────────────▶ ARRIVING ─▶ PENDING ◀─▶ SENT ─▶ SETTLED (log acked, answered)
+ *   -----------            ------------         ------------
+ *   new -> parsed -------> synced ------------> ARRIVING -> PENDING <-> SENT -> SETTLED (log acked, answered)
  *           └─ no PCS: answered, never logged      │    link lost, WELCOME │        ▲ ▲
  *                                                  │                       └─ DEAD ─┘ │ until its own log has it
  *                                                  └─ not durable: answered ──────────┘
